@@ -1,0 +1,71 @@
+"""The levels of precedence and what stands on them."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Generic, TypeVar
+
+from msgspec import Struct
+
+from execution_options.api.model import ExecutionOptionsSpec
+
+T = TypeVar("T")
+
+
+class Level(IntEnum):
+    """Where a value comes from; a higher level wins over a lower one.
+
+    Defaults fill in what was left open, options passed when an execution is initiated override as in
+    Flyte, and enforced values cannot be talked out of.
+    """
+
+    CLUSTER_DEFAULT = 1
+    NAMESPACE_DEFAULT = 2
+    AUTHOR = 3
+    LAUNCH_PLAN = 4
+    EXECUTION = 5
+    NAMESPACE_ENFORCE = 6
+    CLUSTER_ENFORCE = 7
+
+    @property
+    def title(self) -> str:
+        """For people, for example ``cluster default``."""
+        return _TITLES[self]
+
+
+_TITLES = {
+    Level.CLUSTER_DEFAULT: "cluster default",
+    Level.NAMESPACE_DEFAULT: "namespace default",
+    Level.AUTHOR: "written by the author",
+    Level.LAUNCH_PLAN: "referenced by the launch plan",
+    Level.EXECUTION: "referenced by the execution",
+    Level.NAMESPACE_ENFORCE: "namespace enforced",
+    Level.CLUSTER_ENFORCE: "cluster enforced",
+}
+
+
+class Source(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """The object that a value comes from, as it was at that time."""
+
+    level: Level
+    kind: str
+    name: str
+    uid: str = ""
+    generation: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name} ({self.level.title})"
+
+
+class Layer(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """What one source says. Layers of one level are ordered: a later one wins."""
+
+    source: Source
+    spec: ExecutionOptionsSpec
+
+
+class Sourced(Struct, Generic[T], frozen=True):
+    """A value and where it comes from."""
+
+    value: T
+    source: Source

@@ -1,0 +1,146 @@
+"""The merge: which value of each field an execution gets, and from which object."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from msgspec import UNSET, Struct, UnsetType, field, structs
+
+from execution_options.api.model import ExecutionOptionsSpec, Notification, Phase, RunAs
+from execution_options.options.levels import Layer, Source, Sourced
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+
+class Overridden(Struct, frozen=True):
+    """A value that lost: which field, and to whom."""
+
+    field: str
+    value: Any
+    source: Source
+    by: Source
+
+
+class Effective(Struct, frozen=True, kw_only=True):
+    """What an execution gets; an absent value was said by nobody."""
+
+    labels: dict[str, Sourced[str]] = field(default_factory=dict)
+    annotations: dict[str, Sourced[str]] = field(default_factory=dict)
+    run_as: Sourced[RunAs] | None = None
+    output_location_prefix: Sourced[str] | None = None
+    max_parallelism: Sourced[int] | None = None
+    overwrite_cache: Sourced[bool] | None = None
+    envs: dict[str, Sourced[str]] = field(default_factory=dict)
+    notifications: tuple[Sourced[Notification], ...] = ()
+    disable_notifications: Sourced[bool] | None = None
+    notification_guarantee: Sourced[str] | None = None
+    overridden: tuple[Overridden, ...] = ()
+
+
+def merge(layers: Iterable[Layer]) -> Effective:
+    """Merge layers, lowest first.
+
+    Maps and environment variables merge by key, a scalar of a later layer replaces (an explicit 0,
+    false or "" is a value like any other), ``runAs`` replaces as a whole so that no identity is mixed
+    from two, notifications add up. ``disableNotifications: true`` holds for its whole level and only a
+    higher level can say false.
+    """
+    ordered = tuple(layers)
+    lost: list[Overridden] = []
+    scalars: dict[str, Any] = {}
+    maps: dict[str, Any] = {"labels": {}, "annotations": {}, "envs": {}}
+    for layer in ordered:
+        source = layer.source
+        for name, value in _scalars(layer.spec):
+            before = scalars.get(name)
+            if (
+                name == "disable_notifications"
+                and before is not None
+                and before.value
+                and before.source.level == source.level
+            ):
+                continue
+            if before is not None and before.value != value:
+                lost.append(Overridden(_SCALARS[name], before.value, before.source, source))
+            scalars[name] = Sourced(value, source)
+        for name, entries in _maps(layer.spec):
+            into = maps[name]
+            for key, value in entries.items():
+                known = into.get(key)
+                if known is not None and known.value != value:
+                    lost.append(Overridden(f"{name}[{key}]", known.value, known.source, source))
+                into[key] = Sourced(value, source)
+    return Effective(
+        **maps,
+        **scalars,
+        notifications=tuple(_distinct_notifications(ordered)),
+        overridden=tuple(lost),
+    )
+
+
+_SCALARS = {
+    "run_as": "securityContext.runAs",
+    "output_location_prefix": "rawOutputDataConfig.outputLocationPrefix",
+    "max_parallelism": "maxParallelism",
+    "overwrite_cache": "overwriteCache",
+    "disable_notifications": "disableNotifications",
+    "notification_guarantee": "notificationGuarantee",
+}
+
+
+def _scalars(spec: ExecutionOptionsSpec) -> Iterator[tuple[str, Any]]:
+    run_as: RunAs | UnsetType = UNSET if spec.security_context is UNSET else spec.security_context.run_as
+    if run_as is not UNSET and run_as != RunAs():
+        yield "run_as", run_as
+    if spec.raw_output_data_config is not UNSET:
+        yield "output_location_prefix", spec.raw_output_data_config.output_location_prefix
+    for name in ("max_parallelism", "overwrite_cache", "disable_notifications", "notification_guarantee"):
+        value = getattr(spec, name)
+        if value is not UNSET:
+            yield name, value
+
+
+def _maps(spec: ExecutionOptionsSpec) -> Iterator[tuple[str, dict[str, str]]]:
+    if spec.labels is not UNSET:
+        yield "labels", spec.labels
+    if spec.annotations is not UNSET:
+        yield "annotations", spec.annotations
+    if spec.envs is not UNSET:
+        yield "envs", {env.name: env.value for env in spec.envs}
+
+
+def _distinct_notifications(layers: tuple[Layer, ...]) -> Iterator[Sourced[Notification]]:
+    """Notifications of all layers, without any recipient being told of one phase twice in the same way."""
+    told: set[tuple[Notification, Phase, str]] = set()
+    for layer in layers:
+        if layer.spec.notifications is UNSET:
+            continue
+        for notification in layer.spec.notifications:
+            way = structs.replace(notification, phases=(), **_with_recipients(notification, ()))
+            # Recipients that are left with the same phases stay together in one notification.
+            groups: dict[tuple[Phase, ...], list[str]] = {}
+            for recipient in recipients(notification):
+                phases = tuple(p for p in notification.phases if (way, p, recipient) not in told)
+                groups.setdefault(phases, []).append(recipient)
+                told.update((way, phase, recipient) for phase in phases)
+            for phases, who in groups.items():
+                if phases:
+                    changed = _with_recipients(notification, tuple(who))
+                    yield Sourced(structs.replace(notification, phases=phases, **changed), layer.source)
+
+
+def recipients(notification: Notification) -> tuple[str, ...]:
+    """Whom a notification goes to, each once; a webhook has one nameless recipient."""
+    for transport in (notification.email, notification.slack, notification.pager_duty):
+        if transport is not UNSET:
+            return tuple(dict.fromkeys(transport.recipients))
+    return ("",)
+
+
+def _with_recipients(notification: Notification, who: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        name: structs.replace(transport, recipients=who)
+        for name in ("email", "slack", "pager_duty")
+        if (transport := getattr(notification, name)) is not UNSET
+    }

@@ -1,0 +1,71 @@
+"""The annotation ``execution.dev/options``: options passed when an execution is initiated."""
+
+from __future__ import annotations
+
+import re
+
+from msgspec import Struct
+
+from execution_options.api.names import CLUSTER_OPTIONS_KIND, OPTIONS_ANNOTATION, OPTIONS_KIND
+
+OPT_OUT = "none"
+CLUSTER_PREFIX = "cluster/"
+MAX_TARGETS = 16
+
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+
+
+class InvalidReferenceError(ValueError):
+    """The annotation's text is not a reference; the message says what would be."""
+
+
+class Target(Struct, frozen=True):
+    """One options object that is referred to."""
+
+    kind: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{CLUSTER_PREFIX}{self.name}" if self.kind == CLUSTER_OPTIONS_KIND else self.name
+
+
+class Reference(Struct, frozen=True):
+    """A parsed reference: ``opt_out`` (everything that is not enforced) or targets, of which a later one wins."""
+
+    targets: tuple[Target, ...] = ()
+    opt_out: bool = False
+
+
+def parse(text: str | None) -> Reference | None:
+    """Parse the annotation's value; ``None`` where there is no annotation.
+
+    Raises:
+        InvalidReferenceError: the text is not ``none`` and not a comma-separated list of names.
+    """
+    if text is None:
+        return None
+    words = [word.strip() for word in text.split(",")]
+    if words == [OPT_OUT]:
+        return Reference(opt_out=True)
+    if len(words) > MAX_TARGETS:
+        raise InvalidReferenceError(
+            f"{OPTIONS_ANNOTATION} names {len(words)} options, at most {MAX_TARGETS} are allowed"
+        )
+    targets: dict[Target, None] = {}
+    for word in words:
+        kind = CLUSTER_OPTIONS_KIND if word.startswith(CLUSTER_PREFIX) else OPTIONS_KIND
+        name = word.removeprefix(CLUSTER_PREFIX)
+        if word == OPT_OUT:
+            raise InvalidReferenceError(
+                f"{OPTIONS_ANNOTATION}: {OPT_OUT!r} opts out of all options, so it must stand alone"
+            )
+        if len(name) > 253 or not _NAME.fullmatch(name):
+            raise InvalidReferenceError(
+                f"{OPTIONS_ANNOTATION}: {word!r} is no name of options; write the name of ExecutionOptions of this "
+                f"namespace, {CLUSTER_PREFIX}<name> for ClusterExecutionOptions, several separated by commas, "
+                f"or {OPT_OUT!r}"
+            )
+        target = Target(kind, name)
+        targets.pop(target, None)  # a repeated name counts where it stands last
+        targets[target] = None
+    return Reference(targets=tuple(targets))

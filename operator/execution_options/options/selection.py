@@ -1,0 +1,161 @@
+"""Which options apply to an execution, on which level and in which order, and why the others do not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from msgspec import UNSET, Struct
+
+from execution_options.api.model import ClusterExecutionOptionsSpec, ExecutionOptionsSpec, Selector
+from execution_options.api.names import CLUSTER_OPTIONS_KIND, DISABLE_NOTIFICATIONS_ANNOTATION
+from execution_options.api.resources import OptionsObject
+from execution_options.options import labelselector
+from execution_options.options.levels import Layer, Level, Source
+from execution_options.options.reference import Reference, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class LaunchPlan(Struct, frozen=True):
+    """What started an execution, and the options that it passes on."""
+
+    kind: str
+    name: str
+    reference: Reference | None = None
+
+
+class Execution(Struct, frozen=True, kw_only=True):
+    """What selection needs to know of an execution."""
+
+    engine: str
+    namespace: str
+    namespace_labels: Mapping[str, str] = {}
+    name: str = ""
+    generate_name: str = ""
+    labels: Mapping[str, str] = {}
+    reference: Reference | None = None
+    launch_plan: LaunchPlan | None = None
+    disable_notifications: bool | None = None
+
+
+class Rejected(Struct, frozen=True):
+    """Options that do not apply, and the first term that failed."""
+
+    options: OptionsObject
+    reason: str
+
+
+class Selection(Struct, frozen=True):
+    """The layers that apply, lowest first; those that do not; and references to what does not exist."""
+
+    layers: tuple[Layer, ...]
+    rejected: tuple[Rejected, ...] = ()
+    missing: tuple[Target, ...] = ()
+
+
+def select(execution: Execution, candidates: Iterable[OptionsObject]) -> Selection:
+    """Decide for every candidate whether it applies to ``execution`` and on which level.
+
+    The result does not depend on the order of ``candidates``. Candidates of other namespaces are no
+    candidates: the caller leaves them out. An object is applied once, on the highest level it reaches.
+    """
+    own = execution.reference
+    inherited = None if execution.launch_plan is None else execution.launch_plan.reference
+    opted_out = any(reference is not None and reference.opt_out for reference in (own, inherited))
+    # An own opt-out also refuses what the launch plan passes on: the execution's own word wins.
+    referenced: dict[Target, tuple[Level, int]] = {}
+    for level, reference in ((Level.LAUNCH_PLAN, inherited), (Level.EXECUTION, own)):
+        if reference is None or (level is Level.LAUNCH_PLAN and own is not None and own.opt_out):
+            continue
+        referenced |= {target: (level, place) for place, target in enumerate(reference.targets)}
+
+    ranked: list[tuple[tuple[int, int, str, str], Layer]] = []
+    rejected: list[Rejected] = []
+    found: set[Target] = set()
+    for options in sorted(candidates, key=lambda o: (o.kind, o.name)):
+        target = Target(options.kind, options.name)
+        at = referenced.get(target)
+        reason = _out_of_reach(options, execution)
+        if reason is None and at is not None:
+            found.add(target)
+        elif reason is None:
+            reason = _not_selected(options, execution)
+        enforced = options.spec.mode == "Enforce"
+        if reason is None and at is None and opted_out and not enforced:
+            reason = "the execution opted out of all options that are not enforced"
+        if reason is not None:
+            rejected.append(Rejected(options, reason))
+            continue
+        priority = 0 if options.spec.priority is UNSET else options.spec.priority
+        level, place = at if at is not None and not enforced else (_selected_level(options), priority)
+        source = Source(level, options.kind, options.name, options.uid, options.generation)
+        ranked.append(((level, place, options.name, options.kind), Layer(source, options.spec)))
+
+    layers = [layer for _, layer in sorted(ranked, key=lambda item: item[0])]
+    if execution.disable_notifications is not None:
+        source = Source(Level.EXECUTION, "annotation", DISABLE_NOTIFICATIONS_ANNOTATION)
+        spec = ExecutionOptionsSpec(disable_notifications=execution.disable_notifications)
+        # Behind everything the execution refers to: what stands on the execution itself is the last word there.
+        after = sum(layer.source.level <= Level.EXECUTION for layer in layers)
+        layers.insert(after, Layer(source, spec))
+    missing = tuple(target for target in referenced if target not in found)
+    return Selection(tuple(layers), tuple(rejected), missing)
+
+
+def _selected_level(options: OptionsObject) -> Level:
+    cluster = options.kind == CLUSTER_OPTIONS_KIND
+    if options.spec.mode == "Enforce":
+        return Level.CLUSTER_ENFORCE if cluster else Level.NAMESPACE_ENFORCE
+    return Level.CLUSTER_DEFAULT if cluster else Level.NAMESPACE_DEFAULT
+
+
+def _out_of_reach(options: OptionsObject, execution: Execution) -> str | None:
+    spec = options.spec
+    if isinstance(spec, ClusterExecutionOptionsSpec) and spec.namespace_selector is not UNSET:
+        failure = labelselector.first_failure(spec.namespace_selector, execution.namespace_labels)
+        if failure is not None:
+            return f"namespaceSelector.{failure}"
+    return None
+
+
+def _not_selected(options: OptionsObject, execution: Execution) -> str | None:
+    selector = options.spec.selector
+    if selector is UNSET:
+        return "it has no selector, and nothing refers to it"
+    failure = first_failure(selector, execution)
+    return None if failure is None else f"selector.{failure}"
+
+
+def first_failure(selector: Selector, execution: Execution) -> str | None:
+    """The first term of ``selector`` that ``execution`` does not satisfy, said for people; ``None`` if all do."""
+    if selector.engines is not UNSET and selector.engines and execution.engine not in selector.engines:
+        return f"engines: {execution.engine!r} is none of {', '.join(selector.engines)}"
+    if selector.names is not UNSET and selector.names:
+        name = execution.name or execution.generate_name
+        if not any(matches(pattern, name) for pattern in selector.names):
+            return f"names: {name!r} matches none of {', '.join(selector.names)}"
+    if selector.launched_by is not UNSET:
+        wanted, plan = selector.launched_by, execution.launch_plan
+        if plan is None:
+            return f"launchedBy: it was not started by a {wanted.kind}"
+        if plan.kind != wanted.kind or not matches(wanted.name, plan.name):
+            return f"launchedBy: it was started by {plan.kind} {plan.name}, not {wanted.kind} {wanted.name}"
+    return labelselector.first_failure(selector, execution.labels)
+
+
+def matches(pattern: str, name: str) -> bool:
+    """Whether ``name`` matches ``pattern``, in which ``*`` stands for any text and ``?`` for one character."""
+    return _compiled(pattern).fullmatch(name) is not None
+
+
+@lru_cache(maxsize=4096)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    # Adjacent stars would only multiply the ways to match the same text.
+    parts = re.split(r"(\*+|\?)", pattern)
+    return re.compile(
+        "".join(".*" if p.startswith("*") else "." if p == "?" else re.escape(p) for p in parts), re.DOTALL
+    )

@@ -1,0 +1,88 @@
+"""The snapshot: the options of an execution, frozen when it is created."""
+
+from __future__ import annotations
+
+import secrets
+
+import msgspec
+from msgspec import UNSET, Struct, field, structs
+
+from execution_options.api.model import ExecutionOptionsSpec
+from execution_options.options.levels import Layer
+
+MAX_BYTES = 16 * 1024
+
+
+class SnapshotTooLargeError(ValueError):
+    """The options of one execution do not fit into its snapshot; the message says how large they are."""
+
+
+class InvalidSnapshotError(ValueError):
+    """The annotation's text is no snapshot."""
+
+
+class Left(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """Keys that the execution's author wrote and that options therefore left alone."""
+
+    labels: tuple[str, ...] = ()
+    annotations: tuple[str, ...] = ()
+
+
+class Snapshot(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """Identifier, layers (lowest first) and what was left to the author.
+
+    The layers and not their merge are kept: when one of them is edited, what the others said is still
+    there, and everything that ``explain`` prints follows from them.
+    """
+
+    id: str
+    layers: tuple[Layer, ...] = ()
+    left: Left = field(default_factory=Left)
+
+
+def new_id() -> str:
+    """A new identifier: 16 hexadecimal digits, 64 random bits."""
+    return secrets.token_hex(8)
+
+
+def frozen(layer: Layer) -> Layer:
+    """``layer`` without what only selection needed."""
+    selected_by = ("selector", "namespace_selector", "mode", "priority")
+    kept = {
+        name: value
+        for name, value in structs.asdict(layer.spec).items()
+        if name not in selected_by and value is not UNSET
+    }
+    return Layer(layer.source, ExecutionOptionsSpec(**kept))
+
+
+def encode(snapshot: Snapshot) -> str:
+    """The annotation's text: compact JSON.
+
+    Raises:
+        SnapshotTooLargeError: it is larger than 16 KiB.
+    """
+    data = msgspec.json.encode(snapshot)
+    if len(data) > MAX_BYTES:
+        sizes = {str(layer.source): len(msgspec.json.encode(layer.spec)) for layer in snapshot.layers}
+        largest = max(sizes, key=lambda source: sizes[source])
+        raise SnapshotTooLargeError(
+            f"the options of this execution take {len(data)} bytes together, at most {MAX_BYTES} fit; "
+            f"the largest is {largest} with {sizes[largest]} bytes"
+        )
+    return data.decode()
+
+
+def decode(text: str) -> Snapshot:
+    """The inverse of :func:`encode`.
+
+    Raises:
+        InvalidSnapshotError: the text is no snapshot.
+    """
+    try:
+        return _DECODER.decode(text)
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        raise InvalidSnapshotError(str(error)) from error
+
+
+_DECODER = msgspec.json.Decoder(Snapshot)
