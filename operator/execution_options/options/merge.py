@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 from msgspec import UNSET, Struct, UnsetType, field, structs
 
 from execution_options.api.model import ExecutionOptionsSpec, Notification, Phase, RunAs
-from execution_options.options.levels import Layer, Source, Sourced
+from execution_options.options.levels import Layer, Level, Source, Sourced
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 
 class Overridden(Struct, frozen=True):
-    """A value that lost: which field, and to whom."""
+    """A value that the execution does not get: of which field, who said it, and who won in the end."""
 
     field: str
     value: Any
@@ -47,36 +47,39 @@ def merge(layers: Iterable[Layer]) -> Effective:
     higher level can say false.
     """
     ordered = tuple(layers)
-    lost: list[Overridden] = []
     scalars: dict[str, Any] = {}
     maps: dict[str, Any] = {"labels": {}, "annotations": {}, "envs": {}}
     for layer in ordered:
         source = layer.source
         for name, value in _scalars(layer.spec):
-            before = scalars.get(name)
-            if (
-                name == "disable_notifications"
-                and before is not None
-                and before.value
-                and before.source.level == source.level
-            ):
-                continue
-            if before is not None and before.value != value:
-                lost.append(Overridden(_SCALARS[name], before.value, before.source, source))
-            scalars[name] = Sourced(value, source)
+            if not (name == "disable_notifications" and _silenced_at(source.level, scalars.get(name))):
+                scalars[name] = Sourced(value, source)
         for name, entries in _maps(layer.spec):
-            into = maps[name]
-            for key, value in entries.items():
-                known = into.get(key)
-                if known is not None and known.value != value:
-                    lost.append(Overridden(f"{name}[{key}]", known.value, known.source, source))
-                into[key] = Sourced(value, source)
+            maps[name] |= {key: Sourced(value, source) for key, value in entries.items()}
     return Effective(
         **maps,
         **scalars,
         notifications=tuple(_distinct_notifications(ordered)),
-        overridden=tuple(lost),
+        overridden=tuple(_overridden(ordered, scalars, maps)),
     )
+
+
+def _silenced_at(level: Level, disabled: Sourced[bool] | None) -> bool:
+    return disabled is not None and disabled.value and disabled.source.level == level
+
+
+def _overridden(layers: tuple[Layer, ...], scalars: dict[str, Any], maps: dict[str, Any]) -> Iterator[Overridden]:
+    """Everything that a layer says and that is not what the execution gets, lowest first."""
+    for layer in layers:
+        for name, value in _scalars(layer.spec):
+            winner = scalars[name]
+            if value != winner.value:
+                yield Overridden(_SCALARS[name], value, layer.source, winner.source)
+        for name, entries in _maps(layer.spec):
+            for key, value in entries.items():
+                winner = maps[name][key]
+                if value != winner.value:
+                    yield Overridden(f"{name}[{key}]", value, layer.source, winner.source)
 
 
 _SCALARS = {
@@ -121,7 +124,7 @@ def _distinct_notifications(layers: tuple[Layer, ...]) -> Iterator[Sourced[Notif
             # Recipients that are left with the same phases stay together in one notification.
             groups: dict[tuple[Phase, ...], list[str]] = {}
             for recipient in recipients(notification):
-                phases = tuple(p for p in notification.phases if (way, p, recipient) not in told)
+                phases = tuple(p for p in dict.fromkeys(notification.phases) if (way, p, recipient) not in told)
                 groups.setdefault(phases, []).append(recipient)
                 told.update((way, phase, recipient) for phase in phases)
             for phases, who in groups.items():

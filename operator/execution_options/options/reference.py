@@ -11,6 +11,7 @@ from execution_options.api.names import CLUSTER_OPTIONS_KIND, OPTIONS_ANNOTATION
 OPT_OUT = "none"
 CLUSTER_PREFIX = "cluster/"
 MAX_TARGETS = 16
+MAX_NAME = 253
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 
@@ -59,13 +60,18 @@ def parse(text: str | None) -> Reference | None:
             raise InvalidReferenceError(
                 f"{OPTIONS_ANNOTATION}: {OPT_OUT!r} opts out of all options, so it must stand alone"
             )
-        if len(name) > 253 or not _NAME.fullmatch(name):
+        if len(name) > MAX_NAME or not _NAME.fullmatch(name):
             raise InvalidReferenceError(
-                f"{OPTIONS_ANNOTATION}: {word!r} is no name of options; write the name of ExecutionOptions of this "
-                f"namespace, {CLUSTER_PREFIX}<name> for ClusterExecutionOptions, several separated by commas, "
+                f"{OPTIONS_ANNOTATION}: {_shown(word)} is no name of options; write the name of ExecutionOptions of "
+                f"this namespace, {CLUSTER_PREFIX}<name> for ClusterExecutionOptions, several separated by commas, "
                 f"or {OPT_OUT!r}"
             )
         target = Target(kind, name)
         targets.pop(target, None)  # a repeated name counts where it stands last
         targets[target] = None
     return Reference(targets=tuple(targets))
+
+
+def _shown(word: str) -> str:
+    """Short enough for an event or an API server's answer, whatever somebody put into the annotation."""
+    return repr(word if len(word) <= MAX_NAME else f"{word[:MAX_NAME]}…")

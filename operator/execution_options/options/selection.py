@@ -62,6 +62,8 @@ def select(execution: Execution, candidates: Iterable[OptionsObject]) -> Selecti
 
     The result does not depend on the order of ``candidates``. Candidates of other namespaces are no
     candidates: the caller leaves them out. An object is applied once, on the highest level it reaches.
+    ``mode: Enforce`` enforces on what the object's own selector selects: a reference to it is a reference
+    like any other, or authors could talk themselves out of enforced values by naming others.
     """
     own = execution.reference
     inherited = None if execution.launch_plan is None else execution.launch_plan.reference
@@ -79,19 +81,19 @@ def select(execution: Execution, candidates: Iterable[OptionsObject]) -> Selecti
     for options in sorted(candidates, key=lambda o: (o.kind, o.name)):
         target = Target(options.kind, options.name)
         at = referenced.get(target)
-        reason = _out_of_reach(options, execution)
+        reason, unselected = _out_of_reach(options, execution), _not_selected(options, execution)
+        enforced = options.spec.mode == "Enforce" and unselected is None
         if reason is None and at is not None:
             found.add(target)
-        elif reason is None:
-            reason = _not_selected(options, execution)
-        enforced = options.spec.mode == "Enforce"
-        if reason is None and at is None and opted_out and not enforced:
+        elif reason is None and opted_out and options.spec.mode != "Enforce":
             reason = "the execution opted out of all options that are not enforced"
+        elif reason is None:
+            reason = unselected
         if reason is not None:
             rejected.append(Rejected(options, reason))
             continue
         priority = 0 if options.spec.priority is UNSET else options.spec.priority
-        level, place = at if at is not None and not enforced else (_selected_level(options), priority)
+        level, place = at if at is not None and not enforced else (_selecting_level(options), priority)
         source = Source(level, options.kind, options.name, options.uid, options.generation)
         ranked.append(((level, place, options.name, options.kind), Layer(source, options.spec)))
 
@@ -106,7 +108,7 @@ def select(execution: Execution, candidates: Iterable[OptionsObject]) -> Selecti
     return Selection(tuple(layers), tuple(rejected), missing)
 
 
-def _selected_level(options: OptionsObject) -> Level:
+def _selecting_level(options: OptionsObject) -> Level:
     cluster = options.kind == CLUSTER_OPTIONS_KIND
     if options.spec.mode == "Enforce":
         return Level.CLUSTER_ENFORCE if cluster else Level.NAMESPACE_ENFORCE
@@ -154,8 +156,11 @@ def matches(pattern: str, name: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _compiled(pattern: str) -> re.Pattern[str]:
-    # Adjacent stars would only multiply the ways to match the same text.
-    parts = re.split(r"(\*+|\?)", pattern)
-    return re.compile(
-        "".join(".*" if p.startswith("*") else "." if p == "?" else re.escape(p) for p in parts), re.DOTALL
-    )
+    chunks = ["".join("." if c == "?" else re.escape(c) for c in chunk) for chunk in re.split(r"\*+", pattern)]
+    if len(chunks) == 1:
+        return re.compile(chunks[0], re.DOTALL)
+    first, *inner, last = chunks
+    # The leftmost match of an inner chunk is as good as any other, so it is atomic: without that, the time
+    # to find out that a name does not match grows exponentially with the number of stars.
+    found = "".join(f"(?>.*?{chunk})" for chunk in inner)
+    return re.compile(f"{first}{found}.*{last}", re.DOTALL)

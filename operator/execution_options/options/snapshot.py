@@ -65,6 +65,7 @@ def encode(snapshot: Snapshot) -> str:
     data = msgspec.json.encode(snapshot)
     if len(data) > MAX_BYTES:
         sizes = {str(layer.source): len(msgspec.json.encode(layer.spec)) for layer in snapshot.layers}
+        sizes["what was left to the author"] = len(msgspec.json.encode(snapshot.left))
         largest = max(sizes, key=lambda source: sizes[source])
         raise SnapshotTooLargeError(
             f"the options of this execution take {len(data)} bytes together, at most {MAX_BYTES} fit; "
@@ -81,7 +82,7 @@ def decode(text: str) -> Snapshot:
     """
     try:
         return _DECODER.decode(text)
-    except (msgspec.MsgspecError, UnicodeError) as error:
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise InvalidSnapshotError(str(error)) from error
 
 
