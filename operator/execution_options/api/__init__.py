@@ -1,0 +1,1 @@
+"""The resources of the API group ``execution.dev``: their model, schema, rules and reference."""

@@ -1,0 +1,299 @@
+"""The specs of ``ExecutionOptions`` and ``ClusterExecutionOptions``, version v1beta1.
+
+These classes are the single source: the CRDs and the reference of every field are generated from
+them (``api.crd``, ``api.reference``), and validation in Python reads the same schema. A field that is
+absent is ``UNSET``, never a default, so that an explicit ``0``, ``false`` or ``""`` stays distinct
+from "not said". Field names are those of Flyte's ``ExecutionSpec`` in camelCase.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import UNSET, UnsetType
+
+from execution_options.api import rules
+from execution_options.api.base import ATOMIC, ATOMIC_LIST, BY_NAME, GRANULAR, Resource, described, number
+from execution_options.api.notification import (
+    TERMINAL_PHASES,
+    ChannelRef,
+    Email,
+    Notification,
+    PagerDuty,
+    Phase,
+    Slack,
+    Template,
+    Webhook,
+)
+from execution_options.api.selector import LabelSelector, LabelSelectorRequirement, LaunchedBy, Selector
+
+__all__ = [
+    "TERMINAL_PHASES",
+    "ChannelRef",
+    "ClusterExecutionOptionsSpec",
+    "Email",
+    "EnvVar",
+    "ExecutionOptionsSpec",
+    "LabelSelector",
+    "LabelSelectorRequirement",
+    "LaunchedBy",
+    "Notification",
+    "PagerDuty",
+    "Phase",
+    "RawOutputDataConfig",
+    "Resource",
+    "RunAs",
+    "SecurityContext",
+    "Selector",
+    "Slack",
+    "Template",
+    "Webhook",
+]
+
+
+class RunAs(Resource, frozen=True):
+    """The identity of an execution's pods; taken as a whole from the highest level that sets it."""
+
+    k8s_service_account: (
+        Annotated[
+            str,
+            described(
+                "Service account of the execution's pods. The empty string clears one that was set at a lower "
+                "level, so that the namespace's default account is used.",
+                rules.SERVICE_ACCOUNT,
+                max_length=253,
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    iam_role: (
+        Annotated[
+            str,
+            described(
+                "Cloud identity that the service account is bound to: an AWS role ARN, a Google service "
+                "account's address or an Azure client id. Needs serviceAccountPolicy: Create.",
+                rules.IAM_ROLE,
+                max_length=512,
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    service_account_policy: (
+        Annotated[
+            Literal["Require", "Create"],
+            described(
+                "Require (also when absent): the service account must exist. Create: the operator creates it, "
+                "and removes it with this object; an account it did not create is never changed."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+
+
+class SecurityContext(Resource, frozen=True):
+    """Flyte's SecurityContext: the identity under which executions run."""
+
+    run_as: (
+        Annotated[
+            RunAs,
+            described(
+                "The identity of the execution's pods; taken as a whole from the highest level that sets it.",
+                rules.IAM_ROLE_NEEDS_CREATE,
+                rules.POLICY_NEEDS_ACCOUNT,
+                extra=ATOMIC,
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+
+
+class RawOutputDataConfig(Resource, frozen=True):
+    """Flyte's RawOutputDataConfig: where executions store offloaded data."""
+
+    output_location_prefix: Annotated[
+        str,
+        described(
+            "Prefix below which every execution gets a location of its own: an s3, gs, gcs, abfs, abfss, az, "
+            "hdfs, oci or file URL, or an absolute path.",
+            rules.PREFIX_SPACE,
+            rules.PREFIX_SCHEME,
+            rules.PREFIX_PLACE,
+            max_length=1024,
+        ),
+    ]
+
+
+class EnvVar(Resource, frozen=True):
+    """An environment variable of every container."""
+
+    name: Annotated[
+        str,
+        described("Name of the variable.", rules.ENV_NAME, rules.ENV_NAME_RESERVED, max_length=256),
+    ]
+    value: Annotated[str, described("Value of the variable; may be empty.", rules.ENV_VALUE, max_length=4096)]
+
+
+class ExecutionOptionsSpec(Resource, frozen=True):
+    """What the selected executions get."""
+
+    selector: (
+        Annotated[
+            Selector,
+            described(
+                "Which executions get these options by themselves. Absent: only those that refer to the object "
+                "with the annotation execution.dev/options. {}: every execution in reach.",
+                extra=ATOMIC,
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    mode: (
+        Annotated[
+            Literal["Default", "Enforce"],
+            described(
+                "Default (also when absent): fills in what the execution's author left open. Enforce: replaces "
+                "what the author wrote and cannot be opted out of."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    priority: (
+        Annotated[
+            int,
+            number(
+                "Among options of the same level that select the same execution the higher wins; ties go to "
+                "the name that sorts last. Absent: 0.",
+                ge=-1000000,
+                le=1000000,
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    update_policy: (
+        Annotated[
+            Literal["Live", "NextExecution"],
+            described(
+                "Live (also when absent): edits reach running executions for labels, annotations, notifications "
+                "and, where the operator gates pods, maxParallelism. NextExecution: edits apply to executions "
+                "created from then on."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    labels: (
+        Annotated[
+            dict[str, Annotated[str, described(None, rules.LABEL_VALUE, max_length=63)]],
+            described(
+                "Labels of the execution and its pods, to organize, filter and query them. The labels of all "
+                "levels are merged key by key.",
+                rules.LABEL_KEYS,
+                rules.LABEL_KEYS_RESERVED,
+                extra=GRANULAR,
+                max_length=64,
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    annotations: (
+        Annotated[
+            dict[str, Annotated[str, described(None, max_length=4096)]],
+            described(
+                "Annotations of the execution and its pods, for tools and for people. The annotations of all "
+                "levels are merged key by key.",
+                rules.ANNOTATION_KEYS,
+                rules.ANNOTATION_KEYS_RESERVED,
+                rules.ANNOTATIONS_SIZE,
+                extra=GRANULAR,
+                max_length=64,
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    security_context: Annotated[SecurityContext, described("Identity under which executions run.")] | UnsetType = UNSET
+    raw_output_data_config: (
+        Annotated[
+            RawOutputDataConfig,
+            described("Where executions store offloaded data. Absent: the platform's default location."),
+        ]
+        | UnsetType
+    ) = UNSET
+    max_parallelism: (
+        Annotated[
+            int,
+            # The lower bound is a rule, because of its message: -1 often stands for unlimited elsewhere.
+            number(
+                "How many task pods of one execution may run at the same time. Absent: the platform decides. "
+                "0: unlimited, whatever a lower level says.",
+                rules.MAX_PARALLELISM,
+                le=2147483647,
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    overwrite_cache: (
+        Annotated[
+            bool,
+            described(
+                "true: run again what a cache could answer, and overwrite the cached result. false: use the "
+                "cache, whatever a lower level says. Absent: the platform decides."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    envs: (
+        Annotated[
+            tuple[EnvVar, ...],
+            described(
+                "Environment variables of every container. Those of all levels are merged by name.",
+                rules.ENVS_SIZE,
+                extra=BY_NAME,
+                max_length=64,
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    notifications: (
+        Annotated[
+            tuple[Annotated[Notification, described(None, rules.ONE_TRANSPORT)], ...],
+            described(
+                "Whom to tell when an execution ends; those of all levels add up.",
+                extra=ATOMIC_LIST,
+                max_length=32,
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    disable_notifications: (
+        Annotated[
+            bool,
+            described(
+                "true: silences every notification, whatever else is configured, unless a higher level says "
+                "false. Absent or false: notifications are sent."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    notification_guarantee: (
+        Annotated[
+            Literal["Observed", "Held"],
+            described(
+                "Observed (also when absent): every end that the operator can observe is notified. Held: "
+                "executions are held by a finalizer until their notifications are recorded."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+
+
+class ClusterExecutionOptionsSpec(ExecutionOptionsSpec, frozen=True):
+    """What the selected executions of the selected namespaces get."""
+
+    namespace_selector: (
+        Annotated[
+            LabelSelector,
+            described(
+                "Namespaces in which these options can be used, by their labels. Absent or {}: all.", extra=ATOMIC
+            ),
+        ]
+        | UnsetType
+    ) = UNSET

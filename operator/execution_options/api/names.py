@@ -1,0 +1,43 @@
+"""Every name that the project puts on objects of the cluster, in one place."""
+
+from __future__ import annotations
+
+from typing import Final
+
+GROUP: Final = "execution.dev"
+VERSION: Final = "v1beta1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+
+OPTIONS_KIND: Final = "ExecutionOptions"
+OPTIONS_PLURAL: Final = "executionoptions"
+CLUSTER_OPTIONS_KIND: Final = "ClusterExecutionOptions"
+CLUSTER_OPTIONS_PLURAL: Final = "clusterexecutionoptions"
+
+# On an execution or a launch plan, by its author.
+OPTIONS_ANNOTATION: Final = f"{GROUP}/options"
+DISABLE_NOTIFICATIONS_ANNOTATION: Final = f"{GROUP}/disable-notifications"
+
+# On an execution and its pods, by this operator.
+ID_LABEL: Final = f"{GROUP}/id"
+SNAPSHOT_ANNOTATION: Final = f"{GROUP}/snapshot"
+
+LIVE_ANNOTATION: Final = f"{GROUP}/live"
+"""Options of the snapshot that were edited since: what now holds instead of their frozen specs."""
+APPLIED_ANNOTATION: Final = f"{GROUP}/applied"
+"""On a pod that was corrected after its creation: what it was given instead of its template's metadata."""
+MISSED_ANNOTATION: Final = f"{GROUP}/missed"
+"""On an execution that was created past the webhook and repaired afterwards: when that was noticed."""
+
+# On a namespace, by whoever administers it.
+PODS_LABEL: Final = f"{GROUP}/pods"
+"""``enabled``: bare pods of the namespace are executions that options can select."""
+FAILURE_POLICY_LABEL: Final = f"{GROUP}/failure-policy"
+"""``Fail``: no execution of the namespace is admitted while the webhook is down."""
+
+FIELD_MANAGER: Final = "execution-options"
+
+# Environment variables of every container of an execution that has a storage prefix.
+PREFIX_ENV: Final = "EXECUTION_RAW_OUTPUT_DATA_PREFIX"
+"""This execution's own location below the prefix."""
+BARE_PREFIX_ENV: Final = "EXECUTION_OUTPUT_LOCATION_PREFIX"
+"""The prefix as the options give it."""

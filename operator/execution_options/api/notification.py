@@ -1,0 +1,157 @@
+"""Whom to tell when an execution ends, and how."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import UNSET, UnsetType
+
+from execution_options.api import rules
+from execution_options.api.base import ATOMIC_LIST, SET, Resource, described
+
+TERMINAL_PHASES = ("SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT")
+"""Flyte's terminal ``WorkflowExecutionPhase`` names."""
+
+Phase = Literal["SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT"]
+
+_Recipient = Annotated[str, described(None, rules.RECIPIENT, max_length=320)]
+
+
+class Email(Resource, frozen=True):
+    """Notify by e-mail."""
+
+    recipients: Annotated[
+        tuple[Annotated[str, described(None, rules.EMAIL_ADDRESS, max_length=320)], ...],
+        described(
+            "E-mail addresses, at least one; each gets a message of its own.",
+            rules.SOME_RECIPIENT,
+            extra=ATOMIC_LIST,
+            max_length=64,
+        ),
+    ]
+
+
+class Slack(Resource, frozen=True):
+    """Notify in Slack."""
+
+    recipients: Annotated[
+        tuple[_Recipient, ...],
+        described(
+            "Channels (#name), channel or user ids, or e-mail addresses of Slack users or channels, at least "
+            "one. Quote a #name, which YAML would take for a comment.",
+            rules.SOME_RECIPIENT,
+            extra=ATOMIC_LIST,
+            max_length=64,
+        ),
+    ]
+
+
+class PagerDuty(Resource, frozen=True):
+    """Notify by PagerDuty."""
+
+    recipients: Annotated[
+        tuple[_Recipient, ...],
+        described(
+            "E-mail addresses of PagerDuty services, or the names of services that the channel knows, at least one.",
+            rules.SOME_RECIPIENT,
+            extra=ATOMIC_LIST,
+            max_length=64,
+        ),
+    ]
+
+
+class Webhook(Resource, frozen=True):
+    """Notify by an HTTP request to the channel's URL."""
+
+
+class ChannelRef(Resource, frozen=True):
+    """A NotificationChannel by name."""
+
+    name: Annotated[
+        str,
+        described(
+            "Name of the NotificationChannel, in the namespace of these options; for cluster options in the "
+            "operator's namespace.",
+            rules.CHANNEL_NAME,
+            max_length=253,
+        ),
+    ]
+
+
+class Template(Resource, frozen=True):
+    """The text of a notification instead of the default one."""
+
+    subject: (
+        Annotated[
+            str,
+            described("Subject or title, one line. Absent: the default subject.", rules.SUBJECT_LINE, max_length=256),
+        ]
+        | UnsetType
+    ) = UNSET
+    body: (
+        Annotated[str, described("Body of the message. Absent: the default body.", rules.BODY_TEXT, max_length=4096)]
+        | UnsetType
+    ) = UNSET
+
+
+class Notification(Resource, frozen=True):
+    """Whom to tell when an execution reaches one of these phases, and how."""
+
+    phases: Annotated[
+        tuple[Phase, ...],
+        described(
+            "Phases whose arrival is notified, at least one; terminal ones only: SUCCEEDED, FAILED, ABORTED, "
+            "TIMED_OUT.",
+            rules.SOME_PHASE,
+            extra=SET,
+            max_length=4,
+        ),
+    ]
+    email: (
+        Annotated[
+            Email,
+            described("Notify by e-mail. Exactly one of email, slack, pagerDuty and webhook is given."),
+        ]
+        | UnsetType
+    ) = UNSET
+    slack: (
+        Annotated[
+            Slack,
+            described("Notify in Slack. Exactly one of email, slack, pagerDuty and webhook is given."),
+        ]
+        | UnsetType
+    ) = UNSET
+    pager_duty: (
+        Annotated[
+            PagerDuty,
+            described("Notify by PagerDuty. Exactly one of email, slack, pagerDuty and webhook is given."),
+        ]
+        | UnsetType
+    ) = UNSET
+    webhook: (
+        Annotated[
+            Webhook,
+            described(
+                "Notify by an HTTP request to the channel's URL; written as {}. Exactly one of email, slack, "
+                "pagerDuty and webhook is given."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    channel_ref: (
+        Annotated[
+            ChannelRef,
+            described("Channel to send by. Absent: the one marked as default for its type."),
+        ]
+        | UnsetType
+    ) = UNSET
+    template: (
+        Annotated[
+            Template,
+            described(
+                "Text of the message, of which absent parts keep the default. Absent: the default text.",
+                rules.TEMPLATE_TEXT,
+            ),
+        ]
+        | UnsetType
+    ) = UNSET

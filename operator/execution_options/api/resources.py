@@ -1,0 +1,82 @@
+"""``ExecutionOptions`` and ``ClusterExecutionOptions`` as objects: applied by users, stored by the API server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from execution_options.api import validation
+from execution_options.api.model import ExecutionOptionsSpec
+from execution_options.api.schema import SPECS
+from execution_options.api.validation import InvalidOptionsError, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class OptionsObject(Struct, frozen=True, kw_only=True):
+    """One object; ``namespace`` is None for cluster options.
+
+    ``uid``, ``resource_version``, ``generation`` and ``creation_timestamp`` (RFC 3339) are empty where the
+    object comes from a manifest. ``unknown_fields`` are paths that a newer version wrote and this one ignores.
+    """
+
+    kind: str
+    name: str
+    namespace: str | None = None
+    uid: str = ""
+    resource_version: str = ""
+    generation: int = 0
+    creation_timestamp: str = ""
+    spec: ExecutionOptionsSpec
+    unknown_fields: tuple[str, ...] = ()
+
+
+def load(manifest: Mapping[str, Any]) -> OptionsObject:
+    """The object of a manifest, held to every rule that the API server holds it to.
+
+    InvalidOptionsError, with every problem, where the API server would refuse it.
+    """
+    found = validation.manifest_problems(manifest)
+    if found:
+        raise InvalidOptionsError(found)
+    return _object(manifest, manifest["spec"], ())
+
+
+def from_api(stored: Mapping[str, Any]) -> OptionsObject:
+    """The object as the API server gives it.
+
+    Fields that this version does not know are left out, since a newer one may have written them.
+    InvalidOptionsError where the rest cannot be understood, a value that only a newer version knows for
+    example; the caller reports that and works without the object.
+    """
+    kind, spec = stored.get("kind"), stored.get("spec")
+    if not isinstance(kind, str) or kind not in SPECS:
+        raise InvalidOptionsError([Problem("kind", f"must be one of {', '.join(SPECS)}")])
+    if not isinstance(spec, dict):
+        raise InvalidOptionsError([Problem("spec", "must be a map")])
+    known, unknown = validation.unknown_fields(spec, kind)
+    return _object(stored, known, unknown)
+
+
+def _object(raw: Mapping[str, Any], spec: Mapping[str, Any], unknown: tuple[str, ...]) -> OptionsObject:
+    metadata = raw.get("metadata")
+    if not isinstance(metadata, dict):
+        metadata = {}
+    return OptionsObject(
+        kind=raw["kind"],
+        name=_text(metadata, "name"),
+        namespace=_text(metadata, "namespace") or None,
+        uid=_text(metadata, "uid"),
+        resource_version=_text(metadata, "resourceVersion"),
+        generation=metadata["generation"] if isinstance(metadata.get("generation"), int) else 0,
+        creation_timestamp=_text(metadata, "creationTimestamp"),
+        spec=validation.decoded(spec, raw["kind"]),
+        unknown_fields=unknown,
+    )
+
+
+def _text(metadata: Mapping[str, Any], key: str) -> str:
+    value = metadata.get(key)
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,109 @@
+"""The structural schema of the API, made from the model.
+
+``msgspec`` gives a JSON schema with references; Kubernetes wants one tree without them, and without
+``default``, which would make GitOps tools see a difference between what was applied and what is stored.
+"""
+
+from __future__ import annotations
+
+import copy
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from execution_options.api import names, rules
+from execution_options.api.model import ClusterExecutionOptionsSpec, ExecutionOptionsSpec
+from execution_options.api.rule import check
+from execution_options.api.status import OptionsStatus
+
+if TYPE_CHECKING:
+    from execution_options.api.base import Resource
+
+Schema = dict[str, Any]
+
+_DROPPED: Final = frozenset({"title", "default"})
+_INT32: Final = 2**31 - 1
+
+SPECS: Final[dict[str, type[ExecutionOptionsSpec]]] = {
+    names.OPTIONS_KIND: ExecutionOptionsSpec,
+    names.CLUSTER_OPTIONS_KIND: ClusterExecutionOptionsSpec,
+}
+"""The model of the spec of each kind."""
+
+_METADATA: Final = {
+    "apiVersion": {
+        "type": "string",
+        "description": f"Version of the API that this object is written in: {names.API_VERSION}.",
+    },
+    "kind": {"type": "string", "description": "Kind of this object."},
+    "metadata": {"type": "object"},
+}
+
+_DESCRIPTIONS: Final = {
+    names.OPTIONS_KIND: (
+        "ExecutionOptions are what the workflow executions of its namespace get that it selects, or that refer "
+        "to it with the annotation execution.dev/options: labels, annotations, a service account, a storage "
+        "prefix, a cap on parallelism, a cache setting, environment variables and notifications."
+    ),
+    names.CLUSTER_OPTIONS_KIND: (
+        "ClusterExecutionOptions are ExecutionOptions for executions of every namespace, or of those that "
+        "namespaceSelector selects: a platform's defaults, or what it enforces."
+    ),
+}
+
+
+def _structural(node: Schema, defs: dict[str, Schema]) -> Schema:
+    """The node without references and without keywords that a structural schema cannot have."""
+    if "$ref" in node:
+        target = defs[node["$ref"].removeprefix("#/$defs/")]
+        node = {**target, **{key: value for key, value in node.items() if key != "$ref"}}
+    result = {key: value for key, value in node.items() if key not in _DROPPED}
+    # Unknown fields are pruned or refused by the API server itself.
+    if result.get("additionalProperties") is False:
+        del result["additionalProperties"]
+    if not result.get("required", True):
+        del result["required"]
+    if "enum" in result:
+        result["type"] = "string"
+    if result.get("type") == "integer":
+        result["format"] = "int32" if result.get("maximum", _INT32 + 1) <= _INT32 else "int64"
+    if "items" in result:
+        result["items"] = _structural(result["items"], defs)
+    if "additionalProperties" in result:
+        result["additionalProperties"] = _structural(result["additionalProperties"], defs)
+    if "properties" in result:
+        result["properties"] = {name: _structural(child, defs) for name, child in result["properties"].items()}
+        if not result["properties"]:
+            del result["properties"]
+    return result
+
+
+def _of(model: type[Resource]) -> Schema:
+    (reference,), defs = msgspec.json.schema_components([model])
+    return _structural(reference, defs)
+
+
+@cache
+def _shared(kind: str) -> Schema:
+    root: Schema = {
+        "type": "object",
+        "description": _DESCRIPTIONS[kind],
+        "required": ["spec"],
+        "properties": copy.deepcopy(_METADATA) | {"spec": _of(SPECS[kind]), "status": _of(OptionsStatus)},
+    }
+    if kind == names.OPTIONS_KIND:
+        # cluster/none is a reference like any other.
+        root |= check(rules.OBJECT_NAME)
+    return root
+
+
+def object_schema(kind: str) -> Schema:
+    """The schema of a whole object, rules by name under ``x-rules``; KeyError for an unknown kind."""
+    return copy.deepcopy(_shared(kind))
+
+
+def spec_schema(kind: str) -> Schema:
+    """The schema of the spec of a kind; shared and not to be changed. KeyError for an unknown kind."""
+    schema: Schema = _shared(kind)["properties"]["spec"]
+    return schema

@@ -1,0 +1,245 @@
+"""The checks of the API server in Python: the schema's shape and bounds, then the rules.
+
+For users who write options in Python, for previews without a cluster, and as the controller's second
+line. Rules say the same text as the API server; types and bounds say it in their own words, since the
+API server's ("in body should be …") are not made for people.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from execution_options.api import names
+from execution_options.api.base import Resource
+from execution_options.api.rule import by_name
+from execution_options.api.schema import SPECS, Schema, object_schema, spec_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from execution_options.api.model import ExecutionOptionsSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong, and where: a path as the API server writes it, such as ``spec.envs[0].name``.
+
+    ``value`` is the text or number that a rule does not allow, where it is one.
+    """
+
+    path: str
+    message: str
+    value: str | int | None = None
+
+    def __str__(self) -> str:
+        shown = "" if self.value is None else f"{_shown(self.value)}: "
+        return f"{self.path}: {shown}{self.message}" if self.path else f"{shown}{self.message}"
+
+
+class InvalidOptionsError(ValueError):
+    """The manifest is not one of valid options; ``problems`` holds everything that is wrong with it."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("; ".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+def problems(spec: Mapping[str, Any] | Resource, kind: str) -> list[Problem]:
+    """Everything that is wrong with a spec, as plain data or typed; an empty list if nothing is.
+
+    As with the API server, rules are checked only once types and bounds are right. KeyError for a
+    kind that is not one of ours.
+    """
+    value = msgspec.to_builtins(spec) if isinstance(spec, Resource) else spec
+    return _problems(spec_schema(kind), value, "spec")
+
+
+def manifest_problems(manifest: Mapping[str, Any]) -> list[Problem]:
+    """Everything that is wrong with a manifest: version, kind, name and spec."""
+    kind = manifest.get("kind")
+    if not isinstance(kind, str) or kind not in SPECS:
+        return [Problem("kind", f"must be one of {', '.join(SPECS)}, not {_shown(kind)}")]
+    if manifest.get("apiVersion") != names.API_VERSION:
+        return [Problem("apiVersion", f"must be {names.API_VERSION}, not {_shown(manifest.get('apiVersion'))}")]
+    schema = object_schema(kind)
+    # The API server checks metadata by itself, and ignores the status in what a user applies.
+    schema["properties"] |= {"metadata": {"type": "object", "additionalProperties": {}}, "status": {}}
+    return _problems(schema, manifest, "")
+
+
+def decoded(spec: Mapping[str, Any], kind: str) -> ExecutionOptionsSpec:
+    """The typed spec; InvalidOptionsError, with every problem, where it is not valid."""
+    found = problems(spec, kind)
+    if found:
+        raise InvalidOptionsError(found)
+    try:
+        return msgspec.convert(spec, SPECS[kind])
+    except msgspec.ValidationError as error:  # what msgspec knows better than the schema
+        raise InvalidOptionsError([Problem("spec", str(error))]) from error
+
+
+def unknown_fields(spec: Mapping[str, Any], kind: str) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The spec without fields that this version does not know, and their paths.
+
+    A stored object may come from a newer version of the operator; what that added is not an error.
+    """
+    paths: list[str] = []
+    pruned = _pruned(spec_schema(kind), spec, "spec", paths)
+    return pruned, tuple(paths)
+
+
+def _problems(schema: Schema, value: object, path: str) -> list[Problem]:
+    return list(_shape(schema, value, path)) or list(_rules(schema, value, path))
+
+
+def _shape(schema: Schema, value: object, path: str) -> Iterator[Problem]:
+    match schema.get("type"):
+        case "object":
+            yield from _object_shape(schema, value, path)
+        case "array":
+            yield from _array_shape(schema, value, path)
+        case "string":
+            yield from _string_shape(schema, value, path)
+        case "integer":
+            yield from _integer_shape(schema, value, path)
+        case "boolean" if not isinstance(value, bool):
+            yield _wrong_type("true or false", value, path)
+
+
+def _object_shape(schema: Schema, value: object, path: str) -> Iterator[Problem]:
+    if not isinstance(value, dict):
+        yield _wrong_type("a map", value, path)
+        return
+    if len(value) > schema.get("maxProperties", len(value)):
+        yield Problem(path, f"has {len(value)} entries; at most {schema['maxProperties']} are possible")
+    for name in schema.get("required", ()):
+        if name not in value:
+            yield Problem(_child(path, name), "is required")
+    for key, child in value.items():
+        if not isinstance(key, str):
+            yield Problem(path, f"keys must be strings, not {_shown(key)}")
+        elif (below := _below(schema, key)) is not None:
+            yield from _shape(below, child, _child(path, key, schema))
+        else:
+            yield Problem(_child(path, key), "unknown field")
+
+
+def _array_shape(schema: Schema, value: object, path: str) -> Iterator[Problem]:
+    if not isinstance(value, list | tuple):
+        yield _wrong_type("a list", value, path)
+        return
+    if len(value) > schema.get("maxItems", len(value)):
+        yield Problem(path, f"has {len(value)} items; at most {schema['maxItems']} are possible")
+    seen: set[str] = set()
+    for index, item in enumerate(value):
+        yield from _shape(schema["items"], item, f"{path}[{index}]")
+        identity = _identity(schema, item)
+        if identity is not None and identity in seen:
+            yield Problem(f"{path}[{index}]", f"Duplicate value: {identity}")
+        elif identity is not None:
+            seen.add(identity)
+
+
+def _identity(schema: Schema, item: object) -> str | None:
+    """What tells the items of the list apart, as the API server writes it; None where nothing does."""
+    match schema.get("x-kubernetes-list-type"):
+        case "set" if isinstance(item, str):
+            return json.dumps(item)
+        case "map" if isinstance(item, dict):
+            identity = {key: item.get(key) for key in schema["x-kubernetes-list-map-keys"]}
+            if all(isinstance(part, str) for part in identity.values()):
+                return json.dumps(identity, separators=(",", ":"))
+    return None
+
+
+def _string_shape(schema: Schema, value: object, path: str) -> Iterator[Problem]:
+    if not isinstance(value, str):
+        # Unquoted, YAML takes true, yes, 1.0 or 2024-01-01 for something else.
+        hint = "" if value is None or isinstance(value, dict | list | tuple) else ": quote it"
+        yield _wrong_type("a string", value, path, hint)
+    elif len(value) > schema.get("maxLength", len(value)):
+        yield Problem(path, f"has {len(value)} characters; at most {schema['maxLength']} are possible")
+    elif "enum" in schema and value not in schema["enum"]:
+        supported = ", ".join(json.dumps(item) for item in schema["enum"])
+        yield Problem(path, f"Unsupported value: {_shown(value)}: supported values: {supported}")
+
+
+def _integer_shape(schema: Schema, value: object, path: str) -> Iterator[Problem]:
+    if not isinstance(value, int) or isinstance(value, bool):
+        yield _wrong_type("a whole number", value, path)
+        return
+    # Without a bound of its own a number has that of its format.
+    limit = 2**31 if schema["format"] == "int32" else 2**63
+    lowest, highest = schema.get("minimum", -limit), schema.get("maximum", limit - 1)
+    if not lowest <= value <= highest:
+        yield Problem(path, f"must be from {lowest} to {highest}")
+
+
+def _rules(schema: Schema, value: Any, path: str) -> Iterator[Problem]:
+    """What the rules say of a value whose shape is right."""
+    for name in schema.get("x-rules", ()):
+        rule = by_name(name)
+        if message := rule.broken(value):
+            scalar = value if isinstance(value, str | int) else None
+            yield Problem(_child(path, rule.field) if rule.field else path, message, scalar)
+    if isinstance(value, dict):
+        for key, child in value.items():
+            if (below := _below(schema, key)) is not None:
+                yield from _rules(below, child, _child(path, key, schema))
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from _rules(schema["items"], item, f"{path}[{index}]")
+
+
+def _pruned(schema: Schema, value: Any, path: str, unknown: list[str]) -> Any:
+    if isinstance(value, dict) and schema.get("type") == "object":
+        kept = {}
+        for key, child in value.items():
+            if (below := _below(schema, key)) is None:
+                unknown.append(_child(path, key))
+            else:
+                kept[key] = _pruned(below, child, _child(path, key, schema), unknown)
+        return kept
+    if isinstance(value, list | tuple) and "items" in schema:
+        return [_pruned(schema["items"], item, f"{path}[{index}]", unknown) for index, item in enumerate(value)]
+    return value
+
+
+def _below(schema: Schema, key: str) -> Schema | None:
+    """The schema of an entry of an object; None where the API has no such field."""
+    below: Schema | None = schema.get("properties", {}).get(key, schema.get("additionalProperties"))
+    return below
+
+
+def _child(path: str, key: str, schema: Schema | None = None) -> str:
+    if schema is not None and "additionalProperties" in schema:
+        return f"{path}[{key}]"
+    return f"{path}.{key}" if path else key
+
+
+def _wrong_type(wanted: str, value: object, path: str, hint: str = "") -> Problem:
+    return Problem(path, f"must be {wanted}, not {_shown(value)}{hint}")
+
+
+def _shown(value: object) -> str:
+    """The value, short, for a message."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+        case dict():
+            return "a map"
+        case list() | tuple():
+            return "a list"
+        case int() if abs(value) < 2**63:
+            return str(value)
+        case int() | float():
+            return f"{value:.12g}" if isinstance(value, float) else "a very large number"
+        case str():
+            return json.dumps(value[:60] + "…" if len(value) > 60 else value, ensure_ascii=False)
+    return type(value).__name__
