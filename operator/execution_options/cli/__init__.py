@@ -1,0 +1,40 @@
+"""The command line: `execution-options`, and `kubectl execution-options`."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+_COMMANDS = {
+    "cluster": ("execution_options.cli.cluster:cluster", "Start, stop and use a Kubernetes control plane of your own."),
+}
+"""Name of a command: where it is defined, and its line of help, so that `--help` imports none of them."""
+
+
+class _LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *_COMMANDS})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return super().get_command(ctx, cmd_name)
+        module, _, attribute = _COMMANDS[cmd_name][0].partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)  # noqa: S101 (for the type checker)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _COMMANDS[name][1]) for name in self.list_commands(ctx)])
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="execution-options", prog_name="execution-options")
+def main() -> None:
+    """Give any workflow engine's executions what flytekit's Options give a Flyte execution.
+
+    Exit codes: 0 success, 1 failure (the reason is on standard error), 2 wrong usage.
+    """

@@ -1,0 +1,73 @@
+"""A cluster that the user names by kubeconfig and context: checked and used, never started or stopped."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from .binaries import require_supported
+from .cluster import Cluster
+from .errors import ClusterError
+
+_REQUEST_TIMEOUT_SECONDS = 10.0
+
+
+class NamedCluster(Cluster):
+    """A cluster of the user's that answers and is recent enough.
+
+    Attributes:
+        version: The API server's version, such as `v1.34.1`.
+        server: URL of the API server.
+    """
+
+    def __init__(self, kubeconfig: Path | None, context: str | None) -> None:
+        """Check the cluster.
+
+        Args:
+            kubeconfig: The kubeconfig file; None for the one that KUBECONFIG names, else `~/.kube/config`.
+            context: The context in it; None for its current one.
+
+        Raises:
+            ClusterError: The kubeconfig is unusable, the cluster does not answer, or it is too old.
+        """
+        path = _default_kubeconfig() if kubeconfig is None else kubeconfig
+        if not path.is_file():
+            raise ClusterError(f"there is no kubeconfig {path}")
+        self.version, self.server, context = _ask(path, context)
+        require_supported(self.version)
+        super().__init__(path.absolute(), context, kubectl=_on_path("kubectl"), helm=_on_path("helm"))
+
+
+def _default_kubeconfig() -> Path:
+    configured = os.environ.get("KUBECONFIG") or "~/.kube/config"
+    if os.pathsep in configured:
+        raise ClusterError("KUBECONFIG names several files; name the one to use with --kubeconfig")
+    return Path(configured).expanduser()
+
+
+def _ask(path: Path, context: str | None) -> tuple[str, str, str]:
+    """The API server's version, its URL, and the name of the context."""
+    # Imported here: this client takes a second to load, and only this cluster needs it (for credential plugins).
+    from kubernetes import client, config
+    from urllib3.exceptions import HTTPError
+
+    try:
+        contexts, current = config.list_kube_config_contexts(str(path))  # type: ignore[no-untyped-call]
+        name = str(context or current["name"])
+        if name not in {entry["name"] for entry in contexts}:
+            raise ClusterError(f"{path} has no context {name!r}")
+        with config.new_client_from_config(str(path), name) as api:  # type: ignore[no-untyped-call]
+            api.configuration.retries = False
+            version = client.VersionApi(api).get_code(_request_timeout=_REQUEST_TIMEOUT_SECONDS)
+            return str(version.git_version), str(api.configuration.host), name
+    except (config.ConfigException, KeyError, TypeError) as error:
+        raise ClusterError(f"{path} cannot be used: {error}") from error
+    except (client.ApiException, HTTPError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise ClusterError(f"the cluster of {path} does not answer: {reason}") from error
+
+
+def _on_path(program: str) -> Path | None:
+    found = shutil.which(program)
+    return None if found is None else Path(found)

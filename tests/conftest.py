@@ -1,0 +1,59 @@
+"""Fixtures that every test may use: a cluster, and a namespace of one's own in it."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from execution_options.cluster import Cluster, ControlPlane, NamedCluster
+from support.waiting import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("cluster", "the cluster of end-to-end tests (by default an embedded control plane)")
+    group.addoption("--kubeconfig", type=Path, help="use the cluster of this kubeconfig")
+    group.addoption("--context", help="use this context of the kubeconfig")
+
+
+@pytest.fixture(scope="session")
+def control_plane(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """The cluster of this test session: embedded, unless --kubeconfig or --context names another.
+
+    The embedded one ends with the test process, even if that is killed.
+    """
+    kubeconfig, context = request.config.getoption("--kubeconfig"), request.config.getoption("--context")
+    if kubeconfig is not None or context is not None:
+        yield NamedCluster(kubeconfig, context)
+        return
+    with ControlPlane.start("test", root=tmp_path_factory.mktemp("clusters")) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def embedded(control_plane: Cluster) -> ControlPlane:
+    """The embedded control plane, for tests that kill its components; skips where the user named a cluster."""
+    if not isinstance(control_plane, ControlPlane):
+        pytest.skip("needs the embedded control plane")
+    return control_plane
+
+
+@pytest.fixture
+def namespace(control_plane: Cluster) -> Iterator[str]:
+    """A fresh namespace in which pods can be created; deleted afterwards, without waiting for that."""
+    name = f"test-{uuid.uuid4().hex[:10]}"
+    control_plane.run_kubectl(["create", "namespace", name])
+    # Admission refuses pods until the controller manager has created the service account they default to.
+    eventually(
+        lambda: json.loads(control_plane.run_kubectl(["get", "serviceaccounts", "-n", name, "-o", "json"]).stdout)[
+            "items"
+        ]
+    )
+    yield name
+    control_plane.run_kubectl(["delete", "namespace", name, "--wait=false"])
