@@ -1,0 +1,125 @@
+"""The reference of every field, in Markdown, made from the same schema as the CRDs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from execution_options.api import names
+from execution_options.api.crd import crd
+from execution_options.api.rule import by_name
+from execution_options.api.schema import Schema, object_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_INTRODUCTION: Final = f"""\
+# Reference of the API `{names.API_VERSION}`
+
+Every field of `{names.OPTIONS_KIND}` and `{names.CLUSTER_OPTIONS_KIND}`: its type, its meaning, its bounds and \
+the messages with which a wrong value is refused at `kubectl apply`. The same text is behind \
+`kubectl explain executionoptions.spec`. No field has a default that the API server would write into the object: \
+what an absent field means is said in its description.
+
+This page is generated from the model by `make crds`.
+"""
+
+
+def reference() -> str:
+    """The page."""
+    options, cluster = object_schema(names.OPTIONS_KIND), object_schema(names.CLUSTER_OPTIONS_KIND)
+    common = set(options["properties"]["spec"]["properties"])
+    added = {name: node for name, node in cluster["properties"]["spec"]["properties"].items() if name not in common}
+    parts = [
+        _INTRODUCTION,
+        f"## {names.OPTIONS_KIND}\n",
+        _summary(names.OPTIONS_KIND, options),
+        *_section(options["properties"]["spec"], "spec"),
+        f"## {names.CLUSTER_OPTIONS_KIND}\n",
+        _summary(names.CLUSTER_OPTIONS_KIND, cluster),
+        f"Its spec has every field of `{names.OPTIONS_KIND}`, and:\n",
+        *_section({"properties": added}, "spec"),
+        "## Status of both\n",
+        f"{options['properties']['status']['description']}\n",
+        *_section(options["properties"]["status"], "status"),
+    ]
+    return "\n".join(parts)
+
+
+def _summary(kind: str, schema: Schema) -> str:
+    spec = crd(kind)["spec"]
+    short_name, category = spec["names"]["shortNames"][0], spec["names"]["categories"][0]
+    about = f"{spec['scope']}; short name `{short_name}`; both kinds: `kubectl get {category}`.\n"
+    return "\n".join([f"{schema['description']}\n", about, *([_refusals(schema)] if "x-rules" in schema else [])])
+
+
+def _section(schema: Schema, path: str) -> Iterator[str]:
+    """The fields of an object, each followed by those below it."""
+    required = schema.get("required", ())
+    for name, node in schema.get("properties", {}).items():
+        here = f"{path}.{name}"
+        yield f"### `{here}`\n"
+        yield f"{_type(node)}{', required' if name in required else ''}{_bounds(node)}.\n"
+        yield f"{_prose(node['description'])}\n"
+        if refusals := _refusals(node):
+            yield refusals
+        below = node.get("items", node)
+        yield from _section(below, f"{here}[]" if "items" in node else here)
+
+
+def _type(node: Schema) -> str:
+    match node["type"]:
+        case "array":
+            return f"List of {_plural(node['items'])}"
+        case "object" if "additionalProperties" in node:
+            return f"Map of {_plural(node['additionalProperties'])}"
+        case "integer":
+            return "Whole number"
+        case "string" if node.get("format") == "date-time":
+            return "Time (RFC 3339)"
+        case "string" if "enum" in node:
+            return f"One of {_enum(node)}"
+    return str(node["type"]).capitalize()
+
+
+def _plural(node: Schema) -> str:
+    text = f"{node['type']}s"
+    if "enum" in node:
+        return f"{text}, each one of {_enum(node)}"
+    if "maxLength" in node:
+        text += f" of at most {node['maxLength']} characters"
+    return text
+
+
+def _enum(node: Schema) -> str:
+    return ", ".join(f"`{value}`" for value in node["enum"])
+
+
+def _bounds(node: Schema) -> str:
+    bounds: list[str] = []
+    for keyword, unit in (("maxProperties", "entries"), ("maxItems", "items"), ("maxLength", "characters")):
+        if keyword in node:
+            bounds.append(f"at most {node[keyword]} {unit}")
+    if "minimum" in node and "maximum" in node:
+        bounds.append(f"from {node['minimum']} to {node['maximum']}")
+    elif "maximum" in node:
+        bounds.append(f"at most {node['maximum']}")
+    match node.get("x-kubernetes-list-type"):
+        case "set":
+            bounds.append("no duplicates")
+        case "map":
+            bounds.append(f"one for each {node['x-kubernetes-list-map-keys'][0]}")
+    return "".join(f"; {bound}" for bound in bounds)
+
+
+def _refusals(node: Schema) -> str:
+    """The messages of the rules on the field, on its keys and on its items or values."""
+    nodes: tuple[dict[str, Any], ...] = (node, node.get("items", {}), node.get("additionalProperties", {}))
+    messages = [by_name(name).message for part in nodes for name in part.get("x-rules", ())]
+    if not messages:
+        return ""
+    return "\n".join(["Refused with:", "", *(f"- {_prose(message)}" for message in messages), ""])
+
+
+def _prose(text: str) -> str:
+    """The text with what Markdown would take for markup escaped."""
+    return text.replace("*", r"\*").replace("_", r"\_").replace("<", "&lt;")
