@@ -1,0 +1,56 @@
+"""Flyte's execution options and notifications for every workflow engine of a Kubernetes cluster.
+
+The classes carry the names, arguments, defaults and errors of flytekit's: code that builds Options
+with flytekit works with its imports changed to ``from execution_options import …``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from execution_options.sdk.notifications import (
+    Email,
+    EmailNotification,
+    Notification,
+    PagerDuty,
+    PagerDutyNotification,
+    Slack,
+    SlackNotification,
+    Template,
+    Webhook,
+    WebhookNotification,
+)
+from execution_options.sdk.options import Options
+from execution_options.sdk.phases import WorkflowExecutionPhase
+from execution_options.sdk.security import Identity, RawOutputDataConfig, SecurityContext
+
+__all__ = [
+    "Email",
+    "EmailNotification",
+    "Identity",
+    "Notification",
+    "Options",
+    "PagerDuty",
+    "PagerDutyNotification",
+    "RawOutputDataConfig",
+    "SecurityContext",
+    "Slack",
+    "SlackNotification",
+    "Template",
+    "Webhook",
+    "WebhookNotification",
+    "WorkflowExecutionPhase",
+    "__version__",
+]
+
+if TYPE_CHECKING:
+    __version__: str
+else:
+
+    def __getattr__(name):
+        # Reading the installed metadata takes longer than the rest of this import.
+        if name == "__version__":
+            from importlib.metadata import version
+
+            return version("execution-options")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,205 @@
+"""Flyte's ``Options``: ``flytekit.core.options``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+# Needed at run time by whoever resolves the annotations of this dataclass.
+from execution_options.sdk.notifications import Notification  # noqa: TC001
+from execution_options.sdk.security import Identity, RawOutputDataConfig, SecurityContext
+
+
+@dataclass(init=False)
+class Options:
+    """What an execution gets beyond its definition; ``flytekit.core.options.Options``.
+
+    None means "not said" and is left out of the manifest. A value that is given is kept, also ``0``,
+    ``False`` and empty ones.
+
+    Args:
+        labels: Labels of the execution and its pods.
+        annotations: Annotations of the execution and its pods.
+        raw_output_data_config: Where executions store offloaded data; a plain string is the prefix.
+        security_context: The identity under which executions run.
+        max_parallelism: How many task pods of one execution may run at the same time. None: the
+            platform decides. 0: unlimited.
+        notifications: Whom to tell when an execution ends.
+        disable_notifications: True silences every notification, whatever else is configured.
+        overwrite_cache: True runs again what a cache could answer.
+        envs: Beyond flytekit's Options, from Flyte's ExecutionSpec: environment variables.
+        mode: Beyond flytekit, as the following. ``"Default"`` (also when None) fills in what the
+            execution's author left open, ``"Enforce"`` replaces what the author wrote.
+        priority: Among options of the same level that select an execution the higher wins.
+        update_policy: Whether edits reach running executions (``"Live"``, also when None).
+        notification_guarantee: Whether executions are held until their notifications are recorded
+            (``"Held"``) or not (``"Observed"``, also when None).
+        selector: Which executions get the options, in the manifest's form. None: only those that
+            refer to them by name. It tells where options apply, not what they are: two Options that
+            differ only here are equal.
+        namespace_selector: Likewise for the namespaces of cluster-wide options.
+    """
+
+    labels: dict[str, str] | None
+    annotations: dict[str, str] | None
+    raw_output_data_config: RawOutputDataConfig | None
+    security_context: SecurityContext | None
+    max_parallelism: int | None
+    notifications: list[Notification] | None
+    disable_notifications: bool | None
+    overwrite_cache: bool | None
+    envs: dict[str, str] | None
+    mode: Literal["Default", "Enforce"] | None
+    priority: int | None
+    update_policy: Literal["Live", "NextExecution"] | None
+    notification_guarantee: Literal["Observed", "Held"] | None
+    selector: Mapping[str, Any] | None = field(compare=False)
+    namespace_selector: Mapping[str, Any] | None = field(compare=False)
+
+    # Written out, not generated: it accepts more than what the attributes hold.
+    def __init__(
+        self,
+        labels: Mapping[str, str] | None = None,
+        annotations: Mapping[str, str] | None = None,
+        raw_output_data_config: RawOutputDataConfig | str | None = None,
+        security_context: SecurityContext | None = None,
+        max_parallelism: int | None = None,
+        notifications: Iterable[Notification] | None = None,
+        disable_notifications: bool | None = None,
+        overwrite_cache: bool | None = None,
+        *,
+        envs: Mapping[str, str] | None = None,
+        mode: Literal["Default", "Enforce"] | None = None,
+        priority: int | None = None,
+        update_policy: Literal["Live", "NextExecution"] | None = None,
+        notification_guarantee: Literal["Observed", "Held"] | None = None,
+        selector: Mapping[str, Any] | None = None,
+        namespace_selector: Mapping[str, Any] | None = None,
+    ) -> None:
+        if isinstance(raw_output_data_config, str):
+            raw_output_data_config = RawOutputDataConfig(raw_output_data_config)
+        self.labels = _own_dict("labels", labels)
+        self.annotations = _own_dict("annotations", annotations)
+        self.raw_output_data_config = raw_output_data_config
+        self.security_context = security_context
+        self.max_parallelism = max_parallelism
+        self.notifications = None if notifications is None else list(notifications)
+        self.disable_notifications = disable_notifications
+        self.overwrite_cache = overwrite_cache
+        self.envs = _own_dict("envs", envs)
+        self.mode = mode
+        self.priority = priority
+        self.update_policy = update_policy
+        self.notification_guarantee = notification_guarantee
+        self.selector = selector
+        self.namespace_selector = namespace_selector
+
+    @classmethod
+    def default_from(cls, k8s_service_account: str | None = None, raw_data_prefix: str | None = None) -> Options:
+        """Options with a service account, a storage prefix, or both; what is falsy is left out."""
+        return cls(
+            security_context=(
+                SecurityContext(run_as=Identity(k8s_service_account=k8s_service_account))
+                if k8s_service_account
+                else None
+            ),
+            raw_output_data_config=raw_data_prefix or None,
+        )
+
+    # The conversions are imported when they are used: they need msgspec and yaml, this class does not.
+
+    @classmethod
+    def from_flytekit(cls, options: Any) -> Options:
+        """The same options from a ``flytekit.core.options.Options``.
+
+        Empty strings, which Flyte reads as "not set", become None.
+
+        Raises:
+            TypeError: The object, or a part of it, is not one of flytekit's.
+            ValueError: It says something that has no place here, so that it would be lost.
+        """
+        from execution_options.sdk.flytekit import read
+
+        return read(options)
+
+    @classmethod
+    def from_manifest(cls, manifest: Mapping[str, Any]) -> Options:
+        """The options of an ``ExecutionOptions`` or ``ClusterExecutionOptions`` manifest.
+
+        Everything of the ``spec`` is kept. Name, namespace and other metadata are not part of the
+        options; the ``status`` is the operator's.
+
+        Raises:
+            ValueError: It is not such a manifest, or an invalid one; the message lists each path
+                with what is wrong there.
+        """
+        from execution_options.sdk.manifest import read
+
+        return read(manifest)
+
+    def to_manifest(
+        self,
+        *,
+        name: str,
+        namespace: str | None = None,
+        selector: Mapping[str, Any] | None = None,
+        namespace_selector: Mapping[str, Any] | None = None,
+        cluster: bool = False,
+    ) -> dict[str, Any]:
+        """The manifest, as plain dicts and lists, that gives executions these options.
+
+        Args:
+            name: Name of the object.
+            namespace: Its namespace. None: the one that it is applied to.
+            selector: Which executions get the options, such as ``{"engines": ["job"]}``; ``{}`` is
+                every execution in reach. None: as the attribute ``selector`` says.
+            namespace_selector: With ``cluster``: in which namespaces. None: as the attribute says.
+            cluster: Make it a ``ClusterExecutionOptions``.
+
+        Raises:
+            ValueError: The API server would refuse it, or Kubernetes has nothing that a value could
+                become; the message lists each path with what is wrong there.
+        """
+        from execution_options.sdk.manifest import write
+
+        return write(
+            self,
+            name=name,
+            namespace=namespace,
+            selector=self.selector if selector is None else selector,
+            namespace_selector=self.namespace_selector if namespace_selector is None else namespace_selector,
+            cluster=cluster,
+        )
+
+    def to_yaml(
+        self,
+        *,
+        name: str,
+        namespace: str | None = None,
+        selector: Mapping[str, Any] | None = None,
+        namespace_selector: Mapping[str, Any] | None = None,
+        cluster: bool = False,
+    ) -> str:
+        """``to_manifest`` as YAML, ready for ``kubectl apply -f -``; takes and raises the same."""
+        import yaml
+
+        manifest = self.to_manifest(
+            name=name,
+            namespace=namespace,
+            selector=selector,
+            namespace_selector=namespace_selector,
+            cluster=cluster,
+        )
+        return yaml.safe_dump(manifest, sort_keys=False, allow_unicode=True)
+
+
+def _own_dict(name: str, values: Mapping[str, str] | None) -> dict[str, str] | None:
+    if values is None:
+        return None
+    # flytekit's Labels and Annotations have `.values` and would fail later, less clearly.
+    if not isinstance(values, Mapping):
+        raise TypeError(
+            f"{name} must be a dict, not {type(values).__name__} (Options.from_flytekit converts flytekit's)"
+        )
+    return dict(values)

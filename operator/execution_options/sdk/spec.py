@@ -1,0 +1,189 @@
+"""The two forms of the same options: attributes with flytekit's names, and the API's ``spec``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from msgspec import UnsetType
+
+from execution_options.api.validation import Problem
+from execution_options.sdk.notifications import (
+    Email,
+    EmailNotification,
+    Notification,
+    PagerDuty,
+    PagerDutyNotification,
+    Slack,
+    SlackNotification,
+    Template,
+    Webhook,
+    WebhookNotification,
+)
+from execution_options.sdk.options import Options
+from execution_options.sdk.phases import WorkflowExecutionPhase
+from execution_options.sdk.security import Identity, RawOutputDataConfig, SecurityContext
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from execution_options.api import model
+
+T = TypeVar("T")
+
+
+def untranslatable(options: Options) -> Iterator[Problem]:
+    """What ``to_spec`` cannot read, and what has no place in a ``spec``."""
+    foreign = list(_foreign(options))
+    yield from foreign
+    context = options.security_context
+    if foreign or context is None:
+        return
+    if context.secrets:
+        yield Problem("spec.securityContext.secrets", "not supported: a task's own pod template gives it secrets")
+    if context.tokens:
+        yield Problem("spec.securityContext.tokens", "not supported: nothing requests OAuth2 tokens for pods")
+    for attribute in ("oauth2_client", "execution_identity"):
+        if getattr(context.run_as, attribute, None) is not None:
+            yield Problem(
+                f"spec.securityContext.runAs.{attribute}",
+                "not supported: pods run as a service account, which iam_role binds to a cloud identity",
+            )
+
+
+def _foreign(options: Options) -> Iterator[Problem]:
+    """Parts that are of another class than the one they must be, such as flytekit's own."""
+    context, notifications = options.security_context, options.notifications
+    yield from _not_a(dict, "spec.envs", options.envs)
+    yield from _not_a(RawOutputDataConfig, "spec.rawOutputDataConfig", options.raw_output_data_config)
+    yield from _not_a(SecurityContext, "spec.securityContext", context)
+    if isinstance(context, SecurityContext):
+        yield from _not_a(Identity, "spec.securityContext.runAs", context.run_as)
+    yield from _not_a(list, "spec.notifications", notifications)
+    for index, each in enumerate(notifications if isinstance(notifications, list) else ()):
+        path = f"spec.notifications[{index}]"
+        yield from _not_a(Notification, path, each, optional=False)
+        if isinstance(each, Notification):
+            yield from _not_a(EmailNotification, f"{path}.email", each.email)
+            yield from _not_a(SlackNotification, f"{path}.slack", each.slack)
+            yield from _not_a(PagerDutyNotification, f"{path}.pagerDuty", each.pager_duty)
+            yield from _not_a(WebhookNotification, f"{path}.webhook", each.webhook)
+            yield from _not_a(Template, f"{path}.template", each.template)
+
+
+def _not_a(expected: type, path: str, value: object, *, optional: bool = True) -> Iterator[Problem]:
+    if isinstance(value, expected) or (optional and value is None):
+        return
+    found = f"{type(value).__module__}.{type(value).__name__}".removeprefix("builtins.")
+    if expected in (dict, list):
+        yield Problem(path, f"must be a {expected.__name__}, not {found}")
+    else:
+        yield Problem(
+            path,
+            f"must be execution_options.{expected.__name__}, not {found} (Options.from_flytekit converts flytekit's)",
+        )
+
+
+def to_spec(options: Options) -> dict[str, Any]:
+    """What the options say; types and values are not checked."""
+    prefix, context = options.raw_output_data_config, options.security_context
+    return _said(
+        mode=options.mode,
+        priority=options.priority,
+        updatePolicy=options.update_policy,
+        labels=options.labels,
+        annotations=options.annotations,
+        securityContext=None if context is None else _said(runAs=_run_as(context.run_as)),
+        rawOutputDataConfig=prefix and {"outputLocationPrefix": prefix.output_location_prefix},
+        maxParallelism=options.max_parallelism,
+        overwriteCache=options.overwrite_cache,
+        envs=(
+            None if options.envs is None else [{"name": name, "value": value} for name, value in options.envs.items()]
+        ),
+        notifications=(
+            None if options.notifications is None else [_notification(each) for each in options.notifications]
+        ),
+        disableNotifications=options.disable_notifications,
+        notificationGuarantee=options.notification_guarantee,
+    )
+
+
+def _run_as(identity: Identity | None) -> dict[str, Any] | None:
+    if identity is None:
+        return None
+    return _said(
+        k8sServiceAccount=identity.k8s_service_account,
+        iamRole=identity.iam_role,
+        serviceAccountPolicy=identity.service_account_policy,
+    )
+
+
+def _notification(told: Notification) -> dict[str, Any]:
+    def recipients(to: EmailNotification | SlackNotification | PagerDutyNotification | None) -> Any:
+        return to and {"recipients": to.recipients_email}
+
+    return _said(
+        phases=[phase.name for phase in told.phases],
+        email=recipients(told.email),
+        slack=recipients(told.slack),
+        pagerDuty=recipients(told.pager_duty),
+        webhook={} if told.webhook else None,
+        channelRef=None if told.channel is None else {"name": told.channel},
+        template=told.template and _said(subject=told.template.subject, body=told.template.body),
+    )
+
+
+def _said(**fields: Any) -> dict[str, Any]:
+    """Without what is None: 0, False and empty values are said."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def from_spec(spec: model.ExecutionOptionsSpec, selectors: Mapping[str, Any]) -> Options:
+    """The options that a ``spec`` says; ``selectors`` are kept in the form they were given in."""
+    context, prefix = _heard(spec.security_context), _heard(spec.raw_output_data_config)
+    envs, notifications = _heard(spec.envs), _heard(spec.notifications)
+    return Options(
+        labels=_heard(spec.labels),
+        annotations=_heard(spec.annotations),
+        raw_output_data_config=None if prefix is None else prefix.output_location_prefix,
+        security_context=None if context is None else SecurityContext(_identity_from(_heard(context.run_as))),
+        max_parallelism=_heard(spec.max_parallelism),
+        notifications=None if notifications is None else [_notification_from(each) for each in notifications],
+        disable_notifications=_heard(spec.disable_notifications),
+        overwrite_cache=_heard(spec.overwrite_cache),
+        envs=None if envs is None else {env.name: env.value for env in envs},
+        mode=_heard(spec.mode),
+        priority=_heard(spec.priority),
+        update_policy=_heard(spec.update_policy),
+        notification_guarantee=_heard(spec.notification_guarantee),
+        selector=selectors.get("selector"),
+        namespace_selector=selectors.get("namespaceSelector"),
+    )
+
+
+def _identity_from(run_as: model.RunAs | None) -> Identity | None:
+    if run_as is None:
+        return None
+    return Identity(
+        iam_role=_heard(run_as.iam_role),
+        k8s_service_account=_heard(run_as.k8s_service_account),
+        service_account_policy=_heard(run_as.service_account_policy),
+    )
+
+
+def _notification_from(told: model.Notification) -> Notification:
+    phases = [WorkflowExecutionPhase[phase] for phase in told.phases]
+    ref, text = _heard(told.channel_ref), _heard(told.template)
+    channel = None if ref is None else ref.name
+    template = None if text is None else Template(subject=_heard(text.subject), body=_heard(text.body))
+    # A valid notification has exactly one of the four.
+    if email := _heard(told.email):
+        return Email(phases, email.recipients, channel=channel, template=template)
+    if slack := _heard(told.slack):
+        return Slack(phases, slack.recipients, channel=channel, template=template)
+    if pager_duty := _heard(told.pager_duty):
+        return PagerDuty(phases, pager_duty.recipients, channel=channel, template=template)
+    return Webhook(phases, channel=channel, template=template)
+
+
+def _heard(value: T | UnsetType) -> T | None:
+    return None if isinstance(value, UnsetType) else value
