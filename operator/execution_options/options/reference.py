@@ -75,3 +75,16 @@ def parse(text: str | None) -> Reference | None:
 def _shown(word: str) -> str:
     """Short enough for an event or an API server's answer, whatever somebody put into the annotation."""
     return repr(word if len(word) <= MAX_NAME else f"{word[:MAX_NAME]}…")
+
+
+def parse_flag(annotation: str, text: str | None) -> bool | None:
+    """Parse an annotation that is ``true`` or ``false``; ``None`` where it is absent.
+
+    Raises:
+        InvalidReferenceError: it is neither.
+    """
+    if text is None:
+        return None
+    if text not in ("true", "false"):
+        raise InvalidReferenceError(f'{annotation} is {text!r}, write "true" or "false"')
+    return text == "true"

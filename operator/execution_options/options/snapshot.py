@@ -21,15 +21,8 @@ class InvalidSnapshotError(ValueError):
     """The annotation's text is no snapshot."""
 
 
-class Left(Struct, frozen=True, rename="camel", omit_defaults=True):
-    """Keys that the execution's author wrote and that options therefore left alone."""
-
-    labels: tuple[str, ...] = ()
-    annotations: tuple[str, ...] = ()
-
-
 class Snapshot(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """Identifier, layers (lowest first) and what was left to the author.
+    """Identifier, layers (lowest first) and what the author wrote where options had something to say.
 
     The layers and not their merge are kept: when one of them is edited, what the others said is still
     there, and everything that ``explain`` prints follows from them.
@@ -37,7 +30,10 @@ class Snapshot(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=
 
     id: str
     layers: tuple[Layer, ...] = ()
-    left: Left = field(default_factory=Left)
+    location: str = ""
+    """The execution's own storage location; empty where it has none."""
+    authored: dict[str, str] = field(default_factory=dict)
+    """JSON Pointer into the execution → the author's value."""
 
 
 def new_id() -> str:
@@ -65,7 +61,7 @@ def encode(snapshot: Snapshot) -> str:
     data = msgspec.json.encode(snapshot)
     if len(data) > MAX_BYTES:
         sizes = {str(layer.source): len(msgspec.json.encode(layer.spec)) for layer in snapshot.layers}
-        sizes["what was left to the author"] = len(msgspec.json.encode(snapshot.left))
+        sizes["what the author wrote"] = len(msgspec.json.encode(snapshot.authored))
         largest = max(sizes, key=lambda source: sizes[source])
         raise SnapshotTooLargeError(
             f"the options of this execution take {len(data)} bytes together, at most {MAX_BYTES} fit; "

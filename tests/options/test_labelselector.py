@@ -1,0 +1,77 @@
+"""Label selectors mean what they mean in Kubernetes, and a failure says which label is why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from msgspec import UNSET, convert
+
+from execution_options.api.model import LabelSelector
+from execution_options.options.labelselector import first_failure
+from support.strategies import label_maps, label_selectors
+
+
+def selects(selector: LabelSelector, labels: dict[str, str]) -> bool:
+    """Kubernetes' definition, term by term."""
+    terms: list[bool] = []
+    if selector.match_labels is not UNSET:
+        terms += [(key, value) in labels.items() for key, value in selector.match_labels.items()]
+    for requirement in () if selector.match_expressions is UNSET else selector.match_expressions:
+        present = requirement.key in labels
+        among = present and requirement.values is not UNSET and labels[requirement.key] in requirement.values
+        terms.append(
+            {"In": among, "NotIn": not among, "Exists": present, "DoesNotExist": not present}[requirement.operator]
+        )
+    return all(terms)
+
+
+@given(label_selectors, label_maps)
+def test_a_selector_selects_what_kubernetes_selects(selector: LabelSelector, labels: dict[str, str]) -> None:
+    assert (first_failure(selector, labels) is None) == selects(selector, labels)
+
+
+@given(label_maps)
+def test_an_empty_selector_selects_everything(labels: dict[str, str]) -> None:
+    for selector in ({}, {"matchLabels": {}}, {"matchExpressions": []}):
+        assert first_failure(convert(selector, LabelSelector), labels) is None
+
+
+@given(label_maps)
+def test_labels_select_themselves(labels: dict[str, str]) -> None:
+    assert first_failure(LabelSelector(match_labels=labels), labels) is None
+
+
+@pytest.mark.parametrize(
+    ("selector", "labels", "reason"),
+    [
+        ({"matchLabels": {"tier": "gold"}}, {}, "matchLabels: tier is absent, not 'gold'"),
+        ({"matchLabels": {"tier": "gold"}}, {"tier": "tin"}, "matchLabels: tier is 'tin', not 'gold'"),
+        ({"matchLabels": {"tier": ""}}, {}, "matchLabels: tier is absent, not ''"),
+        (
+            {"matchExpressions": [{"key": "tier", "operator": "In", "values": ["gold", "tin"]}]},
+            {"tier": "lead"},
+            "matchExpressions: tier In (gold, tin) does not hold, it is 'lead'",
+        ),
+        (
+            {"matchExpressions": [{"key": "tier", "operator": "NotIn", "values": ["lead"]}]},
+            {"tier": "lead"},
+            "matchExpressions: tier NotIn (lead) does not hold, it is 'lead'",
+        ),
+        (
+            {"matchExpressions": [{"key": "tier", "operator": "Exists"}]},
+            {},
+            "matchExpressions: tier Exists does not hold, it is absent",
+        ),
+        (
+            {"matchExpressions": [{"key": "tier", "operator": "DoesNotExist"}]},
+            {"tier": ""},
+            "matchExpressions: tier DoesNotExist does not hold, it is ''",
+        ),
+    ],
+)
+def test_a_failure_names_the_label_what_was_wanted_and_what_it_is(
+    selector: dict[str, Any], labels: dict[str, str], reason: str
+) -> None:
+    assert first_failure(convert(selector, LabelSelector), labels) == reason

@@ -1,0 +1,175 @@
+"""Hypothesis strategies of the options model.
+
+Keys, names and values come from small sets, so that objects meet on the same field often; specs are
+generated as users write them and therefore always pass the model's own validation.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import strategies as st
+from msgspec import convert
+
+from execution_options.api.model import (
+    TERMINAL_PHASES,
+    ClusterExecutionOptionsSpec,
+    ExecutionOptionsSpec,
+    LabelSelector,
+)
+from execution_options.api.names import CLUSTER_OPTIONS_KIND, OPTIONS_KIND
+from execution_options.api.resources import OptionsObject
+from execution_options.options.levels import Layer, Level, Source
+from execution_options.options.reference import Reference, Target
+from execution_options.options.selection import Execution, LaunchPlan
+from support.options import NAMESPACE
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+Wire = dict[str, Any]
+
+KEYS = ("cost-center", "example.com/team", "tier")
+ENGINES = ("job", "argo-workflow", "ray-job")
+EXECUTION_NAMES = ("train-1", "train-", "eval")
+PLANS = ("nightly", "weekly")
+OPTIONS_NAMES = ("a", "b", "c")
+
+
+def wire(required: dict[str, SearchStrategy[Any]], **optional: SearchStrategy[Any]) -> SearchStrategy[Wire]:
+    """An object with these fields, some of the optional ones left out."""
+    return st.fixed_dictionaries(required, optional=optional)
+
+
+def subset(values: tuple[str, ...], min_size: int = 0) -> SearchStrategy[list[str]]:
+    return st.lists(st.sampled_from(values), min_size=min_size, max_size=len(values), unique=True)
+
+
+label_values = st.sampled_from(("", "x", "y"))
+label_maps = st.dictionaries(st.sampled_from(KEYS), label_values, max_size=3)
+
+requirements = st.one_of(
+    wire(
+        {
+            "key": st.sampled_from(KEYS),
+            "operator": st.sampled_from(("In", "NotIn")),
+            "values": subset(("", "x", "y"), min_size=1),
+        }
+    ),
+    wire({"key": st.sampled_from(KEYS), "operator": st.sampled_from(("Exists", "DoesNotExist"))}),
+)
+_label_terms = {"matchLabels": label_maps, "matchExpressions": st.lists(requirements, max_size=2)}
+label_selectors = wire({}, **_label_terms).map(lambda selector: convert(selector, LabelSelector))
+
+_selectors = st.one_of(
+    st.just({}),
+    wire(
+        {},
+        engines=subset(ENGINES),
+        names=subset(("*", "train-*", "e?al")),
+        launchedBy=wire({"kind": st.just("CronJob"), "name": st.sampled_from(("nightly", "week*"))}),
+        **_label_terms,
+    ),
+)
+
+_recipients = subset(("ann@example.com", "bob@example.com", "eve@example.com"), min_size=1)
+_about: dict[str, SearchStrategy[Any]] = {"phases": subset(TERMINAL_PHASES, min_size=1)}
+_details: dict[str, SearchStrategy[Any]] = {
+    "channelRef": wire({"name": st.just("ops")}),
+    "template": wire({"subject": st.just("It ended")}),
+}
+_notifications = st.one_of(
+    *(
+        wire(_about | {transport: wire({"recipients": _recipients})}, **_details)
+        for transport in ("email", "slack", "pagerDuty")
+    ),
+    wire(_about | {"webhook": st.just({})}, **_details),
+)
+
+_run_as = wire(
+    {},
+    k8sServiceAccount=st.sampled_from(("", "trainer", "reader")),
+    iamRole=st.sampled_from(("arn:aws:iam::1:role/a", "arn:aws:iam::1:role/b")),
+    serviceAccountPolicy=st.sampled_from(("Require", "Create")),
+)
+
+_values: dict[str, SearchStrategy[Any]] = {
+    "updatePolicy": st.sampled_from(("Live", "NextExecution")),
+    "labels": label_maps,
+    "annotations": label_maps,
+    "securityContext": wire({}, runAs=_run_as),
+    "rawOutputDataConfig": wire({"outputLocationPrefix": st.sampled_from(("s3://bucket/a", "gs://bucket/b", "/data"))}),
+    "maxParallelism": st.sampled_from((0, 1, 8)),
+    "overwriteCache": st.booleans(),
+    "envs": st.dictionaries(st.sampled_from(("A", "B")), st.sampled_from(("", "1", "2"))).map(
+        lambda envs: [{"name": name, "value": value} for name, value in envs.items()]
+    ),
+    "notifications": st.lists(_notifications, max_size=3),
+    "disableNotifications": st.booleans(),
+    "notificationGuarantee": st.sampled_from(("Observed", "Held")),
+}
+_reach: dict[str, SearchStrategy[Any]] = {
+    "selector": _selectors,
+    "mode": st.sampled_from(("Default", "Enforce")),
+    "priority": st.sampled_from((-1, 0, 5)),
+}
+
+specs = wire({}, **_values, **_reach).map(lambda spec: convert(spec, ExecutionOptionsSpec))
+cluster_specs = wire({}, **_values, **_reach, namespaceSelector=wire({}, **_label_terms)).map(
+    lambda spec: convert(spec, ClusterExecutionOptionsSpec)
+)
+
+_uids = st.sampled_from(("", "0a1b"))
+_generations = st.integers(0, 3)
+options_objects = st.one_of(
+    st.builds(
+        OptionsObject,
+        kind=st.just(OPTIONS_KIND),
+        name=st.sampled_from(OPTIONS_NAMES),
+        namespace=st.just(NAMESPACE),
+        uid=_uids,
+        generation=_generations,
+        spec=specs,
+    ),
+    st.builds(
+        OptionsObject,
+        kind=st.just(CLUSTER_OPTIONS_KIND),
+        name=st.sampled_from(OPTIONS_NAMES),
+        uid=_uids,
+        generation=_generations,
+        spec=cluster_specs,
+    ),
+)
+candidates = st.lists(options_objects, max_size=5, unique_by=lambda options: (options.kind, options.name))
+"""What select chooses from: objects of one namespace and of the cluster, each name once."""
+
+_targets = st.builds(Target, st.sampled_from((OPTIONS_KIND, CLUSTER_OPTIONS_KIND)), st.sampled_from(OPTIONS_NAMES))
+references = st.one_of(
+    st.just(Reference(opt_out=True)),
+    st.builds(Reference, targets=st.lists(_targets, min_size=1, max_size=3, unique=True).map(tuple)),
+)
+executions = st.builds(
+    Execution,
+    engine=st.sampled_from(ENGINES),
+    namespace=st.just(NAMESPACE),
+    namespace_labels=label_maps,
+    name=st.sampled_from(("", *EXECUTION_NAMES)),
+    generate_name=st.sampled_from(EXECUTION_NAMES),
+    labels=label_maps,
+    reference=st.none() | references,
+    launch_plan=st.none() | st.builds(LaunchPlan, st.just("CronJob"), st.sampled_from(PLANS), st.none() | references),
+    disable_notifications=st.none() | st.booleans(),
+)
+
+
+@st.composite
+def layer_stacks(draw: st.DrawFn) -> tuple[Layer, ...]:
+    """Layers as merge takes them: lowest level first, several on one level, every source another."""
+    levels = sorted(draw(st.lists(st.sampled_from(Level), max_size=5)))
+    return tuple(
+        Layer(
+            Source(level, OPTIONS_KIND, f"options-{place}", draw(_uids), draw(_generations)),
+            draw(cluster_specs if level in (Level.CLUSTER_DEFAULT, Level.CLUSTER_ENFORCE) else specs),
+        )
+        for place, level in enumerate(levels)
+    )
