@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from execution_options.cluster import Cluster, ControlPlane, NamedCluster
+from support.crds import install_crds
 from support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -42,6 +43,12 @@ def embedded(control_plane: Cluster) -> ControlPlane:
     if not isinstance(control_plane, ControlPlane):
         pytest.skip("needs the embedded control plane")
     return control_plane
+
+
+@pytest.fixture(scope="session")
+def crds(control_plane: Cluster) -> None:
+    """Our CustomResourceDefinitions, installed."""
+    install_crds(control_plane)
 
 
 @pytest.fixture

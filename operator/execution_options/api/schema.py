@@ -56,7 +56,7 @@ _DESCRIPTIONS: Final = {
 def _structural(node: Schema, defs: dict[str, Schema]) -> Schema:
     """The node without references and without keywords that a structural schema cannot have."""
     if "$ref" in node:
-        target = defs[node["$ref"].removeprefix("#/$defs/")]
+        target = copy.deepcopy(defs[node["$ref"].removeprefix("#/$defs/")])
         node = {**target, **{key: value for key, value in node.items() if key != "$ref"}}
     result = {key: value for key, value in node.items() if key not in _DROPPED}
     # Unknown fields are pruned or refused by the API server itself.
