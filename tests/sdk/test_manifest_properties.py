@@ -33,18 +33,10 @@ LABELS = st.dictionaries(WORD, WORD | st.just(""), max_size=5)
 PHASES = st.lists(st.sampled_from(sorted(Notification.VALID_PHASES)), min_size=1, max_size=4, unique=True)
 TEMPLATES = st.builds(Template, subject=TEXT, body=maybe(TEXT)) | st.builds(Template, body=TEXT)
 BEYOND = {"channel": maybe(WORD), "template": maybe(TEMPLATES)}
+RECIPIENTS = st.lists(MAIL, min_size=1, max_size=3, unique=True)
 NOTIFICATIONS = st.one_of(
-    *(
-        st.builds(
-            kind,
-            PHASES,
-            st.lists(MAIL, min_size=1, max_size=3, unique=True),
-            channel=maybe(WORD),
-            template=maybe(TEMPLATES),
-        )
-        for kind in (Email, Slack, PagerDuty)
-    ),
-    st.builds(Webhook, PHASES, channel=maybe(WORD), template=maybe(TEMPLATES)),
+    *(st.builds(kind, PHASES, RECIPIENTS, **BEYOND) for kind in (Email, Slack, PagerDuty)),
+    st.builds(Webhook, PHASES, **BEYOND),
 )
 IDENTITIES = st.builds(Identity, k8s_service_account=maybe(WORD | st.just(""))) | st.builds(
     Identity,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typing
+from typing import Any
 
 import pytest
 
@@ -77,5 +78,5 @@ def test_a_notification_shows_only_what_it_says() -> None:
 
 
 @pytest.mark.parametrize("kind", [Notification, *MESSAGING, Webhook])
-def test_annotations_can_be_resolved(kind: type) -> None:
+def test_annotations_can_be_resolved(kind: Any) -> None:
     assert typing.get_type_hints(kind.__init__)["template"] == Template | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 # Needed at run time by whoever resolves the annotations of this dataclass.
 from execution_options.sdk.notifications import Notification  # noqa: TC001
@@ -96,7 +96,7 @@ class Options:
         self.namespace_selector = namespace_selector
 
     @classmethod
-    def default_from(cls, k8s_service_account: str | None = None, raw_data_prefix: str | None = None) -> Options:
+    def default_from(cls, k8s_service_account: str | None = None, raw_data_prefix: str | None = None) -> Self:
         """Options with a service account, a storage prefix, or both; what is falsy is left out."""
         return cls(
             security_context=(

@@ -122,7 +122,7 @@ def _notification(told: Notification) -> dict[str, Any]:
         return to and {"recipients": to.recipients_email}
 
     return _said(
-        phases=[phase.name for phase in told.phases],
+        phases=[WorkflowExecutionPhase.enum_to_string(phase) for phase in told.phases],
         email=recipients(told.email),
         slack=recipients(told.slack),
         pagerDuty=recipients(told.pager_duty),
