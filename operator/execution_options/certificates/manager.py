@@ -1,0 +1,184 @@
+"""Keeps a webhook server's certificate and the API server's trust in it, without ever refusing a request."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+import aiohttp
+import msgspec
+
+from execution_options.certificates.authority import Policy, serving_names
+from execution_options.certificates.injection import Configuration, Target, inject, read
+from execution_options.certificates.material import next_due
+from execution_options.certificates.replica import Replica
+from execution_options.certificates.secret import CertificateSecret, Stored
+from execution_options.certificates.serving import load, server_context
+from execution_options.certificates.wake import wake_on_change
+from execution_options.kube.client import ApiError
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Sequence
+
+    from execution_options.certificates.authority import Pair
+    from execution_options.certificates.material import Material, Step
+    from execution_options.kube.client import Kube
+
+logger = logging.getLogger(__name__)
+
+_BACKOFF: Final = (0.2, 10.0)
+
+
+class CertificateManager:
+    """One replica's share of the certificates; run one in every webhook process.
+
+    Any number of replicas may run: they agree through the Secret. What it needs: ``get``, ``update``, ``create`` and
+    ``watch`` on the Secret, ``get``, ``patch`` and ``watch`` on the webhook configurations.
+
+    Args:
+        kube: The connection.
+        namespace: The operator's namespace: of the Service and the Secret.
+        service: The Service through which the API server calls the webhook.
+        secret: The Secret's name; it is made where it does not exist.
+        targets: The webhook configurations.
+        extra_names: More host names and IP addresses of the webhook.
+        policy: Lifetimes.
+        settle: How long after it was injected every API server is known to use a CA bundle.
+        poll: How often to look while something is under way.
+        resync: How often to look otherwise; changes wake it at once where it may watch.
+    """
+
+    def __init__(
+        self,
+        kube: Kube,
+        *,
+        namespace: str,
+        service: str,
+        secret: str,
+        targets: Sequence[Target],
+        extra_names: Sequence[str] = (),
+        policy: Policy | None = None,
+        settle: timedelta = timedelta(minutes=5),
+        poll: timedelta = timedelta(seconds=5),
+        resync: timedelta = timedelta(minutes=2),
+    ) -> None:
+        """Nothing happens before :meth:`run`."""
+        self._kube = kube
+        self._secret = CertificateSecret(kube, namespace, secret)
+        self._targets = tuple(targets)
+        self._policy = Policy() if policy is None else policy
+        self._replica = Replica(self._policy, serving_names(service, namespace, extra_names), settle)
+        self._poll = poll
+        self._resync = resync
+        self._changed = asyncio.Event()
+        self._loaded: Pair | None = None
+        self._missing: set[Target] = set()
+        self.ssl_context: ssl.SSLContext = server_context()
+        """For the server. Handshakes fail until there is a certificate; later ones are put into the same context."""
+        self.ready = asyncio.Event()
+        """Set while a valid certificate is served whose CA is in the bundle of every webhook."""
+
+    @property
+    def expires(self) -> datetime | None:
+        """When the certificate that is served expires."""
+        return None if self._loaded is None else self._loaded.certificate.not_valid_after_utc
+
+    async def run(self) -> None:
+        """Keep everything as it should be until cancelled; errors of the API server are retried."""
+        async with asyncio.TaskGroup() as group:
+            watched = [(self._secret.collection, self._secret.name)]
+            watched += [(target.collection, target.name) for target in self._targets]
+            for collection, name in watched:
+                group.create_task(wake_on_change(self._kube, collection, name, self._changed))
+            await self._follow()
+
+    async def _follow(self) -> None:
+        pause = _BACKOFF[0]
+        while True:
+            self._changed.clear()
+            try:
+                wait = await self._pass()
+                pause = _BACKOFF[0]
+            except (ApiError, aiohttp.ClientError, TimeoutError, OSError, msgspec.MsgspecError) as error:
+                logger.warning("certificates: %s; trying again in %.1f s", error or type(error).__name__, pause)
+                await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+                pause = min(pause * 2, _BACKOFF[1])
+                continue
+            try:
+                async with asyncio.timeout(wait):
+                    await self._changed.wait()
+            except TimeoutError:
+                pass
+
+    async def _pass(self) -> float:
+        """Look at everything once and write at most one kind of thing; returns the seconds until the next look."""
+        # The configurations first: see the module ``replica``.
+        seen = [(target, await read(self._kube, target)) for target in self._targets]
+        self._replica.observe(
+            [bundle for _, configuration in seen if configuration for bundle in configuration.bundles],
+            time.monotonic(),
+        )
+        stored = await self._secret.read()
+        now = datetime.now(UTC)
+        plan = self._replica.plan(stored.material, now, time.monotonic(), garbled=bool(stored.problems))
+        self._load()
+        written: bool | None = None
+        if plan.write is not None:
+            written = await self._write(stored, plan.step, plan.write)
+        elif plan.inject is not None:
+            written = await self._inject(seen, plan.inject)
+        self._tell(seen, now)
+        if written is not None:
+            # The outcome is observed, not assumed. Replicas that met here must not meet again and again.
+            return 0.0 if written else random.uniform(0.01, 0.1)  # noqa: S311 - jitter
+        return self._wait(stored.material, now)
+
+    async def _write(self, stored: Stored, step: Step, material: Material) -> bool:
+        name = f"{self._secret.namespace}/{self._secret.name}"
+        if stored.problems:
+            logger.warning("Secret %s is garbled and replaced: %s", name, "; ".join(stored.problems))
+        written = await self._secret.write(stored, material)
+        if written:
+            logger.info("Secret %s: %s", name, step.value)
+        return written
+
+    async def _inject(self, seen: list[tuple[Target, Configuration | None]], bundle: bytes) -> bool | None:
+        outcome: bool | None = None
+        for target, configuration in seen:
+            if configuration is not None:
+                written = await inject(self._kube, target, configuration, bundle)
+                if written is not None:
+                    outcome = written and outcome is not False
+                if written:
+                    logger.info("%s %s: CA bundle injected", target.plural, target.name)
+        return outcome
+
+    def _load(self) -> None:
+        served = self._replica.served
+        if served is not None and served.pair != self._loaded:
+            load(self.ssl_context, served.pair)
+            self._loaded = served.pair
+            logger.info("serving a certificate that is valid until %s", self.expires)
+
+    def _tell(self, seen: list[tuple[Target, Configuration | None]], now: datetime) -> None:
+        missing = {target for target, configuration in seen if configuration is None}
+        for target in missing - self._missing:
+            logger.info("%s %s does not exist yet; waiting for it", target.plural, target.name)
+        self._missing = missing
+        if self._replica.is_trusted(now) and not any(target.required for target in missing):
+            self.ready.set()
+        else:
+            self.ready.clear()
+
+    def _wait(self, material: Material, now: datetime) -> float:
+        under_way = not self.ready.is_set() or material.upcoming is not None or not self._replica.serves(material)
+        wait = self._poll if under_way else self._resync
+        at = next_due(material, self._policy)
+        if at is not None and at > now:
+            wait = min(wait, at - now)
+        return wait.total_seconds()

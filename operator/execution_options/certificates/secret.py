@@ -1,0 +1,105 @@
+"""The Secret through which the replicas agree; written by compare-and-swap only."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from execution_options.certificates.material import KEYS, Material, encode, parse
+from execution_options.kube.client import ApiError, path_of
+
+if TYPE_CHECKING:
+    from execution_options.kube.client import Kube
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The Secret as it was read.
+
+    Attributes:
+        material: What of it is usable.
+        problems: What is wrong with the rest; nothing of its content.
+    """
+
+    material: Material
+    problems: tuple[str, ...] = ()
+    secret: dict[str, Any] | None = field(default=None, repr=False)
+
+
+class CertificateSecret:
+    """One Secret in the operator's namespace.
+
+    It may exist beforehand, empty: then nobody needs the right to create Secrets. What else is on it, labels and
+    foreign keys included, is left alone.
+    """
+
+    def __init__(self, kube: Kube, namespace: str, name: str) -> None:
+        """Name the Secret; nothing is read yet."""
+        self._kube = kube
+        self.namespace = namespace
+        self.name = name
+
+    @property
+    def collection(self) -> str:
+        """The path of the namespace's Secrets."""
+        return path_of("", "v1", "secrets", self.namespace)
+
+    @property
+    def path(self) -> str:
+        """The Secret's path."""
+        return path_of("", "v1", "secrets", self.namespace, self.name)
+
+    async def read(self) -> Stored:
+        """What is stored now; empty if there is no Secret.
+
+        Raises:
+            ApiError: The API server refused.
+            aiohttp.ClientError: There was no answer; or ``TimeoutError``.
+        """
+        try:
+            body = await self._kube.get(self.path)
+        except ApiError as error:
+            if error.status == 404:
+                return Stored(Material())
+            raise
+        secret: dict[str, Any] = msgspec.json.decode(body)
+        data = {}
+        for key, value in (secret.get("data") or {}).items():
+            if key in KEYS:
+                try:
+                    data[key] = base64.b64decode(value)
+                except (binascii.Error, TypeError):
+                    data[key] = b"?"  # not from any API server; garbled like any other
+        material, problems = parse(data)
+        return Stored(material, tuple(problems), secret)
+
+    async def write(self, stored: Stored, material: Material) -> bool:
+        """Replace what was read by ``material``; ``False`` if someone else was first.
+
+        Raises:
+            ApiError: The API server refused.
+            aiohttp.ClientError: There was no answer, so it may or may not be written; or ``TimeoutError``.
+        """
+        data = {key: base64.b64encode(value).decode() for key, value in encode(material).items()}
+        try:
+            if stored.secret is None:
+                metadata = {"namespace": self.namespace, "name": self.name}
+                body = {"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": metadata, "data": data}
+                await self._kube.create(self.collection, body)
+            else:
+                others = {key: value for key, value in (stored.secret.get("data") or {}).items() if key not in KEYS}
+                # With the resource version that was read: the API server refuses if it has moved on.
+                await self._kube.replace(self.path, stored.secret | {"data": others | data})
+        except ApiError as error:
+            if error.status == 409 or (error.status == 404 and stored.secret is not None):
+                return False
+            if error.status in (403, 404):
+                raise
+            # What it says of a body may quote the body.
+            message = f"Secret {self.namespace}/{self.name} was not accepted"
+            raise ApiError(error.status, error.reason, message) from None
+        return True

@@ -1,0 +1,50 @@
+"""Being woken by any change of one object, so that looking at it can be rare and yet prompt."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from typing import TYPE_CHECKING, Final
+
+import aiohttp
+
+from execution_options.kube.client import METADATA, ApiError, error_of
+
+if TYPE_CHECKING:
+    from execution_options.kube.client import Kube
+
+logger = logging.getLogger(__name__)
+
+_WATCH_SECONDS: Final = (240, 300)
+_SILENCE: Final = 330.0
+_BACKOFF: Final = (0.5, 30.0)
+
+
+async def wake_on_change(kube: Kube, collection: str, name: str, changed: asyncio.Event) -> None:
+    """Set ``changed`` whenever the object changes, is created or deleted, until cancelled.
+
+    What happened is not looked at: whoever is woken reads the object. Errors (the right to watch may be missing) only
+    delay that until its next look, so they are no more than a note in the log.
+    """
+    pause = _BACKOFF[0]
+    while True:
+        params = {
+            "watch": "true",
+            "fieldSelector": f"metadata.name={name}",
+            # Without a version the watch begins with the object as it is: nothing is missed between two watches.
+            "timeoutSeconds": str(random.randint(*_WATCH_SECONDS)),  # noqa: S311 - jitter
+        }
+        try:
+            stream = await kube.stream(collection, params=params, accept=METADATA, silence=_SILENCE)
+            async with stream as response:
+                if response.status >= 400:
+                    raise error_of(response.status, await response.read())
+                async for _ in response.content.iter_any():
+                    changed.set()
+                    pause = _BACKOFF[0]
+        except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
+            logger.debug("watch of %s %s: %s", collection, name, error or type(error).__name__)
+        # Also after an orderly end, lest a watch that ends at once is opened again and again.
+        await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+        pause = min(pause * 2, _BACKOFF[1])
