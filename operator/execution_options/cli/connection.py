@@ -1,0 +1,47 @@
+"""How a command reaches its cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+import aiohttp
+import click
+from kubernetes.aio.config import ConfigException
+
+from execution_options.kube.client import ApiError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def cluster_options(command: Callable[P, T]) -> Callable[P, T]:
+    """Add --kubeconfig and --context."""
+    command = click.option("--context", help="Context of the kubeconfig.  [default: its current one]")(command)
+    return click.option(
+        "--kubeconfig",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="Kubeconfig of the cluster.  [default: the pod's own service account, else kubectl's]",
+    )(command)
+
+
+def asynchronous(command: Callable[P, Coroutine[None, None, T]]) -> Callable[P, T]:
+    """Run a coroutine as a command; what went wrong with the cluster is said in one line, with exit code 1."""
+
+    @functools.wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return asyncio.run(command(*args, **kwargs))
+        except ApiError as error:
+            raise click.ClickException(error.message or str(error)) from error
+        except ConfigException as error:
+            raise click.ClickException(f"no cluster: {error}") from error
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise click.ClickException(f"the cluster does not answer: {error or type(error).__name__}") from error
+
+    return wrapped

@@ -1,0 +1,18 @@
+"""Tables for a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print columns as wide as their widest cell, the last one as it comes."""
+    every = [tuple(header), *(tuple(row) for row in rows)]
+    widths = [max(len(row[column]) for row in every) for column in range(len(header) - 1)]
+    for row in every:
+        click.echo("   ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]))

@@ -1,0 +1,58 @@
+"""Reading what explain and preview need, in one consistent look."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from execution_options.api import names
+from execution_options.api.resources import from_api
+from execution_options.api.validation import InvalidOptionsError
+from execution_options.engines.facts import execution_of, launch_plan
+from execution_options.kube.client import METADATA, ApiError, Kube, path_of
+from execution_options.kube.meta import ObjectMeta, PartialObject
+
+if TYPE_CHECKING:
+    from execution_options.api.resources import OptionsObject
+    from execution_options.engines.profile import Engine
+    from execution_options.options.selection import Execution
+
+
+async def options_in_reach(kube: Kube, namespace: str) -> tuple[list[OptionsObject], list[str]]:
+    """Options of the namespace and the cluster, and a sentence for each that cannot be understood."""
+    found: list[OptionsObject] = []
+    broken: list[str] = []
+    collections = (
+        (names.OPTIONS_KIND, path_of(names.GROUP, names.VERSION, names.OPTIONS_PLURAL, namespace)),
+        (names.CLUSTER_OPTIONS_KIND, path_of(names.GROUP, names.VERSION, names.CLUSTER_OPTIONS_PLURAL)),
+    )
+    answers = await asyncio.gather(*(kube.get(path) for _, path in collections))
+    for (kind, _), answer in zip(collections, answers, strict=True):
+        for item in msgspec.json.decode(answer)["items"]:
+            try:
+                found.append(from_api({**item, "kind": kind}))
+            except InvalidOptionsError as error:
+                broken.append(f"{kind} {item['metadata']['name']} is ignored: {error}")
+    return found, broken
+
+
+async def facts(kube: Kube, engine: Engine, document: dict[str, Any], namespace: str) -> Execution:
+    """What selection needs to know of an execution, its namespace and its launch plan."""
+    metadata = msgspec.convert(document.get("metadata", {}), ObjectMeta)
+    labels = await _partial(kube, path_of("", "v1", "namespaces", name=namespace))
+    owner, plan = metadata.controller, None
+    if owner is not None and (kind := engine.launch_plan(owner.group, owner.kind)) is not None:
+        found = await _partial(kube, path_of(kind.group, kind.version, kind.plural, namespace, owner.name))
+        plan = launch_plan(metadata, (found and found.annotations) or {})
+    return execution_of(engine, metadata, namespace, (labels and labels.labels) or {}, plan)
+
+
+async def _partial(kube: Kube, path: str) -> ObjectMeta | None:
+    try:
+        return msgspec.json.decode(await kube.get(path, accept=METADATA), type=PartialObject).metadata
+    except ApiError as error:
+        if error.status == 404:
+            return None
+        raise

@@ -1,0 +1,50 @@
+"""``execution-options webhook``: the admission webhook's process."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from execution_options.cli.connection import asynchronous, cluster_options
+from execution_options.cli.process import log_options, with_logs
+from execution_options.install import SYSTEM_NAMESPACE, controller_user
+from execution_options.kube.client import Kube
+from execution_options.webhook.process import Settings, serve
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@click.command()
+@cluster_options
+@click.option("--namespace", default=SYSTEM_NAMESPACE, show_default=True, help="Namespace of the operator.")
+@click.option("--host", default="", help="Address to listen on.  [default: all]")
+@click.option("--port", default=9443, show_default=True, help="Port for admission requests (HTTPS).")
+@click.option("--health-port", default=8081, show_default=True, help="Port for /healthz, /readyz and /metrics.")
+@click.option(
+    "--trusted-user",
+    multiple=True,
+    default=[controller_user()],
+    show_default=True,
+    help="User name that may change the operator's own metadata on executions; repeatable.",
+)
+@log_options
+@with_logs
+@asynchronous
+async def webhook(
+    kubeconfig: Path | None,
+    context: str | None,
+    namespace: str,
+    host: str,
+    port: int,
+    health_port: int,
+    trusted_user: tuple[str, ...],
+) -> None:
+    """Give executions their options when they are created.
+
+    Any number of replicas; each is ready once it has listed all options and its certificate is in place.
+    """
+    settings = Settings(host, port, health_port, namespace, trusted_user)
+    async with await Kube.connect(kubeconfig, context) as kube:
+        await serve(kube, settings)

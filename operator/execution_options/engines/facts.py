@@ -1,0 +1,73 @@
+"""What selection needs to know of an execution, read from its metadata."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from execution_options.api.names import DISABLE_NOTIFICATIONS_ANNOTATION, OPTIONS_ANNOTATION
+from execution_options.options import reference
+from execution_options.options.selection import Execution, LaunchPlan
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from execution_options.engines.profile import Engine
+    from execution_options.kube.meta import ObjectMeta
+
+
+class Role(Enum):
+    """What an object of an engine's kind is, told by its controller."""
+
+    STANDALONE = "standalone"
+    LAUNCHED = "launched"
+    PART = "part"
+    """Part of something larger, which is the execution (or of no execution at all)."""
+
+
+def role(engine: Engine, metadata: ObjectMeta) -> Role:
+    """Decided by the owner, never by a label, which anybody can set."""
+    owner = metadata.controller
+    if owner is None:
+        return Role.STANDALONE
+    return Role.PART if engine.launch_plan(owner.group, owner.kind) is None else Role.LAUNCHED
+
+
+def launch_plan(metadata: ObjectMeta, plan_annotations: Mapping[str, str]) -> LaunchPlan | None:
+    """The launch plan of a launched execution, with the options that it passes on.
+
+    Raises:
+        reference.InvalidReferenceError: its annotation is no reference.
+    """
+    owner = metadata.controller
+    if owner is None:
+        return None
+    return LaunchPlan(owner.kind, owner.name, reference.parse(plan_annotations.get(OPTIONS_ANNOTATION)))
+
+
+def execution_of(
+    engine: Engine,
+    metadata: ObjectMeta,
+    namespace: str,
+    namespace_labels: Mapping[str, str],
+    plan: LaunchPlan | None = None,
+) -> Execution:
+    """The facts of one execution.
+
+    Raises:
+        reference.InvalidReferenceError: an annotation of ours on it cannot be understood.
+    """
+    annotations = metadata.annotations or {}
+    return Execution(
+        engine=engine.name,
+        namespace=namespace,
+        namespace_labels=namespace_labels,
+        name=metadata.name,
+        generate_name=metadata.generate_name,
+        labels=metadata.labels or {},
+        reference=reference.parse(annotations.get(OPTIONS_ANNOTATION)),
+        launch_plan=plan,
+        disable_notifications=reference.parse_flag(
+            DISABLE_NOTIFICATIONS_ANNOTATION, annotations.get(DISABLE_NOTIFICATIONS_ANNOTATION)
+        ),
+    )

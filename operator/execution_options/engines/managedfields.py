@@ -1,0 +1,26 @@
+"""What an object's author wrote, read from ``metadata.managedFields``.
+
+Defaulting hides it otherwise; at admission these fields were computed before any webhook ran.
+https://kubernetes.io/docs/reference/using-api/server-side-apply/#managed-fields
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from execution_options.engines.profile import Path
+
+
+def is_owned(document: dict[str, Any], path: Path) -> bool:
+    """Whether any manager owns ``path`` (names of fields only), that is, whether somebody wrote it."""
+    entries = document.get("metadata", {}).get("managedFields") or ()
+    return any(_holds(entry.get("fieldsV1") or {}, path) for entry in entries)
+
+
+def _holds(fields: Any, path: Path) -> bool:
+    for part in path:
+        if not isinstance(fields, dict) or f"f:{part}" not in fields:
+            return False
+        fields = fields[f"f:{part}"]
+    return True

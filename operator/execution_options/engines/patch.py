@@ -1,0 +1,75 @@
+"""JSON Patch (RFC 6902) made while a document is changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from execution_options.engines.profile import Path
+
+Operation = dict[str, Any]
+
+
+def pointer(path: Path) -> str:
+    """``path`` as a JSON Pointer (RFC 6901)."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+
+
+def parts(text: str) -> list[str]:
+    """The inverse of :func:`pointer`; indices stay text."""
+    return [part.replace("~1", "/").replace("~0", "~") for part in text.split("/")[1:]]
+
+
+class Patch:
+    """Changes ``document`` in place and records each change as one operation.
+
+    The document belongs to the patch: it is changed rather than copied, because it was decoded for this
+    purpose only. Putting what is there already changes and records nothing.
+    """
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self.document = document
+        self.operations: list[Operation] = []
+
+    def put(self, path: Path, value: Any) -> None:
+        """Set ``path`` to ``value``; objects on the way that are absent are added."""
+        parent: Any = self.document
+        for depth, part in enumerate(path[:-1]):
+            inner = parent[part] if isinstance(part, int) else parent.get(part)
+            if inner is None:
+                for missing in reversed(path[depth + 1 :]):
+                    value = {missing: value}
+                self._set(parent, path[: depth + 1], value)
+                return
+            parent = inner
+        if isinstance(parent, dict) and path[-1] in parent and parent[path[-1]] == value:
+            return
+        self._set(parent, path, value)
+
+    def _set(self, parent: Any, path: Path, value: Any) -> None:
+        known = isinstance(parent, list) or path[-1] in parent
+        parent[path[-1]] = value
+        self.operations.append({"op": "replace" if known else "add", "path": pointer(path), "value": value})
+
+    def append(self, path: Path, value: Any) -> None:
+        """Add ``value`` at the end of the list at ``path``, which is added where it is absent."""
+        parent: Any = self.document
+        for part in path[:-1]:
+            parent = parent[part]
+        items = parent.get(path[-1])
+        if items is None:
+            self._set(parent, path, [value])
+            return
+        items.append(value)
+        self.operations.append({"op": "add", "path": pointer((*path, "-")), "value": value})
+
+    def remove(self, path: Path) -> None:
+        """Remove ``path`` if it is there."""
+        parent: Any = self.document
+        for part in path[:-1]:
+            parent = parent.get(part) if isinstance(parent, dict) else None
+            if parent is None:
+                return
+        if path[-1] in parent:
+            del parent[path[-1]]
+            self.operations.append({"op": "remove", "path": pointer(path)})

@@ -1,0 +1,189 @@
+"""Translation: effective options become an execution's own fields."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from msgspec import UNSET
+
+from execution_options.api.names import (
+    BARE_PREFIX_ENV,
+    DISABLE_NOTIFICATIONS_ANNOTATION,
+    GROUP,
+    ID_LABEL,
+    OPTIONS_ANNOTATION,
+    PREFIX_ENV,
+)
+from execution_options.engines.managedfields import is_owned
+from execution_options.engines.patch import parts, pointer
+from execution_options.engines.profile import Engine, Path, lookup
+from execution_options.options.levels import Level, Sourced
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from execution_options.engines.patch import Patch
+    from execution_options.options.merge import Effective
+
+AUTHORS_ANNOTATIONS = frozenset({OPTIONS_ANNOTATION, DISABLE_NOTIFICATIONS_ANNOTATION})
+"""The only ``execution.dev/`` metadata that is not this operator's."""
+
+
+def output_location(prefix: str, namespace: str, name: str, generate_name: str, identifier: str) -> str:
+    """This execution's own location: ``<prefix>/<namespace>/<name>-<id>/``; generateName ends with its own dash."""
+    stem = f"{name}-" if name else generate_name
+    return f"{prefix.rstrip('/')}/{namespace}/{stem}{identifier}/"
+
+
+def translate(
+    patch: Patch, places: list[Path], engine: Engine, effective: Effective, *, identifier: str, location: str
+) -> dict[str, str]:
+    """Write ``effective`` into the execution that ``patch`` changes.
+
+    A value from below :attr:`Level.AUTHOR` only fills what its author left open, place by place; one
+    from above replaces. Nothing that the author wrote is removed or reordered.
+
+    Args:
+        patch: the execution.
+        places: the ``metadata`` that get labels and annotations (:func:`metadata_places`, all or some).
+        engine: its engine.
+        effective: merged options, without a layer of the author.
+        identifier: value of the label ``execution.dev/id``.
+        location: storage location of this execution (:func:`output_location`).
+
+    Returns:
+        What the author wrote where options had something to say too: JSON Pointer to value. A variable
+        stands below its container's ``env`` by name.
+    """
+    work = _Work(patch, engine, effective)
+    for place in places:
+        work.mapping((*place, "labels"), effective.labels)
+        work.mapping((*place, "annotations"), effective.annotations)
+        patch.put((*place, "labels", ID_LABEL), identifier)
+    envs = environment(effective, location)
+    for template in engine.templates(patch.document):
+        work.account((*template, "spec"))
+        for container in _containers(patch.document, (*template, "spec")):
+            work.environment(container, envs)
+    return work.authored
+
+
+def metadata_places(engine: Engine, execution: dict[str, Any]) -> list[Path]:
+    """The ``metadata`` of the execution and of each of its pod templates."""
+    templates = ((*template, "metadata") for template in engine.templates(execution))
+    return list(dict.fromkeys([("metadata",), *templates]))
+
+
+def environment(effective: Effective, location: str) -> dict[str, Sourced[str]]:
+    """The variables of every container: the options' own and the storage prefix's."""
+    envs = dict(effective.envs)
+    prefix = effective.output_location_prefix
+    if prefix is not None:
+        envs |= {PREFIX_ENV: Sourced(location, prefix.source), BARE_PREFIX_ENV: prefix}
+    return envs
+
+
+def prevails(wanted: Sourced[Any], written: Any) -> bool:
+    """Whether ``wanted`` is what stands in the end where the author has ``written`` (``None``: nothing)."""
+    return written is None or wanted.source.level > Level.AUTHOR
+
+
+def notes(authored: Mapping[str, str], effective: Effective) -> list[str]:
+    """A sentence for each value of the author that options replaced, or that differs from theirs and stays."""
+    said: dict[str, None] = {}
+    run_as = effective.run_as
+    account = None if run_as is None else Sourced(run_as.value.k8s_service_account or "default", run_as.source)
+    envs = environment(effective, "this execution's own location")
+    for at, written in authored.items():
+        *_, kind, last = parts(at)
+        wanted = {"labels": effective.labels, "annotations": effective.annotations, "env": envs}.get(kind, {}).get(last)
+        what = f"{_SINGULAR.get(kind, kind)} {last}"
+        if last == "serviceAccountName":
+            wanted, what = account, last
+        if wanted is None or wanted.value == written:
+            continue
+        if prevails(wanted, written):
+            said[f"{what}: {wanted.source} made it {wanted.value!r}, its author wrote {written!r}"] = None
+        else:
+            said[f"{what}: stays {written!r} as its author wrote it, {wanted.source} says {wanted.value!r}"] = None
+    return list(said)
+
+
+_SINGULAR = {"labels": "label", "annotations": "annotation", "env": "env"}
+
+
+def _containers(execution: dict[str, Any], spec: Path) -> Iterator[Path]:
+    for kind in ("initContainers", "containers"):
+        for index in range(len(lookup(execution, (*spec, kind)) or ())):
+            yield (*spec, kind, index)
+
+
+class _Work:
+    """One translation in progress."""
+
+    def __init__(self, patch: Patch, engine: Engine, effective: Effective) -> None:
+        self.patch = patch
+        self.engine = engine
+        self.effective = effective
+        self.authored: dict[str, str] = {}
+
+    def _settle(self, at: Path, written: str | None, wanted: Sourced[Any]) -> bool:
+        """Whether to write ``wanted`` where the author has ``written`` (``None``: nothing)."""
+        if written is not None:
+            self.authored[pointer(at)] = written
+        return prevails(wanted, written)
+
+    def mapping(self, place: Path, wanted: dict[str, Sourced[str]]) -> None:
+        """Labels or annotations."""
+        there = lookup(self.patch.document, place) or {}
+        for key, value in wanted.items():
+            if self._settle((*place, key), there.get(key), value):
+                self.patch.put((*place, key), value.value)
+
+    def account(self, spec: Path) -> None:
+        """The service account, and the pull secrets that came with the old one."""
+        run_as = self.effective.run_as
+        if run_as is None or run_as.value.k8s_service_account is UNSET:
+            return
+        document = self.patch.document
+        at = (*spec, "serviceAccountName")
+        now = lookup(document, at) or ""
+        # The ServiceAccount plugin has written "default" before any webhook sees a pod.
+        defaulted = not now or (self.engine.is_pod and now == "default" and not is_owned(document, at))
+        if not self._settle(at, None if defaulted else now, Sourced(run_as.value, run_as.source)):
+            return
+        account = run_as.value.k8s_service_account or ("default" if self.engine.is_pod else "")
+        if account == now:
+            return
+        for name in ("serviceAccountName", "serviceAccount"):
+            if not account:
+                self.patch.remove((*spec, name))
+            elif name == "serviceAccountName" or lookup(document, (*spec, name)) is not None:
+                self.patch.put((*spec, name), account)
+        secrets = (*spec, "imagePullSecrets")
+        if self.engine.is_pod and not is_owned(document, secrets):
+            # The plugin copied the old account's; its second run copies the new one's, but only into
+            # an empty list.
+            self.patch.remove(secrets)
+
+    def environment(self, container: Path, wanted: dict[str, Sourced[str]]) -> None:
+        """The variables of one container."""
+        there = lookup(self.patch.document, (*container, "env")) or []
+        index = {entry.get("name"): place for place, entry in enumerate(there)}
+        for name, value in wanted.items():
+            place = index.get(name)
+            if place is None:
+                self.patch.append((*container, "env"), {"name": name, "value": value.value})
+                continue
+            written = "(valueFrom)" if "valueFrom" in there[place] else there[place].get("value", "")
+            if self._settle((*container, "env", name), written, value):
+                self.patch.put((*container, "env", place), {"name": name, "value": value.value})
+
+
+def strip_forged(patch: Patch, engine: Engine) -> None:
+    """Remove ``execution.dev/`` metadata that only this operator may write."""
+    for place in metadata_places(engine, patch.document):
+        for kind in ("labels", "annotations"):
+            for key in list(lookup(patch.document, (*place, kind)) or ()):
+                if key.startswith(f"{GROUP}/") and not (kind == "annotations" and key in AUTHORS_ANNOTATIONS):
+                    patch.remove((*place, kind, key))

@@ -1,0 +1,117 @@
+"""What the operator needs in a cluster: its kinds, identities, rights and webhook entries."""
+
+from __future__ import annotations
+
+import asyncio
+from importlib import resources
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import yaml
+
+from execution_options.api.crd import crds
+from execution_options.kube.client import APPLY_PATCH, ApiError, Kube, path_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Manifest = dict[str, Any]
+
+SYSTEM_NAMESPACE: Final = "execution-options-system"
+WEBHOOK: Final = "execution-options-webhook"
+CONTROLLER: Final = "execution-options-controller"
+WEBHOOK_CONFIGURATION: Final = "00-execution-options"
+TLS_SECRET: Final = "execution-options-webhook-tls"  # noqa: S105 - the name of one
+INSTALLER: Final = "execution-options-install"
+"""Field manager of what :func:`apply` writes."""
+
+_PLURALS: Final = {
+    "ClusterRole": "clusterroles",
+    "ClusterRoleBinding": "clusterrolebindings",
+    "CustomResourceDefinition": "customresourcedefinitions",
+    "MutatingWebhookConfiguration": "mutatingwebhookconfigurations",
+    "Namespace": "namespaces",
+    "Role": "roles",
+    "RoleBinding": "rolebindings",
+    "Service": "services",
+    "ServiceAccount": "serviceaccounts",
+}
+
+
+def rbac() -> list[Manifest]:
+    """Namespace, service accounts and exactly the rights that the two processes use."""
+    return _documents("rbac.yaml")
+
+
+def webhook_configuration() -> Manifest:
+    """The webhook entries; their service is :data:`WEBHOOK` in :data:`SYSTEM_NAMESPACE`."""
+    (document,) = _documents("webhook.yaml")
+    return document
+
+
+def definitions() -> list[Manifest]:
+    """The custom resource definitions."""
+    return crds()
+
+
+def controller_user() -> str:
+    """User name of the controller, which may change the operator's own metadata on executions."""
+    return f"system:serviceaccount:{SYSTEM_NAMESPACE}:{CONTROLLER}"
+
+
+def local_webhook(port: int) -> list[Manifest]:
+    """Webhook entries and a service for a webhook on the API server's own host, listening on ``port``."""
+    service: Manifest = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": WEBHOOK, "namespace": SYSTEM_NAMESPACE},
+        "spec": {"type": "ExternalName", "externalName": "localhost"},
+    }
+    configuration = webhook_configuration()
+    for entry in configuration["webhooks"]:
+        # Entries share one clientConfig by a YAML alias: replaced, not changed in place.
+        entry["clientConfig"] = {"service": entry["clientConfig"]["service"] | {"port": port}}
+    return [service, configuration]
+
+
+async def apply(kube: Kube, manifests: Iterable[Manifest]) -> None:
+    """Server-side apply, in order; what is there already is brought to the manifest.
+
+    Raises:
+        execution_options.kube.client.ApiError: the API server refuses one.
+    """
+    for manifest in manifests:
+        metadata = manifest["metadata"]
+        group, _, version = manifest["apiVersion"].rpartition("/")
+        path = path_of(group, version, _PLURALS[manifest["kind"]], metadata.get("namespace", ""), metadata["name"])
+        await kube.patch(
+            path,
+            msgspec.json.encode(manifest),
+            APPLY_PATCH,
+            params={"fieldManager": INSTALLER, "force": "true"},
+        )
+
+
+async def established(kube: Kube) -> None:
+    """Wait until the API server serves our kinds.
+
+    Raises:
+        TimeoutError: it does not within 30 seconds.
+    """
+    async with asyncio.timeout(30):
+        for definition in definitions():
+            spec = definition["spec"]
+            path = path_of(spec["group"], spec["versions"][0]["name"], spec["names"]["plural"])
+            while True:
+                try:
+                    await kube.get(path, params={"limit": "1"})
+                    break
+                except ApiError as error:
+                    if error.status not in (404, 503):
+                        raise
+                await asyncio.sleep(0.1)
+
+
+def _documents(name: str) -> list[Manifest]:
+    text = (resources.files(__package__) / name).read_text()
+    return [document for document in yaml.safe_load_all(text) if document]

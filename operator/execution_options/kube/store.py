@@ -1,0 +1,198 @@
+"""A store that follows one collection of the API server by list and watch.
+
+The whole store is replaced on every list, so that nothing that is gone stays in it; what changed is
+told to a listener one object at a time. Objects are decoded into a typed subset: memory is bounded by
+the fields that are kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
+
+import aiohttp
+import msgspec
+from msgspec import Struct, field
+
+from execution_options.kube.client import METADATA, METADATA_LIST, ApiError, Kube, error_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from execution_options.kube.meta import ObjectMeta
+
+logger = logging.getLogger(__name__)
+
+PAGE: Final = "500"
+WATCH_SECONDS: Final = (240, 300)
+SILENCE: Final = 330.0
+"""Seconds without a word (bookmarks come every minute) after which a watch is taken for dead."""
+BACKOFF: Final = (0.2, 10.0)
+"""First and longest pause in seconds after an error; doubled each time, with jitter."""
+
+
+class HasMetadata(Protocol):
+    """An object with metadata."""
+
+    @property
+    def metadata(self) -> ObjectMeta:
+        """Its metadata."""
+
+
+T = TypeVar("T", bound=HasMetadata)
+Key = tuple[str, str]
+"""Namespace (empty for cluster-scoped objects) and name."""
+
+
+class _ListMeta(Struct, rename="camel"):
+    resource_version: str = ""
+    continue_: str = field(name="continue", default="")
+
+
+class _List(Struct, Generic[T]):
+    metadata: _ListMeta
+    items: list[T] | None = None
+
+
+class _Event(Struct):
+    type: str
+    object: msgspec.Raw
+
+
+class _GoneError(Exception):
+    """The watch cannot go on from where it was: list again."""
+
+
+class Store(Generic[T]):
+    """Objects of one collection, by namespace and name.
+
+    Args:
+        kube: the connection.
+        path: the collection, for example ``/apis/batch/v1/jobs``.
+        kind: what an object is decoded into; only its fields are kept.
+        label_selector: server-side selector; empty for all.
+        metadata_only: ask for ``PartialObjectMetadata`` (``kind`` must fit).
+        on_change: called with the old and the new object (``None``: not there) after every change.
+    """
+
+    def __init__(
+        self,
+        kube: Kube,
+        path: str,
+        kind: type[T],
+        *,
+        label_selector: str = "",
+        metadata_only: bool = False,
+        on_change: Callable[[T | None, T | None], None] | None = None,
+    ) -> None:
+        self._kube = kube
+        self._path = path
+        self._params = {"labelSelector": label_selector} if label_selector else {}
+        self._accept = (METADATA_LIST, METADATA) if metadata_only else ("application/json", "application/json")
+        self._list: msgspec.json.Decoder[_List[T]] = msgspec.json.Decoder(_List[kind])  # type: ignore[valid-type]
+        self._one: msgspec.json.Decoder[T] = msgspec.json.Decoder(kind)
+        self._event = msgspec.json.Decoder(_Event)
+        self._on_change = on_change
+        self._version = ""
+        self.items: dict[Key, T] = {}
+        self.synced = asyncio.Event()
+        """Set once the collection was listed; never cleared."""
+        self.missing = False
+        """Whether the API server does not know the collection (its CRD is not installed)."""
+
+    def get(self, namespace: str, name: str) -> T | None:
+        """The object, or ``None``."""
+        return self.items.get((namespace, name))
+
+    async def run(self) -> None:
+        """Follow the collection until cancelled; errors are retried with growing pauses."""
+        pause = BACKOFF[0]
+        while True:
+            try:
+                if not self._version:
+                    await self._relist()
+                    pause = BACKOFF[0]
+                await self._watch()
+                pause = BACKOFF[0]
+            except _GoneError:
+                self._version = ""
+            except (ApiError, aiohttp.ClientError, TimeoutError, msgspec.MsgspecError, OSError) as error:
+                self._version = ""
+                missing = isinstance(error, ApiError) and error.status == 404
+                if not missing or not self.missing:
+                    logger.warning("%s: %s; trying again in %.1f s", self._path, error or type(error).__name__, pause)
+                self.missing = missing
+                await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+                pause = min(pause * 2, BACKOFF[1])
+
+    async def _relist(self) -> None:
+        fresh: dict[Key, T] = {}
+        token = ""
+        while True:
+            params = self._params | {"limit": PAGE} | ({"continue": token} if token else {})
+            page = self._list.decode(
+                await self._kube.get(self._path, params=params, accept=self._accept[0], timeout=30)
+            )
+            for item in page.items or ():
+                fresh[item.metadata.namespace, item.metadata.name] = item
+            token = page.metadata.continue_
+            if not token:
+                break
+        before, self.items = self.items, fresh
+        self._version = page.metadata.resource_version
+        self.missing = False
+        for key, old in before.items():
+            new = fresh.get(key)
+            if new is None or new.metadata.uid != old.metadata.uid:
+                self._tell(old, None)
+        for key, new in fresh.items():
+            known = before.get(key)
+            if known is None or known.metadata.uid != new.metadata.uid:
+                self._tell(None, new)
+            elif known.metadata.resource_version != new.metadata.resource_version:
+                self._tell(known, new)
+        self.synced.set()
+
+    async def _watch(self) -> None:
+        params = self._params | {
+            "watch": "true",
+            "resourceVersion": self._version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(random.randint(*WATCH_SECONDS)),  # noqa: S311 - jitter
+        }
+        stream = await self._kube.stream(self._path, params=params, accept=self._accept[1], silence=SILENCE)
+        async with stream as response:
+            if response.status >= 400:
+                error = error_of(response.status, await response.read())
+                if error.status == 410:
+                    raise _GoneError from error
+                raise error
+            pending = b""
+            async for chunk in response.content.iter_any():
+                *lines, pending = (pending + chunk).split(b"\n")
+                for line in lines:
+                    if line:
+                        self._apply(self._event.decode(line))
+
+    def _apply(self, event: _Event) -> None:
+        if event.type == "ERROR":
+            error = error_of(0, bytes(event.object))
+            logger.info("%s: the watch ended: %s", self._path, error.message)
+            raise _GoneError
+        item = self._one.decode(event.object)
+        self._version = item.metadata.resource_version
+        if event.type == "BOOKMARK":
+            return
+        key = (item.metadata.namespace, item.metadata.name)
+        if event.type == "DELETED":
+            self._tell(self.items.pop(key, item), None)
+        else:
+            old = self.items.get(key)
+            self.items[key] = item
+            self._tell(old, item)
+
+    def _tell(self, old: T | None, new: T | None) -> None:
+        if self._on_change is not None:
+            self._on_change(old, new)

@@ -1,0 +1,41 @@
+"""Logging of the operator's processes: text for people, JSON for collectors."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import msgspec
+
+LogFormat = Literal["text", "json"]
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: ``time`` (RFC 3339), ``level``, ``logger``, ``message`` and an exception's ``trace``."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as one line."""
+        entry: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            entry["trace"] = self.formatException(record.exc_info)
+        return msgspec.json.encode(entry).decode()
+
+
+def configure(log_format: LogFormat, level: str) -> None:
+    """Log to standard error from ``level`` on (``debug``, ``info``, …)."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        JsonFormatter()
+        if log_format == "json"
+        else logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+    )
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    # One line for every request would say nothing that the metrics do not.
+    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)

@@ -1,0 +1,88 @@
+"""One admission request: read what it needs, ask the pure core, answer."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from execution_options.admission.decision import RefusedError, decide
+from execution_options.admission.restore import restore
+from execution_options.engines import profile
+from execution_options.engines.facts import Role, execution_of, launch_plan, role
+from execution_options.engines.patch import Patch
+from execution_options.engines.translate import strip_forged
+from execution_options.kube.meta import ObjectMeta
+from execution_options.options.reference import InvalidReferenceError
+from execution_options.options.snapshot import SnapshotTooLargeError, new_id
+from execution_options.webhook import review
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from execution_options.webhook.index import Index
+
+logger = logging.getLogger(__name__)
+
+MAX_WARNINGS = 8
+"""The API server drops what goes beyond 4,096 characters of warnings of one request."""
+
+
+class Handler:
+    """Answers admission requests for executions.
+
+    Args:
+        index: the options.
+        trusted: user names of the operator itself, which may change its own metadata on executions.
+    """
+
+    def __init__(self, index: Index, trusted: Collection[str]) -> None:
+        self._index = index
+        self._trusted = frozenset(trusted)
+
+    async def answer(self, request: review.Request) -> bytes:
+        """The answer to ``request``; errors of the API server are raised to the caller."""
+        engine = profile.engine_of(request.kind.group, request.kind.kind)
+        if engine is None:
+            return review.allowed(request.uid, [], [])
+        document: dict[str, Any] = msgspec.json.decode(request.object)
+        if request.operation == "UPDATE":
+            old: dict[str, Any] = msgspec.json.decode(request.old_object)
+            trusted = request.user_info.username in self._trusted
+            return review.allowed(request.uid, restore(engine, document, old, trusted=trusted), [])
+        try:
+            return await self._create(request, engine, document)
+        except (RefusedError, InvalidReferenceError, SnapshotTooLargeError) as refusal:
+            logger.info("%s in %s refused: %s", engine.name, request.namespace, refusal)
+            return review.refused(request.uid, str(refusal))
+
+    async def _create(self, request: review.Request, engine: profile.Engine, document: dict[str, Any]) -> bytes:
+        metadata = msgspec.convert(document.get("metadata", {}), ObjectMeta)
+        kind = role(engine, metadata)
+        if kind is Role.PART:
+            patch = Patch(document)
+            if not engine.is_pod:
+                strip_forged(patch, engine)
+            return review.allowed(request.uid, patch.operations, [])
+        owner = metadata.controller
+        plan = None
+        if owner is not None and (resource := engine.launch_plan(owner.group, owner.kind)) is not None:
+            annotations = await self._index.plan_annotations(resource, request.namespace, owner.name)
+            plan = launch_plan(metadata, annotations)
+        labels = await self._index.namespace_labels(request.namespace)
+        execution = execution_of(engine, metadata, request.namespace, labels, plan)
+        candidates = await self._index.candidates(request.namespace)
+        decision = decide(engine, document, execution, candidates, new_id())
+        account = decision.account
+        if account and not await self._index.has_account(request.namespace, account):
+            source = decision.effective.run_as and decision.effective.run_as.source
+            if not decision.account_is_created:
+                raise RefusedError(
+                    f"service account {account!r} of {source} does not exist in namespace {request.namespace}; "
+                    f"create it, or set serviceAccountPolicy: Create there"
+                )
+            if engine.is_pod:
+                # The API server itself refuses a pod whose account is missing, with less of an explanation.
+                raise RefusedError(f"service account {account!r} of {source} is being created, try again in a moment")
+        return review.allowed(request.uid, decision.operations, decision.notes[:MAX_WARNINGS])

@@ -1,0 +1,184 @@
+"""The options in memory, as fresh as a request needs them.
+
+The stores follow the API server by watch, which lags. An execution may be created right after its
+options (``kubectl apply -f options.yaml -f job.yaml``), so before options are used the resource versions
+are listed consistently, metadata only, and what differs from the store is fetched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+import aiohttp
+import msgspec
+from msgspec import Raw, Struct
+
+from execution_options.api import names
+from execution_options.api.resources import OptionsObject, from_api
+from execution_options.api.validation import InvalidOptionsError
+from execution_options.kube.client import METADATA, METADATA_LIST, ApiError, Kube, path_of
+from execution_options.kube.meta import ObjectMeta, PartialObject
+from execution_options.kube.store import Store
+from execution_options.webhook.shared import SharedCalls
+
+if TYPE_CHECKING:
+    from execution_options.engines.profile import Resource
+
+logger = logging.getLogger(__name__)
+
+FRESH_SECONDS: Final = 0.5
+"""How long a request waits at most for the consistent list; then the stores must do."""
+
+
+class Stored(Struct, frozen=True):
+    """An options object as it is listed and watched; the spec is decoded once, when it is first used."""
+
+    metadata: ObjectMeta
+    spec: Raw = Raw(b"{}")
+
+
+class _Version(Struct, frozen=True, rename="camel"):
+    name: str
+    resource_version: str
+    namespace: str = ""
+
+
+class _VersionItem(Struct, frozen=True):
+    metadata: _Version
+
+
+class _Versions(Struct, frozen=True):
+    items: list[_VersionItem] | None = None
+
+
+class Index:
+    """Options of both kinds and the labels of namespaces."""
+
+    def __init__(self, kube: Kube) -> None:
+        self._kube = kube
+        self._parsed: dict[str, OptionsObject | None] = {}
+        self._stores = {
+            kind: Store(kube, path_of(names.GROUP, names.VERSION, plural), Stored, on_change=self._forget)
+            for kind, plural in _PLURALS.items()
+        }
+        self._namespaces = Store(kube, path_of("", "v1", "namespaces"), PartialObject, metadata_only=True)
+        self._versions: SharedCalls[tuple[str, str], _Versions] = SharedCalls(self._list_versions)
+        self._decoder = msgspec.json.Decoder(_Versions)
+        self._stored = msgspec.json.Decoder(Stored)
+
+    @property
+    def synced(self) -> bool:
+        """Whether every collection was listed once."""
+        return self._namespaces.synced.is_set() and all(store.synced.is_set() for store in self._stores.values())
+
+    async def run(self) -> None:
+        """Follow all collections until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._namespaces.run())
+            for store in self._stores.values():
+                group.create_task(store.run())
+
+    async def candidates(self, namespace: str) -> list[OptionsObject]:
+        """The options that executions of ``namespace`` can have, including any applied just before."""
+        found = await asyncio.gather(
+            self._fresh(names.OPTIONS_KIND, namespace), self._fresh(names.CLUSTER_OPTIONS_KIND, "")
+        )
+        objects = (self._parse(kind, stored) for kind, items in zip(_PLURALS, found, strict=True) for stored in items)
+        return [options for options in objects if options is not None]
+
+    async def namespace_labels(self, namespace: str) -> dict[str, str]:
+        """Labels of a namespace; one created just before is fetched."""
+        known = self._namespaces.get("", namespace)
+        if known is None:
+            path = path_of("", "v1", "namespaces", name=namespace)
+            known = msgspec.json.decode(await self._kube.get(path, accept=METADATA), type=PartialObject)
+        return known.metadata.labels or {}
+
+    async def plan_annotations(self, plan: Resource, namespace: str, name: str) -> dict[str, str]:
+        """Annotations of a launch plan, read consistently; none where it is gone."""
+        path = path_of(plan.group, plan.version, plan.plural, namespace, name)
+        try:
+            found = msgspec.json.decode(await self._kube.get(path, accept=METADATA), type=PartialObject)
+        except ApiError as error:
+            if error.status == 404:
+                return {}
+            raise
+        return found.metadata.annotations or {}
+
+    async def has_account(self, namespace: str, name: str) -> bool:
+        """Whether a service account exists."""
+        try:
+            await self._kube.get(path_of("", "v1", "serviceaccounts", namespace, name), accept=METADATA)
+        except ApiError as error:
+            if error.status == 404:
+                return False
+            raise
+        return True
+
+    async def _fresh(self, kind: str, namespace: str) -> list[Stored]:
+        store = self._stores[kind]
+        try:
+            async with asyncio.timeout(FRESH_SECONDS):
+                listed = await self._versions.call((kind, namespace))
+                versions = {item.metadata.name: item.metadata.resource_version for item in listed.items or ()}
+                return await self._at(kind, namespace, versions)
+        except (TimeoutError, aiohttp.ClientError, ApiError) as error:
+            logger.warning("%s of namespace %r: answered from the store: %s", kind, namespace, error or "timed out")
+            return [stored for (where, _), stored in store.items.items() if where == namespace]
+
+    async def _at(self, kind: str, namespace: str, versions: dict[str, str]) -> list[Stored]:
+        """The objects with exactly these versions; those that the store does not have yet are fetched."""
+        store = self._stores[kind]
+        found: list[Stored] = []
+        behind: list[str] = []
+        for name, version in versions.items():
+            stored = store.get(namespace, name)
+            if stored is not None and stored.metadata.resource_version == version:
+                found.append(stored)
+            else:
+                behind.append(name)
+        fetched = await asyncio.gather(*(self._fetch(kind, namespace, name) for name in behind))
+        return found + [stored for stored in fetched if stored is not None]
+
+    async def _fetch(self, kind: str, namespace: str, name: str) -> Stored | None:
+        path = path_of(names.GROUP, names.VERSION, _PLURALS[kind], namespace, name)
+        try:
+            return self._stored.decode(await self._kube.get(path))
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    async def _list_versions(self, key: tuple[str, str]) -> _Versions:
+        kind, namespace = key
+        path = path_of(names.GROUP, names.VERSION, _PLURALS[kind], namespace)
+        return self._decoder.decode(await self._kube.get(path, accept=METADATA_LIST))
+
+    def _parse(self, kind: str, stored: Stored) -> OptionsObject | None:
+        """The object, parsed once for each of its versions; ``None`` where it cannot be understood."""
+        key = f"{stored.metadata.uid}/{stored.metadata.resource_version}"
+        if key not in self._parsed:
+            document: dict[str, Any] = {
+                "kind": kind,
+                "metadata": msgspec.to_builtins(stored.metadata),
+                "spec": msgspec.json.decode(stored.spec),
+            }
+            try:
+                self._parsed[key] = from_api(document)
+            except InvalidOptionsError as error:
+                where = f"{stored.metadata.namespace}/{stored.metadata.name}"
+                logger.warning("%s %s is ignored: %s", kind, where, error)
+                self._parsed[key] = None
+        return self._parsed[key]
+
+    def _forget(self, old: Stored | None, _new: Stored | None) -> None:
+        if old is not None:
+            self._parsed.pop(f"{old.metadata.uid}/{old.metadata.resource_version}", None)
+
+
+_PLURALS = {
+    names.OPTIONS_KIND: names.OPTIONS_PLURAL,
+    names.CLUSTER_OPTIONS_KIND: names.CLUSTER_OPTIONS_PLURAL,
+}

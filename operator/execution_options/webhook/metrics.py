@@ -1,0 +1,20 @@
+"""Metrics of the webhook."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+REGISTRY = CollectorRegistry()
+
+ADMISSIONS = Counter(
+    "execution_options_admission_requests_total",
+    "Admission requests by engine's kind, operation and result (changed, unchanged, refused, error).",
+    ["kind", "operation", "result"],
+    registry=REGISTRY,
+)
+SECONDS = Histogram(
+    "execution_options_admission_seconds",
+    "Time from reading an admission request to its answer.",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5),
+    registry=REGISTRY,
+)

@@ -1,0 +1,97 @@
+"""The webhook's process: options in memory, certificates, servers, and their orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+from msgspec import Struct
+
+from execution_options.certificates.manager import CertificateManager
+from execution_options.install import SYSTEM_NAMESPACE, TLS_SECRET, WEBHOOK, WEBHOOK_CONFIGURATION
+from execution_options.webhook.handler import Handler
+from execution_options.webhook.index import Index
+from execution_options.webhook.server import admission_app, health_app
+
+if TYPE_CHECKING:
+    import ssl
+
+    from execution_options.kube.client import Kube
+
+logger = logging.getLogger(__name__)
+
+DRAIN_SECONDS = 10
+"""How long requests under way may take after the process was told to end: the longest timeout of an entry."""
+
+
+class Settings(Struct, frozen=True):
+    """How the webhook is run; port 0 is any free one."""
+
+    host: str = ""
+    port: int = 9443
+    health_port: int = 8081
+    namespace: str = SYSTEM_NAMESPACE
+    trusted: tuple[str, ...] = ()
+    settle_seconds: float = 300.0
+    """How long after a CA bundle was injected every API server is known to use it."""
+
+
+async def serve(kube: Kube, settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    index = Index(kube)
+    certificates = CertificateManager(
+        kube,
+        namespace=settings.namespace,
+        service=WEBHOOK,
+        secret=TLS_SECRET,
+        configuration=WEBHOOK_CONFIGURATION,
+        settle=timedelta(seconds=settings.settle_seconds),
+    )
+
+    def missing() -> str:
+        if stop.is_set():
+            return "stopping"
+        if not index.synced:
+            return "the options are not listed yet"
+        return "" if certificates.ready.is_set() else "the certificate is not in place yet"
+
+    runners: list[web.AppRunner] = []
+    following: list[asyncio.Task[None]] = [asyncio.create_task(index.run()), asyncio.create_task(certificates.run())]
+    ended: asyncio.Task[object] = asyncio.create_task(stop.wait())
+    try:
+        health = await _listen(health_app(missing), settings.host, settings.health_port, None, runners)
+        admission = admission_app(Handler(index, settings.trusted))
+        # Handshakes fail until there is a certificate, so that nobody is answered before.
+        port = await _listen(admission, settings.host, settings.port, certificates.ssl_context, runners)
+        logger.info("admission requests on port %d, probes and metrics on port %d", port, health)
+        await asyncio.wait([ended, *following], return_when=asyncio.FIRST_COMPLETED)
+        for follower in following:
+            if follower.done():
+                follower.result()  # these end by errors alone
+        logger.info("stopping")
+    finally:
+        for runner in reversed(runners):
+            await runner.cleanup()
+        tasks = (*following, ended)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _listen(
+    app: web.Application, host: str, port: int, tls: ssl.SSLContext | None, runners: list[web.AppRunner]
+) -> int:
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=DRAIN_SECONDS)
+    runners.append(runner)
+    await runner.setup()
+    site = web.TCPSite(runner, host or None, port, ssl_context=tls, backlog=1024)
+    await site.start()
+    return int(runner.addresses[0][1])

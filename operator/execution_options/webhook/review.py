@@ -1,0 +1,73 @@
+"""``AdmissionReview`` (admission.k8s.io/v1), as far as it is needed."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+
+class GroupVersionKind(Struct, frozen=True):
+    """A kind of object."""
+
+    group: str
+    version: str
+    kind: str
+
+
+class UserInfo(Struct, frozen=True):
+    """Who sent the request."""
+
+    username: str = ""
+
+
+class Request(Struct, frozen=True, rename="camel"):
+    """An admission request; the objects stay undecoded until they are needed."""
+
+    uid: str
+    kind: GroupVersionKind
+    operation: str
+    name: str = ""
+    namespace: str = ""
+    user_info: UserInfo = UserInfo()
+    object: Raw = Raw(b"null")
+    old_object: Raw = Raw(b"null")
+
+
+class Review(Struct, frozen=True):
+    """The envelope."""
+
+    request: Request
+
+
+_DECODER = msgspec.json.Decoder(Review)
+
+
+def decode(body: bytes) -> Request:
+    """The request in ``body``.
+
+    Raises:
+        msgspec.MsgspecError: it holds none.
+    """
+    return _DECODER.decode(body).request
+
+
+def allowed(uid: str, operations: list[dict[str, Any]], warnings: list[str]) -> bytes:
+    """The answer that lets the object pass, changed by a JSON patch; warnings are shown by kubectl."""
+    response: dict[str, Any] = {"uid": uid, "allowed": True}
+    if operations:
+        response |= {"patchType": "JSONPatch", "patch": base64.b64encode(msgspec.json.encode(operations)).decode()}
+    if warnings:
+        response["warnings"] = warnings
+    return _answer(response)
+
+
+def refused(uid: str, message: str, code: int = 422) -> bytes:
+    """The answer that refuses the object; ``code`` is the HTTP status that the client gets."""
+    return _answer({"uid": uid, "allowed": False, "status": {"code": code, "message": message}})
+
+
+def _answer(response: dict[str, Any]) -> bytes:
+    return msgspec.json.encode({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response})

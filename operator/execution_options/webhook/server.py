@@ -1,0 +1,73 @@
+"""The HTTPS server that the API server calls, and the plain one for probes and metrics."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import msgspec
+from aiohttp import web
+from prometheus_client import exposition
+
+from execution_options.kube.client import ApiError
+from execution_options.webhook import metrics, review
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from execution_options.webhook.handler import Handler
+
+logger = logging.getLogger(__name__)
+
+MAX_BODY = 8 * 1024 * 1024
+"""Bytes of one request: an object and its old version, each at most what etcd takes, and room to spare."""
+
+
+def admission_app(handler: Handler) -> web.Application:
+    """The application with the one route ``/executions``."""
+
+    async def executions(http: web.Request) -> web.Response:
+        began = time.perf_counter()
+        try:
+            request = review.decode(await http.read())
+        except (msgspec.MsgspecError, UnicodeError) as error:
+            return web.Response(status=400, text=f"no AdmissionReview: {error}")
+        try:
+            body = await handler.answer(request)
+            result = "refused" if b'"allowed":false' in body else "changed" if b'"patch"' in body else "unchanged"
+        except (ApiError, aiohttp.ClientError, TimeoutError, OSError, msgspec.MsgspecError) as error:
+            # An answer that is no AdmissionReview: the failure policy of the webhook's entry decides.
+            logger.warning("%s %s/%s: %r", request.kind.kind, request.namespace, request.name or "(new)", error)
+            body, result = b"", "error"
+        metrics.ADMISSIONS.labels(request.kind.kind, request.operation, result).inc()
+        metrics.SECONDS.observe(time.perf_counter() - began)
+        if result == "error":
+            return web.Response(status=503, text="the options cannot be read at the moment")
+        return web.Response(body=body, content_type="application/json")
+
+    app = web.Application(client_max_size=MAX_BODY)
+    app.router.add_post("/executions", executions)
+    return app
+
+
+def health_app(ready: Callable[[], str]) -> web.Application:
+    """Probes and metrics; ``ready`` says what is still missing, nothing when all is there."""
+
+    async def healthz(_: web.Request) -> web.Response:
+        return web.Response(text="ok")
+
+    async def readyz(_: web.Request) -> web.Response:
+        missing = ready()
+        return web.Response(status=503 if missing else 200, text=missing or "ok")
+
+    async def metrics_page(_: web.Request) -> web.Response:
+        headers: dict[str, Any] = {"Content-Type": exposition.CONTENT_TYPE_LATEST}
+        return web.Response(body=exposition.generate_latest(metrics.REGISTRY), headers=headers)
+
+    app = web.Application()
+    app.router.add_get("/healthz", healthz)
+    app.router.add_get("/readyz", readyz)
+    app.router.add_get("/metrics", metrics_page)
+    return app
