@@ -34,8 +34,8 @@ def test_a_selector_selects_what_kubernetes_selects(selector: LabelSelector, lab
 
 @given(label_maps)
 def test_an_empty_selector_selects_everything(labels: dict[str, str]) -> None:
-    for selector in ({}, {"matchLabels": {}}, {"matchExpressions": []}):
-        assert first_failure(convert(selector, LabelSelector), labels) is None
+    for selector in (LabelSelector(), LabelSelector(match_labels={}), LabelSelector(match_expressions=())):
+        assert first_failure(selector, labels) is None
 
 
 @given(label_maps)

@@ -6,6 +6,7 @@ generated as users write them and therefore always pass the model's own validati
 
 from __future__ import annotations
 
+from itertools import combinations, product
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
@@ -36,17 +37,27 @@ PLANS = ("nightly", "weekly")
 OPTIONS_NAMES = ("a", "b", "c")
 
 
-def wire(required: dict[str, SearchStrategy[Any]], **optional: SearchStrategy[Any]) -> SearchStrategy[Wire]:
-    """An object with these fields, some of the optional ones left out."""
-    return st.fixed_dictionaries(required, optional=optional)
+@st.composite
+def wire(draw: st.DrawFn, /, required: dict[str, SearchStrategy[Any]], **optional: SearchStrategy[Any]) -> Wire:
+    """An object with these fields, some of the optional ones left out; which ones is one choice."""
+    chosen = draw(st.integers(0, 2 ** len(optional) - 1)) if optional else 0
+    fields = required | {name: value for place, (name, value) in enumerate(optional.items()) if chosen >> place & 1}
+    return {name: draw(value) for name, value in fields.items()}
 
 
 def subset(values: tuple[str, ...], min_size: int = 0) -> SearchStrategy[list[str]]:
-    return st.lists(st.sampled_from(values), min_size=min_size, max_size=len(values), unique=True)
+    """Some of these values. One choice instead of one for each value: that is what makes it fast."""
+    sizes = range(min_size, len(values) + 1)
+    return st.sampled_from([list(some) for size in sizes for some in combinations(values, size)])
 
 
-label_values = st.sampled_from(("", "x", "y"))
-label_maps = st.dictionaries(st.sampled_from(KEYS), label_values, max_size=3)
+def mapping(keys: tuple[str, ...], values: tuple[str, ...]) -> SearchStrategy[dict[str, str]]:
+    """A map of some of these keys to any of these values, by one choice."""
+    every = product((None, *values), repeat=len(keys))
+    return st.sampled_from([{k: v for k, v in zip(keys, row, strict=True) if v is not None} for row in every])
+
+
+label_maps = mapping(KEYS, ("", "x", "y"))
 
 requirements = st.one_of(
     wire(
@@ -61,7 +72,7 @@ requirements = st.one_of(
 _label_terms = {"matchLabels": label_maps, "matchExpressions": st.lists(requirements, max_size=2)}
 label_selectors = wire({}, **_label_terms).map(lambda selector: convert(selector, LabelSelector))
 
-_selectors = st.one_of(
+_selectors: SearchStrategy[Wire] = st.one_of(
     st.just({}),
     wire(
         {},
@@ -101,7 +112,7 @@ _values: dict[str, SearchStrategy[Any]] = {
     "rawOutputDataConfig": wire({"outputLocationPrefix": st.sampled_from(("s3://bucket/a", "gs://bucket/b", "/data"))}),
     "maxParallelism": st.sampled_from((0, 1, 8)),
     "overwriteCache": st.booleans(),
-    "envs": st.dictionaries(st.sampled_from(("A", "B")), st.sampled_from(("", "1", "2"))).map(
+    "envs": mapping(("A", "B"), ("", "1", "2")).map(
         lambda envs: [{"name": name, "value": value} for name, value in envs.items()]
     ),
     "notifications": st.lists(_notifications, max_size=3),
