@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from execution_options.cluster import Cluster, ControlPlane, NamedCluster
+from execution_options.cluster import Cluster, ClusterError, ControlPlane, NamedCluster
+from execution_options.cluster.binaries import locate
+from execution_options.cluster.progress import Progress
 from support.crds import install_crds
 from support.waiting import eventually
 
@@ -23,6 +25,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--context", help="use this context of the kubeconfig")
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Build the control plane before the first test that needs it: it takes longer than a test may."""
+    config = session.config
+    selected = any(item.get_closest_marker("e2e") for item in session.items)
+    if selected and not config.option.collectonly:
+        with config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+            try:
+                locate(Progress())
+            except ClusterError as error:
+                pytest.exit(str(error), returncode=1)
+
+
 @pytest.fixture(scope="session")
 def control_plane(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """The cluster of this test session: embedded, unless --kubeconfig or --context names another.
@@ -31,7 +45,10 @@ def control_plane(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
     """
     kubeconfig, context = request.config.getoption("--kubeconfig"), request.config.getoption("--context")
     if kubeconfig is not None or context is not None:
-        yield NamedCluster(kubeconfig, context)
+        named, programs = NamedCluster(kubeconfig, context), locate(Progress()).paths
+        named.kubectl = named.kubectl or programs["kubectl"]
+        named.helm = named.helm or programs.get("helm")
+        yield named
         return
     with ControlPlane.start("test", root=tmp_path_factory.mktemp("clusters")) as cluster:
         yield cluster

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from . import kubeconfig, node, pki
 from .client import Client
-from .components import HOST, SERVICE_IP, Component, Ports, client_kubeconfig, components
+from .components import HOST, SERVICE_IP, Component, Ports, client_kubeconfig, components, environment
 from .errors import ClusterError
 from .process import ProcessId, guarded
 from .state import ClusterState, ComponentRecord, Phase, Record
@@ -201,6 +201,7 @@ class Supervisor:
             process = subprocess.Popen(
                 guarded([str(program), *component.arguments]),
                 cwd=self._state.folder,
+                env=environment(self._state),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -19,7 +19,7 @@ from support.waiting import eventually
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("programs")]
+pytestmark = pytest.mark.e2e
 
 
 class Terminal:
