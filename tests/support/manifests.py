@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -34,11 +33,6 @@ class Case:
     def __post_init__(self) -> None:
         manifest = {"apiVersion": API_VERSION, "kind": self.kind, "metadata": {"name": self.name}, "spec": self.spec}
         object.__setattr__(self, "manifest", manifest)
-
-    @property
-    def text(self) -> str:
-        """The manifest as kubectl reads it."""
-        return json.dumps(self.manifest)
 
 
 def _notification(**fields: Any) -> dict[str, Any]:

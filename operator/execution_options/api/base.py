@@ -23,9 +23,10 @@ GRANULAR: Final = {"x-kubernetes-map-type": "granular"}
 """Appliers own single keys."""
 
 
-class _Lengths(TypedDict, total=False):
+class _Bounds(TypedDict, total=False):
     min_length: int
     max_length: int
+    tz: bool
 
 
 class Resource(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True):
@@ -33,10 +34,10 @@ class Resource(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=
 
 
 def described(
-    description: str | None, *rules: Rule, extra: dict[str, Any] | None = None, **lengths: Unpack[_Lengths]
+    description: str | None, *rules: Rule, extra: dict[str, Any] | None = None, **bounds: Unpack[_Bounds]
 ) -> Meta:
     """Description, rules, Kubernetes' extensions and bounds of a field or an item."""
-    return Meta(description=description, extra_json_schema=_schema(extra, rules), **lengths)
+    return Meta(description=description, extra_json_schema=_schema(extra, rules), **bounds)
 
 
 def number(description: str, *rules: Rule, ge: int | None = None, le: int | None = None) -> Meta:

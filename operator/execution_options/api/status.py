@@ -30,7 +30,7 @@ class Condition(Resource, frozen=True):
         str, described("One word for programs that says why.", extra=_CAMEL_CASE, min_length=1, max_length=1024)
     ]
     message: Annotated[str, described("A sentence for people that says why; may be empty.", max_length=32768)]
-    last_transition_time: Annotated[datetime, described("When the status last changed.")]
+    last_transition_time: Annotated[datetime, described("When the status last changed.", tz=True)]
     observed_generation: Annotated[int, number("The metadata.generation that this was said of.", ge=0)] | UnsetType = (
         UNSET
     )

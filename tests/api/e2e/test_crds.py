@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from support.crds import install_crds
-from support.waiting import eventually
 
 from execution_options.api.crd import KINDS, crd
 from execution_options.api.names import API_VERSION, OPTIONS_KIND, VERSION
 from execution_options.api.schema import spec_schema
+from support.crds import install_crds
+from support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,9 +70,9 @@ def with_status(cluster: Cluster, namespace: str) -> None:
 
 
 def columns(cluster: Cluster, arguments: list[str]) -> dict[str, str]:
-    """What kubectl prints of one object, by the header; values here are without double spaces."""
+    """What kubectl prints of one object, by the header."""
     header, row = cluster.run_kubectl(["get", *arguments]).stdout.splitlines()
-    starts = [index for index in range(len(header)) if header[index] != " " and header[max(0, index - 1)] in " " or index == 0]
+    starts = [word.start() for word in re.finditer(r"\S+", header)]
     ends = [*starts[1:], None]
     return {header[a:b].strip(): row[a:b].strip() for a, b in zip(starts, ends, strict=True)}
 
@@ -204,18 +205,18 @@ def test_stored_objects_survive_stricter_rules(control_plane: Cluster, namespace
     try:
         install_crds(control_plane, [loose])
         eventually(
-            lambda: control_plane.run_kubectl(
-                apply, input=manifest(namespace, old, f"{group}/{VERSION}"), check=False
-            ).returncode
-            == 0
+            lambda: (
+                control_plane.run_kubectl(
+                    apply, input=manifest(namespace, old, f"{group}/{VERSION}"), check=False
+                ).returncode
+                == 0
+            )
         )
         install_crds(control_plane, [strict])
         new = manifest(namespace, {"labels": {"execution.dev/new": "a"}}, f"{group}/{VERSION}")
         eventually(lambda: "is reserved" in control_plane.run_kubectl(apply, input=new, check=False).stderr)
 
-        control_plane.run_kubectl(
-            apply, input=manifest(namespace, old | {"maxParallelism": 2}, f"{group}/{VERSION}")
-        )
+        control_plane.run_kubectl(apply, input=manifest(namespace, old | {"maxParallelism": 2}, f"{group}/{VERSION}"))
     finally:
         control_plane.run_kubectl(["delete", "crd", strict["metadata"]["name"], "--wait=false", "--ignore-not-found"])
 
