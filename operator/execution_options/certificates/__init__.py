@@ -1,13 +1,13 @@
-"""The webhook's certificates: made, shared by all replicas, trusted by the API server, replaced in time::
+"""The webhook's certificates: made, shared by all replicas, trusted by the API server, replaced in time.
 
-manager = CertificateManager(
-    kube, namespace="execution-options", service="execution-options-webhook",
-    secret="execution-options-webhook-certificates", targets=[Target("execution-options")],
-)
-task = asyncio.create_task(manager.run())
-site = web.TCPSite(runner, port=8443, ssl_context=manager.ssl_context)
-await site.start()
-await manager.ready.wait()
+Run one :class:`CertificateManager` beside each webhook server and give its ``ssl_context`` to the server::
+
+    manager = CertificateManager(
+        kube, namespace="tools", service="webhook", secret="webhook-certificates", configuration="webhook"
+    )
+    task = asyncio.create_task(manager.run())
+    await web.TCPSite(runner, port=9443, ssl_context=manager.ssl_context).start()
+    await manager.ready.wait()
 """
 
 from execution_options.certificates.authority import Policy

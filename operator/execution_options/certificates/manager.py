@@ -45,7 +45,8 @@ class CertificateManager:
         namespace: The operator's namespace: of the Service and the Secret.
         service: The Service through which the API server calls the webhook.
         secret: The Secret's name; it is made where it does not exist.
-        targets: The webhook configurations.
+        configuration: The MutatingWebhookConfiguration; there is no readiness without it.
+        others: More webhook configurations, each of which may be missing if it says so.
         extra_names: More host names and IP addresses of the webhook.
         policy: Lifetimes.
         settle: How long after it was injected every API server is known to use a CA bundle.
@@ -60,7 +61,8 @@ class CertificateManager:
         namespace: str,
         service: str,
         secret: str,
-        targets: Sequence[Target],
+        configuration: str,
+        others: Sequence[Target] = (),
         extra_names: Sequence[str] = (),
         policy: Policy | None = None,
         settle: timedelta = timedelta(minutes=5),
@@ -70,7 +72,7 @@ class CertificateManager:
         """Nothing happens before :meth:`run`."""
         self._kube = kube
         self._secret = CertificateSecret(kube, namespace, secret)
-        self._targets = tuple(targets)
+        self._targets = (Target(configuration), *others)
         self._policy = Policy() if policy is None else policy
         self._replica = Replica(self._policy, serving_names(service, namespace, extra_names), settle)
         self._poll = poll
@@ -80,6 +82,8 @@ class CertificateManager:
         self._missing: set[Target] = set()
         self.ssl_context: ssl.SSLContext = server_context()
         """For the server. Handshakes fail until there is a certificate; later ones are put into the same context."""
+        self.served = asyncio.Event()
+        """Set once there is a certificate to serve: from then on handshakes succeed. Never cleared."""
         self.ready = asyncio.Event()
         """Set while a valid certificate is served whose CA is in the bundle of every webhook."""
 
@@ -163,6 +167,7 @@ class CertificateManager:
         if served is not None and served.pair != self._loaded:
             load(self.ssl_context, served.pair)
             self._loaded = served.pair
+            self.served.set()
             logger.info("serving a certificate that is valid until %s", self.expires)
 
     def _tell(self, seen: list[tuple[Target, Configuration | None]], now: datetime) -> None:

@@ -52,6 +52,7 @@ class Step(Enum):
     REISSUE = "the serving certificate was issued anew"
     ANNOUNCE = "the next certificate authority was made"
     PROMOTE = "the next certificate authority signs the serving certificate now"
+    RESTORE = "what was lost was put back, to be replaced in order"
     RETIRE = "an expired certificate authority was forgotten"
 
 
@@ -134,7 +135,7 @@ def advance(material: Material, step: Step, now: datetime, policy: Policy, names
             # Versions of the operator that want different names must not undo each other's work for ever.
             names = names | names_of(material.serving.certificate)
         return replace(material, serving=issue(authority, names, now, policy))
-    if step is Step.ANNOUNCE:
+    if step is Step.ANNOUNCE or (step is Step.RESTORE and upcoming is None):
         return replace(material, upcoming=create_authority(now, policy))
     if step is Step.PROMOTE and upcoming is not None:
         others = material.trusted - {upcoming.certificate}

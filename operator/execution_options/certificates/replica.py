@@ -59,7 +59,7 @@ class Replica:
         self._names = names
         self._settle = settle.total_seconds()
         self._since: dict[x509.Certificate, float] = {}
-        self._known: frozenset[x509.Certificate] = frozenset()
+        self._last = Material()
         self._called = False
         self.served: Served | None = None
         """What new connections are to be served with."""
@@ -87,11 +87,16 @@ class Replica:
         """
         settled = self.settled(clock)
         step = due(material, now, self._policy, self._names, settled)
+        last = self._last.authority
+        if step is Step.CREATE and last is not None and not is_expired(last.certificate, now):
+            # The Secret was lost. What it held is what every replica serves; whoever deleted it wants it replaced,
+            # and that takes the ordinary steps.
+            step, material = Step.RESTORE, self._last
         wanted = advance(material, step, now, self._policy, self._names)
-        wanted = adopt(wanted, self._known, now)
-        if wanted != material or garbled:
+        wanted = adopt(wanted, self._last.trusted, now)
+        if wanted != material or garbled or step is Step.RESTORE:
             return Plan(step, write=wanted)
-        self._known = material.trusted
+        self._last = material
         self._serve(material, now, settled)
         return Plan(step, inject=material.bundle)
 
