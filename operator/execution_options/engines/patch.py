@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from execution_options.engines.profile import lookup
+
 if TYPE_CHECKING:
     from execution_options.engines.profile import Path
 
@@ -30,6 +32,9 @@ class Patch:
     def __init__(self, document: dict[str, Any]) -> None:
         self.document = document
         self.operations: list[Operation] = []
+        # Containers that an operation adds are the same objects in it and in the document, so what is
+        # later put into them is part of that operation already.
+        self._added: set[int] = set()
 
     def put(self, path: Path, value: Any) -> None:
         """Set ``path`` to ``value``; objects on the way that are absent are added."""
@@ -39,6 +44,7 @@ class Patch:
             if inner is None:
                 for missing in reversed(path[depth + 1 :]):
                     value = {missing: value}
+                    self._added.add(id(value))
                 self._set(parent, path[: depth + 1], value)
                 return
             parent = inner
@@ -46,30 +52,32 @@ class Patch:
             return
         self._set(parent, path, value)
 
-    def _set(self, parent: Any, path: Path, value: Any) -> None:
-        known = isinstance(parent, list) or path[-1] in parent
-        parent[path[-1]] = value
-        self.operations.append({"op": "replace" if known else "add", "path": pointer(path), "value": value})
-
     def append(self, path: Path, value: Any) -> None:
         """Add ``value`` at the end of the list at ``path``, which is added where it is absent."""
-        parent: Any = self.document
-        for part in path[:-1]:
-            parent = parent[part]
+        parent = self._parent(path)
         items = parent.get(path[-1])
         if items is None:
-            self._set(parent, path, [value])
-            return
+            items = []
+            self._added.add(id(items))
+            self._set(parent, path, items)
         items.append(value)
-        self.operations.append({"op": "add", "path": pointer((*path, "-")), "value": value})
+        self._record(items, {"op": "add", "path": pointer((*path, "-")), "value": value})
 
     def remove(self, path: Path) -> None:
         """Remove ``path`` if it is there."""
-        parent: Any = self.document
-        for part in path[:-1]:
-            parent = parent.get(part) if isinstance(parent, dict) else None
-            if parent is None:
-                return
-        if path[-1] in parent:
+        parent = self._parent(path)
+        if isinstance(parent, dict) and path[-1] in parent:
             del parent[path[-1]]
-            self.operations.append({"op": "remove", "path": pointer(path)})
+            self._record(parent, {"op": "remove", "path": pointer(path)})
+
+    def _parent(self, path: Path) -> Any:
+        return lookup(self.document, path[:-1])
+
+    def _set(self, parent: Any, path: Path, value: Any) -> None:
+        known = isinstance(parent, list) or parent.get(path[-1]) is not None
+        parent[path[-1]] = value
+        self._record(parent, {"op": "replace" if known else "add", "path": pointer(path), "value": value})
+
+    def _record(self, parent: Any, operation: Operation) -> None:
+        if id(parent) not in self._added:
+            self.operations.append(operation)

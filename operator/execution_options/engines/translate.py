@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
+from execution_options.api.model import EnvVar, ExecutionOptionsSpec, RunAs, SecurityContext
 from execution_options.api.names import (
     BARE_PREFIX_ENV,
     DISABLE_NOTIFICATIONS_ANNOTATION,
@@ -17,7 +18,7 @@ from execution_options.api.names import (
 from execution_options.engines.managedfields import is_owned
 from execution_options.engines.patch import parts, pointer
 from execution_options.engines.profile import Engine, Path, lookup
-from execution_options.options.levels import Level, Sourced
+from execution_options.options.levels import Layer, Level, Source, Sourced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -86,6 +87,28 @@ def environment(effective: Effective, location: str) -> dict[str, Sourced[str]]:
 def prevails(wanted: Sourced[Any], written: Any) -> bool:
     """Whether ``wanted`` is what stands in the end where the author has ``written`` (``None``: nothing)."""
     return written is None or wanted.source.level > Level.AUTHOR
+
+
+def author_layer(authored: Mapping[str, str], kind: str, name: str) -> Layer:
+    """What the author of an execution wrote where options had something to say, as a layer of its own.
+
+    Where the execution and its pod templates differ, the pod templates count: options are about pods.
+    """
+    said: dict[str, dict[str, str]] = {"labels": {}, "annotations": {}, "env": {}}
+    account: str | UnsetType = UNSET
+    for at in sorted(authored, key=lambda at: (not at.startswith("/metadata/"), at)):
+        *_, field, key = parts(at)
+        if field in said:
+            said[field][key] = authored[at]
+        elif key == "serviceAccountName":
+            account = authored[at]
+    spec = ExecutionOptionsSpec(
+        labels=said["labels"],
+        annotations=said["annotations"],
+        envs=tuple(EnvVar(name=key, value=value) for key, value in said["env"].items()),
+        security_context=SecurityContext(run_as=RunAs(k8s_service_account=account)),
+    )
+    return Layer(Source(Level.AUTHOR, kind, name), spec)
 
 
 def notes(authored: Mapping[str, str], effective: Effective) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 
 import aiohttp
 import msgspec
@@ -30,6 +30,14 @@ METADATA: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 
 REQUEST_TIMEOUT: Final = 10.0
 """Seconds for one request, watches apart; shorter than what a lease leaves (``controller.lease``)."""
+
+
+class Options(TypedDict, total=False):
+    """Options of a request; see :meth:`Kube.request`."""
+
+    params: Mapping[str, str]
+    accept: str
+    seconds: float
 
 
 class ApiError(Exception):
@@ -160,23 +168,23 @@ class Kube:
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=REQUEST_TIMEOUT, sock_read=silence),
         )
 
-    async def get(self, path: str, **options: Any) -> bytes:
+    async def get(self, path: str, **options: Unpack[Options]) -> bytes:
         """GET ``path``; see :meth:`request` for the options."""
         return await self.request("GET", path, **options)
 
-    async def create(self, path: str, body: Any, **options: Any) -> bytes:
+    async def create(self, path: str, body: Any, **options: Unpack[Options]) -> bytes:
         """POST ``body`` to the collection ``path``."""
         return await self.request("POST", path, body=body, **options)
 
-    async def replace(self, path: str, body: Any, **options: Any) -> bytes:
+    async def replace(self, path: str, body: Any, **options: Unpack[Options]) -> bytes:
         """PUT ``body`` to ``path``."""
         return await self.request("PUT", path, body=body, **options)
 
-    async def patch(self, path: str, body: Any, content_type: str, **options: Any) -> bytes:
+    async def patch(self, path: str, body: Any, content_type: str, **options: Unpack[Options]) -> bytes:
         """PATCH ``path`` with a patch of the given content type."""
         return await self.request("PATCH", path, body=body, content_type=content_type, **options)
 
-    async def delete(self, path: str, **options: Any) -> bytes:
+    async def delete(self, path: str, **options: Unpack[Options]) -> bytes:
         """DELETE ``path``."""
         return await self.request("DELETE", path, **options)
 

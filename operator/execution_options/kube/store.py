@@ -133,7 +133,7 @@ class Store(Generic[T]):
         while True:
             params = self._params | {"limit": PAGE} | ({"continue": token} if token else {})
             page = self._list.decode(
-                await self._kube.get(self._path, params=params, accept=self._accept[0], timeout=30)
+                await self._kube.get(self._path, params=params, accept=self._accept[0], seconds=30)
             )
             for item in page.items or ():
                 fresh[item.metadata.namespace, item.metadata.name] = item

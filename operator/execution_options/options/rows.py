@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, Struct
 
 from execution_options.options.merge import recipients
 
@@ -41,7 +41,7 @@ def rows(effective: Effective) -> Iterator[Row]:
     )
     for field, scalar in scalars:
         if scalar is not None:
-            yield Row(field, _text(scalar.value), scalar.source)
+            yield Row(field, shown(scalar.value), scalar.source)
     for name in sorted(effective.envs):
         yield Row(f"envs[{name}]", effective.envs[name].value, effective.envs[name].source)
     for number, notification in enumerate(effective.notifications):
@@ -51,10 +51,13 @@ def rows(effective: Effective) -> Iterator[Row]:
         ("notificationGuarantee", effective.notification_guarantee),
     ):
         if scalar is not None:
-            yield Row(field, _text(scalar.value), scalar.source)
+            yield Row(field, shown(scalar.value), scalar.source)
 
 
-def _text(value: object) -> str:
+def shown(value: object) -> str:
+    """A value as the manifest would have it."""
+    if isinstance(value, Struct):
+        return msgspec.json.encode(value).decode()
     return msgspec.json.encode(value).decode() if isinstance(value, bool) else str(value)
 
 

@@ -1,0 +1,122 @@
+"""``execution-options explain``: which options an execution has, and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from execution_options.api.names import LIVE_ANNOTATION, MISSED_ANNOTATION, SNAPSHOT_ANNOTATION
+from execution_options.cli.connection import asynchronous, cluster_options
+from execution_options.cli.output import table
+from execution_options.cli.reading import facts, options_in_reach
+from execution_options.engines import profile
+from execution_options.engines.facts import Role, role
+from execution_options.engines.translate import author_layer
+from execution_options.kube.client import Kube, path_of
+from execution_options.kube.meta import ObjectMeta
+from execution_options.options.live import InvalidLiveError, current_layers, decode_live
+from execution_options.options.merge import merge
+from execution_options.options.reference import InvalidReferenceError
+from execution_options.options.rows import rows, shown
+from execution_options.options.selection import select
+from execution_options.options.snapshot import InvalidSnapshotError, decode
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from execution_options.api.resources import OptionsObject
+    from execution_options.engines.profile import Engine
+    from execution_options.options.levels import Layer
+    from execution_options.options.selection import Execution
+
+
+@click.command()
+@click.argument("execution", metavar="KIND/NAME")
+@click.option("-n", "--namespace", default="default", show_default=True, help="Namespace of the execution.")
+@cluster_options
+@asynchronous
+async def explain(execution: str, namespace: str, kubeconfig: Path | None, context: str | None) -> None:
+    """Show each effective value of an execution with the object it came from, and what did not apply and why.
+
+    KIND/NAME is for example job/train or pod/notebook.
+    """
+    kind, _, name = execution.partition("/")
+    engine = next((e for e in profile.builtin() if kind.lower() in (e.name, e.kind.lower(), e.plural)), None)
+    if engine is None or not name:
+        kinds = ", ".join(f"{engine.kind.lower()}/NAME" for engine in profile.builtin())
+        raise click.UsageError(f"{execution!r} is no execution; write one of: {kinds}")
+    async with await Kube.connect(kubeconfig, context) as kube:
+        path = path_of(engine.group, engine.version, engine.plural, namespace, name)
+        document: dict[str, Any] = msgspec.json.decode(await kube.get(path))
+        metadata = msgspec.convert(document["metadata"], ObjectMeta)
+        if role(engine, metadata) is Role.PART:
+            owner = metadata.controller
+            raise click.ClickException(
+                f"{engine.kind} {name} is part of {owner and owner.kind} {owner and owner.name}: ask for that"
+            )
+        try:
+            described = await facts(kube, engine, document, namespace)
+        except InvalidReferenceError as error:
+            raise click.ClickException(str(error)) from error
+        candidates, broken = await options_in_reach(kube, namespace)
+    annotations = metadata.annotations or {}
+    layers: tuple[Layer, ...] = ()
+    click.echo(f"{engine.kind} {namespace}/{name}, created {metadata.creation_timestamp}")
+    if SNAPSHOT_ANNOTATION in annotations:
+        layers = _applied(engine, metadata)
+    else:
+        click.echo("It has no options: none applied when it was created, or the webhook was not called.")
+    click.echo()
+    _others(described, candidates, layers, metadata)
+    for sentence in broken:
+        click.echo(sentence)
+
+
+def _applied(engine: Engine, metadata: ObjectMeta) -> tuple[Layer, ...]:
+    annotations = metadata.annotations or {}
+    try:
+        snapshot = decode(annotations[SNAPSHOT_ANNOTATION])
+        layers = current_layers(snapshot, decode_live(annotations.get(LIVE_ANNOTATION)))
+    except (InvalidSnapshotError, InvalidLiveError) as error:
+        raise click.ClickException(f"its {SNAPSHOT_ANNOTATION} or {LIVE_ANNOTATION} cannot be read: {error}") from error
+    authors = author_layer(snapshot.authored, engine.kind, metadata.name)
+    effective = merge(sorted((*layers, authors), key=lambda layer: layer.source.level))
+    click.echo(f"Its options were frozen under the id {snapshot.id}.")
+    if MISSED_ANNOTATION in annotations:
+        click.echo(f"The webhook missed it; it was repaired at {annotations[MISSED_ANNOTATION]}: metadata only.")
+    click.echo()
+    table(
+        ("FIELD", "VALUE", "FROM"),
+        [(row.field, row.value, str(row.source)) for row in rows(effective)],
+    )
+    if snapshot.location:
+        click.echo(f"\nIt stores its data below {snapshot.location}")
+    if effective.overridden:
+        click.echo("\nOverridden:")
+        for item in effective.overridden:
+            click.echo(f"  {item.field}: {shown(item.value)!r} of {item.source} lost to {item.by}")
+    return layers
+
+
+def _others(
+    execution: Execution, candidates: list[OptionsObject], layers: tuple[Layer, ...], metadata: ObjectMeta
+) -> None:
+    applied = {(layer.source.kind, layer.source.name) for layer in layers}
+    reasons = {(r.options.kind, r.options.name): r.reason for r in select(execution, candidates).rejected}
+    found = []
+    for options in sorted(candidates, key=lambda o: (o.kind, o.name)):
+        key = (options.kind, options.name)
+        if key in applied:
+            continue
+        reason = reasons.get(key)
+        if reason is None and options.creation_timestamp > (metadata.creation_timestamp or ""):
+            reason = (
+                f"created at {options.creation_timestamp}, after the execution: options never apply to earlier ones"
+            )
+        elif reason is None:
+            reason = "it applies to an execution created now, but did not when this one was created"
+        found.append((f"{options.kind} {options.name}", reason))
+    if found:
+        table(("DID NOT APPLY", "WHY"), found)

@@ -1,0 +1,42 @@
+"""``execution-options run``: the whole operator on this machine."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from execution_options.cli.connection import cluster_options
+from execution_options.cluster import ClusterError, ControlPlane
+from execution_options.local import LocalOperator, OperatorFailedError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@click.command()
+@cluster_options
+@click.option("--name", help="Embedded cluster to use where no kubeconfig is named.  [default: default]")
+def run(kubeconfig: Path | None, context: str | None, name: str | None) -> None:
+    """Install the operator's kinds, rights and webhook entries, and run its processes here until interrupted.
+
+    For trying out and developing: the API server must run on this machine, as that of 'cluster up' does. The
+    processes run under the operator's own service accounts, never with the rights of whoever starts them.
+    """
+    if kubeconfig is None and context is None:
+        try:
+            kubeconfig = ControlPlane.attach(name or "default").kubeconfig
+        except ClusterError as error:
+            raise click.ClickException(str(error)) from error
+    elif name is not None:
+        raise click.UsageError("--name is for embedded clusters, it excludes --kubeconfig and --context")
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
+    try:
+        with LocalOperator(kubeconfig, context) as operator:
+            click.echo(f"the operator is ready; logs: {operator.logs}; interrupt to stop it")
+            operator.wait()
+    except OperatorFailedError as error:
+        raise click.ClickException(str(error)) from error
