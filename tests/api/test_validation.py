@@ -97,3 +97,9 @@ def test_what_is_no_manifest_of_ours_says_why(manifest: dict[str, Any], expected
 def test_an_unknown_kind_is_the_callers_mistake() -> None:
     with pytest.raises(KeyError):
         problems({}, "Job")
+
+
+def test_metadata_is_the_api_servers_to_check() -> None:
+    metadata = {"name": "a", "namespace": "team", "finalizers": ["a.b/c"], "ownerReferences": [{"kind": "Job"}]}
+    manifest = {"apiVersion": API_VERSION, "kind": OPTIONS_KIND, "metadata": metadata, "spec": {}, "status": []}
+    assert load(manifest).namespace == "team"

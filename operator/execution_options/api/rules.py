@@ -202,18 +202,16 @@ _ONE_TRANSPORT: Final = "a notification needs exactly one of email, slack, pager
 
 def _given(value: Mapping[str, Any]) -> str | None:
     given = [transport for transport in _TRANSPORTS if transport in value]
-    if len(given) == 1:
-        return None
-    return f"{_ONE_TRANSPORT} it has {' '.join(given)}".rstrip() if given else f"{_ONE_TRANSPORT} it has none"
+    return None if len(given) == 1 else f"{_ONE_TRANSPORT} it has {', '.join(given) or 'none'}"
 
 
 # join() is too dear, so that the names are put together from conditional parts.
-_names_given = " + ".join(f"(has(self.{t}) ? ' {t}' : '')" for t in _TRANSPORTS)
+_names_given = " + ".join(f"(has(self.{t}) ? ', {t}' : '')" for t in _TRANSPORTS)
 _none_given = " && ".join(f"!has(self.{t})" for t in _TRANSPORTS)
 ONE_TRANSPORT = told(
     "one-transport",
     "[" + ", ".join(f"has(self.{t})" for t in _TRANSPORTS) + "].filter(x, x).size() == 1",
-    f"{literal(_ONE_TRANSPORT + ' it has')} + ({_none_given} ? ' none' : {_names_given})",
+    f"{literal(_ONE_TRANSPORT + ' it has ')} + ({_none_given} ? 'none' : ({_names_given}).substring(2))",
     _given,
     f"{_ONE_TRANSPORT} it has none or several",
 )

@@ -190,7 +190,7 @@ def _rules(schema: Schema, value: Any, path: str) -> Iterator[Problem]:
         for key, child in value.items():
             if (below := _below(schema, key)) is not None:
                 yield from _rules(below, child, _child(path, key, schema))
-    elif isinstance(value, list | tuple):
+    elif isinstance(value, list | tuple) and "items" in schema:
         for index, item in enumerate(value):
             yield from _rules(schema["items"], item, f"{path}[{index}]")
 
