@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CLI := $(BIN)/execution-options
-SOURCES := operator tests benchmarks
+SOURCES := operator tests benchmarks examples
 # Arguments for pytest, for example: make test PYTEST="-k merge"
 PYTEST ?=
 # Another cluster than the embedded one, for example: make demo CLUSTER="--kubeconfig ~/.kube/config"
@@ -17,7 +17,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(READY) ## run the operator on a real control plane and show what it does
-	$(CLI) demo $(CLUSTER)
+	$(BIN)/python examples/demo/demo.py $(CLUSTER)
 
 test: lint unit e2e ## everything that must pass: lint, types, layers, unit and end-to-end tests
 
@@ -31,7 +31,6 @@ unit: $(READY) ## tests that need no cluster
 	$(BIN)/pytest -m "not e2e" $(PYTEST)
 
 e2e: $(READY) ## tests against a real API server (the first time builds one: some minutes)
-	$(CLI) cluster build
 	$(BIN)/pytest -m e2e $(CLUSTER) $(PYTEST)
 
 format: $(READY) ## format the sources
@@ -49,7 +48,6 @@ lock: $(READY) ## lock the newest dependencies that pyproject.toml allows
 	  -c requirements-dev.lock pyproject.toml -o requirements.lock
 
 bench: $(READY) ## run the benchmarks (nothing else should run on the machine)
-	$(CLI) cluster build
 	$(BIN)/python -m benchmarks
 
 clean: ## remove what make made (not the built control plane, which is cached outside)

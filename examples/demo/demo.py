@@ -1,0 +1,197 @@
+"""The operator at work on a real control plane: run it by ``make demo``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from execution_options.cluster import Cluster, ClusterError, ControlPlane, NamedCluster
+from execution_options.local import LocalOperator, OperatorFailedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FILES = Path(__file__).parent
+NAMESPACE = "demo"
+CONDITIONS = r'jsonpath={range .status.conditions[*]}{.type}={.status} {.reason}: {.message}{"\n"}{end}'
+SHOWN = ("environment", "team", "cost-center", "managed")
+
+
+class Demo:
+    """The steps, each shown as what a person would type and what comes back."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+
+    def title(self, text: str) -> None:
+        print(f"\n\033[1m── {text}\033[0m" if sys.stdout.isatty() else f"\n── {text}", flush=True)
+
+    def kubectl(self, *arguments: str, fails: bool = False, quiet: bool = False) -> str:
+        """Run kubectl in the demo's namespace, show it, and return its standard output."""
+        command = [*self.cluster.kubectl_command(arguments), "--namespace", NAMESPACE]
+        answer = subprocess.run(command, text=True, capture_output=True, check=False)
+        if not quiet:
+            print(f"$ kubectl {' '.join(arguments)}", (answer.stdout + answer.stderr).rstrip(), sep="\n")
+        if (answer.returncode != 0) != fails:
+            sys.exit(f"unexpected exit code {answer.returncode}: {answer.stderr}")
+        return answer.stdout
+
+    def get(self, *arguments: str) -> Any:
+        """Objects as they are."""
+        return json.loads(self.kubectl("get", *arguments, "-o", "json", quiet=True))
+
+    def command(self, *arguments: str) -> None:
+        """Run the project's own command and show it."""
+        print(f"$ execution-options {' '.join(arguments)}", flush=True)
+        where = ["--kubeconfig", str(self.cluster.kubeconfig), "--context", self.cluster.context]
+        subprocess.run([sys.executable, "-m", "execution_options", *arguments, "-n", NAMESPACE, *where], check=True)
+
+    def until(self, check: Callable[[], Any], what: str) -> Any:
+        """Wait for a condition, 30 seconds at most."""
+        deadline = time.monotonic() + 30
+        while not (found := check()):
+            if time.monotonic() > deadline:
+                sys.exit(f"{what}: not so after 30 seconds")
+            time.sleep(0.1)
+        return found
+
+    def create(self, scenario: str, *, fails: bool = False) -> subprocess.CompletedProcess[str]:
+        """Create the workflow, which itself stays as it is, under a scenario."""
+        annotate = (
+            "annotate",
+            "--local",
+            "-f",
+            str(FILES / "job.yaml"),
+            f"execution.dev/options={scenario}",
+            "-o",
+            "yaml",
+        )
+        manifest = self.cluster.run_kubectl(list(annotate)).stdout
+        create = ["create", "-f", "-", "-o", "name", "--namespace", NAMESPACE]
+        return self.cluster.run_kubectl(create, input=manifest, check=not fails)
+
+    def start(self, scenario: str) -> str:
+        """Start the workflow under a scenario; returns the Job's name."""
+        print(f"$ kubectl annotate --local -f job.yaml execution.dev/options={scenario} -o yaml | kubectl create -f -")
+        created = self.create(scenario).stdout.strip()
+        print(f"{created} created")
+        return created.split("/")[1]
+
+    def active(self, options: str) -> int:
+        """How many executions run under an options object, by its status."""
+        return int(self.get("eo", options).get("status", {}).get("executions", {}).get("active", 0))
+
+    def pod_of(self, job: str) -> Any:
+        """One pod of a Job."""
+        selector = f"batch.kubernetes.io/job-name={job}"
+        return self.until(lambda: self.get("pods", "-l", selector)["items"], f"pods of {job}")[0]
+
+
+def scenarios(demo: Demo) -> str:
+    """One manifest, two scenarios: what each pod got."""
+    demo.title("The same workflow, two scenarios")
+    jobs = {scenario: demo.start(scenario) for scenario in ("dev", "prod")}
+    pods = [demo.pod_of(job) for job in jobs.values()]
+    print(f"\n{'WHAT ITS PODS GOT':<34}{'UNDER dev':<44}UNDER prod")
+    for label in SHOWN:
+        cells = [pod["metadata"]["labels"].get(label, "") for pod in pods]
+        print(f"{'label ' + label:<34}{cells[0]:<44}{cells[1]}")
+    print(f"{'service account':<34}{pods[0]['spec']['serviceAccountName']:<44}{pods[1]['spec']['serviceAccountName']}")
+    envs = [{env["name"]: env["value"] for env in pod["spec"]["containers"][0]["env"]} for pod in pods]
+    for name in sorted(set(envs[0]) | set(envs[1])):
+        print(f"{name:<34}{envs[0].get(name, ''):<44}{envs[1].get(name, '')}")
+    demo.title("Which value came from where")
+    demo.command("explain", f"job/{jobs['prod']}")
+    return jobs["prod"]
+
+
+def live(demo: Demo, job: str) -> None:
+    """An edit reaches what runs."""
+    demo.title("An edit reaches what already runs")
+    demo.kubectl(
+        "patch", "eo", "prod", "--type=merge", "-p", '{"spec":{"labels":{"environment":"prod","ticket":"INC-7"}}}'
+    )
+    demo.until(lambda: demo.pod_of(job)["metadata"]["labels"].get("ticket"), "the new label on a running pod")
+    demo.kubectl("get", "pods", "-l", f"batch.kubernetes.io/job-name={job}", "-L", "environment,ticket")
+
+
+def refusals(demo: Demo) -> None:
+    """Bad input is refused where it is written."""
+    demo.title("What is wrong is refused, with what would be right")
+    demo.kubectl("apply", "-f", str(FILES / "refused.yaml"), fails=True)
+    job = (
+        (FILES / "job.yaml")
+        .read_text()
+        .replace("metadata:", "metadata:\n  annotations: {execution.dev/options: prd}", 1)
+    )
+    print("$ kubectl annotate --local -f job.yaml execution.dev/options=prd -o yaml | kubectl create -f -")
+    answer = subprocess.run(
+        [*demo.cluster.kubectl_command(["create", "-f", "-"]), "-n", NAMESPACE],
+        input=job,
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    print(answer.stderr.strip())
+
+
+def main() -> None:
+    """Bring everything up, show it, and take it down again."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kubeconfig", type=Path, help="use the cluster of this kubeconfig")
+    parser.add_argument("--context", help="use this context of the kubeconfig")
+    arguments = parser.parse_args()
+    try:
+        if arguments.kubeconfig or arguments.context:
+            show(Demo(NamedCluster(arguments.kubeconfig, arguments.context)))
+        else:
+            print("A Kubernetes control plane on this machine (the first time it is built, which takes some minutes) …")
+            with ControlPlane.start("demo") as cluster:
+                show(Demo(cluster))
+    except (ClusterError, OperatorFailedError) as error:
+        sys.exit(str(error))
+
+
+def show(demo: Demo) -> None:
+    """All steps."""
+    print("The operator: webhook and controller, under their own service accounts …", flush=True)
+    with LocalOperator(demo.cluster.kubeconfig, demo.cluster.context):
+        existing = demo.cluster.run_kubectl(["get", "namespace", NAMESPACE, "--ignore-not-found", "-o", "name"]).stdout
+        if existing.strip():
+            sys.exit(f"namespace {NAMESPACE} exists already; the demo wants one of its own")
+        demo.cluster.run_kubectl(["create", "namespace", NAMESPACE])
+        try:
+            demo.title("Options on four levels")
+            demo.kubectl("apply", "-f", str(FILES / "options.yaml"))
+            demo.until(lambda: demo.get("serviceaccounts")["items"][2:], "the service accounts that options create")
+            job = scenarios(demo)
+            live(demo, job)
+            demo.title("What the options say of themselves")
+            demo.until(
+                lambda: demo.get("eo", "prod").get("status", {}).get("executions", {}).get("active"),
+                "the status of prod",
+            )
+            demo.kubectl("get", "executionoptions,clusterexecutionoptions")
+            demo.kubectl(
+                "get",
+                "eo",
+                "prod",
+                "-o",
+                'jsonpath={range .status.conditions[*]}{.type}={.status} {.reason}: {.message}{"\\n"}{end}',
+            )
+            refusals(demo)
+        finally:
+            demo.cluster.run_kubectl(
+                ["delete", "-f", str(FILES / "options.yaml"), "-n", NAMESPACE, "--ignore-not-found"]
+            )
+            demo.cluster.run_kubectl(["delete", "namespace", NAMESPACE, "--wait=false"])
+    print("\nThat was it: nothing is left behind. Where to read on: README.md, docs/.")
+
+
+if __name__ == "__main__":
+    main()
