@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Sequence
 
+    from cryptography import x509
+
     from execution_options.certificates.authority import Pair
     from execution_options.certificates.material import Material, Step
     from execution_options.kube.client import Kube
@@ -86,6 +88,11 @@ class CertificateManager:
         """Set once there is a certificate to serve: from then on handshakes succeed. Never cleared."""
         self.ready = asyncio.Event()
         """Set while a valid certificate is served whose CA is in the bundle of every webhook."""
+
+    @property
+    def serving(self) -> x509.Certificate | None:
+        """The certificate that is served to new connections."""
+        return None if self._loaded is None else self._loaded.certificate
 
     @property
     def expires(self) -> datetime | None:
