@@ -77,7 +77,7 @@ def test_a_problem_names_the_value_that_is_wrong() -> None:
             f'apiVersion: must be {API_VERSION}, not "execution.dev/v1"',
         ),
         ({"kind": OPTIONS_KIND, "apiVersion": API_VERSION}, "spec: is required"),
-        ({"kind": CLUSTER_OPTIONS_KIND, "apiVersion": API_VERSION, "spec": None}, "spec: must be a map, not null"),
+        ({"kind": CLUSTER_OPTIONS_KIND, "apiVersion": API_VERSION, "spec": None}, "spec: is required"),
         (
             {"kind": CLUSTER_OPTIONS_KIND, "apiVersion": API_VERSION, "spec": {}, "metadata": "x"},
             'metadata: must be a map, not "x"',
@@ -103,3 +103,9 @@ def test_metadata_is_the_api_servers_to_check() -> None:
     metadata = {"name": "a", "namespace": "team", "finalizers": ["a.b/c"], "ownerReferences": [{"kind": "Job"}]}
     manifest = {"apiVersion": API_VERSION, "kind": OPTIONS_KIND, "metadata": metadata, "spec": {}, "status": []}
     assert load(manifest).namespace == "team"
+
+
+def test_a_field_that_is_null_is_absent_as_for_the_api_server() -> None:
+    spec = {"selector": None, "labels": {"a": "b"}, "securityContext": {"runAs": None}}
+    manifest = {"apiVersion": API_VERSION, "kind": OPTIONS_KIND, "metadata": {"name": "a"}, "spec": spec}
+    assert msgspec.to_builtins(load(manifest).spec) == {"labels": {"a": "b"}, "securityContext": {}}

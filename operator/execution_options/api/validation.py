@@ -8,6 +8,7 @@ API server's ("in body should be …") are not made for people.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -77,7 +78,7 @@ def decoded(spec: Mapping[str, Any], kind: str) -> ExecutionOptionsSpec:
     if found:
         raise InvalidOptionsError(found)
     try:
-        return msgspec.convert(spec, SPECS[kind])
+        return msgspec.convert(_without_nulls(spec_schema(kind), spec), SPECS[kind])
     except msgspec.ValidationError as error:  # what msgspec knows better than the schema
         raise InvalidOptionsError([Problem("spec", str(error))]) from error
 
@@ -93,7 +94,22 @@ def unknown_fields(spec: Mapping[str, Any], kind: str) -> tuple[dict[str, Any], 
 
 
 def _problems(schema: Schema, value: object, path: str) -> list[Problem]:
+    value = _without_nulls(schema, value)
     return list(_shape(schema, value, path)) or list(_rules(schema, value, path))
+
+
+def _without_nulls(schema: Schema, value: Any) -> Any:
+    """The value as the API server takes it, for which a field that is null is absent."""
+    if isinstance(value, dict):
+        known = ((key, child, _below(schema, key)) for key, child in value.items())
+        return {
+            key: child if below is None else _without_nulls(below, child)
+            for key, child, below in known
+            if child is not None or below is None
+        }
+    if isinstance(value, list | tuple) and "items" in schema:
+        return [_without_nulls(schema["items"], item) for item in value]
+    return value
 
 
 def _shape(schema: Schema, value: object, path: str) -> Iterator[Problem]:
@@ -134,14 +150,13 @@ def _array_shape(schema: Schema, value: object, path: str) -> Iterator[Problem]:
         return
     if len(value) > schema.get("maxItems", len(value)):
         yield Problem(path, f"has {len(value)} items; at most {schema['maxItems']} are possible")
-    seen: set[str] = set()
+    seen: Counter[str] = Counter()
     for index, item in enumerate(value):
         yield from _shape(schema["items"], item, f"{path}[{index}]")
-        identity = _identity(schema, item)
-        if identity is not None and identity in seen:
-            yield Problem(f"{path}[{index}]", f"Duplicate value: {identity}")
-        elif identity is not None:
-            seen.add(identity)
+        if (identity := _identity(schema, item)) is not None:
+            seen[identity] += 1
+            if seen[identity] == 2:  # told once, however many there are
+                yield Problem(f"{path}[{index}]", f"Duplicate value: {identity}")
 
 
 def _identity(schema: Schema, item: object) -> str | None:
