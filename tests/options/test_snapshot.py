@@ -161,3 +161,13 @@ def test_a_snapshot_that_was_cut_off_is_refused(snapshot: Snapshot, data: st.Dat
     text = encode(snapshot)
     with pytest.raises(InvalidSnapshotError):
         decode(text[: data.draw(st.integers(0, len(text) - 1))])
+
+
+def test_a_field_that_a_newer_operator_wrote_does_not_make_a_snapshot_unreadable() -> None:
+    snapshot = Snapshot(id="1", layers=(layer(Level.EXECUTION, {"labels": {"a": "b"}}),))
+    newer = json.loads(encode(snapshot))
+    newer["layers"][0]["spec"]["somethingNew"] = {"deep": True}
+    newer["layers"][0]["spec"]["notifications"] = [{"phases": ["FAILED"], "email": {"recipients": ["a@b"], "new": 1}}]
+    read = decode(json.dumps(newer))
+    assert read.layers[0].spec.labels == {"a": "b"}
+    assert read.layers[0].spec.notifications is not UNSET

@@ -8,6 +8,8 @@ import msgspec
 from msgspec import UNSET, Struct, field, structs
 
 from execution_options.api.model import ExecutionOptionsSpec
+from execution_options.api.names import OPTIONS_KIND
+from execution_options.api.validation import unknown_fields
 from execution_options.options.levels import Layer
 
 MAX_BYTES = 16 * 1024
@@ -71,7 +73,7 @@ def encode(snapshot: Snapshot) -> str:
 
 
 def decode(text: str) -> Snapshot:
-    """The inverse of :func:`encode`.
+    """The inverse of :func:`encode`; fields that a newer version of the operator wrote are left out.
 
     Raises:
         InvalidSnapshotError: the text is no snapshot.
@@ -79,7 +81,17 @@ def decode(text: str) -> Snapshot:
     try:
         return _DECODER.decode(text)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise InvalidSnapshotError(str(error)) from error
+        try:
+            return _without_unknown_fields(text)
+        except (msgspec.MsgspecError, UnicodeError, RecursionError, AttributeError, TypeError):
+            raise InvalidSnapshotError(str(error)) from error
+
+
+def _without_unknown_fields(text: str) -> Snapshot:
+    document = msgspec.json.decode(text)
+    for layer in document.get("layers", ()):
+        layer["spec"], _ = unknown_fields(layer["spec"], OPTIONS_KIND)
+    return msgspec.convert(document, Snapshot)
 
 
 _DECODER = msgspec.json.Decoder(Snapshot)
