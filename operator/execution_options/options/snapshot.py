@@ -83,7 +83,7 @@ def decode(text: str) -> Snapshot:
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         try:
             return _without_unknown_fields(text)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError, AttributeError, TypeError):
+        except (msgspec.MsgspecError, UnicodeError, RecursionError, AttributeError, LookupError, TypeError):
             raise InvalidSnapshotError(str(error)) from error
 
 

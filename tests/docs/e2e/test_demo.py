@@ -1,0 +1,36 @@
+"""The demo shows what it promises."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from execution_options.cluster import ControlPlane
+
+pytestmark = pytest.mark.e2e
+
+DEMO = Path(__file__).parents[3] / "examples" / "demo" / "demo.py"
+
+
+def test_the_demo_shows_two_scenarios_of_one_workflow_and_where_each_value_comes_from(embedded: ControlPlane) -> None:
+    shown = subprocess.run(
+        [sys.executable, str(DEMO), "--kubeconfig", str(embedded.kubeconfig), "--context", embedded.context],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    lines = [" ".join(line.split()) for line in shown.stdout.splitlines()]
+    assert "label environment dev prod" in lines
+    assert "service account trainer trainer-prod" in lines
+    # The author wrote LOG_LEVEL: a default leaves it, options that the execution refers to replace it.
+    assert "LOG_LEVEL info error" in lines
+    assert any(line.startswith("labels[cost-center] research-4711 ClusterExecutionOptions") for line in lines)
+    assert "INC-7" in shown.stdout
+    assert 'Unsupported value: "QUEUED"' in shown.stdout
+    assert "refers to ExecutionOptions 'prd', which does not exist; namespace demo has dev, prod" in shown.stdout
