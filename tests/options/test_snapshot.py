@@ -122,7 +122,6 @@ def test_a_snapshot_that_is_too_large_by_what_the_author_wrote_says_so() -> None
         '{"id":"x","layers":[{"source":{"level":8,"kind":"a","name":"b"},"spec":{}}]}',
         '{"id":"x","layers":[{"source":{"level":true,"kind":"a","name":"b"},"spec":{}}]}',
         '{"id":"x","layers":[{"source":{"level":1,"kind":"a","name":"b"},"spec":{"maxParallelism":"8"}}]}',
-        '{"id":"x","layers":[{"source":{"level":1,"kind":"a","name":"b"},"spec":{"maxParalelism":1}}]}',
         '{"id":"x","layers":[{"source":{"level":1,"kind":"a","name":"b","generation":1e999},"spec":{}}]}',
         '{"id":"x","layers":[{"source":{"level":1,"kind":"a","name":"b","generation":' + "9" * 5000 + '},"spec":{}}]}',
         '{"id":"x","more":' + "[" * 100_000,
