@@ -1,0 +1,48 @@
+"""What is said of an execution in events. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
+
+from execution_options.controller import missed
+from execution_options.engines.translate import notes
+
+if TYPE_CHECKING:
+    from execution_options.controller.live import State
+    from execution_options.options.live import Left
+
+
+class Announcement(Struct, frozen=True):
+    """What to say of an object; the same about the same object is said once."""
+
+    type: Literal["Normal", "Warning"]
+    reason: str
+    action: str
+    note: str
+
+
+def applied_note(state: State) -> Announcement | None:
+    """What of the author's the options replaced or left at admission; ``None`` where nothing."""
+    said = notes(state.snapshot.authored, state.frozen)
+    return Announcement("Normal", "OptionsApplied", "Admit", "; ".join(said)) if said else None
+
+
+def left_note(left: tuple[Left, ...], where: str = "") -> Announcement:
+    """Values that options would change, but that somebody else changed before."""
+    said = [
+        f"{one.key} stays {'absent' if one.value is None else repr(one.value)}, as somebody else left it; "
+        f"options want {'it absent' if one.wanted is None else repr(one.wanted)}"
+        for one in left
+    ]
+    return Announcement("Normal", "OptionsLeft", "Follow", where + "; ".join(said))
+
+
+def missed_note(state: State) -> Announcement:
+    """What happened to an execution that the webhook missed."""
+    lacking = missed.unrepaired(state.frozen, state.snapshot.authored)
+    note = "it was created past the webhook; labels and annotations were set afterwards"
+    if lacking:
+        note += f", what is fixed at creation was not: {', '.join(lacking)}; create it again to get that too"
+    return Announcement("Warning", "AdmissionMissed", "Repair", note)

@@ -1,0 +1,259 @@
+"""The controller's process: who leads, what is followed, who works, and an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import signal
+import socket
+from typing import TYPE_CHECKING, Any, Final
+
+import aiohttp
+from aiohttp import web
+
+from execution_options.api import names
+from execution_options.api.names import LIVE_ANNOTATION
+from execution_options.controller.accounts import created_account, required_account
+from execution_options.controller.events import Recorder
+from execution_options.controller.executions import ExecutionReconciler
+from execution_options.controller.health import health_app
+from execution_options.controller.index import OptionsIndex
+from execution_options.controller.kopf_loop import KopfLoop
+from execution_options.controller.lease import Elector, LeaseLostError
+from execution_options.controller.metrics import Metrics
+from execution_options.controller.options import OptionsReconciler
+from execution_options.controller.pods import PodReconciler
+from execution_options.controller.queue import Queue
+from execution_options.controller.rate import TokenBucket
+from execution_options.controller.shell import Shell
+from execution_options.controller.work import work
+from execution_options.controller.world import World
+from execution_options.controller.writer import Writer
+from execution_options.engines.profile import builtin
+from execution_options.kube.client import ApiError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from execution_options.controller.objects import ExecutionKey, ExecutionObject, OptionsKey
+    from execution_options.controller.settings import Settings
+    from execution_options.controller.tracking import Tracked
+    from execution_options.kube.client import Kube
+    from execution_options.kube.meta import PartialObject
+    from execution_options.kube.store import Key
+
+logger = logging.getLogger(__name__)
+
+WORKERS: Final = {"options": 2, "executions": 4, "pods": 8}
+COUNTS_SETTLE: Final = 1.0
+"""Seconds in which many executions may come and go before their options are looked at once."""
+RETRY_SECONDS: Final = 2.0
+
+
+class Controller:
+    """Everything of one process, put together.
+
+    Args:
+        kube: the connection.
+        settings: how it is run.
+        kubeconfig: as given to ``Kube.connect``, for kopf's own connection.
+        context: likewise.
+    """
+
+    def __init__(self, kube: Kube, settings: Settings, kubeconfig: Path | None, context: str | None) -> None:
+        self._settings = settings
+        self._connection = (kubeconfig, context)
+        identity = f"{socket.gethostname()}_{secrets.token_hex(8)}"
+        self.metrics = Metrics()
+        self.elector = Elector(kube, settings.namespace, settings.lease, identity, settings.timing)
+        self._options: Queue[OptionsKey] = Queue()
+        self._executions: Queue[ExecutionKey] = Queue()
+        self._pods: Queue[Key] = Queue()
+        self.index = OptionsIndex(kube)
+        self.world = World(kube, builtin(), self)
+        writer = Writer(kube, self.elector.holds, settings.timing.request_timeout)
+        patches = TokenBucket(settings.patch_rate, max(1, int(settings.patch_rate)))
+        shell = Shell(kube, writer, patches, self.metrics)
+        events = TokenBucket(settings.event_rate, max(1, int(settings.event_rate * 10)))
+        self._recorder = Recorder(writer, events, self.metrics, identity)
+        self._of_pods = PodReconciler(self.world, shell, self._recorder)
+        self._of_executions = ExecutionReconciler(self.world, self.index, shell, self._recorder, self._of_pods)
+        self._of_options = OptionsReconciler(self.index, self.world, writer, self._executions, settings.status_interval)
+        for name, depth in (("options", self._options), ("executions", self._executions), ("pods", self._pods)):
+            self.metrics.watch_queue(name, depth.__len__)
+        self.metrics.watch_executions(self.world.tracker.counts)
+
+    # What the world tells.
+
+    def execution_changed(
+        self,
+        key: ExecutionKey,
+        objects: tuple[ExecutionObject | None, ExecutionObject | None],
+        records: tuple[Tracked | None, Tracked | None],
+    ) -> None:
+        """Have the execution reconciled, its pods where its options changed, and the counts of its options."""
+        (old, new), (before, after) = objects, records
+        if new is None and before is not None:
+            self._of_executions.forget(before.uid)
+        if new is not None:
+            self._executions.add(key)
+            if old is None or _live(old) != _live(new):
+                for pod in self.world.tracker.pods(key):
+                    self._pods.add(pod)
+        if before != after:
+            sources = (frozenset() if before is None else before.sources) | (
+                frozenset() if after is None else after.sources
+            )
+            for uid in sources:
+                options = self.index.key_of(uid)
+                if options is not None:
+                    self._options.add(options, COUNTS_SETTLE)
+
+    def pod_changed(self, key: Key) -> None:
+        """Have the pod reconciled."""
+        self._pods.add(key)
+
+    def account_changed(self, old: PartialObject | None, new: PartialObject | None) -> None:
+        """Have the options reconciled that own the account or ask for it."""
+        item = new or old
+        if item is None:
+            return
+        for uid in {o.uid for one in (old, new) if one for o in one.metadata.owner_references or ()}:
+            owner = self.index.key_of(uid)
+            if owner is not None:
+                self._options.add(owner)
+        for key in self.index.in_namespace(item.metadata.namespace):
+            known = self.index.get(key)
+            if known is not None and known.options is not None:
+                created = created_account(known.options)
+                if item.metadata.name in (required_account(known.options), created and created[0]):
+                    self._options.add(key)
+
+    def options_changed(self, key: OptionsKey, version: str | None) -> None:
+        """Have options reconciled, unless this version of them is known."""
+        if self.index.hint(key, version):
+            self._options.add(key)
+
+    # What runs.
+
+    def missing(self, stop: asyncio.Event) -> str:
+        """What the process waits for before it is ready."""
+        if stop.is_set():
+            return "stopping"
+        return "" if self.world.synced else "not everything is listed yet"
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run until ``stop`` is set.
+
+        Raises:
+            LeaseLostError: another controller may be active by now.
+        """
+        followed = asyncio.create_task(self.world.run())
+        led = asyncio.create_task(self._lead())
+        ended = asyncio.create_task(stop.wait())
+        tasks: tuple[asyncio.Task[Any], ...] = (followed, led, ended)
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in (followed, led):
+                if task.done():
+                    task.result()  # they end by errors alone
+            logger.info("stopping")
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self.elector.release()
+
+    async def _lead(self) -> None:
+        await self.elector.acquire()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.elector.keep())
+                group.create_task(self._work())
+        except ExceptionGroup as errors:
+            lost = errors.subgroup(LeaseLostError)
+            if lost is None:
+                raise
+            raise LeaseLostError(_first(lost)) from errors
+
+    async def _work(self) -> None:
+        await self.world.wait_synced()
+        await self._resync()
+        self.metrics.leader.set(1)
+        logger.info("active: %d executions known", len(self.world.tracker.records))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._recorder.run())
+            group.create_task(self._follow_options())
+            for _ in range(WORKERS["options"]):
+                group.create_task(work("options", self._options, self._of_options.reconcile, self.metrics))
+            for _ in range(WORKERS["executions"]):
+                group.create_task(work("executions", self._executions, self._of_executions.reconcile, self.metrics))
+            for _ in range(WORKERS["pods"]):
+                group.create_task(work("pods", self._pods, self._of_pods.reconcile, self.metrics))
+
+    async def _resync(self) -> None:
+        """List all options; while that fails, again and again."""
+        said = ""
+        while True:
+            try:
+                keys = await self.index.resync()
+            except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
+                reason = str(error) or type(error).__name__
+                if isinstance(error, ApiError) and error.status == 404:
+                    reason = f"{names.GROUP}/{names.VERSION} is not installed in the cluster"
+                if reason != said:
+                    logger.warning("options cannot be listed: %s", reason)
+                said = reason
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            for key in keys:
+                self._options.add(key)
+            return
+
+    async def _follow_options(self) -> None:
+        """Keep kopf running, and look now and then whether it missed anything."""
+        while True:
+            kopf = KopfLoop(self.options_changed, *self._connection)
+            running = asyncio.create_task(kopf.run())
+            try:
+                while not running.done():
+                    await asyncio.wait([running], timeout=self._settings.resync)
+                    await self._resync()
+            finally:
+                running.cancel()
+                await asyncio.gather(running, return_exceptions=True)
+            logger.error("kopf ended; starting it again")
+            await asyncio.sleep(RETRY_SECONDS)
+
+
+def _first(errors: ExceptionGroup[LeaseLostError]) -> str:
+    error: Exception = errors
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return str(error)
+
+
+def _live(item: ExecutionObject) -> str | None:
+    return (item.metadata.annotations or {}).get(LIVE_ANNOTATION)
+
+
+async def serve(kube: Kube, settings: Settings, kubeconfig: Path | None, context: str | None) -> None:
+    """Run the controller until SIGTERM or SIGINT.
+
+    Raises:
+        LeaseLostError: another controller may be active by now.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    controller = Controller(kube, settings, kubeconfig, context)
+    runner = web.AppRunner(health_app(lambda: controller.missing(stop), controller.metrics.registry), access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, settings.host or None, settings.health_port).start()
+        logger.info("probes and metrics on port %d", runner.addresses[0][1])
+        await controller.run(stop)
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,129 @@
+"""Events on executions: each said once, at a bounded rate, and never in the way of the work itself."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections import OrderedDict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import aiohttp
+
+from execution_options.kube.client import ApiError, path_of
+
+if TYPE_CHECKING:
+    from execution_options.controller.announcements import Announcement
+    from execution_options.controller.metrics import Metrics
+    from execution_options.controller.rate import TokenBucket
+    from execution_options.controller.writer import Writer
+    from execution_options.engines.profile import Engine
+    from execution_options.kube.meta import ObjectMeta
+
+logger = logging.getLogger(__name__)
+
+MAX_NOTE: Final = 1024
+MAX_WAITING: Final = 1000
+MAX_REMEMBERED: Final = 10_000
+ATTEMPTS: Final = 3
+COMPONENT: Final = "execution.dev/controller"
+
+
+def event(engine: Engine, metadata: ObjectMeta, said: Announcement, instance: str, now: datetime) -> dict[str, Any]:
+    """The Event object; its name follows from what is said, so that a restart does not say it again."""
+    digest = hashlib.sha256(f"{metadata.uid}/{said.reason}/{said.note}".encode()).hexdigest()[:16]
+    note = said.note if len(said.note.encode()) <= MAX_NOTE else _cut(said.note)
+    return {
+        "apiVersion": "events.k8s.io/v1",
+        "kind": "Event",
+        # Names of objects may have 253 characters, and so may this one.
+        "metadata": {"name": f"{metadata.name[:236]}.{digest}", "namespace": metadata.namespace},
+        "eventTime": now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "reportingController": COMPONENT,
+        "reportingInstance": instance[:128],
+        "type": said.type,
+        "reason": said.reason,
+        "action": said.action,
+        "note": note,
+        "regarding": {
+            "apiVersion": f"{engine.group}/{engine.version}" if engine.group else engine.version,
+            "kind": engine.kind,
+            "namespace": metadata.namespace,
+            "name": metadata.name,
+            "uid": metadata.uid,
+        },
+    }
+
+
+def _cut(note: str) -> str:
+    return note.encode()[: MAX_NOTE - 3].decode(errors="ignore") + "…"
+
+
+class Recorder:
+    """Posts events, one after the other.
+
+    Args:
+        writer: for requests that only the active controller may send.
+        bucket: how often.
+        metrics: counts them.
+        instance: name of this process.
+    """
+
+    def __init__(self, writer: Writer, bucket: TokenBucket, metrics: Metrics, instance: str) -> None:
+        self._writer = writer
+        self._bucket = bucket
+        self._metrics = metrics
+        self._instance = instance
+        self._waiting: asyncio.Queue[dict[str, Any]] = asyncio.Queue(MAX_WAITING)
+        self._said: OrderedDict[tuple[str, str], None] = OrderedDict()
+
+    def say(self, engine: Engine, metadata: ObjectMeta, said: Announcement) -> None:
+        """Post an event soon, unless it was posted before; dropped while too many wait."""
+        body = event(engine, metadata, said, self._instance, datetime.now(UTC))
+        name = (metadata.namespace, body["metadata"]["name"])
+        if name in self._said:
+            return
+        try:
+            self._waiting.put_nowait(body)
+        except asyncio.QueueFull:
+            self._metrics.events.labels("dropped").inc()
+            return
+        self._said[name] = None
+        if len(self._said) > MAX_REMEMBERED:
+            self._said.popitem(last=False)
+
+    async def run(self) -> None:
+        """Post what was said until cancelled."""
+        while True:
+            body = await self._waiting.get()
+            for attempt in range(1, ATTEMPTS + 1):
+                await self._bucket.take()
+                if await self._post(body, last=attempt == ATTEMPTS):
+                    break
+
+    async def _post(self, body: dict[str, Any], *, last: bool) -> bool:
+        """Whether nothing is left to do for this event."""
+        regarding = body["regarding"]
+        whose = f"{regarding['kind']} {regarding['namespace']}/{regarding['name']}"
+        try:
+            await self._writer.create(path_of("events.k8s.io", "v1", "events", regarding["namespace"]), body)
+        except ApiError as error:
+            if error.status == 409:
+                self._metrics.events.labels("known").inc()
+                return True
+            # A namespace that is being deleted takes no events, and neither does one that is gone.
+            if error.status in (403, 404, 422):
+                self._metrics.events.labels("dropped").inc()
+                logger.info("event on %s: %s", whose, error)
+                return True
+            problem: Exception = error
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            problem = error
+        else:
+            self._metrics.events.labels("posted").inc()
+            return True
+        if last:
+            self._metrics.events.labels("dropped").inc()
+            logger.warning("event on %s: %s", whose, problem or type(problem).__name__)
+        return last

@@ -1,0 +1,164 @@
+"""The options as the controller read them last, replaced as a whole on every list."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from execution_options.api import names
+from execution_options.api.resources import OptionsObject, from_api
+from execution_options.api.validation import InvalidOptionsError
+from execution_options.controller.missed import written_at
+from execution_options.controller.objects import OptionsKey
+from execution_options.kube.client import ApiError, path_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from execution_options.kube.client import Kube
+
+PLURALS: Final = {
+    names.OPTIONS_KIND: names.OPTIONS_PLURAL,
+    names.CLUSTER_OPTIONS_KIND: names.CLUSTER_OPTIONS_PLURAL,
+}
+_PAGE: Final = "500"
+
+
+class Known(Struct, frozen=True, kw_only=True):
+    """One options object as it was read; ``options`` is ``None`` where it cannot be understood."""
+
+    key: OptionsKey
+    uid: str
+    version: str
+    generation: int
+    since: str
+    """When its spec was written (RFC 3339)."""
+    deleting: bool
+    status: dict[str, Any]
+    options: OptionsObject | None
+    problem: str = ""
+
+
+class OptionsIndex:
+    """All options of the cluster.
+
+    What says that one changed (kopf) is only a hint: the object itself is read here.
+    """
+
+    def __init__(self, kube: Kube) -> None:
+        self._kube = kube
+        self._known: dict[OptionsKey, Known] = {}
+        self._by_uid: dict[str, OptionsKey] = {}
+        self._stale: set[OptionsKey] = set()
+
+    def get(self, key: OptionsKey) -> Known | None:
+        """The object, or ``None``."""
+        return self._known.get(key)
+
+    def key_of(self, uid: str) -> OptionsKey | None:
+        """The key of the object with a uid."""
+        return self._by_uid.get(uid)
+
+    def find(self, namespace: str) -> Callable[[str, str], OptionsObject | None]:
+        """Options by kind and name, as an execution of ``namespace`` can have them."""
+
+        def found(kind: str, name: str) -> OptionsObject | None:
+            known = self._known.get(_key(kind, namespace, name))
+            return None if known is None else known.options
+
+        return found
+
+    def candidates(self, namespace: str) -> Iterator[tuple[OptionsObject, str]]:
+        """The options in reach of a namespace, each with the time since when it says what it says."""
+        for known in self._known.values():
+            if known.options is not None and known.key.namespace in ("", namespace):
+                yield known.options, known.since
+
+    def in_namespace(self, namespace: str) -> Iterator[OptionsKey]:
+        """The options of a namespace."""
+        return (key for key in self._known if key.namespace == namespace)
+
+    def hint(self, key: OptionsKey, version: str | None) -> bool:
+        """Note that an object may have the given version (``None``: be gone); whether that is news."""
+        known = self._known.get(key)
+        if version is not None and known is not None and known.version == version:
+            return False
+        self._stale.add(key)
+        return True
+
+    async def refresh(self, key: OptionsKey) -> Known | None:
+        """The object, read again where something was said about it since."""
+        if key not in self._stale:
+            return self._known.get(key)
+        self._stale.discard(key)
+        try:
+            body = await self._kube.get(path_of(names.GROUP, names.VERSION, PLURALS[key.kind], key.namespace, key.name))
+        except ApiError as error:
+            if error.status != 404:
+                self._stale.add(key)
+                raise
+            self._drop(key)
+            return None
+        except BaseException:
+            self._stale.add(key)
+            raise
+        return self.put(key.kind, msgspec.json.decode(body))
+
+    async def resync(self) -> set[OptionsKey]:
+        """List everything and replace what was known; the keys of all objects that are or were there.
+
+        Raises:
+            execution_options.kube.client.ApiError: with status 404 where our kinds are not installed.
+        """
+        before = set(self._known)
+        now: set[OptionsKey] = set()
+        for kind, plural in PLURALS.items():
+            path, token = path_of(names.GROUP, names.VERSION, plural), ""
+            while True:
+                params = {"limit": _PAGE} | ({"continue": token} if token else {})
+                page = msgspec.json.decode(await self._kube.get(path, params=params))
+                now.update(self.put(kind, item).key for item in page.get("items") or ())
+                token = page.get("metadata", {}).get("continue") or ""
+                if not token:
+                    break
+        for key in before - now:
+            # One that was created while we listed is known, but on no page.
+            self._stale.add(key)
+        return before | now
+
+    def put(self, kind: str, document: dict[str, Any]) -> Known:
+        """Remember an object as the API server gave it."""
+        metadata = document["metadata"]
+        key = _key(kind, metadata.get("namespace", ""), metadata["name"])
+        options, problem = None, ""
+        try:
+            options = from_api(document | {"kind": kind})
+        except InvalidOptionsError as error:
+            problem = str(error)
+        status = document.get("status")
+        known = Known(
+            key=key,
+            uid=metadata["uid"],
+            version=metadata["resourceVersion"],
+            generation=metadata.get("generation", 0),
+            since=written_at(document),
+            deleting="deletionTimestamp" in metadata,
+            status=status if isinstance(status, dict) else {},
+            options=options,
+            problem=problem,
+        )
+        self._drop(key)
+        self._known[key] = known
+        self._by_uid[known.uid] = key
+        return known
+
+    def _drop(self, key: OptionsKey) -> None:
+        old = self._known.pop(key, None)
+        if old is not None:
+            self._by_uid.pop(old.uid, None)
+
+
+def _key(kind: str, namespace: str, name: str) -> OptionsKey:
+    return OptionsKey(kind, "" if kind == names.CLUSTER_OPTIONS_KIND else namespace, name)

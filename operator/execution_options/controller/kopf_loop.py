@@ -1,0 +1,158 @@
+"""kopf, embedded: the control loop of our own kinds.
+
+It runs in a thread with an event loop of its own, because it cancels every other task of its loop when it
+ends. Its handlers only say what changed: nothing that fails in them would be tried again, and any other
+kind of handler would put finalizers or annotations on objects that people keep in git.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from typing import TYPE_CHECKING, Any, Final
+
+import kopf
+from kubernetes.aio import client as official
+from kubernetes.aio import config
+
+from execution_options.api import names
+from execution_options.controller.index import PLURALS
+from execution_options.controller.objects import OptionsKey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+logger = logging.getLogger(__name__)
+
+STOP_SECONDS: Final = 10.0
+
+
+def settings() -> kopf.OperatorSettings:
+    """kopf watches our kinds and does nothing else: no events, no peers, no other collections."""
+    chosen = kopf.OperatorSettings()
+    chosen.peering.standalone = True
+    chosen.posting.enabled = False
+    chosen.scanning.disabled = True
+    chosen.networking.connect_timeout = 5.0
+    chosen.networking.request_timeout = 30.0
+    chosen.networking.error_backoffs = (0.2, 1, 2, 5)
+    chosen.watching.connect_timeout = 5.0
+    chosen.watching.server_timeout = 300.0
+    chosen.watching.client_timeout = 330.0
+    # Nothing is ever stored, but what kopf would look for must not be another operator's.
+    chosen.persistence.finalizer = f"{names.GROUP}/kopf"
+    chosen.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=names.GROUP)
+    chosen.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=names.GROUP)
+    return chosen
+
+
+def registry(changed: Callable[[OptionsKey, str | None], None], connection: Callable[[], Any]) -> kopf.OperatorRegistry:
+    """Handlers that tell ``changed`` the key of an object and its version (``None``: it is gone).
+
+    Args:
+        changed: is called in kopf's thread.
+        connection: a coroutine function that gives kopf its connection, called again when it is refused.
+    """
+    made = kopf.OperatorRegistry()
+
+    @kopf.on.login(registry=made)
+    async def login(**_: Any) -> kopf.ConnectionInfo:
+        return await connection()  # type: ignore[no-any-return]
+
+    for kind, plural in PLURALS.items():
+
+        async def told(event: kopf.RawEvent, kind: str = kind, **_: Any) -> None:
+            metadata: Any = event["object"]["metadata"]
+            key = OptionsKey(kind, metadata.get("namespace", ""), metadata["name"])
+            changed(key, None if event["type"] == "DELETED" else metadata["resourceVersion"])
+
+        kopf.on.event(names.GROUP, names.VERSION, plural, registry=made)(told)
+    return made
+
+
+async def connection_of(kubeconfig: Path | None, context: str | None) -> kopf.ConnectionInfo:
+    """The connection that a kubeconfig, or the service account of this pod, gives."""
+    configuration = official.Configuration()
+    if kubeconfig is None and context is None:
+        try:
+            config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+            return await _connection(configuration)
+        except config.ConfigException:
+            pass
+    await config.load_kube_config(  # type: ignore[no-untyped-call]
+        config_file=None if kubeconfig is None else str(kubeconfig),
+        context=context,
+        client_configuration=configuration,
+        persist_config=False,
+    )
+    return await _connection(configuration)
+
+
+async def _connection(configuration: official.Configuration) -> kopf.ConnectionInfo:
+    header = await configuration.get_api_key_with_prefix("BearerToken") or ""
+    scheme, _, token = header.rpartition(" ")
+    return kopf.ConnectionInfo(
+        server=configuration.host,
+        ca_path=None if configuration.ca_cert_data else configuration.ssl_ca_cert,
+        ca_data=configuration.ca_cert_data or None,
+        insecure=not configuration.verify_ssl,
+        certificate_path=configuration.cert_file,
+        private_key_path=configuration.key_file,
+        scheme=scheme or ("Bearer" if token else None),
+        token=token or None,
+        proxy_url=configuration.proxy,
+    )
+
+
+class KopfLoop:
+    """One run of kopf.
+
+    Args:
+        changed: is told of changes, in the event loop that starts this.
+        kubeconfig: as for ``Kube.connect``.
+        context: as for ``Kube.connect``.
+    """
+
+    def __init__(
+        self, changed: Callable[[OptionsKey, str | None], object], kubeconfig: Path | None, context: str | None
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._changed = changed
+        self._kubeconfig = kubeconfig
+        self._context = context
+        self._stop = threading.Event()
+        self._ended = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, name="kopf", daemon=True)
+
+    async def run(self) -> None:
+        """Run until cancelled; returns early only where kopf ended by itself, which it says why."""
+        self._thread.start()
+        try:
+            await self._ended.wait()
+        finally:
+            self._stop.set()
+            await asyncio.wait_for(asyncio.shield(self._ended.wait()), STOP_SECONDS)
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._operate())
+        except Exception:
+            logger.exception("kopf ended")
+        finally:
+            # The loop may be gone where stopping took too long.
+            if not self._loop.is_closed():
+                self._loop.call_soon_threadsafe(self._ended.set)
+
+    async def _operate(self) -> None:
+        await kopf.operator(
+            registry=registry(self._tell, lambda: connection_of(self._kubeconfig, self._context)),
+            settings=settings(),
+            stop_flag=self._stop,
+            clusterwide=True,
+        )
+
+    def _tell(self, key: OptionsKey, version: str | None) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._changed, key, version)

@@ -1,0 +1,241 @@
+"""Who of several controllers works: the holder of a ``coordination.k8s.io`` Lease.
+
+Two never write at the same time. The holder counts on the monotonic clock, from before it asked for its
+last renewal, and stops ``renew_deadline`` later; no request of it lasts longer than ``request_timeout``,
+and both together are shorter than the lease. Another takes over at the earliest a whole lease after it
+*saw* the last renewal, and then waits for one request time-out more.
+https://kubernetes.io/docs/concepts/architecture/leases/
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import random
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import aiohttp
+import msgspec
+from msgspec import Struct
+
+from execution_options.kube.client import ApiError, Kube, path_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+logger = logging.getLogger(__name__)
+
+UNREACHABLE: Final = (ApiError, aiohttp.ClientError, TimeoutError, OSError)
+
+
+class LeaseLostError(Exception):
+    """The lease may be somebody else's by now: the process must end without writing anything more."""
+
+
+class _Spec(Struct, rename="camel"):
+    holder_identity: str | None = None
+    lease_duration_seconds: int | None = None
+    acquire_time: str | None = None
+    renew_time: str | None = None
+    lease_transitions: int | None = None
+
+
+class _Meta(Struct, rename="camel"):
+    resource_version: str
+
+
+class _Lease(Struct):
+    metadata: _Meta
+    spec: _Spec
+
+
+class Timing(Struct, frozen=True):
+    """Seconds, all from the length of the lease."""
+
+    duration: float
+
+    @property
+    def renew_deadline(self) -> float:
+        """How long after a renewal its holder may work."""
+        return self.duration * 2 / 3
+
+    @property
+    def request_timeout(self) -> float:
+        """How long a request of the holder may last; shorter than what is left of the lease then."""
+        return self.duration / 4
+
+    @property
+    def retry(self) -> float:
+        """Pause between two attempts to acquire or renew."""
+        return self.duration / 8
+
+
+class Elector:
+    """One candidate.
+
+    Args:
+        kube: the connection.
+        namespace: namespace of the Lease.
+        name: name of the Lease.
+        identity: of this process; no other may have it.
+        timing: how long the lease is.
+        clock: monotonic seconds, for tests.
+    """
+
+    def __init__(
+        self,
+        kube: Kube,
+        namespace: str,
+        name: str,
+        identity: str,
+        timing: Timing,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._kube = kube
+        self._collection = path_of("coordination.k8s.io", "v1", "leases", namespace)
+        self._path = f"{self._collection}/{name}"
+        self._name = name
+        self._identity = identity
+        self._timing = timing
+        self._clock = clock
+        self._until = -math.inf
+        self._seen: tuple[str, float] | None = None
+        """The version of the lease that was seen last, and when it was seen first."""
+        self._version = ""
+        self._acquired = ""
+        self._transitions = 0
+
+    def holds(self) -> bool:
+        """Whether this process may write now."""
+        return self._clock() < self._until
+
+    async def acquire(self) -> None:
+        """Wait until the lease is ours and its last holder can have nothing under way any more."""
+        while True:
+            try:
+                expired = await self._try_acquire()
+            except UNREACHABLE as error:
+                if not (isinstance(error, ApiError) and error.status == 409):
+                    logger.warning("lease %s: %s", self._path, error or type(error).__name__)
+                expired = None
+            if expired is not None:
+                break
+            await asyncio.sleep(self._timing.retry * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
+        if expired:
+            logger.info("the last holder of lease %s did not release it: waiting for its requests", self._path)
+            await self._keep(self._timing.request_timeout)
+        logger.info("lease %s is held by %s", self._path, self._identity)
+
+    async def keep(self) -> None:
+        """Renew until cancelled.
+
+        Raises:
+            LeaseLostError: it could not be renewed in time, or somebody else has it.
+        """
+        await self._keep(math.inf)
+
+    async def release(self) -> None:
+        """Give the lease back, so that the next one need not wait; nothing may be under way any more."""
+        if not self.holds():
+            return
+        self._until = -math.inf
+        spec = {"holderIdentity": "", "leaseDurationSeconds": 1, "leaseTransitions": self._transitions}
+        now = _now()
+        try:
+            await self._put(self._version, spec | {"acquireTime": now, "renewTime": now})
+        except UNREACHABLE as error:
+            logger.warning("lease %s was not released: %s", self._path, error or type(error).__name__)
+
+    async def _keep(self, seconds: float) -> None:
+        end = self._clock() + seconds
+        while True:
+            await asyncio.sleep(max(0.0, min(self._timing.retry, end - self._clock())))
+            try:
+                await self._renew()
+            except UNREACHABLE as error:
+                if isinstance(error, ApiError) and error.status == 404:
+                    self._until = -math.inf
+                    raise LeaseLostError(f"lease {self._path} was deleted") from error
+                logger.warning("lease %s was not renewed: %s", self._path, error or type(error).__name__)
+            if not self.holds():
+                raise LeaseLostError(f"lease {self._path} could not be renewed in time")
+            if self._clock() >= end:
+                return
+
+    async def _try_acquire(self) -> bool | None:
+        """Whether the last holder let it expire; ``None`` where the lease is not ours."""
+        try:
+            lease = await self._read()
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            await self._take("", 0)
+            return False
+        now = self._clock()
+        if self._seen is None or self._seen[0] != lease.metadata.resource_version:
+            self._seen = (lease.metadata.resource_version, now)
+        transitions = (lease.spec.lease_transitions or 0) + 1
+        if not lease.spec.holder_identity:
+            await self._take(lease.metadata.resource_version, transitions)
+            return False
+        # Whoever holds it may count with a longer lease than ours.
+        length = max(self._timing.duration, lease.spec.lease_duration_seconds or 0)
+        ours = lease.spec.holder_identity == self._identity  # the answer to taking it was lost on its way
+        if not ours and now < self._seen[1] + length:
+            return None
+        await self._take(lease.metadata.resource_version, transitions)
+        return True
+
+    async def _take(self, version: str, transitions: int) -> None:
+        self._acquired, self._transitions = _now(), transitions
+        await self._write(version)
+
+    async def _renew(self) -> None:
+        try:
+            await self._write(self._version)
+        except ApiError as error:
+            if error.status != 409:
+                raise
+            # Either somebody took it, or the answer to an earlier renewal was lost on its way.
+            lease = await self._read()
+            if lease.spec.holder_identity != self._identity:
+                self._until = -math.inf
+                raise LeaseLostError(f"lease {self._path} was taken by {lease.spec.holder_identity}") from error
+            await self._write(lease.metadata.resource_version)
+
+    async def _read(self) -> _Lease:
+        return _LEASE.decode(await self._kube.get(self._path, seconds=self._timing.request_timeout))
+
+    async def _write(self, version: str) -> None:
+        asked = self._clock()
+        spec = {
+            "holderIdentity": self._identity,
+            "leaseDurationSeconds": max(1, math.ceil(self._timing.duration)),
+            "acquireTime": self._acquired,
+            "renewTime": _now(),
+            "leaseTransitions": self._transitions,
+        }
+        self._version = await self._put(version, spec)
+        self._until = asked + self._timing.renew_deadline
+
+    async def _put(self, version: str, spec: dict[str, Any]) -> str:
+        """Create the lease, or replace exactly this ``version`` of it; the new version."""
+        body = {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": self._name} | ({"resourceVersion": version} if version else {}),
+            "spec": spec,
+        }
+        send = self._kube.replace if version else self._kube.create
+        answer = await send(self._path if version else self._collection, body, seconds=self._timing.request_timeout)
+        return _LEASE.decode(answer).metadata.resource_version
+
+
+_LEASE = msgspec.json.Decoder(_Lease)
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

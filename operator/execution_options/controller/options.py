@@ -1,0 +1,194 @@
+"""The reconcile of options: service accounts, status, and who else has to look again."""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from execution_options.api import names
+from execution_options.controller import accounts, status
+from execution_options.controller.accounts import InvalidRoleError, Verdict
+from execution_options.controller.index import PLURALS
+from execution_options.controller.status import Aspect, Counts
+from execution_options.kube.client import ApiError, path_of
+
+if TYPE_CHECKING:
+    from execution_options.api.resources import OptionsObject
+    from execution_options.controller.accounts import Accounts, Action
+    from execution_options.controller.index import Known, OptionsIndex
+    from execution_options.controller.objects import ExecutionKey, OptionsKey
+    from execution_options.controller.world import World
+    from execution_options.controller.writer import Writer
+    from execution_options.kube.meta import ObjectMeta
+    from execution_options.kube.store import Key
+
+logger = logging.getLogger(__name__)
+
+SOON = 0.5
+"""Seconds after which an object is looked at again that changed between being read and being written."""
+
+
+class Executions(Protocol):
+    """Has executions looked at again."""
+
+    def add(self, key: ExecutionKey, after: float = 0.0) -> None:
+        """Reconcile an execution in ``after`` seconds."""
+
+
+class OptionsReconciler:
+    """Brings the cluster to one options object at a time.
+
+    Args:
+        index: the options.
+        world: executions and service accounts.
+        writer: sends what is to be changed.
+        executions: has the executions of edited options reconciled.
+        status_interval: seconds between two writes of an object's status where only numbers changed.
+    """
+
+    def __init__(
+        self, index: OptionsIndex, world: World, writer: Writer, executions: Executions, status_interval: float
+    ) -> None:
+        self._index = index
+        self._world = world
+        self._writer = writer
+        self._executions = executions
+        self._interval = status_interval
+        self._seen: dict[OptionsKey, tuple[str, int]] = {}
+        self._written: dict[OptionsKey, float] = {}
+
+    async def reconcile(self, key: OptionsKey) -> float | None:
+        """Reconcile one object; seconds until it must be looked at again, or ``None``."""
+        known = await self._index.refresh(key)
+        if known is None or known.deleting:
+            # Garbage collection removes its accounts; executions keep what they got.
+            self._seen.pop(key, None)
+            self._written.pop(key, None)
+            return None
+        version = (known.uid, known.generation)
+        if self._seen.get(key) != version:
+            for execution, record in self._world.tracker.of_source(known.uid):
+                if record.active:
+                    self._executions.add(execution)
+            for execution in self._world.tracker.unstamped(key.namespace):
+                self._executions.add(execution)
+            self._seen[key] = version
+        counts = self._counts(known.uid)
+        if known.options is None:
+            return await self._report(known, [status.invalid(known.problem)], counts)
+        options = known.options
+        try:
+            plan = self._accounts(options)
+            problem = ""
+        except InvalidRoleError as error:
+            plan, problem = accounts.Accounts(), str(error)
+        for action in plan.actions:
+            if not await self._act(action):
+                return SOON
+        verdicts = [*plan.verdicts, *self._missing(options)]
+        aspects = [
+            status.ready(verdicts, problem),
+            status.fully_effective(options, self._world.engines.values()),
+            status.selecting(options),
+            status.admission(counts),
+        ]
+        return await self._report(known, aspects, counts)
+
+    def _counts(self, uid: str) -> Counts:
+        records = [record for _, record in self._world.tracker.of_source(uid)]
+        active = sum(record.active for record in records)
+        return Counts(active, len(records) - active, sum(record.missed for record in records))
+
+    def _accounts(self, options: OptionsObject) -> Accounts:
+        in_use = {
+            (execution.namespace, record.account.name): record.account
+            for execution, record in self._world.tracker.of_source(options.uid)
+            if record.active and record.account is not None and record.account.source == options.uid
+        }
+        present: dict[Key, ObjectMeta] = {
+            key: item.metadata
+            for key, item in self._world.accounts.items.items()
+            if any(owner.uid == options.uid for owner in item.metadata.owner_references or ())
+        }
+        wanted: dict[Key, dict[str, str]] = {
+            key: accounts.binding(account.iam_role) for key, account in in_use.items() if account.create
+        }
+        created = accounts.created_account(options)
+        if created is not None:
+            name, role = created
+            # Cluster options have an account wherever an execution runs under it, or did so before.
+            places = {ns for ns, of in (*wanted, *present) if of == name} if options.namespace is None else set()
+            for namespace in places | ({options.namespace} if options.namespace is not None else set()):
+                wanted[namespace, name] = accounts.binding(role)
+        for key in wanted:
+            item = self._world.accounts.get(*key)
+            if item is not None:
+                present[key] = item.metadata
+        return accounts.plan(options, wanted, present, in_use)
+
+    def _missing(self, options: OptionsObject) -> list[Verdict]:
+        """Cluster options may be used in namespaces that have the account and in others."""
+        name = accounts.required_account(options)
+        if name is None or options.namespace is None or self._world.accounts.get(options.namespace, name) is not None:
+            return []
+        message = (
+            f"service account {name!r} does not exist in namespace {options.namespace}: executions with these options "
+            f"are refused; create it, or set serviceAccountPolicy: Create"
+        )
+        return [Verdict("ServiceAccountMissing", message)]
+
+    async def _act(self, action: Action) -> bool:
+        """Whether the request was carried out; not where the account changed since it was read."""
+        collection = path_of("", "v1", "serviceaccounts", action.namespace)
+        path = f"{collection}/{action.name}"
+        try:
+            if action.verb == "create":
+                await self._writer.create(collection, action.body)
+            elif action.verb == "patch":
+                await self._writer.patch(path, action.body)
+            else:
+                await self._writer.delete(path, action.body)
+        except ApiError as error:
+            if error.status == 404 and action.verb != "create":
+                return True
+            if error.status in (409, 422):
+                return False
+            raise
+        logger.info("service account %s/%s: %s", action.namespace, action.name, _DONE[action.verb])
+        return True
+
+    async def _report(self, known: Known, aspects: list[Aspect], counts: Counts) -> float | None:
+        wanted = status.status(known.status, known.generation, aspects, counts, datetime.now(UTC))
+        document = msgspec.to_builtins(wanted)
+        if document == {name: known.status[name] for name in document if name in known.status}:
+            return None
+        key = known.key
+        wait = self._written.get(key, float("-inf")) + self._interval - time.monotonic()
+        if wait > 0 and not status.is_urgent(known.status, document):
+            return wait
+        path = path_of(names.GROUP, names.VERSION, PLURALS[key.kind], key.namespace, key.name, "status")
+        try:
+            answer = await self._writer.merge(path, {"metadata": {"uid": known.uid}, "status": document})
+        except ApiError as error:
+            if error.status in (404, 409):
+                self._index.hint(key, None)
+                return SOON
+            raise
+        self._written[key] = time.monotonic()
+        ready = aspects[0]
+        if status.is_urgent(known.status, document):
+            level = logging.INFO if ready.status == "True" else logging.WARNING
+            logger.log(level, "%s %s: %s: %s", key.kind, _named(key), ready.reason, ready.message)
+        self._index.put(key.kind, msgspec.json.decode(answer))
+        return None
+
+
+_DONE = {"create": "created", "patch": "changed", "delete": "removed"}
+
+
+def _named(key: OptionsKey) -> str:
+    return f"{key.namespace}/{key.name}" if key.namespace else key.name

@@ -1,0 +1,50 @@
+"""Patches of metadata that change nothing unless it is still as it was read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from execution_options.engines.patch import Operation, pointer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from execution_options.kube.meta import ObjectMeta
+
+Changes = dict[str, dict[str, str | None]]
+"""By ``labels`` and ``annotations``: key → new value, ``None`` to remove it."""
+
+
+def metadata_patch(metadata: ObjectMeta, changes: Mapping[str, Mapping[str, str | None]]) -> list[Operation]:
+    """A JSON Patch that makes ``changes``; empty where there are none.
+
+    It fails as a whole where the object is another one, or where a value that it changes is no longer
+    what ``metadata`` says. That a key is still absent cannot be tested, so where one is added nothing of
+    the object may have changed.
+    """
+    operations: list[Operation] = []
+    adds = False
+    for kind, wanted in changes.items():
+        there: Mapping[str, str] | None = getattr(metadata, kind)
+        for key, value in wanted.items():
+            path = pointer(("metadata", kind, key))
+            now = None if there is None else there.get(key)
+            if now == value:
+                continue
+            if now is not None:
+                operations.append({"op": "test", "path": path, "value": now})
+                operations.append(
+                    {"op": "remove", "path": path} if value is None else {"op": "replace", "path": path, "value": value}
+                )
+                continue
+            adds = True
+            if there is None:
+                there = {}
+                operations.append({"op": "add", "path": pointer(("metadata", kind)), "value": {}})
+            operations.append({"op": "add", "path": path, "value": value})
+    if not operations:
+        return []
+    tests: list[Operation] = [{"op": "test", "path": "/metadata/uid", "value": metadata.uid}]
+    if adds:
+        tests.append({"op": "test", "path": "/metadata/resourceVersion", "value": metadata.resource_version})
+    return tests + operations

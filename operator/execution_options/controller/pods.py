@@ -1,0 +1,86 @@
+"""The reconcile of pods: what their execution's options are now, and what their template never got."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from execution_options.api.names import ID_LABEL
+from execution_options.controller import live
+from execution_options.controller.announcements import left_note
+from execution_options.controller.objects import PodObject, is_living
+from execution_options.kube.client import path_of
+from execution_options.options.live import InvalidLiveError
+from execution_options.options.snapshot import InvalidSnapshotError
+
+if TYPE_CHECKING:
+    from execution_options.controller.events import Recorder
+    from execution_options.controller.shell import Shell
+    from execution_options.controller.world import World
+    from execution_options.engines.profile import Engine
+    from execution_options.kube.meta import ObjectMeta
+    from execution_options.kube.store import Key
+
+logger = logging.getLogger(__name__)
+
+JOB_UID_LABEL: Final = "batch.kubernetes.io/controller-uid"
+
+
+class PodReconciler:
+    """Brings one pod at a time to its execution's options.
+
+    Args:
+        world: what is known of the cluster.
+        shell: reads and writes.
+        recorder: posts events.
+    """
+
+    def __init__(self, world: World, shell: Shell, recorder: Recorder) -> None:
+        self._world = world
+        self._shell = shell
+        self._recorder = recorder
+
+    async def reconcile(self, key: Key) -> None:
+        """Reconcile one pod; one that has ended, or whose execution has, is left alone."""
+        pod = self._world.pods.get(*key)
+        if pod is None or not is_living(pod):
+            return
+        owner = self._world.tracker.of_pod(pod.metadata)
+        execution = None if owner is None else self._world.execution(owner)
+        if owner is None or execution is None or not is_living(execution):
+            return
+        record = self._world.tracker.records.get(owner)
+        if record is not None and record.stamped:
+            await self._correct(self._world.engines[owner.engine], execution.metadata, pod.metadata)
+
+    async def adopt(self, engine: Engine, execution: ObjectMeta) -> None:
+        """Correct the pods of a Job that do not carry its identifier: their template never got it."""
+        if (engine.group, engine.kind) != ("batch", "Job"):
+            return
+        body = await self._shell.kube.get(
+            path_of("", "v1", "pods", execution.namespace),
+            params={"labelSelector": f"{JOB_UID_LABEL}={execution.uid},!{ID_LABEL}"},
+        )
+        for pod in _PODS.decode(body).items or ():
+            owner = pod.metadata.controller
+            if owner is not None and owner.uid == execution.uid and is_living(pod):
+                await self._correct(engine, execution, pod.metadata)
+
+    async def _correct(self, engine: Engine, execution: ObjectMeta, pod: ObjectMeta) -> None:
+        path = path_of("", "v1", "pods", pod.namespace, pod.name)
+        try:
+            left = await self._shell.settle(path, pod, "pod", lambda now: live.pod_plan(engine, execution, now))
+        except (InvalidLiveError, InvalidSnapshotError) as error:
+            logger.warning("pod %s/%s: %s", pod.namespace, pod.name, error)
+            return
+        if left:
+            self._recorder.say(engine, execution, left_note(left, f"pod {pod.name}: "))
+
+
+class _Pods(msgspec.Struct):
+    items: list[PodObject] | None = None
+
+
+_PODS = msgspec.json.Decoder(_Pods)

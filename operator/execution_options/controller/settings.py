@@ -1,0 +1,25 @@
+"""How the controller is run."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from execution_options.controller.lease import Timing
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """Names, ports, paces; seconds and rates per second."""
+
+    namespace: str
+    """Of the operator, in which the lease is."""
+    host: str = ""
+    health_port: int = 8082
+    lease: str = "execution-options-controller"
+    timing: Timing = Timing(15.0)
+    status_interval: float = 10.0
+    """Between two writes of a status in which only numbers changed."""
+    patch_rate: float = 50.0
+    """Patches of executions and pods."""
+    event_rate: float = 5.0
+    resync: float = 300.0
+    """Between two lists of all options, in case kopf was not told of a deletion."""

@@ -1,0 +1,87 @@
+"""Reads and writes of single objects, within the bounds that all of them share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from execution_options.kube.client import METADATA, ApiError
+from execution_options.kube.meta import PartialObject
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from execution_options.controller.live import Plan
+    from execution_options.controller.metrics import Metrics
+    from execution_options.controller.rate import TokenBucket
+    from execution_options.controller.writer import Writer
+    from execution_options.kube.client import Kube
+    from execution_options.kube.meta import ObjectMeta
+    from execution_options.options.live import Left
+
+ATTEMPTS: Final = 4
+"""How often an object that changes all the time is read again at once, before it has to wait its turn."""
+
+
+class ConflictError(Exception):
+    """An object changed each time between being read and being written; it is tried again later."""
+
+
+class Shell:
+    """Reads and writes that the reconciles of executions and of pods have in common.
+
+    Args:
+        kube: for reading.
+        writer: for writing.
+        bucket: bounds how often.
+        metrics: counts.
+    """
+
+    def __init__(self, kube: Kube, writer: Writer, bucket: TokenBucket, metrics: Metrics) -> None:
+        self.kube = kube
+        self.writer = writer
+        self.bucket = bucket
+        self.metrics = metrics
+
+    async def settle(
+        self, path: str, metadata: ObjectMeta, what: str, plan: Callable[[ObjectMeta], Plan]
+    ) -> tuple[Left, ...]:
+        """Patch an object as planned, planning anew from a fresh read where it changed meanwhile.
+
+        Returns:
+            What was left as others made it, where anything was patched.
+
+        Raises:
+            ConflictError: it changed again and again.
+        """
+        uid = metadata.uid
+        for _ in range(ATTEMPTS):
+            planned = plan(metadata)
+            if not planned.operations:
+                return ()
+            await self.bucket.take()
+            try:
+                await self.writer.patch(path, planned.operations)
+            except ApiError as error:
+                if error.status == 404:
+                    return ()
+                if error.status not in (409, 422):
+                    raise
+            else:
+                self.metrics.patches.labels(what).inc()
+                return planned.left
+            fresh = await self.read(path)
+            if fresh is None or fresh.uid != uid or fresh.deletion_timestamp is not None:
+                return ()
+            metadata = fresh
+        raise ConflictError(f"{path} changed {ATTEMPTS} times between being read and being written")
+
+    async def read(self, path: str) -> ObjectMeta | None:
+        """Metadata of an object as it is now; ``None`` where it is gone."""
+        try:
+            return msgspec.json.decode(await self.kube.get(path, accept=METADATA), type=PartialObject).metadata
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise

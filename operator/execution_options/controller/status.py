@@ -1,0 +1,159 @@
+"""The status of options: what a person and a program should know of them. Pure."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import msgspec
+from msgspec import UNSET, Struct
+
+from execution_options.api.status import Condition, ExecutionCounts, OptionsStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from execution_options.api.resources import OptionsObject
+    from execution_options.controller.accounts import Verdict
+    from execution_options.engines.profile import Engine
+
+MAX_MESSAGE: Final = 4096
+
+_WITHOUT_EFFECT: Final = (
+    "max_parallelism",
+    "overwrite_cache",
+    "notifications",
+    "disable_notifications",
+    "notification_guarantee",
+)
+"""Fields that are accepted and kept in snapshots, but that nothing acts upon in this version."""
+
+
+class Aspect(Struct, frozen=True):
+    """A condition before it has a time."""
+
+    type: str
+    status: Literal["True", "False", "Unknown"]
+    reason: str
+    message: str
+
+
+class Counts(Struct, frozen=True):
+    """Executions in which options take part; ``missed`` of them were created past the webhook."""
+
+    active: int = 0
+    finished: int = 0
+    missed: int = 0
+
+
+def ready(verdicts: Iterable[Verdict], role_problem: str = "") -> Aspect:
+    """Whether the options work as written."""
+    if role_problem:
+        return Aspect("Ready", "False", "InvalidIamRole", role_problem)
+    ordered = sorted(verdicts, key=lambda verdict: verdict.works)
+    if not ordered:
+        return Aspect("Ready", "True", "Applied", "the options are applied to new executions")
+    message = "; ".join(verdict.message for verdict in ordered)
+    return Aspect("Ready", "True" if ordered[0].works else "False", ordered[0].reason, message)
+
+
+def invalid(problem: str) -> Aspect:
+    """Options that this version cannot understand."""
+    return Aspect("Ready", "False", "InvalidSpec", f"no execution gets these options: {problem}")
+
+
+def fully_effective(options: OptionsObject, engines: Collection[Engine]) -> Aspect:
+    """Whether everything that the options say has an effect."""
+    names = msgspec.structs.fields(type(options.spec))
+    fields = [f"spec.{f.encode_name}" for f in names if f.name in _WITHOUT_EFFECT and _said(options, f.name)]
+    selector = options.spec.selector
+    if selector is not UNSET:
+        known = {engine.name for engine in engines}
+        plans = {plan.kind for engine in engines for plan in engine.launch_plans}
+        listed = () if selector.engines is UNSET else selector.engines
+        fields += [f"spec.selector.engines: {name} is no known engine" for name in listed if name not in known]
+        if selector.launched_by is not UNSET and selector.launched_by.kind not in plans:
+            fields.append(f"spec.selector.launchedBy: {selector.launched_by.kind} launches no known execution")
+    fields += [f"{path} is unknown to this version" for path in options.unknown_fields]
+    if not fields:
+        return Aspect("FullyEffective", "True", "EveryFieldHasEffect", "")
+    return Aspect("FullyEffective", "False", "FieldsWithoutEffect", f"without effect yet: {'; '.join(fields)}")
+
+
+def _said(options: OptionsObject, name: str) -> bool:
+    value = getattr(options.spec, name)
+    return value is not UNSET and value != ()
+
+
+def selecting(options: OptionsObject) -> Aspect:
+    """Whether the options select executions by themselves."""
+    if options.spec.selector is UNSET:
+        message = (
+            "there is no selector: only executions that refer to these options get them "
+            f"(annotation execution.dev/options: {'cluster/' if options.namespace is None else ''}{options.name})"
+        )
+        return Aspect("Selecting", "False", "OnlyByReference", message)
+    return Aspect("Selecting", "True", "HasSelector", "")
+
+
+def admission(counts: Counts) -> Aspect:
+    """Whether every execution got the options at its admission."""
+    if not counts.missed:
+        return Aspect("AdmissionComplete", "True", "NoneMissed", "")
+    message = f"{counts.missed} executions were created past the webhook; their events say what they lack"
+    return Aspect("AdmissionComplete", "False", "AdmissionMissed", message)
+
+
+def status(
+    present: Mapping[str, Any], generation: int, aspects: Iterable[Aspect], counts: Counts, now: datetime
+) -> OptionsStatus:
+    """The status to be, with the transition times of the present one where nothing changed.
+
+    Conditions that others added stay.
+    """
+    listed = present.get("conditions")
+    known = {c["type"]: c for c in listed if isinstance(c, dict) and "type" in c} if isinstance(listed, list) else {}
+    conditions: list[Condition] = []
+    for aspect in aspects:
+        old = known.pop(aspect.type, {})
+        since = old.get("lastTransitionTime") if old.get("status") == aspect.status else None
+        conditions.append(
+            Condition(
+                type=aspect.type,
+                status=aspect.status,
+                reason=aspect.reason,
+                message=aspect.message[:MAX_MESSAGE],
+                last_transition_time=_time(since) or now.astimezone(UTC).replace(microsecond=0),
+                observed_generation=generation,
+            )
+        )
+    for other in known.values():
+        try:
+            conditions.append(msgspec.convert(other, Condition))
+        except msgspec.ValidationError:
+            continue
+    return OptionsStatus(
+        observed_generation=generation,
+        conditions=tuple(conditions),
+        executions=ExecutionCounts(active=counts.active, finished=counts.finished),
+    )
+
+
+def _time(text: object) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+
+
+def is_urgent(present: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Whether more than numbers changed: what somebody waits for is not held back."""
+
+    def essence(document: Mapping[str, Any]) -> object:
+        conditions = document.get("conditions") or ()
+        return (
+            document.get("observedGeneration"),
+            sorted((str(c.get("type")), str(c.get("status")), str(c.get("reason"))) for c in conditions),
+        )
+
+    return essence(present) != essence(wanted)

@@ -1,0 +1,181 @@
+"""Indexes over executions and pods: who takes part in what, updated object by object."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import UNSET, Struct
+
+from execution_options.api.names import ID_LABEL, MISSED_ANNOTATION, SNAPSHOT_ANNOTATION
+from execution_options.options.levels import Level
+from execution_options.options.merge import merge
+from execution_options.options.snapshot import InvalidSnapshotError, Snapshot, decode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from execution_options.controller.objects import ExecutionKey, ExecutionObject
+    from execution_options.kube.meta import ObjectMeta
+    from execution_options.kube.store import Key
+
+
+class Account(NamedTuple):
+    """The service account that an execution runs under because options said so."""
+
+    source: str
+    """uid of the options object."""
+    name: str
+    iam_role: str | None
+    create: bool
+
+
+class Tracked(Struct, frozen=True):
+    """What is remembered of one execution, so that its snapshot need not be decoded again to count it."""
+
+    uid: str
+    id: str
+    active: bool
+    missed: bool = False
+    unreadable: bool = False
+    """It carries a snapshot that this version cannot read: it is left alone."""
+    sources: frozenset[str] = frozenset()
+    """uids of the options that take part."""
+    account: Account | None = None
+
+    @property
+    def stamped(self) -> bool:
+        """Whether it got options."""
+        return bool(self.sources)
+
+
+def tracked(item: ExecutionObject) -> Tracked:
+    """What to remember of an execution."""
+    metadata = item.metadata
+    identifier = (metadata.labels or {}).get(ID_LABEL, "")
+    text = (metadata.annotations or {}).get(SNAPSHOT_ANNOTATION)
+    bare = Tracked(metadata.uid, identifier, active=not item.finished)
+    if not identifier or text is None:
+        return bare
+    try:
+        snapshot = decode(text)
+    except InvalidSnapshotError:
+        return Tracked(metadata.uid, identifier, active=not item.finished, unreadable=True)
+    if snapshot.id != identifier or not snapshot.layers:
+        return bare
+    missed = MISSED_ANNOTATION in (metadata.annotations or {})
+    return Tracked(
+        metadata.uid,
+        identifier,
+        active=not item.finished,
+        missed=missed,
+        # Every layer has a source, but an annotation on the execution itself has no uid.
+        sources=frozenset(layer.source.uid for layer in snapshot.layers),
+        account=None if missed else _account(snapshot),
+    )
+
+
+def _account(snapshot: Snapshot) -> Account | None:
+    run_as = merge(snapshot.layers).run_as
+    if run_as is None or run_as.value.k8s_service_account is UNSET or not run_as.value.k8s_service_account:
+        return None
+    if run_as.source.level < Level.AUTHOR and any(at.endswith("/serviceAccountName") for at in snapshot.authored):
+        return None
+    role = run_as.value.iam_role
+    return Account(
+        run_as.source.uid,
+        run_as.value.k8s_service_account,
+        None if role is UNSET else role,
+        run_as.value.service_account_policy == "Create",
+    )
+
+
+class Tracker:
+    """Executions and pods by what relates them."""
+
+    def __init__(self) -> None:
+        self.records: dict[ExecutionKey, Tracked] = {}
+        self._by_source: defaultdict[str, set[ExecutionKey]] = defaultdict(set)
+        self._by_uid: dict[str, ExecutionKey] = {}
+        self._by_id: dict[tuple[str, str], ExecutionKey] = {}
+        self._unstamped: defaultdict[str, set[ExecutionKey]] = defaultdict(set)
+        self._pods_by_owner: defaultdict[str, set[Key]] = defaultdict(set)
+        self._pods_by_id: defaultdict[tuple[str, str], set[Key]] = defaultdict(set)
+
+    def put(self, key: ExecutionKey, item: ExecutionObject | None) -> tuple[Tracked | None, Tracked | None]:
+        """Remember an execution as it is (``None``: gone); what was remembered before, and what is now."""
+        old = self.records.pop(key, None)
+        if old is not None:
+            self._index(key, old, add=False)
+        if item is None:
+            return old, None
+        new = tracked(item)
+        self.records[key] = new
+        self._index(key, new, add=True)
+        return old, new
+
+    def _index(self, key: ExecutionKey, record: Tracked, *, add: bool) -> None:
+        for source in record.sources:
+            _change(self._by_source, source, key, add=add)
+        if not record.stamped and not record.unreadable:
+            _change(self._unstamped, key.namespace, key, add=add)
+        at = (key.namespace, record.id)
+        if add:
+            self._by_uid[record.uid] = key
+            if record.stamped:
+                self._by_id.setdefault(at, key)
+            return
+        self._by_uid.pop(record.uid, None)
+        if self._by_id.get(at) == key:
+            del self._by_id[at]
+
+    def put_pod(self, key: Key, metadata: ObjectMeta, *, add: bool) -> None:
+        """Remember a pod, or forget it."""
+        if metadata.controller is not None:
+            _change(self._pods_by_owner, metadata.controller.uid, key, add=add)
+            identifier = (metadata.labels or {}).get(ID_LABEL, "")
+            _change(self._pods_by_id, (key[0], identifier), key, add=add)
+
+    def of_source(self, uid: str) -> Iterator[tuple[ExecutionKey, Tracked]]:
+        """The executions in which an options object takes part."""
+        for key in self._by_source.get(uid, ()):
+            yield key, self.records[key]
+
+    def unstamped(self, namespace: str) -> list[ExecutionKey]:
+        """The executions without options of a namespace; of all namespaces where it is empty."""
+        groups = [self._unstamped.get(namespace, set())] if namespace else self._unstamped.values()
+        return [key for group in groups for key in group]
+
+    def of_pod(self, metadata: ObjectMeta) -> ExecutionKey | None:
+        """The execution that a pod belongs to: its controller, or what its identifier says of a deeper one."""
+        owner = metadata.controller
+        if owner is None:
+            return None
+        identifier = (metadata.labels or {}).get(ID_LABEL, "")
+        return self._by_uid.get(owner.uid) or self._by_id.get((metadata.namespace, identifier))
+
+    def pods(self, key: ExecutionKey) -> set[Key]:
+        """The pods of an execution."""
+        record = self.records.get(key)
+        if record is None:
+            return set()
+        return self._pods_by_owner.get(record.uid, set()) | self._pods_by_id.get((key.namespace, record.id), set())
+
+    def counts(self) -> Counter[tuple[str, str]]:
+        """How many executions have options, by engine and state (``active``, ``finished``)."""
+        return Counter(
+            (key.engine, "active" if record.active else "finished")
+            for key, record in self.records.items()
+            if record.stamped
+        )
+
+
+def _change(index: defaultdict, key: object, value: object, *, add: bool) -> None:  # type: ignore[type-arg]
+    if add:
+        index[key].add(value)
+        return
+    members = index.get(key)
+    if members is not None:
+        members.discard(value)
+        if not members:
+            del index[key]

@@ -1,0 +1,198 @@
+"""What the controller knows of the cluster: executions and their pods, namespaces and service accounts."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from execution_options.api.names import ID_LABEL, PODS_LABEL
+from execution_options.controller.objects import ExecutionKey, ExecutionObject, JobObject, PodObject
+from execution_options.controller.tracking import Tracker
+from execution_options.engines.facts import Role, role
+from execution_options.kube.client import path_of
+from execution_options.kube.meta import PartialObject
+from execution_options.kube.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from execution_options.controller.tracking import Tracked
+    from execution_options.engines.profile import Engine
+    from execution_options.kube.client import Kube
+    from execution_options.kube.store import Key
+
+ENABLED: Final = "enabled"
+_PODS: Final = path_of("", "v1", "pods")
+
+
+class Listener(Protocol):
+    """Is told of every change, after the world knows it."""
+
+    def execution_changed(
+        self,
+        key: ExecutionKey,
+        objects: tuple[ExecutionObject | None, ExecutionObject | None],
+        records: tuple[Tracked | None, Tracked | None],
+    ) -> None:
+        """An execution came, changed or went: what it was and is, and what was and is remembered of it."""
+
+    def pod_changed(self, key: Key) -> None:
+        """A pod of an execution came or changed."""
+
+    def account_changed(self, old: PartialObject | None, new: PartialObject | None) -> None:
+        """A service account came, changed or went."""
+
+
+class World:
+    """Stores that follow the API server, and the indexes over them.
+
+    Args:
+        kube: the connection.
+        engines: whose executions are followed.
+        listener: is told of changes.
+    """
+
+    def __init__(self, kube: Kube, engines: Iterable[Engine], listener: Listener) -> None:
+        self._kube = kube
+        self._listener = listener
+        self.engines = {engine.name: engine for engine in engines}
+        self.tracker = Tracker()
+        self._pod_engine = next((engine for engine in self.engines.values() if engine.is_pod), None)
+        self._executions: dict[str, Store[JobObject]] = {
+            engine.name: Store(
+                kube,
+                path_of(engine.group, engine.version, engine.plural),
+                JobObject,
+                on_change=self._execution_changed(engine),
+            )
+            for engine in self.engines.values()
+            if not engine.is_pod
+        }
+        self.pods = Store(kube, _PODS, PodObject, label_selector=ID_LABEL, on_change=self._pod_changed)
+        self.namespaces = Store(
+            kube, path_of("", "v1", "namespaces"), PartialObject, metadata_only=True, on_change=self._namespace_changed
+        )
+        self.accounts = Store(
+            kube,
+            path_of("", "v1", "serviceaccounts"),
+            PartialObject,
+            metadata_only=True,
+            on_change=self._account_changed,
+        )
+        self._bare: dict[str, tuple[Store[PodObject], asyncio.Task[None]]] = {}
+        """Pods that are executions but got no options, of each namespace that opted in."""
+        self._ended: set[asyncio.Task[None]] = set()
+
+    def _stores(self) -> Iterator[Store[Any]]:
+        yield self.pods
+        yield self.namespaces
+        yield self.accounts
+        yield from self._executions.values()
+
+    @property
+    def synced(self) -> bool:
+        """Whether every collection was listed once."""
+        return all(store.synced.is_set() for store in self._stores())
+
+    async def wait_synced(self) -> None:
+        """Wait until every collection was listed once."""
+        for store in self._stores():
+            await store.synced.wait()
+
+    async def run(self) -> None:
+        """Follow all collections until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for store in self._stores():
+                    group.create_task(store.run())
+        finally:
+            for namespace in list(self._bare):
+                self._unfollow(namespace)
+            await asyncio.gather(*self._ended, return_exceptions=True)
+
+    def execution(self, key: ExecutionKey) -> ExecutionObject | None:
+        """An execution as it was last seen."""
+        if not self.engines[key.engine].is_pod:
+            return self._executions[key.engine].get(key.namespace, key.name)
+        bare = self._bare.get(key.namespace)
+        unstamped = None if bare is None else bare[0].get(key.namespace, key.name)
+        return self.pods.get(key.namespace, key.name) or unstamped
+
+    def namespace_labels(self, namespace: str) -> Mapping[str, str]:
+        """Labels of a namespace."""
+        known = self.namespaces.get("", namespace)
+        return {} if known is None else known.metadata.labels or {}
+
+    def _execution_changed(self, engine: Engine) -> Callable[[JobObject | None, JobObject | None], None]:
+        def changed(old: JobObject | None, new: JobObject | None) -> None:
+            self._track(engine, old, new)
+
+        return changed
+
+    def _track(self, engine: Engine, old: ExecutionObject | None, new: ExecutionObject | None) -> None:
+        item = new or old
+        if item is None or role(engine, item.metadata) is Role.PART:
+            return
+        key = ExecutionKey(engine.name, item.metadata.namespace, item.metadata.name)
+        self._listener.execution_changed(key, (old, new), self.tracker.put(key, new))
+
+    def _pod_changed(self, old: PodObject | None, new: PodObject | None) -> None:
+        item = new or old
+        if item is None:
+            return
+        metadata = item.metadata
+        if metadata.controller is None:
+            if self._pod_engine is not None:
+                self._track(self._pod_engine, old, new)
+            return
+        key = (metadata.namespace, metadata.name)
+        if old is not None:
+            self.tracker.put_pod(key, old.metadata, add=False)
+        if new is not None:
+            self.tracker.put_pod(key, new.metadata, add=True)
+            self._listener.pod_changed(key)
+
+    def _account_changed(self, old: PartialObject | None, new: PartialObject | None) -> None:
+        self._listener.account_changed(old, new)
+
+    def _namespace_changed(self, old: PartialObject | None, new: PartialObject | None) -> None:
+        if new is None:
+            if old is not None:
+                self._unfollow(old.metadata.name)
+            return
+        name = new.metadata.name
+        if (new.metadata.labels or {}).get(PODS_LABEL) != ENABLED or new.metadata.deletion_timestamp is not None:
+            self._unfollow(name)
+        elif name not in self._bare and self._pod_engine is not None:
+            store = Store(
+                self._kube,
+                path_of("", "v1", "pods", name),
+                PodObject,
+                label_selector=f"!{ID_LABEL}",
+                on_change=self._bare_changed,
+            )
+            self._bare[name] = (store, asyncio.create_task(store.run()))
+
+    def _bare_changed(self, old: PodObject | None, new: PodObject | None) -> None:
+        item = new or old
+        if item is None or self._pod_engine is None:
+            return
+        metadata = item.metadata
+        stamped = self.pods.get(metadata.namespace, metadata.name)
+        # One that was just given options has left this collection for the other, in either order.
+        if (
+            metadata.controller is None
+            and (new is not None or stamped is None)
+            and not (stamped is not None and stamped.metadata.uid == metadata.uid)
+        ):
+            self._track(self._pod_engine, old, new)
+
+    def _unfollow(self, namespace: str) -> None:
+        store, task = self._bare.pop(namespace, (None, None))
+        if store is None or task is None:
+            return
+        task.cancel()
+        self._ended.add(task)
+        task.add_done_callback(self._ended.discard)
+        for item in store.items.values():
+            self._bare_changed(item, None)
