@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import os
 import ssl
+import tempfile
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -88,6 +91,33 @@ def test_a_policy_under_which_something_would_expire_is_refused(wrong: dict[str,
 def test_a_private_key_is_not_shown() -> None:
     pair = create_authority(NOW, POLICY)
     assert "key" not in repr(pair).lower().replace("keyusage", "")
+
+
+IN_MEMORY = pytest.param(True, marks=pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="Linux only"))
+
+
+@pytest.mark.parametrize("in_memory", [IN_MEMORY, False])
+def test_a_private_key_is_read_by_openssl_and_is_nowhere_afterwards(
+    in_memory: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    if not in_memory:
+        monkeypatch.delattr(os, "memfd_create", raising=False)
+    seen: list[tuple[str, int, int]] = []
+
+    class Context(ssl.SSLContext):
+        def load_cert_chain(self, certfile: str, *rest: object) -> None:  # type: ignore[override]
+            seen.append((certfile, Path(certfile).stat().st_mode & 0o077, len(list(tmp_path.iterdir()))))
+            super().load_cert_chain(certfile)
+
+    descriptors = len(list(Path("/proc/self/fd").iterdir())) if in_memory else 0
+    load(Context(ssl.PROTOCOL_TLS_SERVER), issue(create_authority(NOW, POLICY), NAMES, NOW, POLICY))
+    [(path, others, files)] = seen
+    assert files == (0 if in_memory else 1)
+    assert in_memory or others == 0
+    assert in_memory or not Path(path).exists()
+    assert list(tmp_path.iterdir()) == []
+    assert not in_memory or len(list(Path("/proc/self/fd").iterdir())) == descriptors
 
 
 async def test_a_certificate_is_replaced_while_connections_live_on() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from execution_options.certificates.authority import Policy, create_authority, issue, names_of, serving_names
@@ -105,6 +105,7 @@ def test_what_is_encoded_is_read_again(material: Material) -> None:
     assert set(data) <= KEYS
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(sorted(KEYS)),
@@ -132,6 +133,7 @@ def test_anything_garbled_is_read_as_far_as_it_is_usable_and_led_back_to_order(d
     assert parse(encode(material)) == (material, [])
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0.01, 500), min_size=1, max_size=12), st.booleans())
 def test_the_next_look_comes_no_later_than_anything_is_due(pauses: list[float], settled: bool) -> None:
     """Wherever nothing is due, nothing becomes due before ``next_due``."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,6 +13,9 @@ from execution_options.certificates.material import authorities, parse
 from execution_options.kube.client import JSON_PATCH, MERGE_PATCH, path_of
 
 from .conftest import FAST, SECRET, Site, eventually
+
+if TYPE_CHECKING:
+    from execution_options.cluster import ControlPlane
 
 pytestmark = pytest.mark.e2e
 
@@ -175,3 +178,18 @@ async def test_what_the_api_server_says_of_a_secret_that_it_refuses_is_not_repea
         return f"422 Invalid: Secret {site.namespace}/{SECRET} was not accepted" in caplog.text
 
     await eventually(said)
+
+
+async def test_an_api_server_that_dies_is_waited_for(
+    site: Site, embedded: ControlPlane, caplog: pytest.LogCaptureFixture
+) -> None:
+    managers = await ready(site, 2, policy=FAST, poll=timedelta(seconds=0.3))
+    await asyncio.to_thread(embedded.restart_component, "kube-apiserver")
+    before = managers[0].serving
+
+    async def renewed() -> bool:
+        return all(manager.serving != before for manager in managers) and await site.works()
+
+    await eventually(renewed)
+    assert all(record.levelname != "ERROR" for record in caplog.records)
+    assert "PRIVATE" not in caplog.text
