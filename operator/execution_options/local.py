@@ -19,6 +19,7 @@ import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import aiohttp
 import msgspec
 import yaml
 from kubernetes.aio.config import ConfigException
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 READY_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 20.0
 TOKEN_SECONDS: Final = 24 * 3600
+UNREACHABLE: Final = (ApiError, ConfigException, aiohttp.ClientError, OSError)
+"""What a cluster does that refuses, is none, or does not answer."""
 
 
 class OperatorFailedError(Exception):
@@ -79,7 +82,7 @@ class LocalOperator:
                 self.start(name)
             for name in self._commands:
                 self.wait_ready(name)
-        except (ApiError, ConfigException, OSError) as error:
+        except UNREACHABLE as error:
             self.stop()
             raise OperatorFailedError(f"the operator cannot be installed: {error}") from error
         except BaseException:
@@ -188,7 +191,7 @@ class LocalOperator:
 
     def stop(self) -> None:
         """Stop the processes and take away the webhook entries, without which nobody would wait for them."""
-        with contextlib.suppress(ApiError, ConfigException, OSError, TimeoutError):  # perhaps the cluster went first
+        with contextlib.suppress(*UNREACHABLE):  # perhaps the cluster went first
             asyncio.run(self._uninstall())
         for process in self.processes.values():
             if process.poll() is None:

@@ -8,6 +8,7 @@ from msgspec import UNSET, Struct
 
 from execution_options.api.names import CLUSTER_OPTIONS_KIND, OPTIONS_ANNOTATION, OPTIONS_KIND, SNAPSHOT_ANNOTATION
 from execution_options.engines.patch import Operation, Patch
+from execution_options.engines.profile import lookup
 from execution_options.engines.translate import metadata_places, notes, output_location, strip_forged, translate
 from execution_options.options.merge import Effective, merge
 from execution_options.options.selection import Execution, Selection, select
@@ -29,7 +30,7 @@ class RefusedError(Exception):
 class Decision(Struct, frozen=True):
     """What an execution gets.
 
-    ``account`` is the service account that must exist, unless ``account_is_created``.
+    ``account`` is the service account that it gets from options: :meth:`require_account` where it does not exist.
     """
 
     operations: list[Operation]
@@ -37,7 +38,24 @@ class Decision(Struct, frozen=True):
     effective: Effective
     notes: list[str] = []
     account: str = ""
-    account_is_created: bool = False
+
+    def require_account(self, engine: Engine, namespace: str) -> None:
+        """What follows from the fact that :attr:`account` does not exist.
+
+        Raises:
+            RefusedError: the execution cannot be without it.
+        """
+        run_as = self.effective.run_as
+        if run_as is None or not self.account:
+            return
+        what = f"service account {self.account!r} of {run_as.source}"
+        if run_as.value.service_account_policy != "Create":
+            raise RefusedError(
+                f"{what} does not exist in namespace {namespace}; create it, or set serviceAccountPolicy: Create there"
+            )
+        if engine.is_pod:
+            # The API server itself refuses a pod whose account is missing, with less of an explanation.
+            raise RefusedError(f"{what} is being created, try again in a moment")
 
 
 def decide(
@@ -77,16 +95,17 @@ def decide(
         authored=authored,
     )
     patch.put(("metadata", "annotations", SNAPSHOT_ANNOTATION), encode(snapshot))
-    run_as = None if effective.run_as is None else effective.run_as.value
-    account = "" if run_as is None or run_as.k8s_service_account is UNSET else run_as.k8s_service_account
-    return Decision(
-        patch.operations,
-        selection,
-        effective,
-        notes(authored, effective),
-        account,
-        run_as is not None and run_as.service_account_policy == "Create",
-    )
+    account = _account(engine, document, effective)
+    return Decision(patch.operations, selection, effective, notes(authored, effective), account)
+
+
+def _account(engine: Engine, document: dict[str, Any], effective: Effective) -> str:
+    """The service account of the options; none where every pod template keeps its author's."""
+    account = UNSET if effective.run_as is None else effective.run_as.value.k8s_service_account
+    specs = (lookup(document, (*template, "spec")) or {} for template in engine.templates(document))
+    if account is UNSET or not any(spec.get("serviceAccountName") == account for spec in specs):
+        return ""
+    return account
 
 
 def _missing(selection: Selection, execution: Execution, candidates: list[OptionsObject]) -> str:

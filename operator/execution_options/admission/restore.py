@@ -8,27 +8,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from execution_options.api.names import (
-    ID_LABEL,
-    LIVE_ANNOTATION,
-    MISSED_ANNOTATION,
-    SNAPSHOT_ANNOTATION,
-)
+from execution_options.api.names import ID_LABEL, SNAPSHOT_ANNOTATION
 from execution_options.engines.patch import Operation, Patch
 from execution_options.engines.profile import lookup
-from execution_options.engines.translate import metadata_places, translate
+from execution_options.engines.translate import is_ours, metadata_places, prevails, translate
+from execution_options.options.levels import Level, Sourced
 from execution_options.options.merge import merge
 from execution_options.options.snapshot import InvalidSnapshotError, decode
 
 if TYPE_CHECKING:
-    from execution_options.engines.profile import Engine
+    from execution_options.engines.profile import Engine, Path
 
-RESERVED = (
-    ("labels", ID_LABEL),
-    ("annotations", SNAPSHOT_ANNOTATION),
-    ("annotations", LIVE_ANNOTATION),
-    ("annotations", MISSED_ANNOTATION),
-)
+KINDS = ("labels", "annotations")
 
 
 def restore(engine: Engine, document: dict[str, Any], old: dict[str, Any], *, trusted: bool) -> list[Operation]:
@@ -42,30 +33,38 @@ def restore(engine: Engine, document: dict[str, Any], old: dict[str, Any], *, tr
     """
     patch = Patch(document)
     # An object that was read, changed and sent back says itself what is to be there; one that does not
-    # know its identifier is an original manifest, in which what it never mentioned stays.
+    # know its identifier is an original manifest, which gets what it got at first.
     original = lookup(document, ("metadata", "labels", ID_LABEL)) is None
     if not trusted:
-        for kind, key in RESERVED:
-            _keep(patch, ("metadata", kind, key), lookup(old, ("metadata", kind, key)))
+        for place in metadata_places(engine, document):
+            _keep_ours(patch, place, old)
     try:
         snapshot = decode(lookup(old, ("metadata", "annotations", SNAPSHOT_ANNOTATION)) or "")
     except InvalidSnapshotError:
         return patch.operations
     effective = merge(snapshot.layers)
-    if original:
-        for kind, wanted in (("labels", effective.labels), ("annotations", effective.annotations)):
-            for key in wanted:
-                stored = lookup(old, ("metadata", kind, key))
-                if stored is not None and lookup(document, ("metadata", kind, key)) is None:
-                    patch.put(("metadata", kind, key), stored)
+    for kind, wanted in zip(KINDS, (effective.labels, effective.annotations), strict=True):
+        for key, value in wanted.items():
+            stored, written = (lookup(version, ("metadata", kind, key)) for version in (old, document))
+            again = original and prevails(value, written)
+            if stored is not None and (again or (not trusted and _is_enforced(value))):
+                patch.put(("metadata", kind, key), stored)
     if not engine.is_pod:
         templates = metadata_places(engine, document)[1:]
         translate(patch, templates, engine, effective, identifier=snapshot.id, location=snapshot.location)
     return patch.operations
 
 
-def _keep(patch: Patch, path: tuple[str, ...], stored: str | None) -> None:
-    if stored is None:
-        patch.remove(path)
-    else:
-        patch.put(path, stored)
+def _is_enforced(value: Sourced[str]) -> bool:
+    return value.source.level >= Level.NAMESPACE_ENFORCE
+
+
+def _keep_ours(patch: Patch, place: Path, old: dict[str, Any]) -> None:
+    """Undo every change of metadata that only the operator may write."""
+    for kind in KINDS:
+        there, stored = (lookup(version, (*place, kind)) or {} for version in (patch.document, old))
+        for key in [key for key in {**there, **stored} if is_ours(kind, key)]:
+            if key in stored:
+                patch.put((*place, kind, key), stored[key])
+            else:
+                patch.remove((*place, kind, key))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from execution_options.api.names import DISABLE_NOTIFICATIONS_ANNOTATION, OPTIONS_ANNOTATION
+from execution_options.api.names import DISABLE_NOTIFICATIONS_ANNOTATION, OPTIONS_ANNOTATION, PODS_LABEL
 from execution_options.options import reference
 from execution_options.options.selection import Execution, LaunchPlan
 
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
     from execution_options.engines.profile import Engine
     from execution_options.kube.meta import ObjectMeta
+
+
+UNSERVED_NAMESPACES: Final = ("kube-system", "execution-options-system")
+"""Where nothing gets options, lest the operator stand in the way of the cluster's own parts and of itself."""
 
 
 class Role(Enum):
@@ -71,3 +75,18 @@ def execution_of(
             DISABLE_NOTIFICATIONS_ANNOTATION, annotations.get(DISABLE_NOTIFICATIONS_ANNOTATION)
         ),
     )
+
+
+def unserved(engine: Engine, execution: Execution) -> str | None:
+    """Why an execution never gets options, whatever they select; ``None`` where it can.
+
+    The webhook's entries in the API server say the same, so that it is not even called.
+    """
+    if execution.namespace in UNSERVED_NAMESPACES:
+        return f"nothing in namespace {execution.namespace} gets options"
+    if engine.is_pod and execution.reference is None and execution.namespace_labels.get(PODS_LABEL) != "enabled":
+        return (
+            f"a bare pod gets options only where it has the annotation {OPTIONS_ANNOTATION} or its namespace the "
+            f"label {PODS_LABEL}=enabled"
+        )
+    return None

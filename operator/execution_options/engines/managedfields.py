@@ -13,8 +13,13 @@ if TYPE_CHECKING:
 
 
 def is_owned(document: dict[str, Any], path: Path) -> bool:
-    """Whether any manager owns ``path`` (names of fields only), that is, whether somebody wrote it."""
-    entries = document.get("metadata", {}).get("managedFields") or ()
+    """Whether any manager owns ``path`` (names of fields only), that is, whether somebody wrote it.
+
+    A document without managed fields is a manifest, not yet touched by any defaulting: all of it was written.
+    """
+    entries = (document.get("metadata") or {}).get("managedFields")
+    if not entries:
+        return True
     return any(_holds(entry.get("fieldsV1") or {}, path) for entry in entries)
 
 

@@ -33,8 +33,9 @@ class Patch:
         self.document = document
         self.operations: list[Operation] = []
         # Containers that an operation adds are the same objects in it and in the document, so what is
-        # later put into them is part of that operation already.
-        self._added: set[int] = set()
+        # later changed in them is part of that operation already. By identity, and kept, lest another
+        # object gets the identity of one that is gone.
+        self._added: dict[int, Any] = {}
 
     def put(self, path: Path, value: Any) -> None:
         """Set ``path`` to ``value``; objects on the way that are absent are added."""
@@ -44,7 +45,6 @@ class Patch:
             if inner is None:
                 for missing in reversed(path[depth + 1 :]):
                     value = {missing: value}
-                    self._added.add(id(value))
                 self._set(parent, path[: depth + 1], value)
                 return
             parent = inner
@@ -58,7 +58,6 @@ class Patch:
         items = parent.get(path[-1])
         if items is None:
             items = []
-            self._added.add(id(items))
             self._set(parent, path, items)
         items.append(value)
         self._record(items, {"op": "add", "path": pointer((*path, "-")), "value": value})
@@ -81,3 +80,10 @@ class Patch:
     def _record(self, parent: Any, operation: Operation) -> None:
         if id(parent) not in self._added:
             self.operations.append(operation)
+        self._adopt(operation.get("value"))
+
+    def _adopt(self, value: Any) -> None:
+        if isinstance(value, dict | list):
+            self._added[id(value)] = value
+            for inner in value.values() if isinstance(value, dict) else value:
+                self._adopt(inner)

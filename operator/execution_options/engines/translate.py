@@ -132,6 +132,9 @@ def notes(authored: Mapping[str, str], effective: Effective) -> list[str]:
     return list(said)
 
 
+_ACCOUNT_FIELDS = ("serviceAccountName", "serviceAccount")
+"""The second is the deprecated name of the first; the API server keeps them equal."""
+
 _SINGULAR = {"labels": "label", "annotations": "annotation", "env": "env"}
 
 
@@ -170,15 +173,16 @@ class _Work:
             return
         document = self.patch.document
         at = (*spec, "serviceAccountName")
-        now = lookup(document, at) or ""
+        now = next((account for name in _ACCOUNT_FIELDS if (account := lookup(document, (*spec, name)))), "")
         # The ServiceAccount plugin has written "default" before any webhook sees a pod.
-        defaulted = not now or (self.engine.is_pod and now == "default" and not is_owned(document, at))
+        written = any(is_owned(document, (*spec, name)) for name in _ACCOUNT_FIELDS)
+        defaulted = not now or (self.engine.is_pod and now == "default" and not written)
         if not self._settle(at, None if defaulted else now, Sourced(run_as.value, run_as.source)):
             return
         account = run_as.value.k8s_service_account or ("default" if self.engine.is_pod else "")
         if account == now:
             return
-        for name in ("serviceAccountName", "serviceAccount"):
+        for name in _ACCOUNT_FIELDS:
             if not account:
                 self.patch.remove((*spec, name))
             elif name == "serviceAccountName" or lookup(document, (*spec, name)) is not None:
@@ -203,10 +207,15 @@ class _Work:
                 self.patch.put((*container, "env", place), {"name": name, "value": value.value})
 
 
+def is_ours(kind: str, key: str) -> bool:
+    """Whether only this operator may write a key of ``labels`` or ``annotations``."""
+    return key.startswith(f"{GROUP}/") and not (kind == "annotations" and key in AUTHORS_ANNOTATIONS)
+
+
 def strip_forged(patch: Patch, engine: Engine) -> None:
     """Remove ``execution.dev/`` metadata that only this operator may write."""
     for place in metadata_places(engine, patch.document):
         for kind in ("labels", "annotations"):
             for key in list(lookup(patch.document, (*place, kind)) or ()):
-                if key.startswith(f"{GROUP}/") and not (kind == "annotations" and key in AUTHORS_ANNOTATIONS):
+                if is_ours(kind, key):
                     patch.remove((*place, kind, key))

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 
 import aiohttp
 import msgspec
+import yaml
 from kubernetes.aio import client as official
 from kubernetes.aio import config
 from msgspec import Struct
@@ -88,12 +90,17 @@ class Kube:
                 return cls(configuration)
             except config.ConfigException:
                 pass
-        await config.load_kube_config(  # type: ignore[no-untyped-call]
-            config_file=None if kubeconfig is None else str(kubeconfig),
-            context=context,
-            client_configuration=configuration,
-            persist_config=False,
-        )
+        files = _existing(kubeconfig)
+        try:
+            await config.load_kube_config(  # type: ignore[no-untyped-call]
+                config_file=None if kubeconfig is None else str(kubeconfig),
+                context=context,
+                client_configuration=configuration,
+                persist_config=False,
+            )
+        except (yaml.YAMLError, UnicodeDecodeError, TypeError, AttributeError) as error:
+            why = str(error).splitlines()[0]
+            raise config.ConfigException(f"{files} is no kubeconfig: {why}") from error
         return cls(configuration)
 
     def cluster_config(self) -> dict[str, str]:
@@ -187,6 +194,16 @@ class Kube:
     async def delete(self, path: str, **options: Unpack[Options]) -> bytes:
         """DELETE ``path``."""
         return await self.request("DELETE", path, **options)
+
+
+def _existing(kubeconfig: Path | None) -> str:
+    """The kubeconfig that is used: the named one, or those that kubectl would use."""
+    named = os.environ.get("KUBECONFIG") or "~/.kube/config"
+    files = [Path(file).expanduser() for file in named.split(os.pathsep)] if kubeconfig is None else [kubeconfig]
+    text = ", ".join(str(file) for file in files)
+    if not any(file.is_file() for file in files):
+        raise config.ConfigException(f"there is no kubeconfig {text}")
+    return text
 
 
 def error_of(status: int, body: bytes) -> ApiError:

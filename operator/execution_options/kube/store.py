@@ -61,6 +61,12 @@ class _Event(Struct):
     object: msgspec.Raw
 
 
+class _Bookmark(Struct):
+    """All that is in the object of a bookmark; the fields of its kind are empty, whatever they must be otherwise."""
+
+    metadata: _ListMeta
+
+
 class _GoneError(Exception):
     """The watch cannot go on from where it was: list again."""
 
@@ -94,8 +100,10 @@ class Store(Generic[T]):
         self._list: msgspec.json.Decoder[_List[T]] = msgspec.json.Decoder(_List[kind])  # type: ignore[valid-type]
         self._one: msgspec.json.Decoder[T] = msgspec.json.Decoder(kind)
         self._event = msgspec.json.Decoder(_Event)
+        self._bookmark = msgspec.json.Decoder(_Bookmark)
         self._on_change = on_change
         self._version = ""
+        self._told = False
         self.items: dict[Key, T] = {}
         self.synced = asyncio.Event()
         """Set once the collection was listed; never cleared."""
@@ -108,24 +116,35 @@ class Store(Generic[T]):
 
     async def run(self) -> None:
         """Follow the collection until cancelled; errors are retried with growing pauses."""
+        loop = asyncio.get_running_loop()
         pause = BACKOFF[0]
         while True:
-            try:
-                if not self._version:
-                    await self._relist()
-                    pause = BACKOFF[0]
-                await self._watch()
+            began, self._told = loop.time(), False
+            problem = await self._follow()
+            # A list alone is no progress: a watch that ends at once must not make for one list after the other.
+            if self._told or loop.time() - began >= BACKOFF[1]:
                 pause = BACKOFF[0]
-            except _GoneError:
-                self._version = ""
-            except (ApiError, aiohttp.ClientError, TimeoutError, msgspec.MsgspecError, OSError) as error:
-                self._version = ""
-                missing = isinstance(error, ApiError) and error.status == 404
-                if not missing or not self.missing:
-                    logger.warning("%s: %s; trying again in %.1f s", self._path, error or type(error).__name__, pause)
-                self.missing = missing
-                await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
-                pause = min(pause * 2, BACKOFF[1])
+                if problem is None:
+                    continue
+            if problem:
+                logger.warning("%s: %s; trying again in %.1f s", self._path, problem, pause)
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+            pause = min(pause * 2, BACKOFF[1])
+
+    async def _follow(self) -> str | None:
+        """List where that is needed, and watch; what went wrong (empty: nothing to speak of), or ``None``."""
+        try:
+            if not self._version:
+                await self._relist()
+            await self._watch()
+        except _GoneError:
+            self._version = ""
+            return ""
+        except (ApiError, aiohttp.ClientError, TimeoutError, msgspec.MsgspecError, OSError) as error:
+            self._version = ""
+            missing, self.missing = self.missing, isinstance(error, ApiError) and error.status == 404
+            return "" if missing and self.missing else str(error) or type(error).__name__
+        return None
 
     async def _relist(self) -> None:
         fresh: dict[Key, T] = {}
@@ -181,10 +200,12 @@ class Store(Generic[T]):
             error = error_of(0, bytes(event.object))
             logger.info("%s: the watch ended: %s", self._path, error.message)
             raise _GoneError
+        self._told = True
+        if event.type == "BOOKMARK":
+            self._version = self._bookmark.decode(event.object).metadata.resource_version
+            return
         item = self._one.decode(event.object)
         self._version = item.metadata.resource_version
-        if event.type == "BOOKMARK":
-            return
         key = (item.metadata.namespace, item.metadata.name)
         if event.type == "DELETED":
             self._tell(self.items.pop(key, item), None)

@@ -76,13 +76,5 @@ class Handler:
         decision = decide(engine, document, execution, candidates, new_id())
         account = decision.account
         if account and not await self._index.has_account(request.namespace, account):
-            source = decision.effective.run_as and decision.effective.run_as.source
-            if not decision.account_is_created:
-                raise RefusedError(
-                    f"service account {account!r} of {source} does not exist in namespace {request.namespace}; "
-                    f"create it, or set serviceAccountPolicy: Create there"
-                )
-            if engine.is_pod:
-                # The API server itself refuses a pod whose account is missing, with less of an explanation.
-                raise RefusedError(f"service account {account!r} of {source} is being created, try again in a moment")
+            decision.require_account(engine, request.namespace)
         return review.allowed(request.uid, decision.operations, decision.notes[:MAX_WARNINGS])
