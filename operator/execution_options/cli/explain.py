@@ -12,7 +12,7 @@ from execution_options.cli.connection import asynchronous, cluster_options
 from execution_options.cli.output import table
 from execution_options.cli.reading import facts, options_in_reach
 from execution_options.engines import profile
-from execution_options.engines.facts import Role, role
+from execution_options.engines.facts import Role, role, unserved
 from execution_options.engines.translate import author_layer
 from execution_options.kube.client import Kube, path_of
 from execution_options.kube.meta import ObjectMeta
@@ -66,6 +66,9 @@ async def explain(execution: str, namespace: str, kubeconfig: Path | None, conte
     click.echo(f"{engine.kind} {namespace}/{name}, created {metadata.creation_timestamp}")
     if SNAPSHOT_ANNOTATION in annotations:
         layers = _applied(engine, metadata)
+    elif (reason := unserved(engine, described)) is not None:
+        click.echo(f"It has no options: {reason}.")
+        return
     else:
         click.echo("It has no options: none applied when it was created, or the webhook was not called.")
     click.echo()

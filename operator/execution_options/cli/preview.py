@@ -6,16 +6,19 @@ import difflib
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
+import msgspec
 import yaml
 
-from execution_options.admission.decision import RefusedError, decide
+from execution_options.admission.decision import Decision, RefusedError, decide
 from execution_options.api import names
 from execution_options.api.resources import load
 from execution_options.api.validation import InvalidOptionsError
 from execution_options.cli.connection import asynchronous, cluster_options
-from execution_options.cli.reading import facts, options_in_reach
+from execution_options.cli.reading import facts, has_account, options_in_reach
 from execution_options.engines import profile
+from execution_options.engines.facts import Role, role, unserved
 from execution_options.kube.client import Kube
+from execution_options.kube.meta import ObjectMeta
 from execution_options.options.reference import InvalidReferenceError
 from execution_options.options.snapshot import SnapshotTooLargeError
 
@@ -39,13 +42,9 @@ async def preview(filename: TextIO, namespace: str, kubeconfig: Path | None, con
 
     Options in the same file count as if they were applied.
     """
-    try:
-        documents = [document for document in yaml.safe_load_all(filename) if document]
-    except yaml.YAMLError as error:
-        raise click.ClickException(f"{filename.name} is no YAML: {error}") from error
-    if not all(isinstance(document, dict) for document in documents):
-        raise click.ClickException(f"{filename.name} holds something that is no manifest")
+    documents = _read(filename)
     given = _options(documents, namespace)
+    accounts = {_place(document, namespace) for document in documents if document.get("kind") == "ServiceAccount"}
     executions = [(engine, document) for document in documents if (engine := _engine(document)) is not None]
     if not executions:
         kinds = ", ".join(engine.kind for engine in profile.builtin())
@@ -53,26 +52,72 @@ async def preview(filename: TextIO, namespace: str, kubeconfig: Path | None, con
     refused = False
     async with await Kube.connect(kubeconfig, context) as kube:
         for engine, document in executions:
-            where = document.get("metadata", {}).get("namespace", namespace)
-            stored, _ = await options_in_reach(kube, where)
-            mine = [o for o in given if o.namespace in (None, where)]
-            replaced = {(o.kind, o.name) for o in mine}
-            candidates = [*mine, *(o for o in stored if (o.kind, o.name) not in replaced)]
+            where, name = _place(document, namespace)
+            title = f"{engine.kind} {where}/{name}"
             before = _yaml(document)
-            metadata = document.get("metadata", {})
-            title = f"{engine.kind} {where}/{metadata.get('name') or metadata.get('generateName', '')}"
             try:
-                decision = decide(engine, document, await facts(kube, engine, document, where), candidates, PREVIEW_ID)
-            except (RefusedError, InvalidReferenceError, SnapshotTooLargeError) as error:
+                result = await _decide(kube, engine, document, where, given, accounts)
+            except (RefusedError, InvalidReferenceError, SnapshotTooLargeError, msgspec.ValidationError) as error:
                 refused = True
                 click.echo(f"{title} would be refused: {error}")
                 continue
+            if isinstance(result, str):
+                click.echo(f"{title}: {result}")
+                continue
             diff = difflib.unified_diff(before, _yaml(document), title, f"{title} with options", lineterm="")
             click.echo("\n".join(diff) or f"{title}: no options apply, it stays as it is")
-            for note in decision.notes:
+            for note in result.notes:
                 click.echo(f"note: {note}")
     if refused:
         raise click.exceptions.Exit(1)
+
+
+async def _decide(
+    kube: Kube,
+    engine: Engine,
+    document: dict[str, Any],
+    namespace: str,
+    given: list[OptionsObject],
+    accounts: set[tuple[str, str]],
+) -> Decision | str:
+    """What the webhook would decide, or why it would not be asked."""
+    metadata = msgspec.convert(document.get("metadata", {}), ObjectMeta)
+    if role(engine, metadata) is Role.PART:
+        return f"part of {metadata.controller and metadata.controller.kind}, it stays as it is"
+    execution = await facts(kube, engine, document, namespace)
+    reason = unserved(engine, execution)
+    if reason is not None:
+        return reason
+    stored, _ = await options_in_reach(kube, namespace)
+    candidates = {(o.kind, o.name): o for o in [*stored, *given] if o.namespace in (None, namespace)}
+    decision = decide(engine, document, execution, candidates.values(), PREVIEW_ID)
+    account = decision.account
+    if account and (namespace, account) not in accounts and not await has_account(kube, namespace, account):
+        decision.require_account(engine, namespace)
+    return decision
+
+
+def _read(file: TextIO) -> list[dict[str, Any]]:
+    try:
+        # By way of JSON, as the API server gets them: what YAML shares by an alias is not shared there.
+        documents = msgspec.json.decode(msgspec.json.encode(list(yaml.safe_load_all(file))))
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        raise click.ClickException(f"{file.name} cannot be read: {error}") from error
+    found: list[dict[str, Any]] = []
+    for document in documents:
+        found += (
+            document.get("items") or [] if isinstance(document, dict) and document.get("kind") == "List" else [document]
+        )
+    found = [document for document in found if document]
+    if not all(isinstance(document, dict) and isinstance(document.get("metadata", {}), dict) for document in found):
+        raise click.ClickException(f"{file.name} holds something that is no manifest")
+    return found
+
+
+def _place(document: dict[str, Any], namespace: str) -> tuple[str, str]:
+    """Namespace and name, or the name's beginning where the API server makes it."""
+    metadata = document.get("metadata", {})
+    return metadata.get("namespace") or namespace, metadata.get("name") or metadata.get("generateName", "")
 
 
 def _options(documents: list[dict[str, Any]], namespace: str) -> list[OptionsObject]:

@@ -49,6 +49,11 @@ async def facts(kube: Kube, engine: Engine, document: dict[str, Any], namespace:
     return execution_of(engine, metadata, namespace, (labels and labels.labels) or {}, plan)
 
 
+async def has_account(kube: Kube, namespace: str, name: str) -> bool:
+    """Whether a service account exists."""
+    return await _partial(kube, path_of("", "v1", "serviceaccounts", namespace, name)) is not None
+
+
 async def _partial(kube: Kube, path: str) -> ObjectMeta | None:
     try:
         return msgspec.json.decode(await kube.get(path, accept=METADATA), type=PartialObject).metadata

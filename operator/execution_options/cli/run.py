@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -14,6 +14,16 @@ from execution_options.local import LocalOperator, OperatorFailedError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+_STOPPING = (signal.SIGTERM, signal.SIGINT)
+
+
+def _stop(*_: object) -> NoReturn:
+    # Whoever is impatient must not leave webhook entries behind that nobody answers.
+    for number in _STOPPING:
+        signal.signal(number, signal.SIG_IGN)
+    sys.exit(0)
 
 
 @click.command()
@@ -32,8 +42,8 @@ def run(kubeconfig: Path | None, context: str | None, name: str | None) -> None:
             raise click.ClickException(str(error)) from error
     elif name is not None:
         raise click.UsageError("--name is for embedded clusters, it excludes --kubeconfig and --context")
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: sys.exit(0))
+    for number in _STOPPING:
+        signal.signal(number, _stop)
     try:
         with LocalOperator(kubeconfig, context) as operator:
             click.echo(f"the operator is ready; logs: {operator.logs}; interrupt to stop it")
