@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from execution_options.api.names import DISABLE_NOTIFICATIONS_ANNOTATION, OPTIONS_ANNOTATION, PODS_LABEL
 from execution_options.options import reference
@@ -13,11 +13,37 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from execution_options.engines.profile import Engine
-    from execution_options.kube.meta import ObjectMeta
 
 
 UNSERVED_NAMESPACES: Final = ("kube-system", "execution-options-system")
 """Where nothing gets options, lest the operator stand in the way of the cluster's own parts and of itself."""
+
+
+class Owner(Protocol):
+    """An owner of an object."""
+
+    @property
+    def group(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+
+
+class Metadata(Protocol):
+    """What is read of an object's ``metadata``."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def generate_name(self) -> str: ...
+    @property
+    def labels(self) -> Mapping[str, str] | None: ...
+    @property
+    def annotations(self) -> Mapping[str, str] | None: ...
+    @property
+    def controller(self) -> Owner | None:
+        """The owner that controls the object."""
 
 
 class Role(Enum):
@@ -29,7 +55,7 @@ class Role(Enum):
     """Part of something larger, which is the execution (or of no execution at all)."""
 
 
-def role(engine: Engine, metadata: ObjectMeta) -> Role:
+def role(engine: Engine, metadata: Metadata) -> Role:
     """Decided by the owner, never by a label, which anybody can set."""
     owner = metadata.controller
     if owner is None:
@@ -37,7 +63,7 @@ def role(engine: Engine, metadata: ObjectMeta) -> Role:
     return Role.PART if engine.launch_plan(owner.group, owner.kind) is None else Role.LAUNCHED
 
 
-def launch_plan(metadata: ObjectMeta, plan_annotations: Mapping[str, str]) -> LaunchPlan | None:
+def launch_plan(metadata: Metadata, plan_annotations: Mapping[str, str]) -> LaunchPlan | None:
     """The launch plan of a launched execution, with the options that it passes on.
 
     Raises:
@@ -51,7 +77,7 @@ def launch_plan(metadata: ObjectMeta, plan_annotations: Mapping[str, str]) -> La
 
 def execution_of(
     engine: Engine,
-    metadata: ObjectMeta,
+    metadata: Metadata,
     namespace: str,
     namespace_labels: Mapping[str, str],
     plan: LaunchPlan | None = None,
