@@ -48,13 +48,13 @@ EVERYTHING = Options(
     disable_notifications=False,
     overwrite_cache=True,
     envs={"LOG_LEVEL": "debug", "EMPTY": ""},
-    mode="Enforce",
+    mode="Default",
     priority=-3,
     update_policy="NextExecution",
     notification_guarantee="Held",
 )
 EVERYTHING_SPEC = {
-    "mode": "Enforce",
+    "mode": "Default",
     "priority": -3,
     "updatePolicy": "NextExecution",
     "labels": {"team": "search"},

@@ -99,4 +99,4 @@ VALID = record(
     ),
     notifications=st.lists(NOTIFICATIONS, max_size=3),
     disableNotifications=st.booleans(),
-)
+).map(lambda spec: {"selector": {}, **spec} if spec.get("mode") == "Enforce" else spec)

@@ -152,7 +152,7 @@ class ExecutionOptionsSpec(Resource, frozen=True):
             Literal["Default", "Enforce"],
             described(
                 "Default (also when absent): fills in what the execution's author left open. Enforce: replaces "
-                "what the author wrote and cannot be opted out of."
+                "what the author wrote in every execution that is selected, and cannot be opted out of."
             ),
         ]
         | UnsetType

@@ -102,6 +102,17 @@ ANNOTATIONS_SIZE = holds(
     f"annotations are too large: keys and values may have {MAX_METADATA_BYTES} bytes together",
 )
 
+# Mode
+
+ENFORCE_NEEDS_SELECTOR = holds(
+    "enforce-needs-selector",
+    "!has(self.mode) || self.mode != 'Enforce' || has(self.selector)",
+    lambda value: value.get("mode") != "Enforce" or "selector" in value,
+    "mode Enforce needs a selector: only what options select is enforced, a reference never is; "
+    "write selector: {} for every execution",
+    field="mode",
+)
+
 # Identity
 
 SERVICE_ACCOUNT = text(

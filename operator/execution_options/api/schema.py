@@ -90,7 +90,11 @@ def _shared(kind: str) -> Schema:
         "type": "object",
         "description": _DESCRIPTIONS[kind],
         "required": ["spec"],
-        "properties": copy.deepcopy(_METADATA) | {"spec": _of(SPECS[kind]), "status": _of(OptionsStatus)},
+        "properties": copy.deepcopy(_METADATA)
+        | {
+            "spec": _of(SPECS[kind]) | check(rules.ENFORCE_NEEDS_SELECTOR),
+            "status": _of(OptionsStatus),
+        },
     }
     if kind == names.OPTIONS_KIND:
         # cluster/none is a reference like any other.

@@ -54,6 +54,11 @@ def _foreign(options: Options) -> Iterator[Problem]:
     """Parts that are of another class than the one they must be, such as flytekit's own."""
     context, notifications = options.security_context, options.notifications
     yield from _not_a(dict, "spec.envs", options.envs)
+    for field in ("labels", "annotations"):
+        # The API server would take null for absent; in Python it is a value that went missing.
+        entries = getattr(options, field)
+        nulls = [key for key, value in entries.items() if value is None] if isinstance(entries, dict) else []
+        yield from (Problem(f"spec.{field}[{key}]", "must be a string, not None") for key in nulls)
     yield from _not_a(RawOutputDataConfig, "spec.rawOutputDataConfig", options.raw_output_data_config)
     yield from _not_a(SecurityContext, "spec.securityContext", context)
     if isinstance(context, SecurityContext):

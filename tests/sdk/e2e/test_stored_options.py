@@ -66,7 +66,7 @@ def test_options_come_back_from_the_api_server(control_plane: Cluster, namespace
 
 def test_options_of_the_whole_cluster_come_back_too(control_plane: Cluster, namespace: str) -> None:
     # Named like the namespace of this test, so that it is its own; it selects nothing.
-    text = EVERYTHING.to_yaml(name=namespace, cluster=True, namespace_selector={"matchLabels": {"a": "b"}})
+    text = EVERYTHING.to_yaml(name=namespace, cluster=True, selector={}, namespace_selector={"matchLabels": {"a": "b"}})
     try:
         back = Options.from_manifest(stored(control_plane, text))
         assert back == EVERYTHING
