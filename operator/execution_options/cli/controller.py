@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 import click
@@ -62,8 +61,6 @@ async def controller(
 
     Of any number of replicas one is active; the others are ready to take over.
     """
-    # They say at INFO what happens inside kopf, not what happens to anybody's object.
-    logging.getLogger("kopf").setLevel(max(logging.WARNING, logging.getLogger().level))
     settings = Settings(
         namespace=namespace,
         host=host,

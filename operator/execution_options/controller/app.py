@@ -19,7 +19,7 @@ from execution_options.controller.events import Recorder
 from execution_options.controller.executions import ExecutionReconciler
 from execution_options.controller.health import health_app
 from execution_options.controller.index import OptionsIndex
-from execution_options.controller.kopf_loop import KopfLoop
+from execution_options.controller.kopf_loop import KopfLoop, quiet
 from execution_options.controller.lease import Elector, LeaseLostError
 from execution_options.controller.metrics import Metrics
 from execution_options.controller.options import OptionsReconciler
@@ -244,6 +244,7 @@ async def serve(kube: Kube, settings: Settings, kubeconfig: Path | None, context
     Raises:
         LeaseLostError: another controller may be active by now.
     """
+    quiet()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -39,7 +39,7 @@ def settings() -> kopf.OperatorSettings:
     chosen.networking.request_timeout = 30.0
     chosen.networking.error_backoffs = (0.2, 1, 2, 5)
     chosen.watching.connect_timeout = 5.0
-    chosen.watching.server_timeout = 300.0
+    chosen.watching.server_timeout = 300  # sent as it is, and the API server takes whole numbers only
     chosen.watching.client_timeout = 330.0
     # Nothing is ever stored, but what kopf would look for must not be another operator's.
     chosen.persistence.finalizer = f"{names.GROUP}/kopf"
@@ -106,6 +106,13 @@ async def _connection(configuration: official.Configuration) -> kopf.ConnectionI
     )
 
 
+def quiet() -> None:
+    """Keep from the log what happens inside kopf and not to anybody's object."""
+    logging.getLogger("kopf").setLevel(max(logging.WARNING, logging.getLogger().level))
+    # It warns that it cannot handle signals in its thread, where it is not to handle any.
+    logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)
+
+
 class KopfLoop:
     """One run of kopf.
 
@@ -146,12 +153,16 @@ class KopfLoop:
                 self._loop.call_soon_threadsafe(self._ended.set)
 
     async def _operate(self) -> None:
-        await kopf.operator(
-            registry=registry(self._tell, lambda: connection_of(self._kubeconfig, self._context)),
-            settings=settings(),
-            stop_flag=self._stop,
-            clusterwide=True,
-        )
+        try:
+            await kopf.operator(
+                registry=registry(self._tell, lambda: connection_of(self._kubeconfig, self._context)),
+                settings=settings(),
+                stop_flag=self._stop,
+                clusterwide=True,
+            )
+        finally:
+            # A thread of kopf's waits for the flag, and this event loop waits for that thread.
+            self._stop.set()
 
     def _tell(self, key: OptionsKey, version: str | None) -> None:
         if not self._loop.is_closed():
