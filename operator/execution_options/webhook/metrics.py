@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 REGISTRY = CollectorRegistry()
 
@@ -16,5 +16,10 @@ SECONDS = Histogram(
     "execution_options_admission_seconds",
     "Time from reading an admission request to its answer.",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5),
+    registry=REGISTRY,
+)
+CERTIFICATE_EXPIRES = Gauge(
+    "execution_options_certificate_expires_timestamp_seconds",
+    "When the certificate that is served expires (Unix time); 0 while there is none.",
     registry=REGISTRY,
 )

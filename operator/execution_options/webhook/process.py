@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -13,6 +12,7 @@ from msgspec import Struct
 
 from execution_options.certificates.manager import CertificateManager
 from execution_options.install import SYSTEM_NAMESPACE, TLS_SECRET, WEBHOOK, WEBHOOK_CONFIGURATION
+from execution_options.webhook import metrics
 from execution_options.webhook.handler import Handler
 from execution_options.webhook.index import Index
 from execution_options.webhook.server import admission_app, health_app
@@ -36,8 +36,6 @@ class Settings(Struct, frozen=True):
     health_port: int = 8081
     namespace: str = SYSTEM_NAMESPACE
     trusted: tuple[str, ...] = ()
-    settle_seconds: float = 300.0
-    """How long after a CA bundle was injected every API server is known to use it."""
 
 
 async def serve(kube: Kube, settings: Settings) -> None:
@@ -53,8 +51,12 @@ async def serve(kube: Kube, settings: Settings) -> None:
         service=WEBHOOK,
         secret=TLS_SECRET,
         configuration=WEBHOOK_CONFIGURATION,
-        settle=timedelta(seconds=settings.settle_seconds),
     )
+
+    def expires() -> float:
+        return 0.0 if certificates.expires is None else certificates.expires.timestamp()
+
+    metrics.CERTIFICATE_EXPIRES.set_function(expires)
 
     def missing() -> str:
         if stop.is_set():
