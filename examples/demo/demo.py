@@ -10,8 +10,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from execution_options.api.names import SNAPSHOT_ANNOTATION
 from execution_options.cluster import Cluster, ClusterError, ControlPlane, NamedCluster
+from execution_options.engines.translate import author_layer
 from execution_options.local import LocalOperator, OperatorFailedError
+from execution_options.options.merge import merge
+from execution_options.options.snapshot import decode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +23,6 @@ if TYPE_CHECKING:
 FILES = Path(__file__).parent
 NAMESPACE = "demo"
 CONDITIONS = r'jsonpath={range .status.conditions[*]}{.type}={.status} {.reason}: {.message}{"\n"}{end}'
-SHOWN = ("environment", "team", "cost-center", "managed")
 
 
 class Demo:
@@ -36,7 +39,8 @@ class Demo:
         command = [*self.cluster.kubectl_command(arguments), "--namespace", NAMESPACE]
         answer = subprocess.run(command, text=True, capture_output=True, check=False)
         if not quiet:
-            print(f"$ kubectl {' '.join(arguments)}", (answer.stdout + answer.stderr).rstrip(), sep="\n")
+            shown = f"$ kubectl {' '.join(arguments)}\n{answer.stdout}{answer.stderr}".rstrip()
+            print(shown.replace(f"{FILES}/", ""))
         if (answer.returncode != 0) != fails:
             sys.exit(f"unexpected exit code {answer.returncode}: {answer.stderr}")
         return answer.stdout
@@ -62,16 +66,8 @@ class Demo:
 
     def create(self, scenario: str, *, fails: bool = False) -> subprocess.CompletedProcess[str]:
         """Create the workflow, which itself stays as it is, under a scenario."""
-        annotate = (
-            "annotate",
-            "--local",
-            "-f",
-            str(FILES / "job.yaml"),
-            f"execution.dev/options={scenario}",
-            "-o",
-            "yaml",
-        )
-        manifest = self.cluster.run_kubectl(list(annotate)).stdout
+        annotate = ["annotate", "--local", "-o", "yaml", "-f", str(FILES / "job.yaml")]
+        manifest = self.cluster.run_kubectl([*annotate, f"execution.dev/options={scenario}"]).stdout
         create = ["create", "-f", "-", "-o", "name", "--namespace", NAMESPACE]
         return self.cluster.run_kubectl(create, input=manifest, check=not fails)
 
@@ -92,19 +88,31 @@ class Demo:
         return self.until(lambda: self.get("pods", "-l", selector)["items"], f"pods of {job}")[0]
 
 
+def what_its_pods_got(demo: Demo, job: str) -> dict[str, str]:
+    """Each value that stands on a pod of a Job, with the object it came from."""
+    pod, owner = demo.pod_of(job), demo.get("job", job)
+    snapshot = decode(owner["metadata"]["annotations"][SNAPSHOT_ANNOTATION])
+    layers = [*snapshot.layers, author_layer(snapshot.authored, "Job", "author")]
+    effective = merge(sorted(layers, key=lambda layer: layer.source.level))
+    labels, envs = pod["metadata"]["labels"], pod["spec"]["containers"][0]["env"]
+    assert effective.run_as is not None
+    assert effective.output_location_prefix is not None
+    got = {f"label {key}": f"{labels[key]} ({effective.labels[key].source.name})" for key in sorted(effective.labels)}
+    got["service account"] = f"{pod['spec']['serviceAccountName']} ({effective.run_as.source.name})"
+    for env in envs:
+        source = (effective.envs.get(env["name"]) or effective.output_location_prefix).source
+        got[env["name"]] = f"{env['value']} ({source.name})"
+    return got
+
+
 def scenarios(demo: Demo) -> str:
     """One manifest, two scenarios: what each pod got."""
     demo.title("The same workflow, two scenarios")
     jobs = {scenario: demo.start(scenario) for scenario in ("dev", "prod")}
-    pods = [demo.pod_of(job) for job in jobs.values()]
-    print(f"\n{'WHAT ITS PODS GOT':<34}{'UNDER dev':<44}UNDER prod")
-    for label in SHOWN:
-        cells = [pod["metadata"]["labels"].get(label, "") for pod in pods]
-        print(f"{'label ' + label:<34}{cells[0]:<44}{cells[1]}")
-    print(f"{'service account':<34}{pods[0]['spec']['serviceAccountName']:<44}{pods[1]['spec']['serviceAccountName']}")
-    envs = [{env["name"]: env["value"] for env in pod["spec"]["containers"][0]["env"]} for pod in pods]
-    for name in sorted(set(envs[0]) | set(envs[1])):
-        print(f"{name:<34}{envs[0].get(name, ''):<44}{envs[1].get(name, '')}")
+    columns = [what_its_pods_got(demo, job) for job in jobs.values()]
+    print(f"\n{'WHAT ITS PODS GOT':<34}{'UNDER dev (FROM)':<68}UNDER prod (FROM)")
+    for what in columns[0]:
+        print(f"{what:<34}{columns[0][what]:<68}{columns[1][what]}")
     demo.title("Which value came from where")
     demo.command("explain", f"job/{jobs['prod']}")
     return jobs["prod"]
@@ -113,9 +121,7 @@ def scenarios(demo: Demo) -> str:
 def live(demo: Demo, job: str) -> None:
     """An edit reaches what runs."""
     demo.title("An edit reaches what already runs")
-    demo.kubectl(
-        "patch", "eo", "prod", "--type=merge", "-p", '{"spec":{"labels":{"environment":"prod","ticket":"INC-7"}}}'
-    )
+    demo.kubectl("patch", "eo", "prod", "--type=merge", "-p", '{"spec":{"labels":{"ticket":"INC-7"}}}')
     demo.until(lambda: demo.pod_of(job)["metadata"]["labels"].get("ticket"), "the new label on a running pod")
     demo.kubectl("get", "pods", "-l", f"batch.kubernetes.io/job-name={job}", "-L", "environment,ticket")
 

@@ -26,11 +26,12 @@ def test_the_demo_shows_two_scenarios_of_one_workflow_and_where_each_value_comes
     )
     assert shown.returncode == 0, shown.stdout + shown.stderr
     lines = [" ".join(line.split()) for line in shown.stdout.splitlines()]
-    assert "label environment dev prod" in lines
-    assert "service account trainer trainer-prod" in lines
+    assert "label environment dev (dev) prod (prod)" in lines
+    assert "service account trainer (team-defaults) trainer-prod (prod)" in lines
     # The author wrote LOG_LEVEL: a default leaves it, options that the execution refers to replace it.
-    assert "LOG_LEVEL info error" in lines
+    assert "LOG_LEVEL info (author) error (prod)" in lines
     assert any(line.startswith("labels[cost-center] research-4711 ClusterExecutionOptions") for line in lines)
     assert "INC-7" in shown.stdout
+    assert 'label key "kubernetes.io/hostname" is reserved' in shown.stdout
     assert 'Unsupported value: "QUEUED"' in shown.stdout
     assert "refers to ExecutionOptions 'prd', which does not exist; namespace demo has dev, prod" in shown.stdout
