@@ -100,7 +100,7 @@ def author_layer(authored: Mapping[str, str], kind: str, name: str) -> Layer:
         *_, field, key = parts(at)
         if field in said:
             said[field][key] = authored[at]
-        elif key == "serviceAccountName":
+        else:
             account = authored[at]
     spec = ExecutionOptionsSpec(
         labels=said["labels"],
@@ -121,7 +121,7 @@ def notes(authored: Mapping[str, str], effective: Effective) -> list[str]:
         *_, kind, last = parts(at)
         wanted = {"labels": effective.labels, "annotations": effective.annotations, "env": envs}.get(kind, {}).get(last)
         what = f"{_SINGULAR.get(kind, kind)} {last}"
-        if last == "serviceAccountName":
+        if kind == "spec":
             wanted, what = account, last
         if wanted is None or wanted.value == written:
             continue

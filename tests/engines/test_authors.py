@@ -1,0 +1,65 @@
+"""What is said of an author's own values: a layer for explain, sentences for events."""
+
+from __future__ import annotations
+
+from msgspec import UNSET
+
+from execution_options.engines.translate import author_layer, notes
+from execution_options.options.levels import Level
+from execution_options.options.merge import merge
+from support.options import layer
+
+AUTHORED = {
+    "/metadata/labels/example.com~1team": "job's",
+    "/spec/template/metadata/labels/example.com~1team": "pods'",
+    "/metadata/annotations/note": "n",
+    "/spec/template/spec/serviceAccountName": "mine",
+    "/spec/template/spec/containers/0/env/A": "1",
+    "/spec/template/spec/initContainers/0/env/A": "2",
+}
+
+
+def test_where_execution_and_pods_differ_the_pods_count() -> None:
+    said = author_layer(AUTHORED, "Job", "train")
+    assert str(said.source) == "Job train (written by the author)"
+    assert said.spec.labels == {"example.com/team": "pods'"}
+    assert said.spec.annotations == {"note": "n"}
+    assert said.spec.security_context.run_as.k8s_service_account == "mine"
+    assert {env.name for env in said.spec.envs} == {"A"}
+
+
+def test_nobody_said_anything() -> None:
+    said = author_layer({}, "Job", "train").spec
+    assert said.labels == {}
+    assert said.security_context.run_as.k8s_service_account is UNSET
+
+
+def test_a_sentence_for_everything_that_differs() -> None:
+    spec = {
+        "labels": {"example.com/team": "x"},
+        "annotations": {"note": "n"},
+        "envs": [{"name": "A", "value": "1"}],
+        "securityContext": {"runAs": {"k8sServiceAccount": ""}},
+    }
+    left = "as its author wrote it, ExecutionOptions o (namespace default) says"
+    assert notes(AUTHORED, merge([layer(Level.NAMESPACE_DEFAULT, spec, "o")])) == [
+        f"label example.com/team: stays \"job's\" {left} 'x'",
+        f"label example.com/team: stays \"pods'\" {left} 'x'",
+        f"serviceAccountName: stays 'mine' {left} 'default'",
+        f"env A: stays '2' {left} '1'",
+    ]
+    replaced = notes(AUTHORED, merge([layer(Level.CLUSTER_ENFORCE, spec, "o")]))
+    assert replaced[0] == (
+        "label example.com/team: ClusterExecutionOptions o (cluster enforced) made it 'x', its author wrote \"job's\""
+    )
+    assert len(replaced) == 4
+
+
+def test_a_key_with_a_field_s_own_name_is_not_confused_with_it() -> None:
+    authored = {"/metadata/labels/serviceAccountName": "l", "/metadata/annotations/env": "e"}
+    spec = {"labels": {"serviceAccountName": "x"}, "securityContext": {"runAs": {"k8sServiceAccount": "a"}}}
+    said = author_layer(authored, "Job", "x").spec
+    assert said.labels == {"serviceAccountName": "l"}
+    assert said.security_context.run_as.k8s_service_account is UNSET
+    (sentence,) = notes(authored, merge([layer(Level.EXECUTION, spec, "o")]))
+    assert "made it 'x'" in sentence

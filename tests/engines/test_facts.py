@@ -1,0 +1,112 @@
+"""What an object is, and what selection needs to know of it."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+import yaml
+
+from execution_options.engines.facts import UNSERVED_NAMESPACES, Role, execution_of, launch_plan, role, unserved
+from execution_options.engines.profile import Engine, builtin, parse
+from execution_options.install import SYSTEM_NAMESPACE, webhook_configuration
+from execution_options.kube.meta import ObjectMeta, OwnerReference
+from execution_options.options.reference import InvalidReferenceError, Reference, Target
+from support.workloads import JOB, POD
+
+
+def owned(api_version: str, kind: str, *, controller: bool | None = True) -> ObjectMeta:
+    return ObjectMeta(
+        name="x",
+        labels={"batch.kubernetes.io/job-name": "forged"},
+        owner_references=[
+            OwnerReference("v1", "ConfigMap", "first", "0"),
+            OwnerReference(api_version, kind, "owner", "1", controller=controller),
+        ],
+    )
+
+
+@pytest.mark.parametrize(
+    ("engine", "metadata", "expected"),
+    [
+        (JOB, ObjectMeta(), Role.STANDALONE),
+        (JOB, owned("batch/v1", "CronJob"), Role.LAUNCHED),
+        (JOB, owned("batch/v2", "CronJob"), Role.LAUNCHED),
+        (JOB, owned("example.com/v1", "CronJob"), Role.PART),
+        (JOB, owned("jobset.x-k8s.io/v1alpha2", "JobSet"), Role.PART),
+        (JOB, owned("batch/v1", "CronJob", controller=None), Role.STANDALONE),
+        (JOB, owned("jobset.x-k8s.io/v1alpha2", "JobSet", controller=False), Role.STANDALONE),
+        (POD, ObjectMeta(), Role.STANDALONE),
+        (POD, owned("batch/v1", "Job"), Role.PART),
+        (POD, owned("batch/v1", "CronJob"), Role.PART),
+        (POD, owned("v1", "Node"), Role.PART),
+    ],
+)
+def test_the_owner_decides_what_an_object_is(engine: Engine, metadata: ObjectMeta, expected: Role) -> None:
+    assert role(engine, metadata) is expected
+
+
+def test_a_launch_plan_passes_its_reference_on() -> None:
+    plan = launch_plan(owned("batch/v1", "CronJob"), {"execution.dev/options": "a"})
+    assert plan is not None
+    assert (plan.kind, plan.name) == ("CronJob", "owner")
+    assert plan.reference == Reference(targets=(Target("ExecutionOptions", "a"),))
+    assert launch_plan(ObjectMeta(), {"execution.dev/options": "a"}) is None
+
+
+def test_facts_of_an_execution_without_anything() -> None:
+    facts = execution_of(JOB, ObjectMeta(generate_name="x-"), "team", {"a": "b"})
+    assert (facts.engine, facts.name, facts.generate_name, facts.namespace) == ("job", "", "x-", "team")
+    assert facts.reference is None
+    assert facts.disable_notifications is None
+    assert facts.labels == {}
+
+
+def test_an_own_annotation_that_nobody_understands_is_an_error() -> None:
+    for wrong in ({"execution.dev/options": "A B"}, {"execution.dev/disable-notifications": "yes"}):
+        with pytest.raises(InvalidReferenceError):
+            execution_of(JOB, ObjectMeta(annotations=wrong), "team", {})
+
+
+@pytest.mark.parametrize(
+    ("engine", "namespace", "labels", "options", "served"),
+    [
+        (JOB, "team", {}, None, True),
+        (JOB, "kube-system", {}, "a", False),
+        (JOB, SYSTEM_NAMESPACE, {}, None, False),
+        (POD, "team", {}, None, False),
+        (POD, "team", {"execution.dev/pods": "disabled"}, None, False),
+        (POD, "team", {"execution.dev/pods": "enabled"}, None, True),
+        (POD, "team", {}, "a", True),
+        (POD, "team", {}, "none", True),
+        (POD, "kube-system", {"execution.dev/pods": "enabled"}, "a", False),
+    ],
+)
+def test_what_the_webhook_is_never_asked_about(
+    engine: Engine, namespace: str, labels: dict[str, str], options: str | None, *, served: bool
+) -> None:
+    annotations = {} if options is None else {"execution.dev/options": options}
+    reason = unserved(engine, execution_of(engine, ObjectMeta(name="x", annotations=annotations), namespace, labels))
+    assert (reason is None) is served
+
+
+def test_the_webhooks_entries_leave_out_the_same_namespaces() -> None:
+    for entry in webhook_configuration()["webhooks"]:
+        (names,) = [
+            term
+            for term in entry["namespaceSelector"]["matchExpressions"]
+            if term["key"] == "kubernetes.io/metadata.name"
+        ]
+        assert (names["operator"], tuple(names["values"])) == ("NotIn", UNSERVED_NAMESPACES)
+
+
+def test_built_in_engines_have_names_and_kinds_of_their_own() -> None:
+    names = [engine.name for engine in builtin()]
+    assert names == sorted(set(names))
+    assert len({(engine.group, engine.kind) for engine in builtin()}) == len(names)
+
+
+def test_a_description_with_a_misspelled_field_is_refused() -> None:
+    spec = {"group": "g", "version": "v1", "kind": "K", "plural": "ks", "podTemplate": ["spec.template"]}
+    document = yaml.safe_dump({"metadata": {"name": "x"}, "spec": spec}).encode()
+    with pytest.raises(msgspec.ValidationError, match="podTemplate"):
+        parse(document)
