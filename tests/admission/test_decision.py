@@ -1,0 +1,184 @@
+"""What an execution becomes when it is created, or why it is refused."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from execution_options.admission.decision import Decision, RefusedError, decide
+from execution_options.engines.facts import execution_of, launch_plan
+from execution_options.engines.translate import metadata_places
+from execution_options.kube.meta import ObjectMeta
+from execution_options.options.levels import Level
+from execution_options.options.snapshot import SnapshotTooLargeError, decode
+from support.options import NAMESPACE, cluster, namespaced
+from support.rfc6902 import apply
+from support.workloads import JOB, POD, controlled_by, job, pod
+
+if TYPE_CHECKING:
+    from execution_options.api.resources import OptionsObject
+
+ALL: dict[str, Any] = {"selector": {}}
+
+
+def decided(
+    document: dict[str, Any], *options: OptionsObject, labels: dict[str, str] | None = None, plan: str | None = None
+) -> tuple[Decision, dict[str, Any]]:
+    """The decision, and the document as the API server makes it."""
+    engine = POD if document["kind"] == "Pod" else JOB
+    metadata = msgspec.convert(document["metadata"], ObjectMeta)
+    started_by = launch_plan(metadata, {} if plan is None else {"execution.dev/options": plan})
+    execution = execution_of(engine, metadata, NAMESPACE, labels or {}, started_by)
+    decision = decide(engine, copy.deepcopy(document), execution, options, "0a")
+    return decision, apply(document, decision.operations)
+
+
+def refusal(*arguments: Any, **named: Any) -> str:
+    with pytest.raises(RefusedError) as refused:
+        decided(*arguments, **named)
+    return str(refused.value)
+
+
+def snapshot_of(document: dict[str, Any]) -> Any:
+    return decode(document["metadata"]["annotations"]["execution.dev/snapshot"])
+
+
+def test_an_execution_without_options_stays_as_it_is() -> None:
+    decision, after = decided(job(), namespaced("a", {"selector": {"names": ["other"]}, "labels": {"a": "1"}}))
+    assert decision.operations == []
+    assert after == job()
+
+
+def test_opting_out_stays_as_it_is() -> None:
+    decision, _ = decided(job(options="none"), namespaced("a", {**ALL, "labels": {"a": "1"}}))
+    assert decision.operations == []
+
+
+def test_the_snapshot_holds_every_layer_and_what_the_author_wrote() -> None:
+    document = job("train-", labels={"a": "author"}, options="own")
+    spec = {"labels": {"a": "1"}, "rawOutputDataConfig": {"outputLocationPrefix": "s3://b"}}
+    decision, after = decided(document, cluster("low", {**ALL, "labels": {"a": "0"}}), namespaced("own", spec))
+    snapshot = snapshot_of(after)
+    assert snapshot.id == "0a" == after["metadata"]["labels"]["execution.dev/id"]
+    assert [(one.source.level, one.source.name) for one in snapshot.layers] == [
+        (Level.CLUSTER_DEFAULT, "low"),
+        (Level.EXECUTION, "own"),
+    ]
+    assert snapshot.location == f"s3://b/{NAMESPACE}/train-0a/"
+    assert snapshot.authored == {"/metadata/labels/a": "author"}
+    assert after["metadata"]["labels"]["a"] == "1"
+    assert decision.notes == [
+        "label a: ExecutionOptions own (referenced by the execution) made it '1', its author wrote 'author'"
+    ]
+
+
+def test_forged_metadata_is_never_taken_from_the_request() -> None:
+    forged = {"execution.dev/id": "forged", "execution.dev/snapshot": "forged", "execution.dev/missed": "forged"}
+    document = job(labels=forged, annotations=forged, template={"labels": forged, "annotations": forged})
+    _, bare = decided(document)
+    for place in metadata_places(JOB, bare):
+        assert "forged" not in str(bare["metadata"] if place == ("metadata",) else bare["spec"]["template"])
+    _, with_options = decided(document, namespaced("a", {**ALL, "labels": {"a": "1"}}))
+    assert "forged" not in str(with_options)
+    assert snapshot_of(with_options).id == "0a"
+
+
+def test_what_is_forged_selects_nothing_that_is_enforced_away() -> None:
+    enforced = cluster("cost", {**ALL, "mode": "Enforce", "labels": {"cost": "platform"}})
+    for document in (job(options="none"), job(options="mine"), job(labels={"cost": "me"}), pod(labels={"cost": "me"})):
+        _, after = decided(document, enforced, namespaced("mine", {"labels": {"cost": "me"}}))
+        assert after["metadata"]["labels"]["cost"] == "platform"
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ((), "namespace team-a has none, the cluster has none"),
+        (
+            (namespaced("b"), namespaced("a"), cluster("c")),
+            "namespace team-a has a, b, the cluster has cluster/c",
+        ),
+        (
+            tuple(namespaced(f"o{n:02}") for n in range(12)),
+            "namespace team-a has o00, o01, o02, o03, o04, o05, o06, o07, o08, o09 and 2 more, the cluster has none",
+        ),
+    ],
+)
+def test_a_reference_to_nothing_is_told_what_there_is(options: tuple[OptionsObject, ...], expected: str) -> None:
+    assert refusal(job(options="nope"), *options) == (
+        f"execution.dev/options refers to ExecutionOptions 'nope', which does not exist; {expected}"
+    )
+
+
+def test_every_missing_one_is_named_and_the_launch_plan_that_may_have_named_it() -> None:
+    started = controlled_by(job(), "batch/v1", "CronJob", "nightly")
+    message = refusal(started, namespaced("there"), plan="nope,there,cluster/gone")
+    assert message.startswith(
+        "execution.dev/options (perhaps on CronJob nightly) refers to ExecutionOptions 'nope', "
+        "ClusterExecutionOptions 'gone', which does not exist"
+    )
+
+
+def test_options_out_of_reach_say_why() -> None:
+    elsewhere = cluster("gpu", {"namespaceSelector": {"matchLabels": {"tier": "prod"}}})
+    message = refusal(job(options="cluster/gpu"), elsewhere, labels={"tier": "dev"})
+    assert message.startswith(
+        "execution.dev/options refers to options that cannot be used here: gpu: namespaceSelector."
+    )
+    assert "tier" in message
+
+
+def test_options_that_are_too_large_together_are_refused_and_the_largest_named() -> None:
+    big = {f"k{n}": "v" * 4000 for n in range(2)}
+    options = [namespaced(f"o{n}", {**ALL, "annotations": {f"{n}{k}": v for k, v in big.items()}}) for n in range(3)]
+    with pytest.raises(SnapshotTooLargeError, match=r"take \d+ bytes together, at most 16384 fit; the largest is"):
+        decided(job(), *options)
+
+
+def runs_as(account: str, policy: str | None = None, **spec: Any) -> OptionsObject:
+    run_as = {"k8sServiceAccount": account} | ({} if policy is None else {"serviceAccountPolicy": policy})
+    return namespaced("o", {**ALL, **spec, "securityContext": {"runAs": run_as}})
+
+
+def test_a_missing_account_is_refused_unless_it_is_being_created() -> None:
+    decision, _ = decided(job(), runs_as("trainer"))
+    assert decision.account == "trainer"
+    with pytest.raises(RefusedError) as refused:
+        decision.require_account(JOB, NAMESPACE)
+    assert str(refused.value) == (
+        "service account 'trainer' of ExecutionOptions o (namespace default) does not exist in namespace team-a; "
+        "create it, or set serviceAccountPolicy: Create there"
+    )
+    created, _ = decided(job(), runs_as("trainer", "Create"))
+    created.require_account(JOB, NAMESPACE)
+    with pytest.raises(RefusedError, match="is being created, try again in a moment"):
+        created.require_account(POD, NAMESPACE)
+
+
+def test_an_account_that_its_author_beats_need_not_exist() -> None:
+    decision, after = decided(job(serviceAccountName="mine"), runs_as("trainer"))
+    assert after["spec"]["template"]["spec"]["serviceAccountName"] == "mine"
+    assert decision.account == ""
+
+
+@pytest.mark.parametrize("account", [None, ""])
+def test_no_account_needs_to_exist(account: str | None) -> None:
+    spec = {"iamRole": "arn:aws:iam::1:role/a"} if account is None else {"k8sServiceAccount": account}
+    decision, _ = decided(job(), namespaced("o", {**ALL, "securityContext": {"runAs": spec}}))
+    assert decision.account == ""
+
+
+def test_silencing_one_execution_is_kept_in_its_snapshot() -> None:
+    document = job(annotations={"execution.dev/disable-notifications": "true"})
+    _, after = decided(document)
+    (only,) = snapshot_of(after).layers
+    assert only.spec.disable_notifications is True
+
+
+def test_a_pod_is_its_own_template() -> None:
+    _, after = decided(pod(), namespaced("a", {**ALL, "labels": {"a": "1"}, "envs": [{"name": "E", "value": "1"}]}))
+    assert after["metadata"]["labels"] == {"a": "1", "execution.dev/id": "0a"}
+    assert after["spec"]["containers"][0]["env"] == [{"name": "E", "value": "1"}]
