@@ -145,7 +145,10 @@ class Elector:
         spec = {"holderIdentity": "", "leaseDurationSeconds": 1, "leaseTransitions": self._transitions}
         now = _now()
         try:
-            await self._put(self._version, spec | {"acquireTime": now, "renewTime": now})
+            # A renewal may have been cut off after the API server had carried it out.
+            lease = await self._read()
+            if lease.spec.holder_identity == self._identity:
+                await self._put(lease.metadata.resource_version, spec | {"acquireTime": now, "renewTime": now})
         except UNREACHABLE as error:
             logger.warning("lease %s was not released: %s", self._path, error or type(error).__name__)
 

@@ -157,13 +157,14 @@ class OptionsReconciler:
                 return True
             if error.status in (409, 422):
                 return False
+            if error.status == 403 and "being terminated" in error.message:
+                return True  # the namespace goes, and the options with it
             raise
         logger.info("service account %s/%s: %s", action.namespace, action.name, _DONE[action.verb])
         return True
 
     async def _report(self, known: Known, aspects: list[Aspect], counts: Counts) -> float | None:
-        wanted = status.status(known.status, known.generation, aspects, counts, datetime.now(UTC))
-        document = msgspec.to_builtins(wanted)
+        document = status.status(known.status, known.generation, aspects, counts, datetime.now(UTC))
         if document == {name: known.status[name] for name in document if name in known.status}:
             return None
         key = known.key

@@ -106,8 +106,8 @@ def admission(counts: Counts) -> Aspect:
 
 def status(
     present: Mapping[str, Any], generation: int, aspects: Iterable[Aspect], counts: Counts, now: datetime
-) -> OptionsStatus:
-    """The status to be, with the transition times of the present one where nothing changed.
+) -> dict[str, Any]:
+    """The status to be, as it is written: with the transition times of the present one where nothing changed.
 
     Conditions that others added stay.
     """
@@ -132,11 +132,14 @@ def status(
             conditions.append(msgspec.convert(other, Condition))
         except msgspec.ValidationError:
             continue
-    return OptionsStatus(
+    wanted = OptionsStatus(
         observed_generation=generation,
         conditions=tuple(conditions),
         executions=ExecutionCounts(active=counts.active, finished=counts.finished),
     )
+    # As JSON has it, with lists for tuples, so that it can be compared with what is stored.
+    document: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(wanted))
+    return document
 
 
 def _time(text: object) -> datetime | None:

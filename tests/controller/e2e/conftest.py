@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,6 +26,7 @@ from support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from execution_options.cluster import Cluster
 
@@ -217,7 +217,8 @@ class Process:
             self.process = subprocess.Popen(command, stderr=target, stdout=target)
 
     def lines(self) -> list[Manifest]:
-        return [json.loads(line) for line in self.log.read_text().splitlines()]
+        # What a command says when it fails is for people.
+        return [json.loads(line) for line in self.log.read_text().splitlines() if not line.startswith("Error: ")]
 
     def said(self, text: str) -> bool:
         assert self.process.poll() is None, self.log.read_text()

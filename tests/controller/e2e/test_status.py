@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from support.waiting import eventually
 
-from .conftest import Process, Team
+if TYPE_CHECKING:
+    from .conftest import Process, Team
 
 pytestmark = pytest.mark.e2e
 

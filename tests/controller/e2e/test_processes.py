@@ -1,0 +1,100 @@
+"""Several controllers, dying controllers: one works at a time, and the end state is the same."""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+import urllib.request
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.waiting import eventually
+
+from .conftest import LEASE_SECONDS, Process, Team
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+pytestmark = pytest.mark.e2e
+
+
+def page(process: Process, path: str) -> tuple[int, str]:
+    text = eventually(lambda: next((x["message"] for x in process.lines() if "probes and metrics" in x["message"]), ""))
+    port = re.findall(r"\d+", text)[0]
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def edited(team: Team, value: str) -> None:
+    """An edit reaches the Job."""
+    team.edit("o", {"labels": {"a": value}})
+    eventually(lambda: team.labels("jobs", "j") == {"a": value})
+
+
+def test_another_takes_over_at_once_from_one_that_stops(start: Callable[[], Process], team: Team) -> None:
+    team.options("o", {"selector": {}, "labels": {"a": "1"}})
+    team.job("j")
+    first, second = start().active(), start()
+    eventually(lambda: page(second, "/readyz")[0] == 200)
+    assert "execution_options_leader 1.0" in page(first, "/metrics")[1]
+    assert "execution_options_leader 0.0" in page(second, "/metrics")[1]
+    assert not second.said("active:")
+    edited(team, "2")
+    assert first.stop() == 0
+    stopped = time.monotonic()
+    second.active()
+    assert time.monotonic() - stopped < LEASE_SECONDS
+    edited(team, "3")
+
+
+def test_another_takes_over_from_one_that_is_killed(start: Callable[[], Process], team: Team) -> None:
+    team.options("o", {"selector": {}, "labels": {"a": "1"}})
+    team.job("j")
+    first, second = start().active(), start()
+    eventually(lambda: second.said("probes and metrics"))
+    first.kill()
+    killed = time.monotonic()
+    team.edit("o", {"labels": {"a": "2"}})
+    second.active()
+    assert time.monotonic() - killed > LEASE_SECONDS * 2 / 3
+    eventually(lambda: team.labels("jobs", "j") == {"a": "2"})
+    page(second, "/healthz")
+    metrics = page(second, "/metrics")[1]
+    assert 'execution_options_executions{engine="job",state="active"}' in metrics
+    assert team.namespace not in metrics
+
+
+def test_a_controller_that_loses_its_lease_ends(start: Callable[[], Process], team: Team) -> None:
+    first = start().active()
+    path = "/apis/coordination.k8s.io/v1/namespaces/execution-options-system/leases/execution-options-controller"
+    team.api.merge(path, {"spec": {"holderIdentity": "somebody else"}})
+    assert first.process.wait(LEASE_SECONDS) == 1
+    assert "was taken by somebody else" in first.log.read_text().splitlines()[-1]
+    team.api.merge(path, {"spec": {"holderIdentity": ""}})
+
+
+def test_killed_at_any_moment_the_end_state_is_the_same(start: Callable[[], Process], team: Team) -> None:
+    jobs = [f"j-{number}" for number in range(8)]
+    team.options("o", {"selector": {}, "labels": {"a": "0"}})
+    for job in jobs:
+        team.job(job)
+    eventually(lambda: all(team.pods(job) for job in jobs))
+    chance = random.Random(7)
+    for value in range(1, 4):
+        process = start().active()
+        team.edit("o", {"labels": {"a": str(value), f"only-{value}": "x", f"only-{value - 1}": None}})
+        time.sleep(chance.uniform(0, 0.3))  # anywhere in its work
+        process.kill()
+    start().active()
+    wanted = {"a": "3", "only-3": "x"}
+    for job in jobs:
+        eventually(lambda job=job: team.labels("jobs", job) == wanted)
+        for pod in team.pods(job):
+            eventually(lambda pod=pod: team.labels("pods", pod) == wanted)
+    eventually(lambda: team.status("o").get("executions") == {"active": 8, "finished": 0})

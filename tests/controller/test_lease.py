@@ -1,0 +1,135 @@
+"""Two controllers never work at the same time, whatever gets lost."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from execution_options.controller import lease
+from execution_options.controller.lease import Elector, LeaseLostError, Timing
+from execution_options.controller.writer import Writer
+
+from .fakes import Clock, FakeApi
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TIMING = Timing(12.0)
+PATH = "/apis/coordination.k8s.io/v1/namespaces/ns/leases/name"
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Time passes only where the elector sleeps."""
+    made = Clock()
+    real = asyncio.sleep
+
+    async def sleep(seconds: float) -> None:
+        made.now += seconds
+        await real(0)
+
+    monkeypatch.setattr(lease.asyncio, "sleep", sleep)
+    return made
+
+
+def elector(api: FakeApi, clock: Callable[[], float], identity: str) -> Elector:
+    return Elector(api, "ns", "name", identity, TIMING, clock)  # type: ignore[arg-type]
+
+
+def test_a_holder_has_stopped_before_another_can_begin() -> None:
+    for duration in (2.0, 15.0, 60.0):
+        timing = Timing(duration)
+        assert timing.renew_deadline + timing.request_timeout < timing.duration
+        assert timing.retry + timing.request_timeout < timing.renew_deadline
+
+
+async def test_the_first_one_takes_it_at_once_and_gives_it_back(clock: Clock) -> None:
+    api = FakeApi()
+    first = elector(api, clock, "first")
+    assert not first.holds()
+    await first.acquire()
+    assert first.holds()
+    assert api.objects[PATH]["spec"]["holderIdentity"] == "first"
+    await first.release()
+    assert not first.holds()
+    before = clock.now
+    await elector(api, clock, "second").acquire()
+    assert clock.now == before
+    assert api.objects[PATH]["spec"]["leaseTransitions"] == 1
+
+
+async def test_one_that_does_not_renew_stops_long_before_another_begins(clock: Clock) -> None:
+    api = FakeApi()
+    first, second = elector(api, clock, "first"), elector(api, clock, "second")
+    await first.acquire()
+    renewed = clock.now
+    await second.acquire()
+    assert clock.now >= renewed + TIMING.duration + TIMING.request_timeout
+    assert not first.holds()
+    assert second.holds()
+
+
+async def test_one_that_renews_keeps_it(clock: Clock) -> None:
+    api = FakeApi()
+    first, second = elector(api, clock, "first"), elector(api, clock, "second")
+    await first.acquire()
+    keeping, waiting = asyncio.create_task(first.keep()), asyncio.create_task(second.acquire())
+    for _ in range(200):
+        await asyncio.sleep(0)
+    assert not waiting.done()
+    assert first.holds()
+    for task in (keeping, waiting):
+        task.cancel()
+    await asyncio.gather(keeping, waiting, return_exceptions=True)
+
+
+async def test_a_holder_that_cannot_reach_the_api_server_ends(clock: Clock) -> None:
+    api = FakeApi()
+    first = elector(api, clock, "first")
+    await first.acquire()
+    began = clock.now
+
+    def fail(*_: object) -> None:
+        raise TimeoutError
+
+    api.fail = fail
+    with pytest.raises(LeaseLostError, match="could not be renewed"):
+        await first.keep()
+    assert not first.holds()
+    assert clock.now - began <= TIMING.renew_deadline + TIMING.retry
+    with pytest.raises(LeaseLostError):
+        await Writer(api, first.holds, 1.0).create("/api/v1/pods", {})  # type: ignore[arg-type]
+
+
+async def test_a_holder_whose_lease_was_taken_ends(clock: Clock) -> None:
+    api = FakeApi()
+    first = elector(api, clock, "first")
+    await first.acquire()
+    api.put(PATH, api.objects[PATH] | {"spec": {"holderIdentity": "second"}})
+    with pytest.raises(LeaseLostError, match="taken by second"):
+        await first.keep()
+    assert not first.holds()
+    await first.release()
+    assert api.objects[PATH]["spec"]["holderIdentity"] == "second"
+
+
+async def test_an_answer_that_was_lost_costs_no_lease(clock: Clock) -> None:
+    api = FakeApi()
+    lost = iter([True, False, True, False])
+
+    def fail(method: str, _path: str, after: bool) -> None:
+        if after and method in ("POST", "PUT") and next(lost, False):
+            raise TimeoutError
+
+    api.fail = fail
+    first = elector(api, clock, "first")
+    await first.acquire()
+    keeping = asyncio.create_task(first.keep())
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert not keeping.done()
+    assert first.holds()
+    keeping.cancel()
+    await asyncio.gather(keeping, return_exceptions=True)
