@@ -48,7 +48,8 @@ class Patch:
                 self._set(parent, path[: depth + 1], value)
                 return
             parent = inner
-        if (isinstance(parent, list) or path[-1] in parent) and parent[path[-1]] == value:
+        known = isinstance(parent, list) or path[-1] in parent
+        if known and parent[path[-1]] == value:
             return
         self._set(parent, path, value)
 

@@ -1,0 +1,82 @@
+"""What went wrong is told apart, whatever the API server answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from kubernetes.aio.config import ConfigException
+
+from execution_options.kube.client import ApiError, Kube, error_of, path_of
+from support.listwatch import Collection, serving
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize(
+    ("body", "reason", "message"),
+    [
+        (b'{"kind":"Status","reason":"NotFound","message":"jobs \\"x\\" not found"}', "NotFound", 'jobs "x" not found'),
+        (b'{"kind":"Status","message":"no reason"}', "Unknown", "no reason"),
+        (b"404 page not found\n", "Unknown", "404 page not found\n"),
+        (b"\xff\xfe", "Unknown", "\ufffd\ufffd"),
+        (b"[]", "Unknown", "[]"),
+        (b"", "Unknown", ""),
+        (b"x" * 1000, "Unknown", "x" * 200),
+    ],
+)
+def test_errors_of_the_api_server(body: bytes, reason: str, message: str) -> None:
+    error = error_of(404, body)
+    assert (error.status, error.reason, error.message) == (404, reason, message)
+    assert str(error) == f"404 {reason}: {message}"
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        (("", "v1", "namespaces"), "/api/v1/namespaces"),
+        (("", "v1", "namespaces", "", "team"), "/api/v1/namespaces/team"),
+        (("batch", "v1", "jobs", "team", "x"), "/apis/batch/v1/namespaces/team/jobs/x"),
+        (("", "v1", "serviceaccounts", "s", "w", "token"), "/api/v1/namespaces/s/serviceaccounts/w/token"),
+    ],
+)
+def test_paths(parts: tuple[str, ...], expected: str) -> None:
+    assert path_of(*parts) == expected
+
+
+async def test_requests(tmp_path: Path) -> None:
+    collection = Collection()
+    collection.put("a")
+    async with serving(collection, tmp_path) as kube:
+        assert b'"a"' in await kube.get(collection.path)
+        with pytest.raises(ApiError, match="404"):
+            await kube.get("/nothing/here")
+        collection.hang = True
+        with pytest.raises(TimeoutError):
+            await kube.get(collection.path, seconds=0.05)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "there is no kubeconfig"),
+        (b"", "is no kubeconfig"),
+        (b"{}", "current-context"),
+        (b"text", "is no kubeconfig"),
+        (b"a: [b", "is no kubeconfig: while parsing a flow sequence"),
+        (b"\xff\xfe\x00", "is no kubeconfig"),
+    ],
+)
+async def test_a_kubeconfig_that_cannot_be_used(tmp_path: Path, content: bytes | None, message: str) -> None:
+    file = tmp_path / "config"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(ConfigException, match=message):
+        await Kube.connect(file)
+
+
+async def test_no_kubeconfig_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", f"{tmp_path / 'a'}:{tmp_path / 'b'}")
+    with pytest.raises(ConfigException, match=f"there is no kubeconfig {tmp_path / 'a'}, {tmp_path / 'b'}"):
+        await Kube.connect()

@@ -1,0 +1,273 @@
+"""Whatever happens to its list and its watch, a store becomes equal to the truth and tells exactly the differences."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from execution_options.kube import store as module
+from execution_options.kube.meta import PartialObject
+from execution_options.kube.store import Store
+from support.listwatch import Collection, serving
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+pytestmark = pytest.mark.usefixtures("quick")
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pauses of milliseconds."""
+    monkeypatch.setattr(module, "BACKOFF", (0.005, 0.02))
+
+
+class Followed:
+    """A store, and a copy of it that is made from what the store tells."""
+
+    def __init__(self, collection: Collection) -> None:
+        self.collection = collection
+        self.told: dict[str, PartialObject] = {}
+        self.changes = 0
+        self.store: Store[PartialObject]
+
+    def hear(self, old: PartialObject | None, new: PartialObject | None) -> None:
+        """What the store tells, which must fit to what it has told before."""
+        self.changes += 1
+        some = new or old
+        assert some is not None
+        known = self.told.get(some.metadata.name)
+        assert (known and known.metadata) == (old and old.metadata)
+        if new is None:
+            del self.told[some.metadata.name]
+        else:
+            assert known is None or known.metadata.uid == new.metadata.uid
+            self.told[some.metadata.name] = new
+
+    def equal(self) -> bool:
+        """Whether the store holds what the collection does; what it told always makes up what it holds."""
+        held = {name: item for (_, name), item in self.store.items.items()}
+        assert held == self.told
+        return {name: item.metadata.resource_version for name, item in held.items()} == {
+            name: item["metadata"]["resourceVersion"] for name, item in self.collection.objects.items()
+        }
+
+    async def becomes_equal(self) -> None:
+        """Wait for it."""
+        await until(self.equal)
+
+
+async def until(check: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not check():  # noqa: ASYNC110 - a store has no event for every change
+            await asyncio.sleep(0.002)
+
+
+@asynccontextmanager
+async def following(collection: Collection, folder: Path) -> AsyncIterator[Followed]:
+    followed = Followed(collection)
+    async with serving(collection, folder) as kube:
+        followed.store = Store(kube, collection.path, PartialObject, on_change=followed.hear)
+        task = asyncio.create_task(followed.store.run())
+        try:
+            yield followed
+        finally:
+            if task.done():
+                task.result()
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.fixture
+def collection() -> Collection:
+    made = Collection()
+    for name in "abc":
+        made.put(name)
+    return made
+
+
+async def test_it_lists_and_follows(collection: Collection, tmp_path: Path) -> None:
+    async with following(collection, tmp_path) as followed:
+        await followed.store.synced.wait()
+        assert followed.equal()
+        collection.put("d")
+        collection.put("a", changed="yes")
+        collection.delete("b")
+        await followed.becomes_equal()
+        found = followed.store.get("team", "a")
+        assert found is not None
+        assert found.metadata.labels == {"changed": "yes"}
+        assert followed.store.get("team", "b") is None
+        assert (collection.lists, collection.watches, followed.changes) == (1, 1, 6)
+
+
+async def test_it_reads_every_page(collection: Collection, tmp_path: Path) -> None:
+    collection.page = 2
+    async with following(collection, tmp_path) as followed:
+        await followed.becomes_equal()
+        assert collection.lists == 2
+
+
+async def test_a_list_that_expires_between_its_pages_is_begun_again(collection: Collection, tmp_path: Path) -> None:
+    collection.page = 1
+    original = collection._list
+
+    def expire_once(request: object) -> object:
+        answer = original(request)  # type: ignore[arg-type]
+        if collection.lists == 1:
+            collection.delete("c")
+            collection.compact()
+        return answer
+
+    collection._list = expire_once  # type: ignore[assignment, method-assign]
+    async with following(collection, tmp_path) as followed:
+        await followed.store.synced.wait()
+        assert followed.equal()
+
+
+@pytest.mark.parametrize("interruption", ["compacted", "expired", "dropped"])
+async def test_a_watch_that_cannot_go_on_leads_to_a_new_list(
+    collection: Collection, tmp_path: Path, interruption: str
+) -> None:
+    async with following(collection, tmp_path) as followed:
+        await until(lambda: collection.watches == 1)
+        # What happens meanwhile is never told by any watch: something gone, changed, new, and one of the same name.
+        collection.history.clear()
+        _without_telling(collection)
+        collection.compact()
+        if interruption == "expired":
+            collection.expire()
+        else:
+            collection.drop()
+        await followed.becomes_equal()
+        assert followed.changes == 3 + 5
+        collection.put("later")
+        await followed.becomes_equal()
+
+
+def _without_telling(collection: Collection) -> None:
+    wake, collection._wake = collection._wake, lambda: None  # type: ignore[method-assign]
+    collection.delete("a")
+    collection.put("b", changed="yes")
+    collection.put("d")
+    collection.delete("c")
+    collection.put("c")
+    collection.history.clear()
+    collection._wake = wake  # type: ignore[method-assign]
+
+
+async def test_bookmarks_move_the_watch_on(collection: Collection, tmp_path: Path) -> None:
+    async with following(collection, tmp_path) as followed:
+        await until(lambda: collection.watches == 1)
+        collection.version = 77
+        collection.bookmark()
+        await until(lambda: followed.store._version == "77")
+        assert followed.equal()
+        assert followed.changes == 3
+
+
+async def test_a_bookmark_is_no_object_of_the_kind(collection: Collection, tmp_path: Path) -> None:
+    class Strict(PartialObject, frozen=True):
+        spec: dict[str, str] = msgspec.field(default_factory=dict)
+
+    async with serving(collection, tmp_path) as kube:
+        store = Store(kube, collection.path, Strict)
+        task = asyncio.create_task(store.run())
+        await until(lambda: collection.watches == 1)
+        collection.bookmark()
+        collection.put("after")
+        await until(lambda: store.get("team", "after") is not None)
+        assert collection.lists == 1
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_it_waits_for_a_collection_that_is_not_installed(
+    collection: Collection, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    collection.missing = True
+    async with following(collection, tmp_path) as followed:
+        await until(lambda: followed.store.missing)
+        await asyncio.sleep(0.1)
+        assert not followed.store.synced.is_set()
+        assert len(caplog.records) == 1
+        collection.missing = False
+        await followed.store.synced.wait()
+        assert followed.equal()
+        assert not followed.store.missing
+
+
+async def test_errors_are_retried_and_told(
+    collection: Collection, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    collection.failures = [500, 503, 429, 401]
+    async with following(collection, tmp_path) as followed:
+        await followed.becomes_equal()
+        collection.failures = [500, 500]
+        collection.drop()
+        collection.put("d")
+        await followed.becomes_equal()
+    assert all(record.levelno == logging.WARNING for record in caplog.records)
+    assert "500 InternalError: told to; trying again in" in caplog.text
+
+
+@pytest.mark.parametrize("how", ["ends", "fails", "expires"])
+async def test_a_watch_that_never_works_makes_no_storm(collection: Collection, tmp_path: Path, how: str) -> None:
+    if how == "fails":
+        original = collection._watch
+
+        async def fail(request: object) -> object:
+            await original(request)  # type: ignore[arg-type]
+            raise RuntimeError
+
+        collection._watch = fail  # type: ignore[assignment, method-assign]
+        collection.watchable = False
+    elif how == "expires":
+        collection.compacted = 10_000
+    else:
+        collection.watchable = False
+    logging.getLogger("aiohttp.server").disabled = True
+    try:
+        async with following(collection, tmp_path) as followed:
+            await followed.store.synced.wait()
+            await asyncio.sleep(0.3)
+            # Pauses grow to 10 ms at least.
+            assert collection.watches < 40
+            assert collection.lists < 40
+    finally:
+        logging.getLogger("aiohttp.server").disabled = False
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_in_the_end_it_is_equal_whatever_happened(collection: Collection, tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    collection.page = 2
+
+    def change() -> None:
+        name = chance.choice("abcdefgh")
+        if name in collection.objects and chance.random() < 0.4:
+            collection.delete(name)
+        else:
+            collection.put(name, n=str(chance.random()))
+
+    troubles = [
+        collection.drop,
+        collection.expire,
+        collection.compact,
+        collection.bookmark,
+        lambda: collection.failures.append(chance.choice((410, 429, 500, 503))),
+    ]
+    async with following(collection, tmp_path) as followed:
+        for _ in range(150):
+            change()
+            if chance.random() < 0.15:
+                chance.choice(troubles)()
+            await asyncio.sleep(chance.choice((0, 0, 0.001, 0.005)))
+        await followed.becomes_equal()

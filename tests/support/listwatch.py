@@ -1,0 +1,183 @@
+"""A small API server that lists and watches one collection, and fails as told."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from aiohttp import web
+
+from execution_options.kube.client import Kube
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+NAMESPACE = "team"
+
+
+class Collection:
+    """Objects with a history, as etcd has it; every attribute can be changed at any time."""
+
+    def __init__(self) -> None:
+        self.path = "/apis/example.com/v1/things"
+        self.version = 1
+        self.objects: dict[str, dict[str, Any]] = {}
+        self.history: list[tuple[int, str, dict[str, Any]]] = []
+        self.compacted = 0
+        """Watches and continued lists from before this version are gone."""
+        self.page = 500
+        self.failures: list[int] = []
+        """Statuses that the next requests get instead of an answer."""
+        self.missing = False
+        self.hang = False
+        self.watchable = True
+        """False: a watch ends at once."""
+        self.lists = 0
+        self.watches = 0
+        self.watched_from: list[int] = []
+        self._moments: dict[int, dict[str, dict[str, Any]]] = {}
+        self._changed = asyncio.Event()
+        self._dropped = 0
+        self._extra: list[bytes] = []
+
+    def put(self, name: str, **labels: str) -> None:
+        """Create or change an object."""
+        self.version += 1
+        known = self.objects.get(name)
+        uid = f"{name}-{self.version}" if known is None else known["metadata"]["uid"]
+        metadata = {
+            "name": name,
+            "namespace": NAMESPACE,
+            "uid": uid,
+            "resourceVersion": str(self.version),
+            "labels": labels,
+        }
+        self.objects[name] = {"metadata": metadata}
+        self._record("ADDED" if known is None else "MODIFIED", self.objects[name])
+
+    def delete(self, name: str) -> None:
+        """Delete an object."""
+        self.version += 1
+        gone = self.objects.pop(name)
+        self._record("DELETED", {"metadata": {**gone["metadata"], "resourceVersion": str(self.version)}})
+
+    def compact(self) -> None:
+        """Forget the history."""
+        self.compacted = self.version
+
+    def drop(self) -> None:
+        """Cut every watch, in the middle of an event."""
+        self._dropped += 1
+        self._wake()
+
+    def send(self, event: dict[str, Any]) -> None:
+        """Send an event of one's own to every watch."""
+        self._extra.append(json.dumps(event).encode() + b"\n")
+        self._wake()
+
+    def bookmark(self) -> None:
+        """Send a bookmark, whose object has nothing but a version."""
+        self.send({"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": str(self.version)}, "spec": None}})
+
+    def expire(self) -> None:
+        """Tell every watch that it cannot go on."""
+        status = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version"}
+        self.send({"type": "ERROR", "object": status})
+
+    def _record(self, kind: str, item: dict[str, Any]) -> None:
+        self.history.append((self.version, kind, json.loads(json.dumps(item))))
+        self._wake()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """Answer a list or a watch."""
+        if self.hang:
+            await asyncio.sleep(3600)
+        if self.failures:
+            return _status(self.failures.pop(0), "InternalError")
+        if self.missing:
+            return web.Response(status=404, text="404 page not found")
+        return await self._watch(request) if request.query.get("watch") else self._list(request)
+
+    def _list(self, request: web.Request) -> web.Response:
+        self.lists += 1
+        begin, version = 0, self.version
+        if "continue" in request.query:
+            begin, version = map(int, request.query["continue"].split("@"))
+            if version < self.compacted:
+                return _status(410, "Expired")
+        # Every page shows the same moment, as in etcd.
+        at = self._moments.setdefault(version, dict(self.objects))
+        items = [at[name] for name in sorted(at)]
+        page = items[begin : begin + self.page]
+        metadata = {"resourceVersion": str(version)}
+        if begin + self.page < len(items):
+            metadata["continue"] = f"{begin + self.page}@{version}"
+        return web.json_response({"metadata": metadata, "items": page or None})
+
+    async def _watch(self, request: web.Request) -> web.StreamResponse:
+        self.watches += 1
+        since = int(request.query["resourceVersion"])
+        self.watched_from.append(since)
+        if since < self.compacted:
+            return _status(410, "Expired")
+        response = web.StreamResponse()
+        await response.prepare(request)
+        with contextlib.suppress(ConnectionResetError):  # who watched has gone
+            await self._tell(request, response, since)
+        return response
+
+    async def _tell(self, request: web.Request, response: web.StreamResponse, since: int) -> None:
+        dropped, extra = self._dropped, len(self._extra)
+        while self.watchable:
+            changed = self._changed
+            for version, kind, item in [entry for entry in self.history if entry[0] > since]:
+                await response.write(json.dumps({"type": kind, "object": item}).encode() + b"\n")
+                since = version
+            for event in self._extra[extra:]:
+                # In two pieces, as the network may deliver it.
+                await response.write(event[:7])
+                await response.write(event[7:])
+            extra = len(self._extra)
+            if self._dropped > dropped:
+                await response.write(b'{"type": "ADDED", "obj')
+                assert request.transport is not None
+                request.transport.abort()
+                return
+            await changed.wait()
+
+
+def _status(code: int, reason: str) -> web.Response:
+    return web.json_response({"kind": "Status", "code": code, "reason": reason, "message": "told to"}, status=code)
+
+
+@contextlib.asynccontextmanager
+async def serving(collection: Collection, folder: Path) -> AsyncIterator[Kube]:
+    """A connection to a server of the collection."""
+    app = web.Application()
+    app.router.add_get(collection.path, collection.answer)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.01)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    kubeconfig = folder / "kubeconfig"
+    document = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "c",
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+        "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{runner.addresses[0][1]}"}}],
+        "users": [{"name": "u", "user": {}}],
+    }
+    kubeconfig.write_text(yaml.safe_dump(document))
+    try:
+        async with await Kube.connect(kubeconfig) as kube:
+            yield kube
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,68 @@
+"""Admission reviews as the API server writes and reads them."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from execution_options.webhook import review
+
+REQUEST: dict[str, Any] = {
+    "uid": "705ab4f5",
+    "kind": {"group": "batch", "version": "v1", "kind": "Job"},
+    "resource": {"group": "batch", "version": "v1", "resource": "jobs"},
+    "operation": "CREATE",
+    "namespace": "team",
+    "userInfo": {"username": "ann", "groups": ["system:authenticated"]},
+    "object": {"metadata": {"generateName": "x-"}},
+    "oldObject": None,
+    "dryRun": False,
+    "options": {"kind": "CreateOptions"},
+}
+
+
+def test_a_request_is_read_with_its_objects_left_as_they_are() -> None:
+    request = review.decode(json.dumps({"kind": "AdmissionReview", "request": REQUEST}).encode())
+    assert (request.uid, request.kind.kind, request.operation, request.name) == ("705ab4f5", "Job", "CREATE", "")
+    assert request.user_info.username == "ann"
+    assert msgspec.json.decode(request.object) == REQUEST["object"]
+    assert msgspec.json.decode(request.old_object) is None
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{}", b"[]", b"null", b"\xff", b'{"request": {"uid": 1}}', b'{"request": null}']
+)
+def test_anything_else_is_refused(body: bytes) -> None:
+    with pytest.raises((msgspec.MsgspecError, UnicodeError)):
+        review.decode(body)
+
+
+def answer(body: bytes) -> dict[str, Any]:
+    decoded = json.loads(body)
+    assert (decoded["apiVersion"], decoded["kind"]) == ("admission.k8s.io/v1", "AdmissionReview")
+    response: dict[str, Any] = decoded["response"]
+    return response
+
+
+def test_no_change_is_no_patch() -> None:
+    assert answer(review.allowed("u", [], [])) == {"uid": "u", "allowed": True}
+
+
+def test_a_patch_and_warnings() -> None:
+    operations = [{"op": "add", "path": "/metadata/labels/a", "value": "é"}]
+    response = answer(review.allowed("u", operations, ["look"]))
+    assert response["patchType"] == "JSONPatch"
+    assert json.loads(base64.b64decode(response["patch"])) == operations
+    assert response["warnings"] == ["look"]
+
+
+def test_a_refusal_says_why() -> None:
+    assert answer(review.refused("u", "no such options")) == {
+        "uid": "u",
+        "allowed": False,
+        "status": {"code": 422, "message": "no such options"},
+    }

@@ -1,0 +1,102 @@
+"""The server in front of the decision: what it answers when something is wrong."""
+
+from __future__ import annotations
+
+import io
+import json
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from execution_options.kube.client import ApiError
+from execution_options.webhook import review
+from execution_options.webhook.server import admission_app, health_app
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+REVIEW = {
+    "request": {"uid": "u", "kind": {"group": "batch", "version": "v1", "kind": "Job"}, "operation": "CREATE"},
+}
+
+
+class Answers:
+    """A handler that answers, or fails, as told."""
+
+    def __init__(self, outcome: bytes | Exception) -> None:
+        self.outcome = outcome
+
+    async def answer(self, _: review.Request) -> bytes:
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome
+
+
+@asynccontextmanager
+async def served(app: web.Application) -> AsyncIterator[aiohttp.ClientSession]:
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0][:2]
+    try:
+        async with aiohttp.ClientSession(f"http://{host}:{port}") as session:
+            yield session
+    finally:
+        await runner.cleanup()
+
+
+async def posted(outcome: bytes | Exception, body: Any = REVIEW) -> tuple[int, bytes]:
+    handler: Any = Answers(outcome)
+    async with served(admission_app(handler)) as session:
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        async with session.post("/executions", data=io.BytesIO(data)) as response:
+            return response.status, await response.read()
+
+
+async def test_an_answer_is_passed_on() -> None:
+    body = review.allowed("u", [], [])
+    assert await posted(body) == (200, body)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ApiError(500, "InternalError", "etcd"),
+        aiohttp.ServerDisconnectedError(),
+        TimeoutError(),
+        ConnectionRefusedError(),
+    ],
+)
+async def test_no_answer_of_the_api_server_is_left_to_the_failure_policy(error: Exception) -> None:
+    status, text = await posted(error)
+    assert status == 503
+    assert text == b"the options cannot be read at the moment"
+
+
+@pytest.mark.parametrize("body", [b"", b"\xff\xfe", b"{}", b'{"request": {"uid": "u"}}'])
+async def test_what_is_no_review_is_a_bad_request(body: bytes) -> None:
+    status, text = await posted(b"unused", body)
+    assert status == 400
+    assert text.startswith(b"no AdmissionReview")
+
+
+async def test_two_large_objects_fit() -> None:
+    large = {"request": {**REVIEW["request"], "object": {"a": "x" * 3_000_000}, "oldObject": {"a": "x" * 3_000_000}}}
+    assert (await posted(b"{}", large))[0] == 200
+
+
+async def test_readiness_says_what_is_missing() -> None:
+    missing = "the options are not listed yet"
+    async with served(health_app(lambda: missing)) as session:
+        async with session.get("/healthz") as healthy:
+            assert healthy.status == 200
+        async with session.get("/readyz") as ready:
+            assert (ready.status, await ready.text()) == (503, missing)
+        missing = ""
+        async with session.get("/readyz") as ready:
+            assert ready.status == 200
+        async with session.get("/metrics") as metrics:
+            assert "execution_options_admission_requests_total" in await metrics.text()

@@ -1,0 +1,142 @@
+"""Calls are shared, but nobody is answered by one that began before they asked."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import pytest
+
+from execution_options.webhook.shared import SharedCalls
+
+
+class Source:
+    """A function whose calls end when the test says so; a result is the number of the call."""
+
+    def __init__(self) -> None:
+        self.began: list[str] = []
+        self.gates: list[asyncio.Future[None]] = []
+
+    async def __call__(self, key: str) -> int:
+        self.began.append(key)
+        number = len(self.began)
+        gate = asyncio.get_running_loop().create_future()
+        self.gates.append(gate)
+        await gate
+        return number
+
+
+async def settle() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_who_asks_meanwhile_gets_the_next_call_together() -> None:
+    source = Source()
+    calls = SharedCalls(source)
+    first = asyncio.create_task(calls.call("k"))
+    await settle()
+    later = [asyncio.create_task(calls.call("k")) for _ in range(5)]
+    await settle()
+    assert len(source.began) == 1
+    source.gates[0].set_result(None)
+    assert await first == 1
+    await settle()
+    assert len(source.began) == 2
+    last = asyncio.create_task(calls.call("k"))
+    await settle()
+    source.gates[1].set_result(None)
+    assert await asyncio.gather(*later) == [2] * 5
+    await settle()
+    source.gates[2].set_result(None)
+    assert await last == 3
+
+
+async def test_who_asks_at_the_same_time_shares_the_first_call() -> None:
+    source = Source()
+    calls = SharedCalls(source)
+    asked = [asyncio.create_task(calls.call("k")) for _ in range(3)]
+    await settle()
+    source.gates[0].set_result(None)
+    assert await asyncio.gather(*asked) == [1, 1, 1]
+
+
+async def test_keys_do_not_wait_for_each_other() -> None:
+    source = Source()
+    calls = SharedCalls(source)
+    a, b = asyncio.create_task(calls.call("a")), asyncio.create_task(calls.call("b"))
+    await settle()
+    assert source.began == ["a", "b"]
+    source.gates[1].set_result(None)
+    assert await b == 2
+    source.gates[0].set_result(None)
+    assert await a == 1
+
+
+async def test_an_error_reaches_all_who_share_the_call_and_nobody_else() -> None:
+    source = Source()
+    calls = SharedCalls(source)
+    asked = [asyncio.create_task(calls.call("k")) for _ in range(3)]
+    await settle()
+    waiting = asyncio.create_task(calls.call("k"))
+    await settle()
+    source.gates[0].set_exception(OSError("down"))
+    assert [type(result) for result in await asyncio.gather(*asked, return_exceptions=True)] == [OSError] * 3
+    await settle()
+    source.gates[1].set_result(None)
+    assert await waiting == 2
+
+
+async def test_who_gives_up_waiting_does_not_end_it_for_the_others() -> None:
+    source = Source()
+    calls = SharedCalls(source)
+    gone, stays = asyncio.create_task(calls.call("k")), asyncio.create_task(calls.call("k"))
+    await settle()
+    gone.cancel()
+    await settle()
+    source.gates[0].set_result(None)
+    assert await stays == 1
+    assert gone.cancelled()
+
+
+async def test_a_call_that_nobody_waits_for_any_more_may_fail_in_silence() -> None:
+    loop = asyncio.get_running_loop()
+    complaints: list[object] = []
+    loop.set_exception_handler(lambda _, context: complaints.append(context))
+    source = Source()
+    calls = SharedCalls(source)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(calls.call("k"), 0.01)
+    source.gates[0].set_exception(OSError("down"))
+    await settle()
+    next_one = asyncio.create_task(calls.call("k"))
+    await settle()
+    source.gates[1].set_result(None)
+    assert await next_one == 2
+    assert complaints == []
+
+
+async def test_a_call_is_never_older_than_the_question() -> None:
+    clock = 0
+    chance = random.Random(1)
+
+    async def read(_: str) -> int:
+        nonlocal clock
+        clock += 1
+        began = clock
+        for _ in range(chance.randrange(4)):
+            await asyncio.sleep(0)
+        return began
+
+    calls = SharedCalls(read)
+
+    async def ask() -> None:
+        nonlocal clock
+        for _ in range(30):
+            for _ in range(chance.randrange(5)):
+                await asyncio.sleep(0)
+            clock += 1
+            asked = clock
+            assert await calls.call("k") > asked
+
+    await asyncio.gather(*(ask() for _ in range(10)))
