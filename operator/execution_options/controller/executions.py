@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from execution_options.api.names import ID_LABEL, MISSED_ANNOTATION
+from execution_options.api.names import MISSED_ANNOTATION
 from execution_options.controller import live, missed
 from execution_options.controller.announcements import Announcement, applied_note, left_note, missed_note
 from execution_options.controller.missed import Situation
 from execution_options.controller.objects import is_living, kind_of
 from execution_options.controller.shell import ATTEMPTS, ConflictError
+from execution_options.controller.tracking import tracked
 from execution_options.engines.facts import Role, role
 from execution_options.kube.client import ApiError, path_of
 from execution_options.options.live import InvalidLiveError, LiveTooLargeError
@@ -66,7 +67,9 @@ class ExecutionReconciler:
             return
         engine = self._world.engines[key.engine]
         if record.unreadable:
-            logger.warning("%s %s/%s: its snapshot is of another version: left alone", *key)
+            if record.uid not in self._judged:
+                logger.warning("%s %s/%s: its snapshot cannot be read by this version: left alone", *key)
+            self._judged[record.uid] = 0
         elif record.stamped:
             self._judged.pop(record.uid, None)
             await self._follow(engine, item.metadata)
@@ -127,12 +130,13 @@ class ExecutionReconciler:
             if document is None or namespace is None or document["metadata"]["uid"] != metadata.uid:
                 return
             item = msgspec.convert(document, kind_of(engine))
-            if not is_living(item) or missed.relabelled(document) or ID_LABEL in (item.metadata.labels or {}):
+            record = tracked(item)
+            if not is_living(item) or missed.relabelled(document) or record.stamped or record.unreadable:
                 return
             labels = namespace["metadata"].get("labels") or {}
             situation = Situation(labels, missed.written_at(namespace), plan)
             created = metadata.creation_timestamp or ""
-            candidates = list(missed.existed(self._index.candidates(metadata.namespace), situation, created))
+            candidates = list(missed.existed(engine, self._index.candidates(metadata.namespace), situation, created))
             repair = missed.repair(engine, document, candidates, situation, now, new_id())
             if repair is None:
                 return
@@ -158,8 +162,8 @@ class ExecutionReconciler:
     def _report_unrepairable(self, engine: Engine, metadata: ObjectMeta, problem: str) -> None:
         if metadata.uid not in self._judged:
             self._shell.metrics.missed.labels(engine.name).inc()
-        whose = f"{engine.kind} {metadata.namespace}/{metadata.name}"
-        logger.warning("%s: created past the webhook: %s", whose, problem)
+            whose = f"{engine.kind} {metadata.namespace}/{metadata.name}"
+            logger.warning("%s: created past the webhook: %s", whose, problem)
         note = f"it was created past the webhook, which would have refused it: {problem}"
         self._recorder.say(engine, metadata, Announcement("Warning", "AdmissionMissed", "Repair", note))
 

@@ -59,22 +59,25 @@ def written_at(document: Mapping[str, Any]) -> str:
 
 
 def existed(
-    candidates: Iterable[tuple[OptionsObject, str]], situation: Situation, created: str
+    engine: Engine, candidates: Iterable[tuple[OptionsObject, str]], situation: Situation, created: str
 ) -> Iterator[OptionsObject]:
     """The options that existed, as they are now, when an execution was created.
 
     Others never apply to it: neither options created after it nor an edit that selects it only since.
-    Clocks count whole seconds, so what happened in the same one is taken for later.
+    Clocks count whole seconds, so what happened in the same one is taken for later. That pods are
+    executions at all is said by a label of their namespace.
 
     Args:
+        engine: of the execution.
         candidates: options in reach, each with the time since when it says what it says.
         situation: of the execution.
         created: creation time of the execution (RFC 3339).
     """
     for options, since in candidates:
         spec = options.spec
-        by_namespace = isinstance(spec, ClusterExecutionOptionsSpec) and spec.namespace_selector is not UNSET
-        if max(since, situation.namespace_since if by_namespace else "") < created:
+        selects_namespaces = isinstance(spec, ClusterExecutionOptionsSpec) and spec.namespace_selector is not UNSET
+        decisive = situation.namespace_since if selects_namespaces or engine.is_pod else ""
+        if max(since, decisive) < created:
             yield options
 
 

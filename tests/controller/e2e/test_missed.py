@@ -112,7 +112,9 @@ def test_bare_pods_are_executions_only_where_their_namespace_says_so(controller:
     assert team.labels("pods", "m-before") == {}
     namespace = f"/api/v1/namespaces/{team.namespace}"
     team.api.merge(namespace, {"metadata": {"labels": {"execution.dev/pods": "enabled"}}})
+    time.sleep(1.0)  # the API server's clock must have gone on
     bare_pod(team, "m-after")
     eventually(lambda: team.labels("pods", "m-after") == {"a": "1"})
     team.edit("o", {"labels": {"a": "2"}})
     eventually(lambda: team.labels("pods", "m-after") == {"a": "2"})
+    assert team.labels("pods", "m-before") == {}

@@ -1,0 +1,270 @@
+"""The thin parts around the decisions: kopf's handlers, the index, events, conflicts."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Any
+
+import kopf
+import pytest
+from kubernetes.aio import client as official
+from msgspec import convert
+from prometheus_client import generate_latest
+
+from execution_options.api.names import CLUSTER_OPTIONS_KIND, OPTIONS_KIND
+from execution_options.controller import kopf_loop
+from execution_options.controller.announcements import Announcement
+from execution_options.controller.events import MAX_NOTE, Recorder, event
+from execution_options.controller.index import OptionsIndex
+from execution_options.controller.live import Plan
+from execution_options.controller.metrics import Metrics
+from execution_options.controller.objects import ExecutionKey, JobObject, OptionsKey
+from execution_options.controller.rate import TokenBucket
+from execution_options.controller.shell import ATTEMPTS, ConflictError, Shell
+from execution_options.controller.tracking import Tracker
+from execution_options.engines.profile import builtin
+from execution_options.kube.client import ApiError
+from execution_options.kube.meta import ObjectMeta
+from execution_options.options.snapshot import Snapshot, encode
+
+from .fakes import FakeApi
+
+ENGINE = next(engine for engine in builtin() if engine.name == "job")
+KEY = OptionsKey(OPTIONS_KIND, "ns", "o")
+PATH = "/apis/execution.dev/v1beta1/namespaces/ns/executionoptions/o"
+META = ObjectMeta(name="j", namespace="ns", uid="u", resource_version="1")
+
+
+def stored(version: str = "1", **spec: Any) -> dict[str, Any]:
+    metadata = {"name": "o", "namespace": "ns", "uid": "u", "resourceVersion": version, "generation": 1}
+    return {"metadata": metadata | {"creationTimestamp": "2026-01-01T00:00:00Z"}, "spec": spec}
+
+
+async def test_kopf_only_tells_what_changed() -> None:
+    told: list[tuple[OptionsKey, str | None]] = []
+    registry = kopf_loop.registry(lambda *change: told.append(change), lambda: None)
+    handlers = registry._watching.get_all_handlers()
+    assert len(handlers) == 2
+    assert not registry._changing.get_all_handlers()
+    assert not registry._spawning.get_all_handlers()
+    for handler in handlers:
+        for kind in (None, "MODIFIED", "DELETED"):
+            await handler.fn(event={"type": kind, "object": stored("7")})  # type: ignore[call-arg]
+    assert [version for _, version in told] == ["7", "7", None] * 2
+    assert {key.kind for key, _ in told} == {OPTIONS_KIND, CLUSTER_OPTIONS_KIND}
+
+
+def test_kopf_is_kept_from_everything_else() -> None:
+    chosen = kopf_loop.settings()
+    assert chosen.peering.standalone
+    assert chosen.scanning.disabled
+    assert not chosen.posting.enabled
+    assert isinstance(chosen.watching.server_timeout, int)
+    assert "kopf.zalando.org" not in json.dumps(
+        [chosen.persistence.finalizer, vars(chosen.persistence.progress_storage)], default=str
+    )
+
+
+async def test_kopf_that_ends_by_itself_is_noticed(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def operator(**_: Any) -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(kopf_loop.kopf, "operator", operator)
+    loop = kopf_loop.KopfLoop(lambda *_: None, None, None)
+    await asyncio.wait_for(loop.run(), 5)
+    assert "kopf ended" in caplog.text
+
+
+async def test_kopf_connects_as_the_configuration_says() -> None:
+    configuration = official.Configuration()
+    configuration.host = "https://example:6443"
+    configuration.api_key["BearerToken"] = "Bearer abc"
+    connection = await kopf_loop._connection(configuration)
+    assert isinstance(connection, kopf.ConnectionInfo)
+    assert (connection.server, connection.scheme, connection.token) == ("https://example:6443", "Bearer", "abc")
+    assert connection.as_http_headers() == {"Authorization": "Bearer abc"}
+
+
+async def test_the_index_reads_what_it_was_told_of_and_only_that() -> None:
+    api = FakeApi()
+    index = OptionsIndex(api)  # type: ignore[arg-type]
+    api.put(PATH, stored(labels={"a": "1"}))
+    assert index.hint(KEY, "1")
+    known = await index.refresh(KEY)
+    assert known is not None
+    assert known.options is not None
+    assert not index.hint(KEY, known.version)
+    await index.refresh(KEY)
+    assert len(api.requests) == 1
+    assert index.key_of("u") == KEY
+    assert index.find("ns")(OPTIONS_KIND, "o") is known.options
+    assert index.find("other")(OPTIONS_KIND, "o") is None
+    assert [o.name for o, _ in index.candidates("ns")] == ["o"]
+    assert not list(index.candidates("other"))
+    del api.objects[PATH]
+    assert index.hint(KEY, None)
+    assert await index.refresh(KEY) is None
+    assert index.key_of("u") is None
+
+
+async def test_a_read_that_failed_is_made_again() -> None:
+    api = FakeApi()
+    index = OptionsIndex(api)  # type: ignore[arg-type]
+    api.put(PATH, stored())
+    index.hint(KEY, "1")
+
+    def fail(*_: object) -> None:
+        raise TimeoutError
+
+    api.fail = fail
+    with pytest.raises(TimeoutError):
+        await index.refresh(KEY)
+    api.fail = lambda *_: None
+    assert await index.refresh(KEY) is not None
+
+
+def test_an_object_that_cannot_be_understood_stops_no_other() -> None:
+    index = OptionsIndex(FakeApi())  # type: ignore[arg-type]
+    for spec in ({"labels": "x"}, None, [1]):
+        known = index.put(OPTIONS_KIND, stored() | {"spec": spec, "status": 7})
+        assert known.options is None
+        assert known.problem
+        assert known.status == {}
+    assert not list(index.candidates("ns"))
+
+
+class Recording:
+    """A writer that notes what it is given."""
+
+    def __init__(self, *errors: Exception | None) -> None:
+        self.errors = list(errors)
+        self.bodies: list[Any] = []
+
+    async def create(self, _collection: str, body: Any) -> None:
+        self._take(body)
+
+    async def patch(self, _path: str, operations: Any) -> None:
+        self._take(operations)
+
+    def _take(self, body: Any) -> None:
+        self.bodies.append(body)
+        error = self.errors.pop(0) if self.errors else None
+        if error is not None:
+            raise error
+
+
+async def posted(writer: Recording, *said: Announcement) -> Metrics:
+    metrics = Metrics()
+    recorder = Recorder(writer, TokenBucket(1000, 100), metrics, "me")  # type: ignore[arg-type]
+    for one in said:
+        recorder.say(ENGINE, META, one)
+    task = asyncio.create_task(recorder.run())
+    for _ in range(50):
+        await asyncio.sleep(0)
+    task.cancel()
+    return metrics
+
+
+SAID = Announcement("Warning", "AdmissionMissed", "Repair", "text")
+
+
+async def test_an_event_is_posted_once_and_tried_again_where_that_can_help() -> None:
+    writer = Recording()
+    await posted(writer, SAID, SAID)
+    assert len(writer.bodies) == 1
+    assert writer.bodies[0]["regarding"]["apiVersion"] == "batch/v1"
+    for error, tries in ((TimeoutError(), 2), (ApiError(500, "x", ""), 2), (ApiError(409, "x", ""), 1)):
+        writer = Recording(error)
+        await posted(writer, SAID)
+        assert len(writer.bodies) == tries
+    writer = Recording(*[TimeoutError()] * 9)
+    metrics = await posted(writer, SAID)
+    assert len(writer.bodies) == 3
+    assert metrics.registry.get_sample_value("execution_options_events_total", {"result": "dropped"}) == 1
+
+
+def test_an_event_fits_and_has_the_same_name_after_a_restart() -> None:
+    long = Announcement("Normal", "OptionsApplied", "Admit", "é" * 2000)
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    body = event(ENGINE, META, long, "one", now)
+    assert len(body["note"].encode()) <= MAX_NOTE
+    assert body["metadata"]["name"] == event(ENGINE, META, long, "two", now)["metadata"]["name"]
+    long_name = ObjectMeta(name="n" * 253, namespace="ns", uid="u")
+    assert len(event(ENGINE, long_name, long, "one", now)["metadata"]["name"]) <= 253
+
+
+def shell(api: FakeApi, writer: Recording) -> Shell:
+    return Shell(api, writer, TokenBucket(1000, 100), Metrics())  # type: ignore[arg-type]
+
+
+def always(_: ObjectMeta) -> Plan:
+    return Plan([{"op": "test", "path": "/metadata/uid", "value": "u"}])
+
+
+async def test_a_conflict_is_planned_anew_from_a_fresh_read() -> None:
+    api, writer = FakeApi(), Recording(ApiError(422, "Invalid", ""), ApiError(409, "Conflict", ""))
+    api.put("/path", {"metadata": {"name": "j", "uid": "u"}})
+    planned: list[str] = []
+
+    def plan(metadata: ObjectMeta) -> Plan:
+        planned.append(metadata.resource_version)
+        return always(metadata)
+
+    await shell(api, writer).settle("/path", META, "pod", plan)
+    assert len(writer.bodies) == 3
+    assert len(api.requests) == 2
+    with pytest.raises(ConflictError):
+        await shell(api, Recording(*[ApiError(422, "Invalid", "")] * 9)).settle("/path", META, "pod", always)
+    assert len(planned) == 3 <= ATTEMPTS
+
+
+@pytest.mark.parametrize("now", [None, {"uid": "another"}, {"uid": "u", "deletionTimestamp": "2026-01-01T00:00:00Z"}])
+async def test_what_is_gone_or_another_is_left(now: dict[str, str] | None) -> None:
+    api, writer = FakeApi(), Recording(ApiError(422, "Invalid", ""))
+    if now is not None:
+        api.put("/path", {"metadata": now})
+    assert await shell(api, writer).settle("/path", META, "pod", always) == ()
+    assert len(writer.bodies) == 1
+
+
+async def test_other_errors_are_for_the_queue() -> None:
+    with pytest.raises(ApiError):
+        await shell(FakeApi(), Recording(ApiError(500, "x", ""))).settle("/path", META, "pod", always)
+    assert await shell(FakeApi(), Recording(ApiError(404, "x", ""))).settle("/path", META, "pod", always) == ()
+
+
+def job_object(uid: str, **annotations: str) -> JobObject:
+    metadata = {"name": "j", "namespace": "ns", "uid": uid, "annotations": annotations}
+    return convert({"metadata": metadata | {"labels": {"execution.dev/id": "i"}}}, JobObject)
+
+
+def test_the_tracker_forgets_what_is_gone_and_leaves_alone_what_it_cannot_read() -> None:
+    tracker = Tracker()
+    key = ExecutionKey("job", "ns", "j")
+    tracker.put(key, job_object("1"))
+    assert tracker.unstamped("ns") == tracker.unstamped("") == [key]
+    _, record = tracker.put(key, job_object("1", **{"execution.dev/snapshot": "{"}))
+    assert record is not None
+    assert record.unreadable
+    assert not tracker.unstamped("ns")
+    _, record = tracker.put(key, job_object("1", **{"execution.dev/snapshot": encode(Snapshot(id="forged"))}))
+    assert record is not None
+    assert not record.stamped
+    tracker.put(key, None)
+    assert tracker.counts() == Counter()
+    assert not tracker.unstamped("")
+    assert tracker.pods(key) == set()
+
+
+def test_metrics_name_no_object() -> None:
+    metrics = Metrics()
+    metrics.watch_executions(lambda: Counter({("job", "active"): 2}))
+    metrics.watch_queue("pods", lambda: 3)
+    text = generate_latest(metrics.registry).decode()
+    assert 'execution_options_executions{engine="job",state="active"} 2.0' in text
+    assert 'execution_options_queue_depth{queue="pods"} 3.0' in text
