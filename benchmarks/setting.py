@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import os
+import platform
 import ssl
 import tempfile
 import urllib.request
@@ -81,6 +82,9 @@ def setting(name: str, *processes: str) -> Iterator[Setting]:
             ControlPlane.start(f"bench-{name}", root=root / "clusters") as cluster,
             LocalOperator(cluster.kubeconfig, processes=("webhook", *processes)) as operator,
         ):
+            cores, python = os.cpu_count(), platform.python_version()
+            load = os.getloadavg()[0]
+            print(f"\n{cores} cores, load average {load:.1f}; Python {python}; Kubernetes {cluster.version()}")
             yield Setting(cluster, operator, root)
 
 
