@@ -160,13 +160,13 @@ def test_replicas_agree_and_stop_one_after_the_other_without_a_refused_request(
             eventually(lambda: len(balancer.ready) == 2)
             assert certificate(first.ports[0]) == certificate(second.ports[0]) == certificate(webhook.webhook_port)
             with called_at(prepared, webhook, balancer.port), load(prepared, REFERENCED, workers=3) as referenced:
-                referenced.goes_on(stamped=True, times=20)
+                referenced.goes_on(stamped=True, times=12)
                 first.stop()
-                referenced.goes_on(stamped=True, times=20)
+                referenced.goes_on(stamped=True, times=12)
                 replicas.append(Replica(webhook, *third.ports))
                 eventually(lambda: balancer.ready == [second.ports[0], third.ports[0]])
                 second.stop()
-                referenced.goes_on(stamped=True, times=20)
+                referenced.goes_on(stamped=True, times=12)
             assert referenced.refused == []
             assert unstamped(prepared, "referenced-") == 0
     finally:
