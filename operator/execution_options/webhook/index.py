@@ -58,7 +58,7 @@ class Index:
 
     def __init__(self, kube: Kube) -> None:
         self._kube = kube
-        self._parsed: dict[str, OptionsObject | None] = {}
+        self._parsed: dict[str, tuple[str, OptionsObject | None]] = {}
         self._stores = {
             kind: Store(kube, path_of(names.GROUP, names.VERSION, plural), Stored, on_change=self._forget)
             for kind, plural in _PLURALS.items()
@@ -158,24 +158,27 @@ class Index:
 
     def _parse(self, kind: str, stored: Stored) -> OptionsObject | None:
         """The object, parsed once for each of its versions; ``None`` where it cannot be understood."""
-        key = f"{stored.metadata.uid}/{stored.metadata.resource_version}"
-        if key not in self._parsed:
-            document: dict[str, Any] = {
-                "kind": kind,
-                "metadata": msgspec.to_builtins(stored.metadata),
-                "spec": msgspec.json.decode(stored.spec),
-            }
-            try:
-                self._parsed[key] = from_api(document)
-            except InvalidOptionsError as error:
-                where = f"{stored.metadata.namespace}/{stored.metadata.name}"
-                logger.warning("%s %s is ignored: %s", kind, where, error)
-                self._parsed[key] = None
-        return self._parsed[key]
+        uid, version = stored.metadata.uid, stored.metadata.resource_version
+        known = self._parsed.get(uid)
+        if known is not None and known[0] == version:
+            return known[1]
+        document: dict[str, Any] = {
+            "kind": kind,
+            "metadata": msgspec.to_builtins(stored.metadata),
+            "spec": msgspec.json.decode(stored.spec),
+        }
+        try:
+            parsed = from_api(document)
+        except InvalidOptionsError as error:
+            where = f"{stored.metadata.namespace}/{stored.metadata.name}"
+            logger.warning("%s %s is ignored: %s", kind, where, error)
+            parsed = None
+        self._parsed[uid] = (version, parsed)
+        return parsed
 
-    def _forget(self, old: Stored | None, _new: Stored | None) -> None:
-        if old is not None:
-            self._parsed.pop(f"{old.metadata.uid}/{old.metadata.resource_version}", None)
+    def _forget(self, old: Stored | None, new: Stored | None) -> None:
+        if old is not None and new is None:
+            self._parsed.pop(old.metadata.uid, None)
 
 
 _PLURALS = {

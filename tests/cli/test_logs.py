@@ -1,0 +1,32 @@
+"""Log lines for people and for collectors."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import datetime
+
+from execution_options.logs import JsonFormatter
+
+
+def record(message: str, *arguments: object, error: BaseException | None = None) -> logging.LogRecord:
+    trace = None if error is None else (type(error), error, error.__traceback__)
+    return logging.LogRecord("some.logger", logging.WARNING, __file__, 1, message, arguments, trace)
+
+
+def test_a_line_is_one_object_whatever_is_in_it() -> None:
+    line = JsonFormatter().format(record("%s is\n%r", "é", "x"))
+    assert "\n" not in line
+    entry = json.loads(line)
+    assert (entry["level"], entry["logger"], entry["message"]) == ("warning", "some.logger", "é is\n'x'")
+    assert datetime.fromisoformat(entry["time"]).tzinfo is not None
+    assert "trace" not in entry
+
+
+def test_an_error_comes_with_its_trace() -> None:
+    try:
+        raise ValueError("wrong")
+    except ValueError:
+        line = JsonFormatter().format(record("failed", error=sys.exception()))
+    assert "ValueError: wrong" in json.loads(line)["trace"]

@@ -1,0 +1,127 @@
+"""Options are as fresh as the API server lets them be, and never older than the store."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import aiohttp
+import pytest
+
+from execution_options.api.names import OPTIONS_KIND
+from execution_options.kube.client import ApiError
+from execution_options.kube.meta import ObjectMeta
+from execution_options.webhook import index as module
+from execution_options.webhook.handler import Handler
+from execution_options.webhook.index import Index, Stored
+from execution_options.webhook.review import GroupVersionKind, Request
+from support.workloads import JOB, controlled_by, job
+
+PATH = "/apis/execution.dev/v1beta1/namespaces/team/executionoptions"
+CLUSTER = "/apis/execution.dev/v1beta1/clusterexecutionoptions"
+
+
+class Answers:
+    """An API server whose answers are given by path; an exception is raised, ``None`` never comes."""
+
+    server = "http://nowhere"
+
+    def __init__(self, **answers: Any) -> None:
+        self.answers: dict[str, Any] = {PATH: [], CLUSTER: [], **answers}
+        self.asked: list[str] = []
+
+    async def get(self, path: str, **_: Any) -> bytes:
+        self.asked.append(path)
+        answer = self.answers.get(path, ApiError(404, "NotFound", "nothing"))
+        if isinstance(answer, Exception):
+            raise answer
+        if answer is None:
+            await asyncio.sleep(60)
+        return json.dumps({"items": answer} if isinstance(answer, list) else answer).encode()
+
+
+def options(name: str, version: str, label: str) -> dict[str, Any]:
+    metadata = {"name": name, "namespace": "team", "uid": name, "resourceVersion": version}
+    return {"metadata": metadata, "spec": {"selector": {}, "labels": {"a": label}}}
+
+
+def index_with(kube: Any, *stored: dict[str, Any]) -> Index:
+    index = Index(kube)
+    for one in stored:
+        meta = ObjectMeta(
+            name=one["metadata"]["name"], namespace="team", uid=one["metadata"]["uid"], resource_version="1"
+        )
+        index._stores[OPTIONS_KIND].items["team", meta.name] = Stored(meta, json.dumps(one["spec"]).encode())  # type: ignore[arg-type]
+    return index
+
+
+async def labels(index: Index) -> dict[str, str]:
+    return {o.name: o.spec.labels["a"] for o in await index.candidates("team")}  # type: ignore[index]
+
+
+async def test_only_what_differs_from_the_store_is_fetched() -> None:
+    old, new = options("same", "1", "stored"), options("edited", "2", "new")
+    kube = Answers(**{PATH: [old, new], f"{PATH}/edited": new})
+    index = index_with(kube, old, options("edited", "1", "old"), options("deleted", "1", "gone"))
+    assert await labels(index) == {"same": "stored", "edited": "new"}
+    assert sorted(kube.asked) == sorted([PATH, CLUSTER, f"{PATH}/edited"])
+
+
+async def test_what_is_deleted_between_list_and_fetch_is_gone() -> None:
+    kube = Answers(**{PATH: [options("brief", "2", "x")]})
+    assert await labels(index_with(kube)) == {}
+
+
+@pytest.mark.parametrize("trouble", [None, ApiError(500, "InternalError", "etcd"), aiohttp.ServerDisconnectedError()])
+async def test_without_a_timely_answer_the_store_must_do(
+    trouble: Exception | None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "FRESH_SECONDS", 0.01)
+    index = index_with(Answers(**{PATH: trouble}), options("o", "1", "stored"))
+    assert await labels(index) == {"o": "stored"}
+    assert "answered from the store" in caplog.text
+
+
+async def test_options_that_cannot_be_understood_are_left_out_and_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    broken = {**options("newer", "2", "x"), "spec": {"mode": "Sometimes"}}
+    kube = Answers(**{PATH: [broken, options("o", "2", "good")], f"{PATH}/newer": broken})
+    kube.answers[f"{PATH}/o"] = options("o", "2", "good")
+    index = index_with(kube)
+    for _ in range(3):
+        assert await labels(index) == {"o": "good"}
+    assert len([record for record in caplog.records if "is ignored" in record.message]) == 1
+
+
+async def test_errors_about_launch_plans_and_accounts_are_not_taken_for_their_absence() -> None:
+    (plan,) = JOB.launch_plans
+    index = index_with(Answers())
+    assert await index.plan_annotations(plan, "team", "gone") == {}
+    assert not await index.has_account("team", "gone")
+    failing = ApiError(500, "InternalError", "etcd")
+    kube = Answers(**{"/apis/batch/v1/namespaces/team/cronjobs/x": failing})
+    kube.answers["/api/v1/namespaces/team/serviceaccounts/x"] = failing
+    with pytest.raises(ApiError):
+        await index_with(kube).plan_annotations(plan, "team", "x")
+    with pytest.raises(ApiError):
+        await index_with(kube).has_account("team", "x")
+
+
+def request(manifest: dict[str, Any], kind: str = "Job") -> Request:
+    body: Any = json.dumps(manifest).encode()
+    group = GroupVersionKind("batch", "v1", kind)
+    return Request("u", group, "CREATE", namespace="team", object=body)
+
+
+async def test_a_part_of_something_only_loses_what_is_forged() -> None:
+    kube = Answers()
+    handler = Handler(index_with(kube, options("o", "1", "x")), ())
+    part = controlled_by(job(), "jobset.x-k8s.io/v1alpha2", "JobSet", "set")
+    assert b'"patch"' not in await handler.answer(request(part))
+    forged = controlled_by(job(labels={"execution.dev/id": "x"}), "jobset.x-k8s.io/v1alpha2", "JobSet", "set")
+    assert b'"patch"' in await handler.answer(request(forged))
+    assert kube.asked == []
+
+
+async def test_a_kind_that_is_no_engine_passes() -> None:
+    assert b'"allowed":true' in await Handler(index_with(Answers()), ()).answer(request(job(), "Deployment"))
