@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from execution_options.api.names import ID_LABEL, SNAPSHOT_ANNOTATION
 from execution_options.engines.patch import Operation, Patch
-from execution_options.engines.profile import lookup
+from execution_options.engines.paths import lookup
 from execution_options.engines.translate import is_ours, metadata_places, prevails, translate
 from execution_options.options.levels import Level, Sourced
 from execution_options.options.merge import merge
 from execution_options.options.snapshot import InvalidSnapshotError, decode
 
 if TYPE_CHECKING:
-    from execution_options.engines.profile import Engine, Path
+    from execution_options.engines.paths import Path
+    from execution_options.engines.profile import Engine
 
 KINDS = ("labels", "annotations")
 
