@@ -12,6 +12,7 @@ import pytest
 from execution_options.cluster import Cluster, ClusterError, ControlPlane, NamedCluster
 from execution_options.cluster.binaries import locate
 from execution_options.cluster.progress import Progress
+from execution_options.local import LocalOperator
 from support.crds import install_crds
 from support.waiting import eventually
 
@@ -81,3 +82,14 @@ def namespace(control_plane: Cluster) -> Iterator[str]:
     )
     yield name
     control_plane.run_kubectl(["delete", "namespace", name, "--wait=false"])
+
+
+@pytest.fixture(scope="module")
+def webhook(control_plane: Cluster) -> Iterator[LocalOperator]:
+    """The admission webhook, without the controller, in front of the session's cluster.
+
+    For one module at a time: other tests create executions past any webhook. Put more ``processes`` there for
+    tests of the whole operator.
+    """
+    with LocalOperator(control_plane.kubeconfig, control_plane.context, processes=("webhook",)) as operator:
+        yield operator

@@ -82,6 +82,15 @@ def test_an_original_manifest_keeps_what_it_never_mentioned_and_changes_what_it_
     assert again["metadata"]["annotations"]["mine"] == "1"
 
 
+def test_a_manifest_that_is_applied_as_a_patch_gets_what_it_got_at_first() -> None:
+    stored = created(MANIFESTS["authored"])
+    assert stored["metadata"]["labels"]["passed"] == "options"
+    patched = copy.deepcopy(stored)
+    patched["metadata"]["labels"] |= MINE
+    patched["spec"]["template"]["metadata"]["labels"] |= MINE
+    assert updated(patched, stored) == stored
+
+
 def test_whoever_read_it_may_take_a_default_away() -> None:
     stored = created(job())
     sent = copy.deepcopy(stored)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from execution_options.cluster.build import SOURCES, build_flags, build_key, ensure_built, kubernetes_version
+from execution_options.cluster.build import SOURCES, GoProgram, control_plane, ensure_built, kubernetes_version
 from execution_options.cluster.errors import ClusterError
 from execution_options.cluster.progress import Progress
 from support.waiting import eventually
@@ -33,7 +33,7 @@ case "$1 $2" in
     mkdir -p "$FAKE_GO_MODCACHE/cache/download/example.com/!a/@v"
     touch "$FAKE_GO_MODCACHE/cache/download/example.com/!a/@v/v1.0.0.ziphash";;
   "list -deps") printf 'a\\nb\\nmain\\n';;
-  "list .") echo main;;
+  "list ."|"list tool") echo main;;
   "build -v")
     while [ "$1" != "-o" ]; do shift; done
     printf half > "$2"
@@ -66,15 +66,16 @@ class FakeGo:
         return sum(line.startswith("build") for line in lines)
 
     def build(self) -> Path:
-        return ensure_built(self.cache, Progress(io.StringIO()), self.sources)
+        return ensure_built(self.cache, Progress(io.StringIO()), control_plane(self.sources))
 
     @contextmanager
     def process(self) -> Iterator[subprocess.Popen[bytes]]:
         """A build in a process of its own, as a user's terminal would start it."""
         code = (
-            "import sys; from pathlib import Path; from execution_options.cluster.build import ensure_built; "
+            "import sys; from pathlib import Path; "
+            "from execution_options.cluster.build import control_plane, ensure_built; "
             "from execution_options.cluster.progress import Progress; "
-            "ensure_built(Path(sys.argv[1]), Progress(), Path(sys.argv[2]))"
+            "ensure_built(Path(sys.argv[1]), Progress(), control_plane(Path(sys.argv[2])))"
         )
         command = [sys.executable, "-c", code, str(self.cache), str(self.sources)]
         with subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True) as process:
@@ -96,20 +97,21 @@ def go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeGo:
 def test_the_key_changes_with_each_input_and_with_nothing_else(tmp_path: Path) -> None:
     sources = tmp_path / "sources"
     shutil.copytree(SOURCES, sources)
-    keys = {build_key(sources)}
+    keys = {control_plane(sources).key()}
     for name in ("main.go", "go.mod", "go.sum"):
         with (sources / name).open("a") as file:
             file.write("// changed\n")
-        keys.add(build_key(sources))
+        keys.add(control_plane(sources).key())
     assert len(keys) == 4
     (sources / "README.txt").write_text("not an input")
-    assert build_key(sources) in keys
+    assert control_plane(sources).key() in keys
 
 
-def test_the_flags_stamp_the_version_that_go_mod_pins() -> None:
+def test_the_flags_stamp_the_version_that_go_mod_pins(tmp_path: Path) -> None:
     go_mod = "module x\nrequire (\n\tk8s.io/kubernetes v1.99.3\n)\n"
     assert kubernetes_version(go_mod) == "v1.99.3"
-    stamps = build_flags(go_mod)[-1]
+    (tmp_path / "go.mod").write_text(go_mod)
+    stamps = control_plane(tmp_path).flags()[-1]
     assert "gitVersion=v1.99.3" in stamps
     assert "gitMajor=1" in stamps
     assert "gitMinor=99" in stamps
@@ -126,6 +128,16 @@ def test_the_second_call_builds_nothing(go: FakeGo) -> None:
     assert os.access(binary, os.X_OK)
     assert go.build() == binary
     assert go.builds() == 1
+
+
+def test_a_published_program_is_built_from_its_pins_alone(go: FakeGo) -> None:
+    for source in go.sources.glob("*.go"):
+        source.unlink()
+    binary = ensure_built(go.cache, Progress(io.StringIO()), GoProgram("other", "another program", go.sources))
+    assert binary.name == "other"
+    assert binary.read_text() == "whole"
+    assert go.log.read_text().splitlines()[-1].endswith(" tool")
+    assert go.build() != binary
 
 
 def test_two_builds_at_once_share_one(go: FakeGo) -> None:

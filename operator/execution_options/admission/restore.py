@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from execution_options.api.names import ID_LABEL, SNAPSHOT_ANNOTATION
-from execution_options.engines.patch import Operation, Patch
+from execution_options.engines.patch import Operation, Patch, pointer
 from execution_options.engines.paths import lookup
 from execution_options.engines.translate import is_ours, metadata_places, prevails, translate
 from execution_options.options.levels import Level, Sourced
@@ -34,7 +34,8 @@ def restore(engine: Engine, document: dict[str, Any], old: dict[str, Any], *, tr
     """
     patch = Patch(document)
     # An object that was read, changed and sent back says itself what is to be there; one that does not
-    # know its identifier is an original manifest, which gets what it got at first.
+    # know its identifier is an original manifest, which gets what it got at first. So does a value that is
+    # the author's first word again: kubectl and GitOps tools apply manifests by patches of the stored object.
     original = lookup(document, ("metadata", "labels", ID_LABEL)) is None
     if not trusted:
         for place in metadata_places(engine, document):
@@ -46,10 +47,13 @@ def restore(engine: Engine, document: dict[str, Any], old: dict[str, Any], *, tr
     effective = merge(snapshot.layers)
     for kind, wanted in zip(KINDS, (effective.labels, effective.annotations), strict=True):
         for key, value in wanted.items():
-            stored, written = (lookup(version, ("metadata", kind, key)) for version in (old, document))
-            again = original and prevails(value, written)
-            if stored is not None and (again or (not trusted and _is_enforced(value))):
-                patch.put(("metadata", kind, key), stored)
+            at = ("metadata", kind, key)
+            stored, written = (lookup(version, at) for version in (old, document))
+            applied = original or (written is not None and written == snapshot.authored.get(pointer(at)))
+            if stored is None:
+                continue
+            if (applied and prevails(value, written)) or (not trusted and _is_enforced(value)):
+                patch.put(at, stored)
     if not engine.is_pod:
         templates = metadata_places(engine, document)[1:]
         translate(patch, templates, engine, effective, identifier=snapshot.id, location=snapshot.location)

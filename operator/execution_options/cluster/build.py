@@ -1,4 +1,4 @@
-"""Builds the control plane's binary from its Go modules, once per content of its inputs."""
+"""Builds the control plane's binary, and other programs, from Go modules, once per content of their inputs."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,53 @@ _LOCK_POLL_SECONDS = 0.2
 _MODULE_POLL_SECONDS = 0.5
 
 
+@dataclass(frozen=True, slots=True)
+class GoProgram:
+    """A program to build from a folder with a go.mod and a go.sum, which pin all of it.
+
+    The folder holds the program's main package, or else no Go file: then it is the one program that the go.mod's `tool`
+    directive names, as published.
+
+    Attributes:
+        name: What its file and its folder in the cache are called.
+        title: What people call it, such as `the control plane`.
+        sources: The folder.
+        stamps: Values for variables of its packages, by the variable's full name.
+    """
+
+    name: str
+    title: str
+    sources: Path
+    stamps: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def package(self) -> str:
+        """The main package, as `go build` wants it."""
+        return "." if any(self.sources.glob("*.go")) else "tool"
+
+    def flags(self) -> list[str]:
+        """The flags of `go build`."""
+        values = "".join(f" -X {variable}={value}" for variable, value in self.stamps)
+        return ["-trimpath", "-buildvcs=false", "-ldflags", f"-s -w{values}"]
+
+    def key(self) -> str:
+        """A hash of everything that decides what the binary is: sources, pinned modules, flags, platform."""
+        digest = hashlib.sha256()
+        inputs = [path for path in self.sources.iterdir() if path.suffix in {".go", ".mod", ".sum"}]
+        described = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in inputs}
+        parts = [described, self.flags(), platform.system(), platform.machine()]
+        digest.update(json.dumps(parts, sort_keys=True).encode())
+        return digest.hexdigest()[:16]
+
+    def go(self, cache: Path, progress: Progress) -> Path:
+        """A Go toolchain that is new enough for it.
+
+        Raises:
+            ClusterError: There is none, and none could be installed.
+        """
+        return find_go(required_go_version((self.sources / "go.mod").read_text(encoding="utf-8")), cache, progress)
+
+
 def kubernetes_version(go_mod: str) -> str:
     """The version of k8s.io/kubernetes that a go.mod's text pins, such as `v1.37.2`.
 
@@ -45,27 +93,21 @@ def kubernetes_version(go_mod: str) -> str:
     return match[1]
 
 
-def build_flags(go_mod: str) -> list[str]:
-    """The flags of `go build`. Without the version stamps kubectl cannot parse the server's version."""
-    version = kubernetes_version(go_mod)
+def control_plane(sources: Path = SOURCES) -> GoProgram:
+    """The control plane. Without the version stamps its kubectl cannot parse the server's version.
+
+    Raises:
+        ClusterError: The go.mod pins no Kubernetes.
+    """
+    version = kubernetes_version((sources / "go.mod").read_text(encoding="utf-8"))
     major, minor = version.removeprefix("v").split(".")[:2]
-    stamps = {"gitVersion": version, "gitMajor": major, "gitMinor": minor}
-    values = " ".join(f"-X k8s.io/component-base/version.{key}={value}" for key, value in stamps.items())
-    return ["-trimpath", "-buildvcs=false", "-ldflags", f"-s -w {values}"]
+    values = {"gitVersion": version, "gitMajor": major, "gitMinor": minor}
+    stamps = tuple((f"k8s.io/component-base/version.{key}", value) for key, value in values.items())
+    return GoProgram("controlplane", "the control plane", sources, stamps)
 
 
-def build_key(sources: Path) -> str:
-    """A hash of everything that decides what the binary is: sources, pinned modules, flags, platform."""
-    digest = hashlib.sha256()
-    inputs = {path.name: path.read_bytes() for path in sources.iterdir() if path.suffix in {".go", ".mod", ".sum"}}
-    flags = build_flags(inputs["go.mod"].decode())
-    described = {name: hashlib.sha256(content).hexdigest() for name, content in inputs.items()}
-    digest.update(json.dumps([described, flags, platform.system(), platform.machine()], sort_keys=True).encode())
-    return digest.hexdigest()[:16]
-
-
-def ensure_built(cache: Path, progress: Progress, sources: Path = SOURCES) -> Path:
-    """The path of the control plane's binary; builds it if the cache does not hold it yet.
+def ensure_built(cache: Path, progress: Progress, program: GoProgram | None = None) -> Path:
+    """The path of a program's binary (the control plane's by default); builds it if the cache does not hold it yet.
 
     Two callers at once share one build. An interrupted build leaves the cache as it was, and the next one continues
     from Go's own build cache.
@@ -73,28 +115,38 @@ def ensure_built(cache: Path, progress: Progress, sources: Path = SOURCES) -> Pa
     Raises:
         ClusterError: There is no Go toolchain, or the build failed.
     """
-    binary = cache / "controlplane" / build_key(sources) / "controlplane"
+    program = control_plane() if program is None else program
+    binary = cache / program.name / program.key() / program.name
     if binary.exists():
         return binary
     binary.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(binary.parent / ".lock", progress):
+    with _locked(binary.parent / ".lock", program.title, progress):
         if not binary.exists():
-            go_mod = (sources / "go.mod").read_text(encoding="utf-8")
-            go = find_go(required_go_version(go_mod), cache, progress)
-            _Build(go, sources, build_flags(go_mod), progress).run(binary)
-            progress.finish("built the control plane")
+            _Build(program.go(cache, progress), program, progress).run(binary)
+            progress.finish(f"built {program.title}")
     return binary
 
 
+def go_environment() -> dict[str, str]:
+    """The process environment of Go: it uses the program that was chosen, and no settings of the user's."""
+    return {
+        **os.environ,
+        "CGO_ENABLED": "0",
+        "GOFLAGS": "-mod=readonly",
+        "GOTOOLCHAIN": "local",
+        "GOWORK": "off",
+    }
+
+
 @contextmanager
-def _locked(path: Path, progress: Progress) -> Iterator[None]:
+def _locked(path: Path, title: str, progress: Progress) -> Iterator[None]:
     with path.open("w") as lock:
         while True:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
-                progress.update("waiting for a build of the control plane by another process")
+                progress.update(f"waiting for a build of {title} by another process")
                 time.sleep(_LOCK_POLL_SECONDS)
         yield
 
@@ -102,25 +154,16 @@ def _locked(path: Path, progress: Progress) -> Iterator[None]:
 class _Build:
     """One run of the Go toolchain: modules, packages, linking."""
 
-    def __init__(self, go: Path, sources: Path, flags: Sequence[str], progress: Progress) -> None:
+    def __init__(self, go: Path, program: GoProgram, progress: Progress) -> None:
         self._go = go
-        self._sources = sources
-        self._flags = flags
+        self._program = program
         self._progress = progress
-        # GOTOOLCHAIN=local: build with the program that was chosen. GOFLAGS: not the user's, so that builds agree.
-        self._environment = {
-            **os.environ,
-            "CGO_ENABLED": "0",
-            "GOFLAGS": "-mod=readonly",
-            "GOTOOLCHAIN": "local",
-            "GOWORK": "off",
-        }
 
     def run(self, binary: Path) -> None:
         """Build into `binary`, which appears only when it is whole."""
         self._download_modules()
         self._progress.update("counting packages")
-        total = len(self._output("list", "-deps", ".").splitlines())
+        total = len(self._output("list", "-deps", self._program.package).splitlines())
         # A folder of its own: what a killed build left is never taken for the result, and is cleared by the next.
         for leftover in binary.parent.glob(".building-*"):
             leftover.unlink()
@@ -156,8 +199,9 @@ class _Build:
         ]
 
     def _compile(self, output_path: Path, total: int) -> None:
-        main_package = self._output("list", ".").strip()
-        with self._running("build", "-v", *self._flags, "-o", str(output_path), ".") as process:
+        package = self._program.package
+        main_package = self._output("list", package).strip()
+        with self._running("build", "-v", *self._program.flags(), "-o", str(output_path), package) as process:
             output = _Lines(process.stderr or ())
             compiled, step = 0, "compiling packages"
             while process.poll() is None:
@@ -181,8 +225,8 @@ class _Build:
     def _running(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         with subprocess.Popen(
             guarded([str(self._go), *arguments]),
-            cwd=self._sources,
-            env=self._environment,
+            cwd=self._program.sources,
+            env=go_environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -199,7 +243,7 @@ class _Build:
     def _check(self, process: subprocess.Popen[str], output: _Lines) -> None:
         output.join()
         if process.returncode != 0:
-            raise ClusterError(f"building the control plane failed: {_reason(output.lines)}")
+            raise ClusterError(f"building {self._program.title} failed: {_reason(output.lines)}")
 
 
 class _Lines:

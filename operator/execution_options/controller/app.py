@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-WORKERS: Final = {"options": 2, "executions": 4, "pods": 8}
+WORKERS: Final = {"options": 4, "executions": 4, "pods": 8}
 COUNTS_SETTLE: Final = 1.0
 """Seconds in which many executions may come and go before their options are looked at once."""
 RETRY_SECONDS: Final = 2.0

@@ -125,5 +125,5 @@ class Recorder:
             return True
         if last:
             self._metrics.events.labels("dropped").inc()
-            logger.warning("event on %s: %s", whose, problem or type(problem).__name__)
+            logger.warning("event on %s: %s", whose, str(problem) or type(problem).__name__)
         return last

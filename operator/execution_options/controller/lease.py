@@ -119,7 +119,7 @@ class Elector:
                 expired = await self._try_acquire()
             except UNREACHABLE as error:
                 if not (isinstance(error, ApiError) and error.status == 409):
-                    logger.warning("lease %s: %s", self._path, error or type(error).__name__)
+                    logger.warning("lease %s: %s", self._path, str(error) or type(error).__name__)
                 expired = None
             if expired is not None:
                 break
@@ -150,7 +150,7 @@ class Elector:
             if lease.spec.holder_identity == self._identity:
                 await self._put(lease.metadata.resource_version, spec | {"acquireTime": now, "renewTime": now})
         except UNREACHABLE as error:
-            logger.warning("lease %s was not released: %s", self._path, error or type(error).__name__)
+            logger.warning("lease %s was not released: %s", self._path, str(error) or type(error).__name__)
 
     async def _keep(self, seconds: float) -> None:
         end = self._clock() + seconds
@@ -162,7 +162,7 @@ class Elector:
                 if isinstance(error, ApiError) and error.status == 404:
                     self._until = -math.inf
                     raise LeaseLostError(f"lease {self._path} was deleted") from error
-                logger.warning("lease %s was not renewed: %s", self._path, error or type(error).__name__)
+                logger.warning("lease %s was not renewed: %s", self._path, str(error) or type(error).__name__)
             if not self.holds():
                 raise LeaseLostError(f"lease {self._path} could not be renewed in time")
             if self._clock() >= end:

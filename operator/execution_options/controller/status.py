@@ -64,8 +64,8 @@ def invalid(problem: str) -> Aspect:
 
 def fully_effective(options: OptionsObject, engines: Collection[Engine]) -> Aspect:
     """Whether everything that the options say has an effect."""
-    names = msgspec.structs.fields(type(options.spec))
-    fields = [f"spec.{f.encode_name}" for f in names if f.name in _WITHOUT_EFFECT and _said(options, f.name)]
+    names = zip(options.spec.__struct_fields__, options.spec.__struct_encode_fields__, strict=True)
+    fields = [f"spec.{written}" for name, written in names if name in _WITHOUT_EFFECT and _said(options, name)]
     selector = options.spec.selector
     if selector is not UNSET:
         known = {engine.name for engine in engines}

@@ -43,7 +43,7 @@ async def work(name: str, queue: Queue[K], reconcile: Callable[[K], Awaitable[fl
         except (ApiError, ConflictError, aiohttp.ClientError, TimeoutError, OSError) as error:
             metrics.reconciles.labels(name, "error").inc()
             pause = queue.failed(key)
-            logger.warning("%s %s: %s; again in %.1f s", name, _shown(key), error or type(error).__name__, pause)
+            logger.warning("%s %s: %s; again in %.1f s", name, _shown(key), str(error) or type(error).__name__, pause)
         except Exception:
             # One object that trips over an unforeseen state must not stop all others.
             metrics.reconciles.labels(name, "error").inc()
