@@ -13,7 +13,7 @@ from execution_options.cli import main as cli
 from execution_options.kube.client import path_of
 
 COUNT = 1000
-NAMESPACE = "memory"
+NAMESPACES = 10
 SETTLE_SECONDS = 10
 LIMITS = {"webhook": 90.0, "controller": 150.0}
 
@@ -30,7 +30,7 @@ def run() -> None:
         for name, (resident, own, peak) in after.items()
     ]
     table.show(
-        f"Memory in MB, empty and with {COUNT} options, {COUNT} Jobs and their pods",
+        f"Memory in MB, empty and with {COUNT} options, {COUNT} Jobs and their pods in {NAMESPACES} namespaces",
         ["", "empty", "resident", "of it its own", "peak"],
         rows,
     )
@@ -43,14 +43,16 @@ def run() -> None:
 
 async def _filled(here: Setting) -> None:
     async with await here.kube() as kube:
-        await apply(kube, "/api/v1/namespaces", [manifests.namespace(NAMESPACE)])
-        await service_account(kube, NAMESPACE)
-        users = [f"user-{number:04}" for number in range(COUNT)]
-        await apply_options(
-            kube, [manifests.options(user, NAMESPACE, {"matchLabels": {"user": user}}) for user in users]
-        )
-        jobs = [manifests.job(f"train-{user}", user=user) for user in users]
-        await apply(kube, path_of("batch", "v1", "jobs", NAMESPACE), jobs)
+        teams = [f"team-{number}" for number in range(NAMESPACES)]
+        await apply(kube, "/api/v1/namespaces", [manifests.namespace(team) for team in teams])
+        users = [f"user-{number:03}" for number in range(COUNT // NAMESPACES)]
+        for team in teams:
+            await service_account(kube, team)
+            await apply_options(
+                kube, [manifests.options(user, team, {"matchLabels": {"user": user}}) for user in users]
+            )
+            jobs = [manifests.job(f"train-{user}", user=user) for user in users]
+            await apply(kube, path_of("batch", "v1", "jobs", team), jobs)
         await asyncio.sleep(SETTLE_SECONDS)
 
 

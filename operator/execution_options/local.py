@@ -68,7 +68,8 @@ class LocalOperator:
         """Folder of ``webhook.log`` and ``controller.log``; it goes with this object."""
         self.webhook_port, self._webhook_health, self._controller_health = _free_ports(3)
         commands = {
-            "webhook": ["--host", "127.0.0.1", "--port", str(self.webhook_port), *webhook],
+            # Its entries are removed before it is stopped: there is nobody to linger for.
+            "webhook": ["--host", "127.0.0.1", "--port", str(self.webhook_port), "--linger-seconds", "0", *webhook],
             "controller": list(controller),
         }
         self._commands = {name: commands[name] for name in processes}

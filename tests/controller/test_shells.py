@@ -23,7 +23,7 @@ from execution_options.controller.live import Plan
 from execution_options.controller.metrics import Metrics
 from execution_options.controller.objects import ExecutionKey, JobObject, OptionsKey
 from execution_options.controller.rate import TokenBucket
-from execution_options.controller.shell import ATTEMPTS, ConflictError, Shell
+from execution_options.controller.shell import ATTEMPTS, ConflictError, Shell, UndoneError
 from execution_options.controller.tracking import Tracker
 from execution_options.engines.profile import builtin
 from execution_options.kube.client import ApiError
@@ -148,8 +148,9 @@ class Recording:
     async def create(self, _collection: str, body: Any) -> None:
         self._take(body)
 
-    async def patch(self, _path: str, operations: Any) -> None:
+    async def patch(self, _path: str, operations: Any) -> ObjectMeta:
         self._take(operations)
+        return ObjectMeta(name="j", uid="u", labels={"a": "1"})
 
     def _take(self, body: Any) -> None:
         self.bodies.append(body)
@@ -230,6 +231,20 @@ async def test_what_is_gone_or_another_is_left(now: dict[str, str] | None) -> No
         api.put("/path", {"metadata": now})
     assert await shell(api, writer).settle("/path", META, "pod", always) == ()
     assert len(writer.bodies) == 1
+
+
+async def test_a_write_that_is_undone_at_once_is_not_repeated_for_ever() -> None:
+    for operation in (
+        {"op": "add", "path": "/metadata/labels/a", "value": "2"},
+        {"op": "remove", "path": "/metadata/labels/a"},
+        {"op": "add", "path": "/metadata/annotations/a", "value": "1"},
+    ):
+        writer = Recording()
+        with pytest.raises(UndoneError, match="trust"):
+            await shell(FakeApi(), writer).settle("/path", META, "pod", lambda _, one=operation: Plan([one]))
+        assert len(writer.bodies) == 1
+    kept = {"op": "replace", "path": "/metadata/labels/a", "value": "1"}
+    await shell(FakeApi(), Recording()).settle("/path", META, "pod", lambda _: Plan([kept]))
 
 
 async def test_other_errors_are_for_the_queue() -> None:

@@ -29,6 +29,13 @@ if TYPE_CHECKING:
     show_default=True,
     help="User name that may change the operator's own metadata on executions; repeatable.",
 )
+@click.option(
+    "--linger-seconds",
+    type=click.FloatRange(min=0),
+    default=5.0,
+    show_default=True,
+    help="How long requests are still answered after SIGTERM, until no API server sends any.",
+)
 @log_options
 @with_logs
 @asynchronous
@@ -40,11 +47,12 @@ async def webhook(
     port: int,
     health_port: int,
     trusted_user: tuple[str, ...],
+    linger_seconds: float,
 ) -> None:
     """Give executions their options when they are created.
 
     Any number of replicas; each is ready once it has listed all options and its certificate is in place.
     """
-    settings = Settings(host, port, health_port, namespace, trusted_user)
+    settings = Settings(host, port, health_port, namespace, trusted_user, linger_seconds=linger_seconds)
     async with await Kube.connect(kubeconfig, context) as kube:
         await serve(kube, settings)

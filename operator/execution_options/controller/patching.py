@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from execution_options.engines.patch import Operation, pointer
+from execution_options.engines.patch import Operation, parts, pointer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,3 +48,14 @@ def metadata_patch(metadata: ObjectMeta, changes: Mapping[str, Mapping[str, str 
     if adds:
         tests.append({"op": "test", "path": "/metadata/resourceVersion", "value": metadata.resource_version})
     return tests + operations
+
+
+def holds(metadata: ObjectMeta, operations: list[Operation]) -> bool:
+    """Whether an object is as the patch was to make it."""
+    for operation in operations:
+        match parts(operation["path"]):
+            case [_, kind, key] if operation["op"] != "test":
+                there: Mapping[str, str] = getattr(metadata, kind) or {}
+                if there.get(key) != operation.get("value"):
+                    return False
+    return True

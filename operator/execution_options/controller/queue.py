@@ -43,14 +43,18 @@ class Queue(Generic[K]):
         return len(self._due)
 
     def add(self, key: K, after: float = 0.0) -> None:
-        """Have ``key`` reconciled in ``after`` seconds, or earlier where it waits already."""
+        """Have ``key`` reconciled in ``after`` seconds, or earlier where it waits already.
+
+        One that failed waits out its pause: what fails may be what causes the change that adds it again.
+        """
         due = self._clock() + after
         if key in self._working:
             again = self._working[key]
             self._working[key] = due if again is None else min(again, due)
-            return
-        if due >= self._due.get(key, float("inf")):
-            return
+        elif key not in self._failures and due < self._due.get(key, float("inf")):
+            self._schedule(key, due)
+
+    def _schedule(self, key: K, due: float) -> None:
         self._due[key] = due
         heapq.heappush(self._heap, (due, next(self._order), key))
         self._changed.set()
@@ -91,8 +95,6 @@ class Queue(Generic[K]):
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
         pause = min(FIRST_PAUSE * 2.0 ** min(failures, 16), LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311
-        again = self._working.pop(key)
-        self.add(key, pause)
-        if again is not None:
-            self.add(key, max(again - self._clock(), FIRST_PAUSE))
+        del self._working[key]
+        self._schedule(key, self._clock() + pause)
         return pause

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from execution_options.controller.patching import holds
 from execution_options.kube.client import METADATA, ApiError
 from execution_options.kube.meta import PartialObject
 
@@ -26,6 +27,10 @@ ATTEMPTS: Final = 4
 
 class ConflictError(Exception):
     """An object changed each time between being read and being written; it is tried again later."""
+
+
+class UndoneError(ConflictError):
+    """Somebody changes every write back while it is made: to go on would never end."""
 
 
 class Shell:
@@ -54,6 +59,7 @@ class Shell:
 
         Raises:
             ConflictError: it changed again and again.
+            UndoneError: it is not as it was written.
         """
         uid = metadata.uid
         for _ in range(ATTEMPTS):
@@ -62,7 +68,7 @@ class Shell:
                 return ()
             await self.bucket.take()
             try:
-                await self.writer.patch(path, planned.operations)
+                written = await self.writer.patch(path, planned.operations)
             except ApiError as error:
                 if error.status == 404:
                     return ()
@@ -70,6 +76,10 @@ class Shell:
                     raise
             else:
                 self.metrics.patches.labels(what).inc()
+                if not holds(written, planned.operations):
+                    raise UndoneError(
+                        f"{path}: what was written was undone at once; does the webhook trust the controller's user?"
+                    )
                 return planned.left
             fresh = await self.read(path)
             if fresh is None or fresh.uid != uid or fresh.deletion_timestamp is not None:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from execution_options.api.names import FIELD_MANAGER
 from execution_options.controller.lease import LeaseLostError
 from execution_options.kube.client import JSON_PATCH, MERGE_PATCH, METADATA
+from execution_options.kube.meta import PartialObject
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from execution_options.engines.patch import Operation
     from execution_options.kube.client import Kube
+    from execution_options.kube.meta import ObjectMeta
 
 _PARAMS = {"fieldManager": FIELD_MANAGER}
 
@@ -38,10 +42,13 @@ class Writer:
         self._check()
         await self._kube.create(collection, body, params=_PARAMS, accept=METADATA, seconds=self._seconds)
 
-    async def patch(self, path: str, operations: list[Operation]) -> None:
-        """Apply a JSON Patch to an object."""
+    async def patch(self, path: str, operations: list[Operation]) -> ObjectMeta:
+        """Apply a JSON Patch to an object; its metadata as it is then."""
         self._check()
-        await self._kube.patch(path, operations, JSON_PATCH, params=_PARAMS, accept=METADATA, seconds=self._seconds)
+        answer = await self._kube.patch(
+            path, operations, JSON_PATCH, params=_PARAMS, accept=METADATA, seconds=self._seconds
+        )
+        return msgspec.json.decode(answer, type=PartialObject).metadata
 
     async def merge(self, path: str, body: Any) -> bytes:
         """Apply a JSON Merge Patch; the whole object as it is then."""

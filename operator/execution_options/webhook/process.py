@@ -36,6 +36,9 @@ class Settings(Struct, frozen=True):
     health_port: int = 8081
     namespace: str = SYSTEM_NAMESPACE
     trusted: tuple[str, ...] = ()
+    linger_seconds: float = 5.0
+    """How long requests are still answered after the process was told to end: API servers learn that it is not
+    ready any more only after a while, and a connection that is closed under a request is a request refused."""
 
 
 async def serve(kube: Kube, settings: Settings) -> None:
@@ -70,7 +73,7 @@ async def serve(kube: Kube, settings: Settings) -> None:
     ended: asyncio.Task[object] = asyncio.create_task(stop.wait())
     try:
         health = await _listen(health_app(missing), settings.host, settings.health_port, None, runners)
-        admission = admission_app(Handler(index, settings.trusted))
+        admission = admission_app(Handler(index, settings.trusted), stop.is_set)
         # Handshakes fail until there is a certificate, so that nobody is answered before.
         port = await _listen(admission, settings.host, settings.port, certificates.ssl_context, runners)
         logger.info("admission requests on port %d, probes and metrics on port %d", port, health)
@@ -79,6 +82,7 @@ async def serve(kube: Kube, settings: Settings) -> None:
             if follower.done():
                 follower.result()  # these end by errors alone
         logger.info("stopping")
+        await asyncio.sleep(settings.linger_seconds)
     finally:
         for runner in reversed(runners):
             await runner.cleanup()

@@ -25,8 +25,8 @@ MAX_BODY = 8 * 1024 * 1024
 """Bytes of one request: an object and its old version, each at most what etcd takes, and room to spare."""
 
 
-def admission_app(handler: Handler) -> web.Application:
-    """The application with the one route ``/executions``."""
+def admission_app(handler: Handler, stopping: Callable[[], bool] = lambda: False) -> web.Application:
+    """The application with the one route ``/executions``; while it is stopping, each answer ends its connection."""
 
     async def executions(http: web.Request) -> web.Response:
         began = time.perf_counter()
@@ -44,8 +44,12 @@ def admission_app(handler: Handler) -> web.Application:
         metrics.ADMISSIONS.labels(request.kind.kind, request.operation, result).inc()
         metrics.SECONDS.observe(time.perf_counter() - began)
         if result == "error":
-            return web.Response(status=503, text="the options cannot be read at the moment")
-        return web.Response(body=body, content_type="application/json")
+            response = web.Response(status=503, text="the options cannot be read at the moment")
+        else:
+            response = web.Response(body=body, content_type="application/json")
+        if stopping():
+            response.force_close()
+        return response
 
     app = web.Application(client_max_size=MAX_BODY)
     app.router.add_post("/executions", executions)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 import time
+import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ import pytest
 
 from support.waiting import eventually
 
-from .conftest import LEASE_SECONDS, Process, Team
+from .conftest import LEASE, LEASE_SECONDS, Process, Team, free_lease
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,11 +73,9 @@ def test_another_takes_over_from_one_that_is_killed(start: Callable[[], Process]
 
 def test_a_controller_that_loses_its_lease_ends(start: Callable[[], Process], team: Team) -> None:
     first = start().active()
-    path = "/apis/coordination.k8s.io/v1/namespaces/execution-options-system/leases/execution-options-controller"
-    team.api.merge(path, {"spec": {"holderIdentity": "somebody else"}})
+    team.api.merge(LEASE, {"spec": {"holderIdentity": "somebody else"}})
     assert first.process.wait(LEASE_SECONDS) == 1
     assert "was taken by somebody else" in first.log.read_text().splitlines()[-1]
-    team.api.merge(path, {"spec": {"holderIdentity": ""}})
 
 
 def test_killed_at_any_moment_the_end_state_is_the_same(start: Callable[[], Process], team: Team) -> None:
@@ -91,6 +90,7 @@ def test_killed_at_any_moment_the_end_state_is_the_same(start: Callable[[], Proc
         team.edit("o", {"labels": {"a": str(value), f"only-{value}": "x", f"only-{value - 1}": None}})
         time.sleep(chance.uniform(0, 0.3))  # anywhere in its work
         process.kill()
+        free_lease(team.api)
     start().active()
     wanted = {"a": "3", "only-3": "x"}
     for job in jobs:

@@ -1,0 +1,64 @@
+"""The engines' own controllers: built before the first test, each running for the session once a test asks for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from execution_options.cluster import Cluster, ClusterError, ControlPlane
+from execution_options.cluster.progress import Progress
+from support.enginecontrollers import ArgoController, JobSetController, TektonController
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from support.controllerprocess import EngineController
+
+CONTROLLERS: dict[str, type[EngineController]] = {
+    "jobset_controller": JobSetController,
+    "argo_controller": ArgoController,
+    "tekton_controller": TektonController,
+}
+"""By the fixture that runs it."""
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Build what the selected tests need, which takes longer than a test may."""
+    config = session.config
+    wanted = {name for item in session.items if isinstance(item, pytest.Function) for name in item.fixturenames}
+    if config.option.collectonly:
+        return
+    with config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+        for fixture in CONTROLLERS.keys() & wanted:
+            try:
+                CONTROLLERS[fixture].build(Progress())
+            except ClusterError as error:
+                pytest.exit(str(error), returncode=1)
+
+
+def running(
+    controller: type[EngineController], cluster: Cluster, factory: pytest.TempPathFactory
+) -> Iterator[EngineController]:
+    if not isinstance(cluster, ControlPlane):
+        pytest.skip("needs the embedded control plane")
+    with controller(cluster, factory.mktemp(controller.name)) as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
+def jobset_controller(control_plane: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineController]:
+    """JobSet's controller and webhooks, with its CRD."""
+    yield from running(JobSetController, control_plane, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def argo_controller(control_plane: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineController]:
+    """Argo Workflows' controller, with its CRDs."""
+    yield from running(ArgoController, control_plane, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def tekton_controller(control_plane: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineController]:
+    """Tekton Pipelines' controller, with its CRDs."""
+    yield from running(TektonController, control_plane, tmp_path_factory)
