@@ -31,7 +31,7 @@ OBJECT: dict[str, Any] = {
         ("spec.replicas[*].t", [("spec", "replicas", "Master", "t"), ("spec", "replicas", "Worker", "t")]),
         ('metadata.labels["a.b/c"]', [("metadata", "labels", "a.b/c")]),
         ("spec.none[*].template", []),
-        ("spec.jobs[*].template[*].x", []),
+        ("spec.jobs[*].template[*].x", [("spec", "jobs", 0, "template", "n", "x")]),
     ],
 )
 def test_a_path_means_these_places(text: str, places: list[Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
@@ -16,12 +16,15 @@ from execution_options.controller.objects import followed
 from execution_options.engines.phases import TERMINAL
 from execution_options.engines.profile import builtin
 
+if TYPE_CHECKING:
+    from execution_options.engines.profile import Engine
+
 ENGINES = {engine.name: engine for engine in builtin()}
 TABLE: dict[str, list[dict[str, Any]]] = yaml.safe_load((Path(__file__).parent / "phases.yaml").read_text())
 CASES = [
-    pytest.param(name, case, id=f"{name}-{n}-{case['phase']}")
-    for name, all_ in TABLE.items()
-    for n, case in enumerate(all_)
+    pytest.param(name, case, id=f"{name}-{number}-{case['phase']}")
+    for name, cases in TABLE.items()
+    for number, case in enumerate(cases)
 ]
 
 
@@ -49,21 +52,8 @@ def test_every_engine_has_a_table() -> None:
 
 
 @pytest.mark.parametrize("engine", builtin(), ids=lambda engine: engine.name)
-def test_every_rule_of_an_engine_decides_some_row_of_its_table(engine: Any) -> None:
-    decided = {
-        next(
-            (
-                n
-                for n, rule in enumerate(engine.status.phases)
-                if engine.status.outcome(case["object"]).phase == rule.phase
-            ),
-            None,
-        )
-        for case in TABLE[engine.name]
-    }
-    missing = {rule.phase for rule in engine.status.phases} - {case["phase"] for case in TABLE[engine.name]}
-    assert missing == set()
-    assert decided
+def test_every_phase_that_an_engine_knows_stands_in_its_table(engine: Engine) -> None:
+    assert {rule.phase for rule in engine.status.phases} <= {case["phase"] for case in TABLE[engine.name]}
 
 
 JSON = st.recursive(

@@ -68,7 +68,11 @@ class Handler:
             plan = launch_plan(metadata, annotations)
         labels = await self._index.namespace_labels(request.namespace)
         execution = execution_of(engine, metadata, request.namespace, labels, plan)
-        candidates = await self._index.candidates(request.namespace)
+        if engine.is_pod and execution.reference is None:
+            # Pods come in bursts, and a list before each costs more than the pod: what is known must do.
+            candidates = self._index.known(request.namespace)
+        else:
+            candidates = await self._index.candidates(request.namespace)
         decision = decide(engine, document, execution, candidates, new_id())
         account = decision.account
         if account and not await self._index.has_account(request.namespace, account):

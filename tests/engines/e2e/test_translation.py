@@ -105,29 +105,21 @@ def test_every_option_stands_where_the_engine_reads_it(
         assert env["EXECUTION_RAW_OUTPUT_DATA_PREFIX"] == location, place
 
 
+def manifest(engine: str) -> dict[str, Any]:
+    return next(dict(case["manifest"]) for case in CASES if case["engine"] == engine)
+
+
 def test_what_an_execution_controls_is_a_part_of_it_and_gets_nothing_of_its_own(
     served: ControlPlane, namespace: str
 ) -> None:
-    served.run_kubectl(
-        ["apply", "-n", namespace, "-f", "-"], input=OPTIONS.replace("{k8sServiceAccount: trainer}", "{}")
-    )
-    case = next(case for case in CASES if case["engine"] == "tekton-pipelinerun")
-    run = json.loads(
-        served.run_kubectl(
-            ["create", "-n", namespace, "-o", "json", "-f", "-"], input=json.dumps(case["manifest"])
-        ).stdout
-    )
-    owner = {
-        "apiVersion": run["apiVersion"],
-        "kind": run["kind"],
-        "name": run["metadata"]["name"],
-        "uid": run["metadata"]["uid"],
-        "controller": True,
+    create = ["create", "-n", namespace, "-o", "json", "-f", "-"]
+    served.run_kubectl(["create", "serviceaccount", "trainer", "-n", namespace])
+    served.run_kubectl(["apply", "-n", namespace, "-f", "-"], input=OPTIONS)
+    run = json.loads(served.run_kubectl(create, input=json.dumps(manifest("tekton-pipelinerun"))).stdout)
+    owner = {key: run[key] for key in ("apiVersion", "kind")} | {key: run["metadata"][key] for key in ("name", "uid")}
+    part = manifest("tekton-taskrun") | {
+        "metadata": {"name": "part", "ownerReferences": [owner | {"controller": True}]}
     }
-    task = next(case for case in CASES if case["engine"] == "tekton-taskrun")["manifest"]
-    part = {**task, "metadata": {"name": "part", "ownerReferences": [owner]}}
-    stored = json.loads(
-        served.run_kubectl(["create", "-n", namespace, "-o", "json", "-f", "-"], input=json.dumps(part)).stdout
-    )
+    stored = json.loads(served.run_kubectl(create, input=json.dumps(part)).stdout)
     assert "labels" not in stored["metadata"]
     assert "annotations" not in stored["metadata"]
