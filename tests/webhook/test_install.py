@@ -1,0 +1,102 @@
+"""What is installed: every manifest is complete, and fits to what the code asks for."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from execution_options import install
+from execution_options.engines.profile import builtin
+from execution_options.install import (
+    CONTROLLER,
+    SYSTEM_NAMESPACE,
+    TLS_SECRET,
+    WEBHOOK,
+    WEBHOOK_CONFIGURATION,
+    controller_user,
+    definitions,
+    local_webhook,
+    rbac,
+    webhook_configuration,
+)
+
+Manifest = dict[str, Any]
+ENTRIES = {entry["name"]: entry for entry in webhook_configuration()["webhooks"]}
+
+
+def named(kind: str, name: str) -> Manifest:
+    (found,) = [one for one in rbac() if (one["kind"], one["metadata"]["name"]) == (kind, name)]
+    return found
+
+
+@pytest.mark.parametrize("manifest", [*definitions(), *rbac(), *local_webhook(1)], ids=lambda one: one["kind"])
+def test_every_manifest_can_be_applied(manifest: Manifest) -> None:
+    assert manifest["kind"] in install._PLURALS
+    assert manifest["apiVersion"]
+    assert manifest["metadata"]["name"]
+
+
+@pytest.mark.parametrize("account", [WEBHOOK, CONTROLLER])
+@pytest.mark.parametrize("scope", ["Cluster", ""])
+def test_rights_are_bound_to_the_account_that_has_them(account: str, scope: str) -> None:
+    binding = named(f"{scope}RoleBinding", account)
+    assert binding["roleRef"]["name"] == account == named(f"{scope}Role", account)["metadata"]["name"]
+    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": account, "namespace": SYSTEM_NAMESPACE}]
+    assert named("ServiceAccount", account)["metadata"]["namespace"] == SYSTEM_NAMESPACE
+
+
+def test_no_right_is_a_wildcard_and_secrets_are_named() -> None:
+    for role in [one for one in rbac() if one["kind"] in ("ClusterRole", "Role")]:
+        for rule in role["rules"]:
+            assert not {"*"} & {*rule["apiGroups"], *rule["resources"], *rule["verbs"]}
+            if "secrets" in rule["resources"] and rule["verbs"] != ["create"]:
+                assert rule["resourceNames"] == [TLS_SECRET]
+            if "mutatingwebhookconfigurations" in rule["resources"]:
+                assert rule["resourceNames"] == [WEBHOOK_CONFIGURATION]
+
+
+def test_the_webhook_may_read_the_launch_plans_of_every_engine() -> None:
+    rules = named("ClusterRole", WEBHOOK)["rules"]
+    readable = {(group, name) for rule in rules for group in rule["apiGroups"] for name in rule["resources"]}
+    for engine in builtin():
+        assert {(plan.group, plan.plural) for plan in engine.launch_plans} <= readable
+
+
+def test_every_engine_has_entries_for_all_that_can_happen_to_it() -> None:
+    for engine in builtin():
+        rule = {"apiGroups": [engine.group], "apiVersions": [engine.version], "resources": [engine.plural]}
+        mine = [e for e in ENTRIES.values() if {k: e["rules"][0][k] for k in rule} == rule]
+        found = {entry["name"].partition(".")[0]: entry["rules"][0]["operations"] for entry in mine}
+        created = ["CREATE"]
+        assert found == {"referenced": created, "selected": created, "required": created, "updated": ["UPDATE"]}
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_entries_are_chosen_deliberately(name: str) -> None:
+    entry = ENTRIES[name]
+    kind = name.partition(".")[0]
+    assert entry["failurePolicy"] == ("Fail" if kind in ("referenced", "required") else "Ignore")
+    assert entry["reinvocationPolicy"] == "Never"
+    assert entry["sideEffects"] == "None"
+    assert entry["timeoutSeconds"] <= 10
+    assert re.fullmatch(r"[a-z]+\.(executions|pods)\.execution\.dev", name)
+    policy = [e for e in entry["namespaceSelector"]["matchExpressions"] if e["key"] == "execution.dev/failure-policy"]
+    expected = {"selected": "NotIn", "required": "In"}.get(kind)
+    assert [one["operator"] for one in policy] == ([] if expected is None else [expected])
+
+
+def test_only_the_controller_passes_by_the_entries_for_updates() -> None:
+    for name, entry in ENTRIES.items():
+        expressions = [condition["expression"] for condition in entry["matchConditions"]]
+        others = f"request.userInfo.username != '{controller_user()}'"
+        assert (others in expressions) is name.startswith("updated")
+
+
+def test_every_entry_leads_to_the_local_port() -> None:
+    service, configuration = local_webhook(12345)
+    assert service["metadata"] == {"name": WEBHOOK, "namespace": SYSTEM_NAMESPACE}
+    for entry in configuration["webhooks"]:
+        assert entry["clientConfig"]["service"]["port"] == 12345
+    assert all(entry["clientConfig"]["service"]["port"] == 443 for entry in webhook_configuration()["webhooks"])
