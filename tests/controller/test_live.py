@@ -86,6 +86,9 @@ class World:
             return
         if key in self.base or key in self.written.values:
             self.foreign[key] = value
+            if value == (self.written.values[key] if key in self.written.values else self.base[key]):
+                # Who puts back what was last written has no claim on it: it looks as if it was never touched.
+                del self.foreign[key]
         elif value is None:
             self.authors.pop(key, None)
         else:

@@ -21,11 +21,11 @@ from execution_options.controller.events import MAX_NOTE, Recorder, event
 from execution_options.controller.index import OptionsIndex
 from execution_options.controller.live import Plan
 from execution_options.controller.metrics import Metrics
-from execution_options.controller.objects import ExecutionKey, JobObject, OptionsKey
+from execution_options.controller.objects import EngineObject, ExecutionKey, OptionsKey, followed
 from execution_options.controller.rate import TokenBucket
 from execution_options.controller.shell import ATTEMPTS, ConflictError, Shell, UndoneError
 from execution_options.controller.tracking import Tracker
-from execution_options.engines.profile import builtin
+from execution_options.engines.profile import builtin, engine_of
 from execution_options.kube.client import ApiError
 from execution_options.kube.meta import ObjectMeta
 from execution_options.options.snapshot import Snapshot, encode
@@ -253,9 +253,9 @@ async def test_other_errors_are_for_the_queue() -> None:
     assert await shell(FakeApi(), Recording(ApiError(404, "x", ""))).settle("/path", META, "pod", always) == ()
 
 
-def job_object(uid: str, **annotations: str) -> JobObject:
+def job_object(uid: str, **annotations: str) -> EngineObject:
     metadata = {"name": "j", "namespace": "ns", "uid": uid, "annotations": annotations}
-    return convert({"metadata": metadata | {"labels": {"execution.dev/id": "i"}}}, JobObject)
+    return convert({"metadata": metadata | {"labels": {"execution.dev/id": "i"}}}, followed(engine_of("batch", "Job")))
 
 
 def test_the_tracker_forgets_what_is_gone_and_leaves_alone_what_it_cannot_read() -> None:

@@ -62,12 +62,12 @@ def test_every_field_without_effect_is_named() -> None:
         "notifications": [{"phases": ["FAILED"], "webhook": {}}],
         "disableNotifications": False,
         "notificationGuarantee": "Held",
-        "selector": {"engines": ["job", "nonsense"], "launchedBy": {"kind": "CronWorkflow", "name": "x"}},
+        "selector": {"engines": ["job", "nonsense"], "launchedBy": {"kind": "CronNonsense", "name": "x"}},
     }
     aspect = status.fully_effective(namespaced("o", spec), builtin())
     assert aspect.status == "False"
     fields = ("maxParallelism", "overwriteCache", "notifications", "disableNotifications", "notificationGuarantee")
-    for part in (*fields, "nonsense", "CronWorkflow"):
+    for part in (*fields, "nonsense", "CronNonsense"):
         assert part in aspect.message
     assert "engines: job" not in aspect.message
     assert status.fully_effective(namespaced("o", {"labels": {"a": "b"}}), builtin()).status == "True"

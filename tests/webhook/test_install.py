@@ -66,9 +66,13 @@ def test_the_webhook_may_read_the_launch_plans_of_every_engine() -> None:
 
 def test_every_engine_has_entries_for_all_that_can_happen_to_it() -> None:
     for engine in builtin():
-        rule = {"apiGroups": [engine.group], "apiVersions": [engine.version], "resources": [engine.plural]}
-        mine = [e for e in ENTRIES.values() if {k: e["rules"][0][k] for k in rule} == rule]
-        found = {entry["name"].partition(".")[0]: entry["rules"][0]["operations"] for entry in mine}
+        found = {
+            name.partition(".")[0]: rule["operations"]
+            for name, entry in ENTRIES.items()
+            for rule in entry["rules"]
+            if rule["apiGroups"] == [engine.group] and rule["apiVersions"] == [engine.version]
+            if engine.plural in rule["resources"]
+        }
         created = ["CREATE"]
         assert found == {"referenced": created, "selected": created, "required": created, "updated": ["UPDATE"]}
 

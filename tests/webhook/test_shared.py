@@ -33,7 +33,7 @@ async def settle() -> None:
 
 async def test_who_asks_meanwhile_gets_the_next_call_together() -> None:
     source = Source()
-    calls = SharedCalls(source)
+    calls = SharedCalls(source, at_once=1)
     first = asyncio.create_task(calls.call("k"))
     await settle()
     later = [asyncio.create_task(calls.call("k")) for _ in range(5)]
@@ -54,16 +54,34 @@ async def test_who_asks_meanwhile_gets_the_next_call_together() -> None:
 
 async def test_who_asks_at_the_same_time_shares_the_first_call() -> None:
     source = Source()
-    calls = SharedCalls(source)
+    calls = SharedCalls(source, at_once=1)
     asked = [asyncio.create_task(calls.call("k")) for _ in range(3)]
     await settle()
     source.gates[0].set_result(None)
     assert await asyncio.gather(*asked) == [1, 1, 1]
 
 
+async def test_some_calls_may_be_under_way_at_once() -> None:
+    source = Source()
+    calls = SharedCalls(source, at_once=2)
+    asked = []
+    for _ in range(4):
+        asked.append(asyncio.create_task(calls.call("k")))
+        await settle()
+    assert len(source.began) == 2
+    source.gates[1].set_result(None)
+    assert await asked[1] == 2
+    await settle()
+    assert len(source.began) == 3
+    source.gates[2].set_result(None)
+    assert await asyncio.gather(*asked[2:]) == [3, 3]
+    source.gates[0].set_result(None)
+    assert await asked[0] == 1
+
+
 async def test_keys_do_not_wait_for_each_other() -> None:
     source = Source()
-    calls = SharedCalls(source)
+    calls = SharedCalls(source, at_once=1)
     a, b = asyncio.create_task(calls.call("a")), asyncio.create_task(calls.call("b"))
     await settle()
     assert source.began == ["a", "b"]
@@ -75,7 +93,7 @@ async def test_keys_do_not_wait_for_each_other() -> None:
 
 async def test_an_error_reaches_all_who_share_the_call_and_nobody_else() -> None:
     source = Source()
-    calls = SharedCalls(source)
+    calls = SharedCalls(source, at_once=1)
     asked = [asyncio.create_task(calls.call("k")) for _ in range(3)]
     await settle()
     waiting = asyncio.create_task(calls.call("k"))
@@ -89,7 +107,7 @@ async def test_an_error_reaches_all_who_share_the_call_and_nobody_else() -> None
 
 async def test_who_gives_up_waiting_does_not_end_it_for_the_others() -> None:
     source = Source()
-    calls = SharedCalls(source)
+    calls = SharedCalls(source, at_once=1)
     gone, stays = asyncio.create_task(calls.call("k")), asyncio.create_task(calls.call("k"))
     await settle()
     gone.cancel()
@@ -104,7 +122,7 @@ async def test_a_call_that_nobody_waits_for_any_more_may_fail_in_silence() -> No
     complaints: list[object] = []
     loop.set_exception_handler(lambda _, context: complaints.append(context))
     source = Source()
-    calls = SharedCalls(source)
+    calls = SharedCalls(source, at_once=1)
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(calls.call("k"), 0.01)
     source.gates[0].set_exception(OSError("down"))
@@ -116,7 +134,8 @@ async def test_a_call_that_nobody_waits_for_any_more_may_fail_in_silence() -> No
     assert complaints == []
 
 
-async def test_a_call_is_never_older_than_the_question() -> None:
+@pytest.mark.parametrize("at_once", [1, 3])
+async def test_a_call_is_never_older_than_the_question(at_once: int) -> None:
     clock = 0
     chance = random.Random(1)
 
@@ -128,7 +147,7 @@ async def test_a_call_is_never_older_than_the_question() -> None:
             await asyncio.sleep(0)
         return began
 
-    calls = SharedCalls(read)
+    calls = SharedCalls(read, at_once=at_once)
 
     async def ask() -> None:
         nonlocal clock

@@ -8,8 +8,15 @@ from msgspec import UNSET, Struct
 
 from execution_options.api.names import CLUSTER_OPTIONS_KIND, OPTIONS_ANNOTATION, OPTIONS_KIND, SNAPSHOT_ANNOTATION
 from execution_options.engines.patch import Operation, Patch
-from execution_options.engines.profile import lookup
-from execution_options.engines.translate import metadata_places, notes, output_location, strip_forged, translate
+from execution_options.engines.paths import lookup
+from execution_options.engines.translate import (
+    account_places,
+    metadata_places,
+    notes,
+    output_location,
+    strip_forged,
+    translate,
+)
 from execution_options.options.merge import Effective, merge
 from execution_options.options.selection import Execution, Selection, select
 from execution_options.options.snapshot import Snapshot, encode, frozen
@@ -100,10 +107,9 @@ def decide(
 
 
 def _account(engine: Engine, document: dict[str, Any], effective: Effective) -> str:
-    """The service account of the options; none where every pod template keeps its author's."""
+    """The service account of the options; none where its author's stays everywhere."""
     account = UNSET if effective.run_as is None else effective.run_as.value.k8s_service_account
-    specs = (lookup(document, (*template, "spec")) or {} for template in engine.templates(document))
-    if account is UNSET or not any(spec.get("serviceAccountName") == account for spec in specs):
+    if account is UNSET or account not in [lookup(document, at) for at in account_places(engine, document)]:
         return ""
     return account
 

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from execution_options.api.names import ID_LABEL, SNAPSHOT_ANNOTATION
+from execution_options.api.names import ID_LABEL, LIVE_ANNOTATION, SNAPSHOT_ANNOTATION
 from execution_options.engines.patch import Operation, Patch, pointer
-from execution_options.engines.profile import lookup
+from execution_options.engines.paths import lookup
 from execution_options.engines.translate import is_ours, metadata_places, prevails, translate
 from execution_options.options.levels import Level, Sourced
+from execution_options.options.live import InvalidLiveError, Live, current_layers, decode_live
 from execution_options.options.merge import merge
 from execution_options.options.snapshot import InvalidSnapshotError, decode
 
 if TYPE_CHECKING:
-    from execution_options.engines.profile import Engine, Path
+    from execution_options.engines.paths import Path
+    from execution_options.engines.profile import Engine
 
 KINDS = ("labels", "annotations")
 
@@ -44,7 +46,8 @@ def restore(engine: Engine, document: dict[str, Any], old: dict[str, Any], *, tr
     except InvalidSnapshotError:
         return patch.operations
     effective = merge(snapshot.layers)
-    for kind, wanted in zip(KINDS, (effective.labels, effective.annotations), strict=True):
+    now = merge(current_layers(snapshot, _live(old)))
+    for kind, wanted in zip(KINDS, (now.labels, now.annotations), strict=True):
         for key, value in wanted.items():
             at = ("metadata", kind, key)
             stored, written = (lookup(version, at) for version in (old, document))
@@ -57,6 +60,14 @@ def restore(engine: Engine, document: dict[str, Any], old: dict[str, Any], *, tr
         templates = metadata_places(engine, document)[1:]
         translate(patch, templates, engine, effective, identifier=snapshot.id, location=snapshot.location)
     return patch.operations
+
+
+def _live(old: dict[str, Any]) -> Live:
+    """Edits that reached the execution; its pod template has none of them."""
+    try:
+        return decode_live(lookup(old, ("metadata", "annotations", LIVE_ANNOTATION)))
+    except InvalidLiveError:
+        return Live()
 
 
 def _is_enforced(value: Sourced[str]) -> bool:

@@ -24,7 +24,7 @@ SNAPSHOT_ANNOTATION: Final = f"{GROUP}/snapshot"
 LIVE_ANNOTATION: Final = f"{GROUP}/live"
 """Options of the snapshot that were edited since: what now holds instead of their frozen specs."""
 APPLIED_ANNOTATION: Final = f"{GROUP}/applied"
-"""On a pod that was corrected after its creation: what it was given instead of its template's metadata."""
+"""On an execution or a pod that edits reached: what was written to its labels and annotations since its creation."""
 MISSED_ANNOTATION: Final = f"{GROUP}/missed"
 """On an execution that was created past the webhook and repaired afterwards: when that was noticed."""
 

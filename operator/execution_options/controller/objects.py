@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from functools import cache
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, cast
 
+import msgspec
 from msgspec import Struct
 
+from execution_options.engines.profile import Engine
+from execution_options.engines.subset import subset
 from execution_options.kube.meta import ObjectMeta
 
 if TYPE_CHECKING:
-    from execution_options.engines.profile import Engine
+    from execution_options.engines.phases import Outcome
 
 
 class ExecutionKey(NamedTuple):
@@ -28,30 +32,24 @@ class OptionsKey(NamedTuple):
     name: str
 
 
-class Condition(Struct, frozen=True):
-    """A condition of a Job."""
-
-    type: str
-    status: str
-
-
-class JobStatus(Struct, frozen=True):
-    """``status`` of a Job."""
-
-    conditions: list[Condition] | None = None
-
-
-class JobObject(Struct, frozen=True):
-    """A Job."""
+class EngineObject(Struct, frozen=True):
+    """An execution of an engine other than bare pods; each engine has a subclass with the fields that it reads."""
 
     metadata: ObjectMeta
-    status: JobStatus | None = None
+
+    engine: ClassVar[Engine]
+
+    @property
+    def outcome(self) -> Outcome:
+        """Where it is, by the rules of its engine."""
+        document = {name: msgspec.to_builtins(getattr(self, name)) for name in self.__struct_fields__[1:]}
+        document["metadata"] = {"deletionTimestamp": self.metadata.deletion_timestamp}
+        return self.engine.status.outcome(document)
 
     @property
     def finished(self) -> bool:
         """Whether it has ended, well or not."""
-        conditions = () if self.status is None else self.status.conditions or ()
-        return any(c.type in ("Complete", "Failed") and c.status == "True" for c in conditions)
+        return self.outcome.terminal
 
 
 class PodStatus(Struct, frozen=True):
@@ -72,12 +70,21 @@ class PodObject(Struct, frozen=True):
         return self.status is not None and self.status.phase in ("Succeeded", "Failed")
 
 
-ExecutionObject = JobObject | PodObject
+ExecutionObject = EngineObject | PodObject
 
 
-def kind_of(engine: Engine) -> type[JobObject] | type[PodObject]:
+@cache
+def followed(engine: Engine) -> type[EngineObject]:
     """What objects of an engine are decoded into."""
-    return PodObject if engine.is_pod else JobObject
+    fields = [(name, kind, None) for name, kind in subset(engine.status).items()]
+    namespace = {"engine": engine}
+    kind = msgspec.defstruct(engine.kind, fields, bases=(EngineObject,), namespace=namespace, frozen=True)
+    return cast("type[EngineObject]", kind)
+
+
+def kind_of(engine: Engine) -> type[EngineObject] | type[PodObject]:
+    """What objects of an engine are decoded into, bare pods included."""
+    return PodObject if engine.is_pod else followed(engine)
 
 
 def is_living(item: ExecutionObject) -> bool:

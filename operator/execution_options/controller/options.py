@@ -153,8 +153,8 @@ class OptionsReconciler:
             else:
                 await self._writer.delete(path, action.body)
         except ApiError as error:
-            if error.status == 404 and action.verb != "create":
-                return True
+            if error.status == 404:
+                return True  # what was to go is gone, or the namespace is, and the options with it
             if error.status in (409, 422):
                 return False
             if error.status == 403 and "being terminated" in error.message:

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from execution_options.api.names import ID_LABEL, PODS_LABEL
-from execution_options.controller.objects import ExecutionKey, ExecutionObject, JobObject, PodObject
+from execution_options.controller.objects import EngineObject, ExecutionKey, ExecutionObject, PodObject, followed
 from execution_options.controller.tracking import Tracker
 from execution_options.engines.facts import Role, role
 from execution_options.kube.client import path_of
@@ -58,11 +58,12 @@ class World:
         self.engines = {engine.name: engine for engine in engines}
         self.tracker = Tracker()
         self._pod_engine = next((engine for engine in self.engines.values() if engine.is_pod), None)
-        self._executions: dict[str, Store[JobObject]] = {
+        self._executions: dict[str, Store[EngineObject]] = {
             engine.name: Store(
                 kube,
                 path_of(engine.group, engine.version, engine.plural),
-                JobObject,
+                followed(engine),
+                optional=True,
                 on_change=self._execution_changed(engine),
             )
             for engine in self.engines.values()
@@ -123,8 +124,8 @@ class World:
         known = self.namespaces.get("", namespace)
         return {} if known is None else known.metadata.labels or {}
 
-    def _execution_changed(self, engine: Engine) -> Callable[[JobObject | None, JobObject | None], None]:
-        def changed(old: JobObject | None, new: JobObject | None) -> None:
+    def _execution_changed(self, engine: Engine) -> Callable[[EngineObject | None, EngineObject | None], None]:
+        def changed(old: EngineObject | None, new: EngineObject | None) -> None:
             self._track(engine, old, new)
 
         return changed

@@ -6,6 +6,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final, Protocol
 
 from execution_options.api.names import DISABLE_NOTIFICATIONS_ANNOTATION, OPTIONS_ANNOTATION, PODS_LABEL
+from execution_options.engines.profile import owning_kinds
 from execution_options.options import reference
 from execution_options.options.selection import Execution, LaunchPlan
 
@@ -56,11 +57,17 @@ class Role(Enum):
 
 
 def role(engine: Engine, metadata: Metadata) -> Role:
-    """Decided by the owner, never by a label, which anybody can set."""
+    """Decided by the owner, never by a label, which anybody can set.
+
+    What is controlled by something that no engine knows is an execution of its own, apart from pods:
+    these belong to whatever controls them.
+    """
     owner = metadata.controller
     if owner is None:
         return Role.STANDALONE
-    return Role.PART if engine.launch_plan(owner.group, owner.kind) is None else Role.LAUNCHED
+    if engine.launch_plan(owner.group, owner.kind) is not None:
+        return Role.LAUNCHED
+    return Role.PART if engine.is_pod or (owner.group, owner.kind) in owning_kinds() else Role.STANDALONE
 
 
 def launch_plan(metadata: Metadata, plan_annotations: Mapping[str, str]) -> LaunchPlan | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from execution_options.engines.profile import Path
+    from execution_options.engines.paths import Path
 
 
 def is_owned(document: dict[str, Any], path: Path) -> bool:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from execution_options.engines.profile import lookup
+from execution_options.engines.paths import lookup
 
 if TYPE_CHECKING:
-    from execution_options.engines.profile import Path
+    from execution_options.engines.paths import Path
 
 Operation = dict[str, Any]
 
@@ -55,11 +55,10 @@ class Patch:
 
     def append(self, path: Path, value: Any) -> None:
         """Add ``value`` at the end of the list at ``path``, which is added where it is absent."""
-        parent = self._parent(path)
-        items = parent.get(path[-1])
+        items = lookup(self.document, path)
         if items is None:
             items = []
-            self._set(parent, path, items)
+            self.put(path, items)
         items.append(value)
         self._record(items, {"op": "add", "path": pointer((*path, "-")), "value": value})
 

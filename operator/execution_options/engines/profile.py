@@ -9,10 +9,18 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
+from execution_options.engines.paths import Path, locate, lookup
+from execution_options.engines.phases import Status
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Path = tuple[str | int, ...]
+
+class Kind(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """A kind of object, in whatever version."""
+
+    group: str
+    kind: str
 
 
 class Resource(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -24,11 +32,17 @@ class Resource(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     plural: str
 
 
-class Engine(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """A kind of execution.
+class Engine(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """A kind of execution; every path is written as ``engines.paths`` says.
 
-    ``pod_templates`` are dotted paths to the pod templates inside the execution; the empty path is the
-    execution itself, which then is a pod. ``launch_plans`` are the kinds that start it.
+    Attributes:
+        pod_templates: pod templates inside the execution; the empty path is the execution itself, a pod.
+        pod_metadata: objects with the ``labels`` and ``annotations`` of pods, besides pod templates.
+        service_account_names: fields with the service account, besides pod templates.
+        envs: lists of environment variables, besides pod templates.
+        launch_plans: kinds that start executions.
+        parts: kinds that an execution controls and that control others on its behalf.
+        status: how the engine's status is read.
     """
 
     name: str
@@ -36,8 +50,13 @@ class Engine(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     version: str
     kind: str
     plural: str
-    pod_templates: tuple[str, ...]
+    pod_templates: tuple[str, ...] = ()
+    pod_metadata: tuple[str, ...] = ()
+    service_account_names: tuple[str, ...] = ()
+    envs: tuple[str, ...] = ()
     launch_plans: tuple[Resource, ...] = ()
+    parts: tuple[Kind, ...] = ()
+    status: Status
 
     @property
     def is_pod(self) -> bool:
@@ -45,11 +64,9 @@ class Engine(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
         return not self.group and self.kind == "Pod"
 
     def templates(self, execution: dict[str, Any]) -> Iterator[Path]:
-        """Paths of the pod templates that ``execution`` has."""
-        for dotted in self.pod_templates:
-            path = tuple(part for part in dotted.split(".") if part)
-            if isinstance(lookup(execution, path), dict):
-                yield path
+        """Places of the pod templates that ``execution`` has."""
+        for text in self.pod_templates:
+            yield from (place for place in locate(execution, text) if isinstance(lookup(execution, place), dict))
 
     def launch_plan(self, group: str, kind: str) -> Resource | None:
         """The launch plan kind with this group and kind, if the engine has it."""
@@ -63,6 +80,13 @@ class _Metadata(Struct):
 class _Document(Struct, rename="camel"):
     metadata: _Metadata
     spec: dict[str, Any]
+
+
+@cache
+def owning_kinds() -> frozenset[tuple[str, str]]:
+    """Group and kind of everything whose objects are executions, or parts of one."""
+    own = ((engine.group, engine.kind) for engine in builtin())
+    return frozenset((*own, *((part.group, part.kind) for engine in builtin() for part in engine.parts)))
 
 
 @cache
@@ -86,15 +110,3 @@ def parse(document: bytes) -> Engine:
 def engine_of(group: str, kind: str) -> Engine | None:
     """The built-in engine whose executions are of this group and kind."""
     return next((engine for engine in builtin() if (engine.group, engine.kind) == (group, kind)), None)
-
-
-def lookup(document: Any, path: Path) -> Any:
-    """What stands at ``path``; ``None`` where any part of it is absent."""
-    for part in path:
-        if isinstance(part, int):
-            document = document[part] if isinstance(document, list) and part < len(document) else None
-        else:
-            document = document.get(part) if isinstance(document, dict) else None
-        if document is None:
-            return None
-    return document

@@ -17,13 +17,14 @@ from execution_options.api.names import (
 )
 from execution_options.engines.managedfields import is_owned
 from execution_options.engines.patch import parts, pointer
-from execution_options.engines.profile import Engine, Path, lookup
+from execution_options.engines.paths import Path, locate, lookup
 from execution_options.options.levels import Layer, Level, Source, Sourced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from execution_options.engines.patch import Patch
+    from execution_options.engines.profile import Engine
     from execution_options.options.merge import Effective
 
 AUTHORS_ANNOTATIONS = frozenset({OPTIONS_ANNOTATION, DISABLE_NOTIFICATIONS_ANNOTATION})
@@ -62,17 +63,33 @@ def translate(
         work.mapping((*place, "annotations"), effective.annotations)
         patch.put((*place, "labels", ID_LABEL), identifier)
     envs = environment(effective, location)
-    for template in engine.templates(patch.document):
-        work.account((*template, "spec"))
-        for container in _containers(patch.document, (*template, "spec")):
-            work.environment(container, envs)
+    for place in account_places(engine, patch.document):
+        work.account(place)
+    for place in env_places(engine, patch.document):
+        work.environment(place, envs)
     return work.authored
 
 
 def metadata_places(engine: Engine, execution: dict[str, Any]) -> list[Path]:
-    """The ``metadata`` of the execution and of each of its pod templates."""
+    """What holds labels and annotations: the execution's ``metadata`` first, then that of its pods."""
     templates = ((*template, "metadata") for template in engine.templates(execution))
-    return list(dict.fromkeys([("metadata",), *templates]))
+    others = (place for text in engine.pod_metadata for place in locate(execution, text))
+    return list(dict.fromkeys([("metadata",), *templates, *others]))
+
+
+def account_places(engine: Engine, execution: dict[str, Any]) -> Iterator[Path]:
+    """The fields with the service account of the execution's pods."""
+    yield from ((*template, "spec", "serviceAccountName") for template in engine.templates(execution))
+    yield from (place for text in engine.service_account_names for place in locate(execution, text))
+
+
+def env_places(engine: Engine, execution: dict[str, Any]) -> Iterator[Path]:
+    """The lists of environment variables of the execution's pods."""
+    for template in engine.templates(execution):
+        for kind in ("initContainers", "containers"):
+            for index in range(len(lookup(execution, (*template, "spec", kind)) or ())):
+                yield (*template, "spec", kind, index, "env")
+    yield from (place for text in engine.envs for place in locate(execution, text))
 
 
 def environment(effective: Effective, location: str) -> dict[str, Sourced[str]]:
@@ -121,7 +138,7 @@ def notes(authored: Mapping[str, str], effective: Effective) -> list[str]:
         *_, kind, last = parts(at)
         wanted = {"labels": effective.labels, "annotations": effective.annotations, "env": envs}.get(kind, {}).get(last)
         what = f"{_SINGULAR.get(kind, kind)} {last}"
-        if kind == "spec":
+        if kind not in _SINGULAR:
             wanted, what = account, last
         if wanted is None or wanted.value == written:
             continue
@@ -132,16 +149,10 @@ def notes(authored: Mapping[str, str], effective: Effective) -> list[str]:
     return list(said)
 
 
-_ACCOUNT_FIELDS = ("serviceAccountName", "serviceAccount")
-"""The second is the deprecated name of the first; the API server keeps them equal."""
+_DEPRECATED = {"serviceAccountName": "serviceAccount"}
+"""In a pod template the API server keeps the second equal to the first."""
 
 _SINGULAR = {"labels": "label", "annotations": "annotation", "env": "env"}
-
-
-def _containers(execution: dict[str, Any], spec: Path) -> Iterator[Path]:
-    for kind in ("initContainers", "containers"):
-        for index in range(len(lookup(execution, (*spec, kind)) or ())):
-            yield (*spec, kind, index)
 
 
 class _Work:
@@ -166,45 +177,46 @@ class _Work:
             if self._settle((*place, key), there.get(key), value):
                 self.patch.put((*place, key), value.value)
 
-    def account(self, spec: Path) -> None:
+    def account(self, at: Path) -> None:
         """The service account, and the pull secrets that came with the old one."""
         run_as = self.effective.run_as
         if run_as is None or run_as.value.k8s_service_account is UNSET:
             return
-        document = self.patch.document
-        at = (*spec, "serviceAccountName")
-        now = next((account for name in _ACCOUNT_FIELDS if (account := lookup(document, (*spec, name)))), "")
+        document, spec = self.patch.document, at[:-1]
+        # Kinds other than pods have one of the two only; looking for the other does no harm.
+        fields = [(*spec, name) for name in (at[-1], _DEPRECATED.get(str(at[-1]))) if name is not None]
+        now = next((account for field in fields if (account := lookup(document, field))), "")
         # The ServiceAccount plugin has written "default" before any webhook sees a pod.
-        written = any(is_owned(document, (*spec, name)) for name in _ACCOUNT_FIELDS)
+        written = any(is_owned(document, field) for field in fields)
         defaulted = not now or (self.engine.is_pod and now == "default" and not written)
         if not self._settle(at, None if defaulted else now, Sourced(run_as.value, run_as.source)):
             return
         account = run_as.value.k8s_service_account or ("default" if self.engine.is_pod else "")
         if account == now:
             return
-        for name in _ACCOUNT_FIELDS:
+        for field in fields:
             if not account:
-                self.patch.remove((*spec, name))
-            elif name == "serviceAccountName" or lookup(document, (*spec, name)) is not None:
-                self.patch.put((*spec, name), account)
+                self.patch.remove(field)
+            elif field == at or lookup(document, field) is not None:
+                self.patch.put(field, account)
         secrets = (*spec, "imagePullSecrets")
         if self.engine.is_pod and not is_owned(document, secrets):
             # The plugin copied the old account's; its second run copies the new one's, but only into
             # an empty list.
             self.patch.remove(secrets)
 
-    def environment(self, container: Path, wanted: dict[str, Sourced[str]]) -> None:
-        """The variables of one container."""
-        there = lookup(self.patch.document, (*container, "env")) or []
+    def environment(self, at: Path, wanted: dict[str, Sourced[str]]) -> None:
+        """One list of variables."""
+        there = lookup(self.patch.document, at) or []
         index = {entry.get("name"): place for place, entry in enumerate(there)}
         for name, value in wanted.items():
             place = index.get(name)
             if place is None:
-                self.patch.append((*container, "env"), {"name": name, "value": value.value})
+                self.patch.append(at, {"name": name, "value": value.value})
                 continue
             written = "(valueFrom)" if "valueFrom" in there[place] else there[place].get("value", "")
-            if self._settle((*container, "env", name), written, value):
-                self.patch.put((*container, "env", place), {"name": name, "value": value.value})
+            if self._settle((*at, name), written, value):
+                self.patch.put((*at, place), {"name": name, "value": value.value})
 
 
 def is_ours(kind: str, key: str) -> bool:

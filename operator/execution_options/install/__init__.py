@@ -10,10 +10,11 @@ import msgspec
 import yaml
 
 from execution_options.api.crd import crds
+from execution_options.engines.profile import builtin, owning_kinds
 from execution_options.kube.client import APPLY_PATCH, ApiError, Kube, path_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 Manifest = dict[str, Any]
 
@@ -40,13 +41,49 @@ _PLURALS: Final = {
 
 def rbac() -> list[Manifest]:
     """Namespace, service accounts and exactly the rights that the two processes use."""
-    return _documents("rbac.yaml")
+    documents = _documents("rbac.yaml")
+    for document in documents:
+        if document["kind"] == "ClusterRole":
+            document["rules"] = [rule for template in document["rules"] for rule in _rights(template)]
+    return documents
+
+
+def _rights(template: Manifest) -> Iterator[Manifest]:
+    """The rule itself, or one for each API group of the engines or of their launch plans."""
+    collections = {
+        "EXECUTIONS": [(engine.group, engine.plural) for engine in builtin() if not engine.is_pod],
+        "LAUNCH_PLANS": [(plan.group, plan.plural) for engine in builtin() for plan in engine.launch_plans],
+    }.get(template["resources"][0])
+    if collections is None:
+        yield template
+        return
+    for group in sorted({group for group, _ in collections}):
+        plurals = sorted({plural for of, plural in collections if of == group})
+        yield {"apiGroups": [group], "resources": plurals, "verbs": template["verbs"]}
 
 
 def webhook_configuration() -> Manifest:
     """The webhook entries; their service is :data:`WEBHOOK` in :data:`SYSTEM_NAMESPACE`."""
     (document,) = _documents("webhook.yaml")
+    kinds = msgspec.json.encode(sorted(f"{group}/{kind}" for group, kind in owning_kinds())).decode()
+    for entry in document["webhooks"]:
+        entry["rules"] = [rule for template in entry["rules"] for rule in _rules(template)]
+        entry["matchConditions"] = [
+            condition | {"expression": condition["expression"].replace("ENGINE_KINDS", kinds)}
+            for condition in entry["matchConditions"]
+        ]
     return document
+
+
+def _rules(template: Manifest) -> Iterator[Manifest]:
+    """The rule itself, or one for each API group and version of the engines."""
+    if "apiGroups" in template:
+        yield template
+        return
+    engines = [engine for engine in builtin() if not engine.is_pod]
+    for group, version in sorted({(engine.group, engine.version) for engine in engines}):
+        resources = sorted(e.plural for e in engines if (e.group, e.version) == (group, version))
+        yield template | {"apiGroups": [group], "apiVersions": [version], "resources": resources}
 
 
 def definitions() -> list[Manifest]:

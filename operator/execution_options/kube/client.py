@@ -11,6 +11,7 @@ import base64
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
+from urllib.request import getproxies
 
 import aiohttp
 import msgspec
@@ -84,6 +85,8 @@ class Kube:
         """
         configuration = official.Configuration()
         configuration.connection_pool_maxsize = 64
+        # Looking for a proxy costs two thread hops a request.
+        configuration.client_session_kwargs = {"trust_env": bool(getproxies())}
         if kubeconfig is None and context is None:
             try:
                 config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]

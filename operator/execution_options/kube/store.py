@@ -80,6 +80,7 @@ class Store(Generic[T]):
         kind: what an object is decoded into; only its fields are kept.
         label_selector: server-side selector; empty for all.
         metadata_only: ask for ``PartialObjectMetadata`` (``kind`` must fit).
+        optional: a collection that the API server does not know is empty, and nothing to speak of.
         on_change: called with the old and the new object (``None``: not there) after every change.
     """
 
@@ -91,6 +92,7 @@ class Store(Generic[T]):
         *,
         label_selector: str = "",
         metadata_only: bool = False,
+        optional: bool = False,
         on_change: Callable[[T | None, T | None], None] | None = None,
     ) -> None:
         self._kube = kube
@@ -101,6 +103,7 @@ class Store(Generic[T]):
         self._one: msgspec.json.Decoder[T] = msgspec.json.Decoder(kind)
         self._event = msgspec.json.Decoder(_Event)
         self._bookmark = msgspec.json.Decoder(_Bookmark)
+        self._optional = optional
         self._on_change = on_change
         self._version = ""
         self._told = False
@@ -143,6 +146,9 @@ class Store(Generic[T]):
         except (ApiError, aiohttp.ClientError, TimeoutError, msgspec.MsgspecError, OSError) as error:
             self._version = ""
             missing, self.missing = self.missing, isinstance(error, ApiError) and error.status == 404
+            if self.missing and self._optional:
+                self._replace({})
+                return ""
             return "" if missing and self.missing else str(error) or type(error).__name__
         return None
 
@@ -159,9 +165,12 @@ class Store(Generic[T]):
             token = page.metadata.continue_
             if not token:
                 break
-        before, self.items = self.items, fresh
         self._version = page.metadata.resource_version
         self.missing = False
+        self._replace(fresh)
+
+    def _replace(self, fresh: dict[Key, T]) -> None:
+        before, self.items = self.items, fresh
         for key, old in before.items():
             new = fresh.get(key)
             if new is None or new.metadata.uid != old.metadata.uid:

@@ -11,8 +11,6 @@ from execution_options.admission.decision import RefusedError, decide
 from execution_options.admission.restore import restore
 from execution_options.engines import profile
 from execution_options.engines.facts import Role, execution_of, launch_plan, role
-from execution_options.engines.patch import Patch
-from execution_options.engines.translate import strip_forged
 from execution_options.kube.meta import ObjectMeta
 from execution_options.options.reference import InvalidReferenceError
 from execution_options.options.snapshot import SnapshotTooLargeError, new_id
@@ -61,10 +59,8 @@ class Handler:
         metadata = msgspec.convert(document.get("metadata", {}), ObjectMeta)
         kind = role(engine, metadata)
         if kind is Role.PART:
-            patch = Patch(document)
-            if not engine.is_pod:
-                strip_forged(patch, engine)
-            return review.allowed(request.uid, patch.operations, [])
+            # What it carries of ours it got with its execution, the engine's own way.
+            return review.allowed(request.uid, [], [])
         owner = metadata.controller
         plan = None
         if owner is not None and (resource := engine.launch_plan(owner.group, owner.kind)) is not None:
@@ -72,7 +68,11 @@ class Handler:
             plan = launch_plan(metadata, annotations)
         labels = await self._index.namespace_labels(request.namespace)
         execution = execution_of(engine, metadata, request.namespace, labels, plan)
-        candidates = await self._index.candidates(request.namespace)
+        if engine.is_pod and execution.reference is None:
+            # Pods come in bursts, and a list before each costs more than the pod: what is known must do.
+            candidates = self._index.known(request.namespace)
+        else:
+            candidates = await self._index.candidates(request.namespace)
         decision = decide(engine, document, execution, candidates, new_id())
         account = decision.account
         if account and not await self._index.has_account(request.namespace, account):

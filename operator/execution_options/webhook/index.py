@@ -24,9 +24,15 @@ from execution_options.kube.store import Store
 from execution_options.webhook.shared import SharedCalls
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from execution_options.engines.profile import Resource
 
 logger = logging.getLogger(__name__)
+
+LISTS_AT_ONCE: Final = 4
+"""A consistent list takes up to 0.1 s while lists are frequent: the API server's watch cache asks etcd that often how
+far it is. Waiting for another's list and then for one's own would double that."""
 
 FRESH_SECONDS: Final = 0.5
 """How long a request waits at most for the consistent list; then the stores must do."""
@@ -64,7 +70,8 @@ class Index:
             for kind, plural in _PLURALS.items()
         }
         self._namespaces = Store(kube, path_of("", "v1", "namespaces"), PartialObject, metadata_only=True)
-        self._versions: SharedCalls[tuple[str, str], _Versions] = SharedCalls(self._list_versions)
+        self._fresh: SharedCalls[str, list[OptionsObject]] = SharedCalls(self._read, LISTS_AT_ONCE)
+        self._known: dict[str, list[OptionsObject]] = {}
         self._decoder = msgspec.json.Decoder(_Versions)
         self._stored = msgspec.json.Decoder(Stored)
 
@@ -82,11 +89,25 @@ class Index:
 
     async def candidates(self, namespace: str) -> list[OptionsObject]:
         """The options that executions of ``namespace`` can have, including any applied just before."""
-        found = await asyncio.gather(
-            self._fresh(names.OPTIONS_KIND, namespace), self._fresh(names.CLUSTER_OPTIONS_KIND, "")
-        )
-        objects = (self._parse(kind, stored) for kind, items in zip(_PLURALS, found, strict=True) for stored in items)
-        return [options for options in objects if options is not None]
+        try:
+            async with asyncio.timeout(FRESH_SECONDS):
+                return await self._fresh.call(namespace)
+        except (TimeoutError, aiohttp.ClientError, ApiError) as error:
+            logger.warning("options of namespace %s: answered from memory: %s", namespace, error or "timed out")
+            return self.known(namespace)
+
+    def known(self, namespace: str) -> list[OptionsObject]:
+        """The same as far as the watches have told, which is a few milliseconds behind."""
+        known = self._known.get(namespace)
+        if known is None:
+            places = ((names.OPTIONS_KIND, namespace), (names.CLUSTER_OPTIONS_KIND, ""))
+            known = self._known[namespace] = self._parsed_all(
+                (kind, stored)
+                for kind, where in places
+                for (of, _), stored in self._stores[kind].items.items()
+                if of == where
+            )
+        return known
 
     async def namespace_labels(self, namespace: str) -> dict[str, str]:
         """Labels of a namespace; one created just before is fetched."""
@@ -117,20 +138,19 @@ class Index:
             raise
         return True
 
-    async def _fresh(self, kind: str, namespace: str) -> list[Stored]:
-        store = self._stores[kind]
-        try:
-            async with asyncio.timeout(FRESH_SECONDS):
-                listed = await self._versions.call((kind, namespace))
-                versions = {item.metadata.name: item.metadata.resource_version for item in listed.items or ()}
-                return await self._at(kind, namespace, versions)
-        except (TimeoutError, aiohttp.ClientError, ApiError) as error:
-            logger.warning("%s of namespace %r: answered from the store: %s", kind, namespace, error or "timed out")
-            return [stored for (where, _), stored in store.items.items() if where == namespace]
+    async def _read(self, namespace: str) -> list[OptionsObject]:
+        """List the versions of both kinds, fetch what the stores do not have, parse all of it."""
+        places = ((names.OPTIONS_KIND, namespace), (names.CLUSTER_OPTIONS_KIND, ""))
+        found = await asyncio.gather(*(self._at(kind, where) for kind, where in places))
+        return self._parsed_all(
+            (kind, stored) for (kind, _), items in zip(places, found, strict=True) for stored in items
+        )
 
-    async def _at(self, kind: str, namespace: str, versions: dict[str, str]) -> list[Stored]:
-        """The objects with exactly these versions; those that the store does not have yet are fetched."""
+    async def _at(self, kind: str, namespace: str) -> list[Stored]:
+        """The objects with exactly the versions that are listed; those that the store does not have yet are fetched."""
         store = self._stores[kind]
+        listed = await self._list_versions(kind, namespace)
+        versions = {item.metadata.name: item.metadata.resource_version for item in listed.items or ()}
         found: list[Stored] = []
         behind: list[str] = []
         for name, version in versions.items():
@@ -151,10 +171,13 @@ class Index:
                 return None
             raise
 
-    async def _list_versions(self, key: tuple[str, str]) -> _Versions:
-        kind, namespace = key
+    async def _list_versions(self, kind: str, namespace: str) -> _Versions:
         path = path_of(names.GROUP, names.VERSION, _PLURALS[kind], namespace)
         return self._decoder.decode(await self._kube.get(path, accept=METADATA_LIST))
+
+    def _parsed_all(self, found: Iterable[tuple[str, Stored]]) -> list[OptionsObject]:
+        objects = (self._parse(kind, stored) for kind, stored in found)
+        return [options for options in objects if options is not None]
 
     def _parse(self, kind: str, stored: Stored) -> OptionsObject | None:
         """The object, parsed once for each of its versions; ``None`` where it cannot be understood."""
@@ -177,6 +200,11 @@ class Index:
         return parsed
 
     def _forget(self, old: Stored | None, new: Stored | None) -> None:
+        item = new or old
+        if item is not None and item.metadata.namespace:
+            self._known.pop(item.metadata.namespace, None)
+        else:
+            self._known.clear()
         if old is not None and new is None:
             self._parsed.pop(old.metadata.uid, None)
 

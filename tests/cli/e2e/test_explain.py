@@ -117,4 +117,4 @@ def test_what_does_not_exist(cli: Callable[..., Answer]) -> None:
 def test_what_is_no_execution_is_wrong_usage(cli: Callable[..., Answer], what: str) -> None:
     answer = cli("explain", what)
     assert answer.code == 2
-    assert "is no execution; write one of: job/NAME, pod/NAME" in answer.err
+    assert "is no execution; write one of: " in answer.err

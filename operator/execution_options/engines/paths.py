@@ -1,0 +1,115 @@
+"""Paths into objects, as engine profiles write them.
+
+``spec.template`` names fields; ``[*]`` stands for every item of a list or every value of a map,
+``[type=Complete]`` for the items of a list in which a field has a value, and ``["a.b/c"]`` for a field
+whose name has dots.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Path = tuple[str | int, ...]
+"""A concrete place: names of fields and indices of items."""
+
+
+class InvalidPathError(ValueError):
+    """The text is no path; the message says where it goes wrong."""
+
+
+class Every(Struct, frozen=True):
+    """``[*]``."""
+
+
+class Where(Struct, frozen=True):
+    """``[field=value]``."""
+
+    field: str
+    value: str
+
+
+Step = str | Every | Where
+
+_STEP = re.compile(
+    r"""(?P<dot>\.)?(?P<name>[A-Za-z_][\w-]*)
+      | \[(?P<every>\*)\]
+      | \[(?P<field>[A-Za-z_][\w-]*)=(?P<value>[^\]]+)\]
+      | \["(?P<quoted>[^"]+)"\]""",
+    re.VERBOSE,
+)
+
+
+@lru_cache(maxsize=1024)
+def parse(text: str) -> tuple[Step, ...]:
+    """The steps of a path; the empty text is the object itself.
+
+    Raises:
+        InvalidPathError: it is no path.
+    """
+    steps: list[Step] = []
+    at = 0
+    while at < len(text):
+        match = _STEP.match(text, at)
+        if match is None or (match["name"] is not None and (match["dot"] is None) == bool(steps)):
+            raise InvalidPathError(f"{text!r} is no path: what begins at character {at + 1}, {text[at:]!r}, is no step")
+        if match["every"]:
+            steps.append(Every())
+        elif match["field"]:
+            steps.append(Where(match["field"], match["value"]))
+        else:
+            steps.append(match["name"] or match["quoted"])
+        at = match.end()
+    return tuple(steps)
+
+
+def locate(document: Any, text: str) -> Iterator[Path]:
+    """The places that a path means in a document.
+
+    Fields after the last ``[…]`` need not be there; what stands before it does.
+
+    Raises:
+        InvalidPathError: it is no path.
+    """
+    return _locate(document, parse(text), ())
+
+
+def _locate(document: Any, steps: tuple[Step, ...], at: Path) -> Iterator[Path]:
+    if all(isinstance(step, str) for step in steps):
+        yield (*at, *(step for step in steps if isinstance(step, str)))
+        return
+    step, rest = steps[0], steps[1:]
+    if isinstance(step, str):
+        if isinstance(document, dict) and step in document:
+            yield from _locate(document[step], rest, (*at, step))
+    elif isinstance(step, Every) and isinstance(document, dict):
+        for key, value in document.items():
+            yield from _locate(value, rest, (*at, key))
+    elif isinstance(document, list):
+        for index, item in enumerate(document):
+            if isinstance(step, Every) or (isinstance(item, dict) and str(item.get(step.field)) == step.value):
+                yield from _locate(item, rest, (*at, index))
+
+
+def lookup(document: Any, path: Path) -> Any:
+    """What stands at a place; ``None`` where any part of it is absent."""
+    for part in path:
+        if isinstance(part, int):
+            document = document[part] if isinstance(document, list) and part < len(document) else None
+        else:
+            document = document.get(part) if isinstance(document, dict) else None
+        if document is None:
+            return None
+    return document
+
+
+def read(document: Any, text: str) -> Any:
+    """What stands at the first place that a path means and that is there; ``None`` where none is."""
+    found = (lookup(document, place) for place in locate(document, text))
+    return next((value for value in found if value is not None), None)

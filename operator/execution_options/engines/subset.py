@@ -1,0 +1,52 @@
+"""The few fields of an engine's objects that its status rules read, as a type to decode into.
+
+An Argo Workflow may have a megabyte of node statuses, of which two fields tell its phase: decoding into
+this type skips the rest without building it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from execution_options.engines.paths import Where, parse
+
+if TYPE_CHECKING:
+    from execution_options.engines.paths import Step
+    from execution_options.engines.phases import Status
+
+_Tree = dict["str | None", "Any"]
+"""Fields and what is read below them; below ``None`` the items of a list. An empty tree is read whole."""
+
+
+def subset(status: Status) -> dict[str, Any]:
+    """The type of each field of an execution, ``metadata`` apart, that ``status`` reads."""
+    tree: _Tree = {}
+    terms = (term.path for rule in status.phases for term in rule.when)
+    for text in (*terms, *status.message, *status.finished_at):
+        _grow(tree, parse(text))
+    tree.pop("metadata", None)
+    return {str(name): _type(str(name), below) | None for name, below in tree.items()}
+
+
+def _grow(tree: _Tree, steps: tuple[Step, ...]) -> None:
+    for step in steps:
+        if isinstance(step, str):
+            tree = tree.setdefault(step, {})
+            continue
+        tree = tree.setdefault(None, {})
+        if isinstance(step, Where):
+            tree.setdefault(step.field, {})
+
+
+def _type(name: str, tree: _Tree) -> Any:
+    if not tree:
+        return Any
+    if None in tree:
+        return list[_type(f"{name}Item", tree[None])]  # type: ignore[misc]
+    fields = [
+        (f"f{index}", _type(str(key), below) | None, msgspec.field(name=str(key), default=None))
+        for index, (key, below) in enumerate(tree.items())
+    ]
+    return msgspec.defstruct(name[:1].upper() + name[1:], fields, frozen=True, omit_defaults=True)

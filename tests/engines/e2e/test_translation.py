@@ -1,0 +1,125 @@
+"""Options become each engine's own fields, and the patched object survives the API server."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from execution_options.engines.paths import read
+from execution_options.engines.profile import builtin
+from execution_options.local import LocalOperator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from execution_options.cluster import ControlPlane
+    from execution_options.engines.profile import Engine
+
+pytestmark = pytest.mark.e2e
+
+PUBLISHED = Path(__file__).parents[4] / "shared" / "engine-crds"
+"""The engines' real definitions, where they are beside the project."""
+
+CASES: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "executions.yaml").read_text())
+ENGINES = {engine.name: engine for engine in builtin()}
+
+
+def definition(engine: Engine) -> str:
+    name = f"{engine.plural}.{engine.group}"
+    published = PUBLISHED / f"{engine.group}_{engine.plural}.yaml"
+    if published.exists():
+        return published.read_text()
+    anything = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    version = {"name": engine.version, "served": True, "storage": True, "schema": {"openAPIV3Schema": anything}}
+    spec = {
+        "group": engine.group,
+        "scope": "Namespaced",
+        "names": {"kind": engine.kind, "plural": engine.plural, "singular": engine.kind.lower()},
+        "versions": [version],
+    }
+    document = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition"}
+    # Kubernetes protects groups below k8s.io.
+    approval = {"api-approved.kubernetes.io": "unapproved, for a test"}
+    return json.dumps(document | {"metadata": {"name": name, "annotations": approval}, "spec": spec})
+
+
+@pytest.fixture(scope="module")
+def served(embedded_for_engines: ControlPlane) -> ControlPlane:
+    """The control plane with every engine's kind."""
+    for case in CASES:
+        engine = ENGINES[case["engine"]]
+        embedded_for_engines.run_kubectl(["apply", "--server-side", "-f", "-"], input=definition(engine))
+    for case in CASES:
+        engine = ENGINES[case["engine"]]
+        name = f"crd/{engine.plural}.{engine.group}"
+        embedded_for_engines.run_kubectl(["wait", "--for=condition=Established", name])
+    return embedded_for_engines
+
+
+@pytest.fixture(scope="module")
+def embedded_for_engines(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
+    cluster = request.getfixturevalue("control_plane")
+    with LocalOperator(cluster.kubeconfig, processes=("webhook",)):
+        yield cluster
+
+
+OPTIONS = """
+apiVersion: execution.dev/v1beta1
+kind: ExecutionOptions
+metadata: {name: everything}
+spec:
+  selector: {}
+  labels: {team: vision}
+  annotations: {example.com/owner: ana}
+  securityContext: {runAs: {k8sServiceAccount: trainer}}
+  rawOutputDataConfig: {outputLocationPrefix: s3://bucket/prefix}
+  envs: [{name: REGION, value: eu}]
+"""
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["engine"])
+def test_every_option_stands_where_the_engine_reads_it(
+    served: ControlPlane, namespace: str, case: dict[str, Any]
+) -> None:
+    served.run_kubectl(["create", "serviceaccount", "trainer", "-n", namespace])
+    served.run_kubectl(["apply", "-n", namespace, "-f", "-"], input=OPTIONS)
+    manifest = json.dumps(case["manifest"])
+    created = served.run_kubectl(["create", "-n", namespace, "-o", "json", "-f", "-"], input=manifest)
+    document = json.loads(created.stdout)
+    for path, wanted in case["expect"].items():
+        assert read(document, path) == wanted, path
+    labels = document["metadata"]["labels"]
+    assert labels["team"] == "vision"
+    assert document["metadata"]["annotations"]["example.com/owner"] == "ana"
+    for place in case["pods"]:
+        assert read(document, f"{place}.labels.team") == "vision", place
+        assert read(document, f'{place}.labels["execution.dev/id"]') == labels["execution.dev/id"], place
+    for place in case.get("env", ()):
+        env = {entry["name"]: entry.get("value") for entry in read(document, place)}
+        location = f"s3://bucket/prefix/{namespace}/{document['metadata']['name']}-{labels['execution.dev/id']}/"
+        assert env["REGION"] == "eu", place
+        assert env["EXECUTION_RAW_OUTPUT_DATA_PREFIX"] == location, place
+
+
+def manifest(engine: str) -> dict[str, Any]:
+    return next(dict(case["manifest"]) for case in CASES if case["engine"] == engine)
+
+
+def test_what_an_execution_controls_is_a_part_of_it_and_gets_nothing_of_its_own(
+    served: ControlPlane, namespace: str
+) -> None:
+    create = ["create", "-n", namespace, "-o", "json", "-f", "-"]
+    served.run_kubectl(["create", "serviceaccount", "trainer", "-n", namespace])
+    served.run_kubectl(["apply", "-n", namespace, "-f", "-"], input=OPTIONS)
+    run = json.loads(served.run_kubectl(create, input=json.dumps(manifest("tekton-pipelinerun"))).stdout)
+    owner = {key: run[key] for key in ("apiVersion", "kind")} | {key: run["metadata"][key] for key in ("name", "uid")}
+    part = manifest("tekton-taskrun") | {
+        "metadata": {"name": "part", "ownerReferences": [owner | {"controller": True}]}
+    }
+    stored = json.loads(served.run_kubectl(create, input=json.dumps(part)).stdout)
+    assert "labels" not in stored["metadata"]
+    assert "annotations" not in stored["metadata"]
