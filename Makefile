@@ -11,10 +11,10 @@ PYTEST ?=
 CLUSTER ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format unit e2e manifests lock bench clean
+.PHONY: help demo test test-engines lint format unit e2e manifests lock bench clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(READY) ## run the operator on a real control plane and show what it does
 	$(BIN)/python examples/demo/demo.py $(CLUSTER)
@@ -31,7 +31,10 @@ unit: $(READY) ## tests that need no cluster
 	$(BIN)/pytest -m "not e2e" $(PYTEST)
 
 e2e: $(READY) ## tests against a real API server (the first time builds one: some minutes)
-	$(BIN)/pytest -m e2e $(CLUSTER) $(PYTEST)
+	$(BIN)/pytest -m "e2e and not engines" $(CLUSTER) $(PYTEST)
+
+test-engines: $(READY) ## tests against the engines' own controllers (the first time builds them: some minutes)
+	$(BIN)/pytest -m engines $(PYTEST)
 
 format: $(READY) ## format the sources
 	$(BIN)/ruff check --fix $(SOURCES)
