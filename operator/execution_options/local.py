@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Final
 import aiohttp
 import msgspec
 import yaml
-from kubernetes.aio.config import ConfigException
 
 from execution_options import install
 from execution_options.cluster.process import guarded
+from execution_options.kube.access import NoClusterError
 from execution_options.kube.client import ApiError, Kube, path_of
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 READY_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 20.0
 TOKEN_SECONDS: Final = 24 * 3600
-UNREACHABLE: Final = (ApiError, ConfigException, aiohttp.ClientError, OSError)
+UNREACHABLE: Final = (ApiError, NoClusterError, aiohttp.ClientError, OSError)
 """What a cluster does that refuses, is none, or does not answer."""
 
 

@@ -6,11 +6,10 @@ import asyncio
 import json
 from collections import Counter
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import kopf
 import pytest
-from kubernetes.aio import client as official
 from msgspec import convert
 from prometheus_client import generate_latest
 
@@ -31,6 +30,9 @@ from execution_options.kube.meta import ObjectMeta
 from execution_options.options.snapshot import Snapshot, encode
 
 from .fakes import FakeApi
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ENGINE = next(engine for engine in builtin() if engine.name == "job")
 KEY = OptionsKey(OPTIONS_KIND, "ns", "o")
@@ -80,11 +82,13 @@ async def test_kopf_that_ends_by_itself_is_noticed(
     assert "kopf ended" in caplog.text
 
 
-async def test_kopf_connects_as_the_configuration_says() -> None:
-    configuration = official.Configuration()
-    configuration.host = "https://example:6443"
-    configuration.api_key["BearerToken"] = "Bearer abc"
-    connection = await kopf_loop._connection(configuration)
+async def test_kopf_connects_as_the_configuration_says(tmp_path: Path) -> None:
+    file = tmp_path / "config"
+    cluster = {"name": "c", "cluster": {"server": "https://example:6443"}}
+    user = {"name": "u", "user": {"token": "abc"}}
+    chosen = {"name": "x", "context": {"cluster": "c", "user": "u"}}
+    file.write_text(json.dumps({"clusters": [cluster], "users": [user], "contexts": [chosen], "current-context": "x"}))
+    connection = await kopf_loop.connection_of(file, None)
     assert isinstance(connection, kopf.ConnectionInfo)
     assert (connection.server, connection.scheme, connection.token) == ("https://example:6443", "Bearer", "abc")
     assert connection.as_http_headers() == {"Authorization": "Bearer abc"}

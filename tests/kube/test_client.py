@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from kubernetes.aio.config import ConfigException
 
+from execution_options.kube.access import NoClusterError
 from execution_options.kube.client import ApiError, Kube, error_of, path_of
 from support.listwatch import Collection, serving
 
@@ -72,11 +72,11 @@ async def test_a_kubeconfig_that_cannot_be_used(tmp_path: Path, content: bytes |
     file = tmp_path / "config"
     if content is not None:
         file.write_bytes(content)
-    with pytest.raises(ConfigException, match=message):
+    with pytest.raises(NoClusterError, match=message):
         await Kube.connect(file)
 
 
 async def test_no_kubeconfig_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBECONFIG", f"{tmp_path / 'a'}:{tmp_path / 'b'}")
-    with pytest.raises(ConfigException, match=f"there is no kubeconfig {tmp_path / 'a'}, {tmp_path / 'b'}"):
+    with pytest.raises(NoClusterError, match=f"there is no kubeconfig {tmp_path / 'a'}, {tmp_path / 'b'}"):
         await Kube.connect()

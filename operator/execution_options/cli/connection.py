@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import aiohttp
 import click
-from kubernetes.aio.config import ConfigException
 
+from execution_options.kube.access import NoClusterError
 from execution_options.kube.client import ApiError
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def asynchronous(command: Callable[P, Coroutine[None, None, T]]) -> Callable[P, 
             return asyncio.run(command(*args, **kwargs))
         except ApiError as error:
             raise click.ClickException(error.message or str(error)) from error
-        except ConfigException as error:
+        except NoClusterError as error:
             raise click.ClickException(f"no cluster: {error}") from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise click.ClickException(f"the cluster does not answer: {error or type(error).__name__}") from error

@@ -8,17 +8,17 @@ kind of handler would put finalizers or annotations on objects that people keep 
 from __future__ import annotations
 
 import asyncio
+import base64
 import logging
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
 import kopf
-from kubernetes.aio import client as official
-from kubernetes.aio import config
 
 from execution_options.api import names
 from execution_options.controller.index import PLURALS
 from execution_options.controller.objects import OptionsKey
+from execution_options.kube.access import find
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,35 +74,18 @@ def registry(changed: Callable[[OptionsKey, str | None], None], connection: Call
 
 async def connection_of(kubeconfig: Path | None, context: str | None) -> kopf.ConnectionInfo:
     """The connection that a kubeconfig, or the service account of this pod, gives."""
-    configuration = official.Configuration()
-    if kubeconfig is None and context is None:
-        try:
-            config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-            return await _connection(configuration)
-        except config.ConfigException:
-            pass
-    await config.load_kube_config(  # type: ignore[no-untyped-call]
-        config_file=None if kubeconfig is None else str(kubeconfig),
-        context=context,
-        client_configuration=configuration,
-        persist_config=False,
-    )
-    return await _connection(configuration)
-
-
-async def _connection(configuration: official.Configuration) -> kopf.ConnectionInfo:
-    header = await configuration.get_api_key_with_prefix("BearerToken") or ""
-    scheme, _, token = header.rpartition(" ")
+    access = await find(kubeconfig, context)
+    scheme, _, token = (await access.authorization.header()).rpartition(" ")
+    certificate, key = access.certificate or (None, None)
     return kopf.ConnectionInfo(
-        server=configuration.host,
-        ca_path=None if configuration.ca_cert_data else configuration.ssl_ca_cert,
-        ca_data=configuration.ca_cert_data or None,
-        insecure=not configuration.verify_ssl,
-        certificate_path=configuration.cert_file,
-        private_key_path=configuration.key_file,
+        server=access.server,
+        ca_data=base64.b64encode(access.ca.encode()).decode() if access.ca else None,
+        insecure=not access.verify,
+        certificate_path=certificate,
+        private_key_path=key,
         scheme=scheme or ("Bearer" if token else None),
         token=token or None,
-        proxy_url=configuration.proxy,
+        proxy_url=access.proxy,
     )
 
 

@@ -1,29 +1,25 @@
-"""A client for raw requests to the API server.
-
-The official client loads the configuration (kubeconfig, service account, exec plugins) and refreshes
-tokens; bodies are (de)coded here with msgspec, into the few fields that are needed.
-"""
+"""A client for raw requests to the API server, whose bodies are decoded into the few fields that are needed."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 from urllib.request import getproxies
 
 import aiohttp
 import msgspec
-import yaml
-from kubernetes.aio import client as official
-from kubernetes.aio import config
 from msgspec import Struct
+
+from execution_options.kube.access import find
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
     from types import TracebackType
+
+    from execution_options.kube.access import Access
 
 JSON_PATCH: Final = "application/json-patch+json"
 MERGE_PATCH: Final = "application/merge-patch+json"
@@ -31,6 +27,9 @@ APPLY_PATCH: Final = "application/apply-patch+yaml"
 METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 METADATA: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 
+CONNECTIONS: Final = 64
+LARGEST_LINE: Final = 2**21
+"""Bytes that are buffered of an answer: a watch has one object a line."""
 REQUEST_TIMEOUT: Final = 10.0
 """Seconds for one request, watches apart; shorter than what a lease leaves (``controller.lease``)."""
 
@@ -70,51 +69,31 @@ class Kube:
     ``TimeoutError`` for what never got an answer.
     """
 
-    def __init__(self, configuration: official.Configuration) -> None:
-        self._configuration = configuration
-        self._client = official.ApiClient(configuration)
-        self._session = self._client.rest_client._create_pool_manager()
-        self.server: str = configuration.host
+    def __init__(self, access: Access) -> None:
+        """Nothing is sent before the first request."""
+        self._access = access
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=CONNECTIONS, ssl=access.tls()),
+            # Looking for a proxy costs two thread hops a request.
+            trust_env=bool(getproxies()),
+            read_bufsize=LARGEST_LINE,
+        )
+        self.server: str = access.server
 
     @classmethod
     async def connect(cls, kubeconfig: Path | None = None, context: str | None = None) -> Kube:
-        """Connect with a kubeconfig, or, where none is named, as the service account of this pod.
+        """Connect to the cluster that :func:`execution_options.kube.access.find` finds.
 
         Raises:
-            kubernetes.aio.config.ConfigException: neither is there, or it cannot be used.
+            execution_options.kube.access.NoClusterError: there is none, or it cannot be used.
         """
-        configuration = official.Configuration()
-        configuration.connection_pool_maxsize = 64
-        # Looking for a proxy costs two thread hops a request.
-        configuration.client_session_kwargs = {"trust_env": bool(getproxies())}
-        if kubeconfig is None and context is None:
-            try:
-                config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-                return cls(configuration)
-            except config.ConfigException:
-                pass
-        files = _existing(kubeconfig)
-        try:
-            await config.load_kube_config(  # type: ignore[no-untyped-call]
-                config_file=None if kubeconfig is None else str(kubeconfig),
-                context=context,
-                client_configuration=configuration,
-                persist_config=False,
-            )
-        except (yaml.YAMLError, UnicodeDecodeError, TypeError, AttributeError) as error:
-            why = str(error).splitlines()[0]
-            raise config.ConfigException(f"{files} is no kubeconfig: {why}") from error
-        return cls(configuration)
+        return cls(await find(kubeconfig, context))
 
     def cluster_config(self) -> dict[str, str]:
         """The ``cluster`` entry of a kubeconfig for the same API server."""
-        data = self._configuration.ca_cert_data
-        if not data and self._configuration.ssl_ca_cert:
-            data = Path(self._configuration.ssl_ca_cert).read_bytes()
         entry = {"server": self.server}
-        if data:
-            raw = data.encode() if isinstance(data, str) else data
-            entry["certificate-authority-data"] = base64.b64encode(raw).decode()
+        if self._access.ca:
+            entry["certificate-authority-data"] = base64.b64encode(self._access.ca.encode()).decode()
         return entry
 
     async def __aenter__(self) -> Kube:
@@ -128,13 +107,17 @@ class Kube:
     async def close(self) -> None:
         """Close all connections."""
         await self._session.close()
-        await self._client.close()  # type: ignore[no-untyped-call]
         await asyncio.sleep(0)  # lets closed TLS transports finish
 
-    async def _headers(self) -> dict[str, str]:
-        headers: dict[str, str] = {}
-        await self._client.update_params_for_auth(headers, [], ["BearerToken"], "", "", None)
-        return headers
+    async def _sent(self, accept: str, content_type: str = "") -> dict[str, Any]:
+        """What every request is sent with."""
+        headers = {"Accept": accept}
+        authorization = await self._access.authorization.header()
+        if authorization:
+            headers["Authorization"] = authorization
+        if content_type:
+            headers["Content-Type"] = content_type
+        return {"headers": headers, "proxy": self._access.proxy, "server_hostname": self._access.server_name}
 
     async def request(
         self,
@@ -148,17 +131,14 @@ class Kube:
         seconds: float = REQUEST_TIMEOUT,
     ) -> bytes:
         """Send one request and return the body of its answer; waiting at most ``seconds``."""
-        headers = await self._headers()
-        headers["Accept"] = accept
-        if body is not None:
-            headers["Content-Type"] = content_type
+        sent = await self._sent(accept, "" if body is None else content_type)
         async with self._session.request(
             method,
             self.server + path,
             params=params,
             data=None if body is None else body if isinstance(body, bytes) else msgspec.json.encode(body),
-            headers=headers,
             timeout=aiohttp.ClientTimeout(total=seconds),
+            **sent,
         ) as response:
             data = await response.read()
             if response.status >= 400:
@@ -169,13 +149,12 @@ class Kube:
         self, path: str, *, params: Mapping[str, str], accept: str, silence: float
     ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         """Open a watch; a connection that says nothing for ``silence`` seconds is given up."""
-        headers = await self._headers()
-        headers["Accept"] = accept
+        sent = await self._sent(accept)
         return self._session.get(
             self.server + path,
             params=params,
-            headers=headers,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=REQUEST_TIMEOUT, sock_read=silence),
+            **sent,
         )
 
     async def get(self, path: str, **options: Unpack[Options]) -> bytes:
@@ -197,16 +176,6 @@ class Kube:
     async def delete(self, path: str, **options: Unpack[Options]) -> bytes:
         """DELETE ``path``."""
         return await self.request("DELETE", path, **options)
-
-
-def _existing(kubeconfig: Path | None) -> str:
-    """The kubeconfig that is used: the named one, or those that kubectl would use."""
-    named = os.environ.get("KUBECONFIG") or "~/.kube/config"
-    files = [Path(file).expanduser() for file in named.split(os.pathsep)] if kubeconfig is None else [kubeconfig]
-    text = ", ".join(str(file) for file in files)
-    if not any(file.is_file() for file in files):
-        raise config.ConfigException(f"there is no kubeconfig {text}")
-    return text
 
 
 def error_of(status: int, body: bytes) -> ApiError:
