@@ -17,7 +17,6 @@ from execution_options.cluster.build import GoProgram, ensure_built, go_environm
 from execution_options.cluster.paths import cache_root
 from execution_options.cluster.process import guarded
 from execution_options.cluster.progress import Progress
-from support.crds import install_crds
 from support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -133,7 +132,10 @@ class EngineController(ABC):
         return Path(json.loads(answer.stdout)["Dir"])
 
     def _install(self, module: Path) -> None:
-        install_crds(self._cluster, [crd for path in sorted(module.glob(self.crds)) for crd in self.crd(path)])
+        definitions = [definition for path in sorted(module.glob(self.crds)) for definition in self.definitions(path)]
+        self._apply(definitions)
+        names = [f"crd/{definition['metadata']['name']}" for definition in definitions]
+        self._cluster.run_kubectl(["wait", "--for=condition=Established", "--timeout=60s", *names])
         account = {"kind": "ServiceAccount", "name": f"{self.name}-controller", "namespace": self.namespace}
         role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"}
         setup: list[Manifest] = [
@@ -154,12 +156,13 @@ class EngineController(ABC):
         self._apply([*setup, *self.manifests(module)])
         self._write_kubeconfig(account["name"])
 
-    def crd(self, path: Path) -> list[Manifest]:
+    def definitions(self, path: Path) -> list[Manifest]:
         """The CustomResourceDefinitions of a published file."""
         return [document for document in documents(path) if document["kind"] == "CustomResourceDefinition"]
 
     def _apply(self, manifests: list[Manifest]) -> None:
-        self._cluster.run_kubectl(_APPLY, input=yaml.safe_dump_all(manifests))
+        # JSON: these are megabytes, and YAML takes a hundred times as long.
+        self._cluster.run_kubectl(_APPLY, input=json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests}))
 
     def _write_kubeconfig(self, account: str) -> None:
         command = ["create", "token", account, f"--namespace={self.namespace}", "--duration=24h"]
@@ -202,7 +205,8 @@ class EngineController(ABC):
 
 def documents(path: Path) -> list[Manifest]:
     """The objects of a YAML file."""
-    return [document for document in yaml.safe_load_all(path.read_text(encoding="utf-8")) if document]
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where it was compiled
+    return [document for document in yaml.load_all(path.read_bytes(), loader) if document]
 
 
 def free_port() -> int:

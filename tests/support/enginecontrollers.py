@@ -132,9 +132,9 @@ class TektonController(EngineController):
     namespace = "tekton-pipelines"
     crds = "config/300-crds/300-*.yaml"
 
-    def crd(self, path: Path) -> list[Manifest]:
+    def definitions(self, path: Path) -> list[Manifest]:
         """Without conversion, which is its webhook's: everybody here uses the stored versions."""
-        definitions = super().crd(path)
+        definitions = super().definitions(path)
         for definition in definitions:
             definition["spec"].pop("conversion", None)
         return definitions
@@ -146,10 +146,9 @@ class TektonController(EngineController):
 
     def arguments(self) -> list[str]:
         """Images that no one pulls."""
-        images = ("entrypoint", "nop", "sidecarlogresults", "shell", "shell-win", "workingdirinit")
-        return ["-disable-ha", "-kube-api-qps=5000", "-kube-api-burst=10000"] + [
-            f"-{name}-image=tekton-{name}" for name in images
-        ]
+        images = ("entrypoint", "nop", "shell", "sidecarlogresults", "workingdirinit")
+        flags = [*(f"-{image}-image" for image in images), "-shell-image-win"]
+        return ["-disable-ha", "-kube-api-qps=5000", "-kube-api-burst=10000", *(f"{flag}=tekton" for flag in flags)]
 
     def environment(self) -> dict[str, str]:
         """Where it is, what its configuration is called, and ports that are free."""
