@@ -14,7 +14,11 @@ Operation = dict[str, Any]
 
 def pointer(path: Path) -> str:
     """``path`` as a JSON Pointer (RFC 6901)."""
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+    return "".join([f"/{_escaped(part) if isinstance(part, str) else part}" for part in path])
+
+
+def _escaped(part: str) -> str:
+    return part.replace("~", "~0").replace("/", "~1") if "/" in part or "~" in part else part
 
 
 def parts(text: str) -> list[str]:
@@ -60,14 +64,15 @@ class Patch:
             items = []
             self.put(path, items)
         items.append(value)
-        self._record(items, {"op": "add", "path": pointer((*path, "-")), "value": value})
+        self._record(items, "add", (*path, "-"), value)
 
     def remove(self, path: Path) -> None:
         """Remove ``path`` if it is there."""
         parent = self._parent(path)
         if isinstance(parent, dict) and path[-1] in parent:
             del parent[path[-1]]
-            self._record(parent, {"op": "remove", "path": pointer(path)})
+            if id(parent) not in self._added:
+                self.operations.append({"op": "remove", "path": pointer(path)})
 
     def _parent(self, path: Path) -> Any:
         return lookup(self.document, path[:-1])
@@ -75,12 +80,12 @@ class Patch:
     def _set(self, parent: Any, path: Path, value: Any) -> None:
         known = isinstance(parent, list) or parent.get(path[-1]) is not None
         parent[path[-1]] = value
-        self._record(parent, {"op": "replace" if known else "add", "path": pointer(path), "value": value})
+        self._record(parent, "replace" if known else "add", path, value)
 
-    def _record(self, parent: Any, operation: Operation) -> None:
+    def _record(self, parent: Any, operation: str, path: Path, value: Any) -> None:
         if id(parent) not in self._added:
-            self.operations.append(operation)
-        self._adopt(operation.get("value"))
+            self.operations.append({"op": operation, "path": pointer(path), "value": value})
+        self._adopt(value)
 
     def _adopt(self, value: Any) -> None:
         if isinstance(value, dict | list):
