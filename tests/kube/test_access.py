@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import ssl
 import subprocess
 import sys
@@ -59,3 +60,15 @@ async def test_a_named_kubeconfig_counts_in_a_pod_too(account: Path) -> None:
 def test_a_pod_does_not_load_the_models_of_every_kind() -> None:
     program = "import sys, execution_options.cli.webhook; sys.exit('kubernetes' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize(("said", "expected"), [({"namespace": "team"}, "team"), ({}, "default")])
+async def test_commands_look_in_the_namespace_of_the_context(
+    tmp_path: Path, said: dict[str, str], expected: str
+) -> None:
+    file = tmp_path / "config"
+    cluster = {"name": "c", "cluster": {"server": "https://example:6443"}}
+    chosen = {"name": "x", "context": {"cluster": "c", "user": "u", **said}}
+    config = {"clusters": [cluster], "users": [{"name": "u", "user": {}}], "contexts": [chosen], "current-context": "x"}
+    file.write_text(json.dumps(config))
+    assert (await access.find(file)).namespace == expected

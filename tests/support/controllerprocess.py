@@ -135,7 +135,9 @@ class EngineController(ABC):
         definitions = [definition for path in sorted(module.glob(self.crds)) for definition in self.definitions(path)]
         self._apply(definitions)
         names = [f"crd/{definition['metadata']['name']}" for definition in definitions]
-        self._cluster.run_kubectl(["wait", "--for=condition=Established", "--timeout=60s", *names])
+        wait = ["wait", "--for=condition=Established", "--timeout=60s", *names]
+        # kubectl gives up on a definition so new that its list of conditions is null.
+        eventually(lambda: self._cluster.run_kubectl(wait), retry_on=(ClusterError,))
         account = {"kind": "ServiceAccount", "name": f"{self.name}-controller", "namespace": self.namespace}
         role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"}
         setup: list[Manifest] = [

@@ -14,6 +14,7 @@ from execution_options.cli.reading import facts, options_in_reach
 from execution_options.engines import profile
 from execution_options.engines.facts import Role, role, unserved
 from execution_options.engines.translate import author_layer
+from execution_options.kube.access import find
 from execution_options.kube.client import Kube, path_of
 from execution_options.kube.meta import ObjectMeta
 from execution_options.options.live import InvalidLiveError, current_layers, decode_live
@@ -34,10 +35,10 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("execution", metavar="KIND/NAME")
-@click.option("-n", "--namespace", default="default", show_default=True, help="Namespace of the execution.")
+@click.option("-n", "--namespace", help="Namespace of the execution.  [default: the context's]")
 @cluster_options
 @asynchronous
-async def explain(execution: str, namespace: str, kubeconfig: Path | None, context: str | None) -> None:
+async def explain(execution: str, namespace: str | None, kubeconfig: Path | None, context: str | None) -> None:
     """Show each effective value of an execution with the object it came from, and what did not apply and why.
 
     KIND/NAME is for example job/train or pod/notebook.
@@ -47,7 +48,9 @@ async def explain(execution: str, namespace: str, kubeconfig: Path | None, conte
     if engine is None or not name:
         kinds = ", ".join(f"{engine.kind.lower()}/NAME" for engine in profile.builtin())
         raise click.UsageError(f"{execution!r} is no execution; write one of: {kinds}")
-    async with await Kube.connect(kubeconfig, context) as kube:
+    access = await find(kubeconfig, context)
+    namespace = namespace or access.namespace
+    async with Kube(access) as kube:
         path = path_of(engine.group, engine.version, engine.plural, namespace, name)
         document: dict[str, Any] = msgspec.json.decode(await kube.get(path))
         metadata = msgspec.convert(document["metadata"], ObjectMeta)

@@ -17,6 +17,7 @@ from execution_options.cli.connection import asynchronous, cluster_options
 from execution_options.cli.reading import facts, has_account, options_in_reach
 from execution_options.engines import profile
 from execution_options.engines.facts import Role, role, unserved
+from execution_options.kube.access import find
 from execution_options.kube.client import Kube
 from execution_options.kube.meta import ObjectMeta
 from execution_options.options.reference import InvalidReferenceError
@@ -34,15 +35,17 @@ PREVIEW_ID = "0000000000000000"
 
 @click.command()
 @click.option("-f", "--filename", type=click.File(), required=True, help="Manifests; - for standard input.")
-@click.option("-n", "--namespace", default="default", show_default=True, help="Namespace where a manifest names none.")
+@click.option("-n", "--namespace", help="Namespace where a manifest names none.  [default: the context's]")
 @cluster_options
 @asynchronous
-async def preview(filename: TextIO, namespace: str, kubeconfig: Path | None, context: str | None) -> None:
+async def preview(filename: TextIO, namespace: str | None, kubeconfig: Path | None, context: str | None) -> None:
     """Show what options would make of the executions in a file, as a diff, without creating anything.
 
     Options in the same file count as if they were applied.
     """
     documents = _read(filename)
+    access = await find(kubeconfig, context)
+    namespace = namespace or access.namespace
     given = _options(documents, namespace)
     accounts = {_place(document, namespace) for document in documents if document.get("kind") == "ServiceAccount"}
     executions = [(engine, document) for document in documents if (engine := _engine(document)) is not None]
@@ -50,7 +53,7 @@ async def preview(filename: TextIO, namespace: str, kubeconfig: Path | None, con
         kinds = ", ".join(engine.kind for engine in profile.builtin())
         raise click.ClickException(f"{filename.name} holds no execution (one of: {kinds})")
     refused = False
-    async with await Kube.connect(kubeconfig, context) as kube:
+    async with Kube(access) as kube:
         for engine, document in executions:
             where, name = _place(document, namespace)
             title = f"{engine.kind} {where}/{name}"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kubernetes.aio.client import Configuration
 
 SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+DEFAULT_NAMESPACE: Final = "default"
 TOKEN_SECONDS: Final = 60.0
 """How long a token is used before its file is read again; the kubelet renews it long before it expires."""
 
@@ -47,6 +48,7 @@ class Access:
         certificate: files with a client certificate and its key.
         proxy: URL of a proxy.
         server_name: name to ask the server's certificate for instead of its host.
+        namespace: where commands look unless they are told otherwise.
     """
 
     server: str
@@ -56,6 +58,7 @@ class Access:
     certificate: tuple[str, str | None] | None = None
     proxy: str | None = None
     server_name: str | None = None
+    namespace: str = DEFAULT_NAMESPACE
 
     def tls(self) -> ssl.SSLContext:
         """A context for connections."""
@@ -125,7 +128,7 @@ async def of_kubeconfig(kubeconfig: Path | None, context: str | None) -> Access:
     files = _existing(kubeconfig)
     configuration = Configuration()
     try:
-        await config.load_kube_config(  # type: ignore[no-untyped-call]
+        loaded = await config.load_kube_config(  # type: ignore[no-untyped-call]
             config_file=None if kubeconfig is None else str(kubeconfig),
             context=context,
             client_configuration=configuration,
@@ -143,6 +146,7 @@ async def of_kubeconfig(kubeconfig: Path | None, context: str | None) -> Access:
         certificate=(configuration.cert_file, configuration.key_file) if configuration.cert_file else None,
         proxy=configuration.proxy,
         server_name=configuration.tls_server_name,
+        namespace=loaded.current_context["context"].get("namespace") or DEFAULT_NAMESPACE,
     )
 
 

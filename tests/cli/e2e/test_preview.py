@@ -103,7 +103,7 @@ def test_what_yaml_shares_is_not_shared(team: Team, cli: Callable[..., Answer]) 
     ("text", "message"),
     [
         ("a: [b", "<stdin> cannot be read: while parsing"),
-        ("", "<stdin> holds no execution (one of: Job, Pod)"),
+        ("", "<stdin> holds no execution (one of: "),
         ("kind: ConfigMap", "<stdin> holds no execution"),
         ("[1, 2]", "<stdin> holds something that is no manifest"),
         ("kind: Job\napiVersion: batch/v1\nmetadata: text", "<stdin> holds something that is no manifest"),
