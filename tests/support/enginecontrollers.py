@@ -159,9 +159,7 @@ class TektonController(EngineController):
             "CONFIG_FEATURE_FLAGS_NAME": "feature-flags",
             "CONFIG_OBSERVABILITY_NAME": "config-observability",
             "CONFIG_LOGGING_NAME": "config-logging",
-            "METRICS_DOMAIN": "tekton.dev/pipeline",
-            "METRICS_PROMETHEUS_HOST": HOST,
-            "METRICS_PROMETHEUS_PORT": str(free_port()),
+            "DEFAULT_METRICS_BACKEND": "none",
             "PROBES_PORT": str(free_port()),
             "PROFILING_PORT": str(free_port()),
         }
