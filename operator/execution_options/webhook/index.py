@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LISTS_AT_ONCE: Final = 4
+LISTS_AT_ONCE: Final = 2
 """A consistent list takes up to 0.1 s while lists are frequent: the API server's watch cache asks etcd that often how
 far it is. Waiting for another's list and then for one's own would double that."""
 
@@ -93,7 +93,7 @@ class Index:
             async with asyncio.timeout(FRESH_SECONDS):
                 return await self._fresh.call(namespace)
         except (TimeoutError, aiohttp.ClientError, ApiError) as error:
-            logger.warning("options of namespace %s: answered from memory: %s", namespace, error or "timed out")
+            logger.warning("options of namespace %s: answered from memory: %s", namespace, str(error) or "timed out")
             return self.known(namespace)
 
     def known(self, namespace: str) -> list[OptionsObject]:
