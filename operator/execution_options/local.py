@@ -18,6 +18,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
@@ -31,6 +32,7 @@ from execution_options.kube.client import ApiError, Kube, path_of
 if TYPE_CHECKING:
     from types import TracebackType
 
+LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 READY_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 20.0
 TOKEN_SECONDS: Final = 24 * 3600
@@ -75,6 +77,7 @@ class LocalOperator:
         self._commands = {name: commands[name] for name in processes}
         self._health = {"webhook": self._webhook_health, "controller": self._controller_health}
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._installed = False
 
     def __enter__(self) -> LocalOperator:
         try:
@@ -98,6 +101,12 @@ class LocalOperator:
 
     async def _install(self) -> None:
         async with await Kube.connect(self._kubeconfig, self._context) as kube:
+            host = urlsplit(kube.server).hostname
+            if host not in LOOPBACK:
+                raise OperatorFailedError(
+                    f"the API server {kube.server} is not on this machine, so it could not reach the webhook here"
+                )
+            self._installed = True
             await install.apply(kube, [*install.definitions(), *install.rbac()])
             await install.established(kube)
             for name, account in (("webhook", install.WEBHOOK), ("controller", install.CONTROLLER)):

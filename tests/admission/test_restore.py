@@ -6,11 +6,14 @@ import copy
 from typing import Any
 
 import pytest
+from msgspec import UNSET, structs
 
 from execution_options.admission.decision import decide
 from execution_options.admission.restore import restore
 from execution_options.engines.facts import execution_of
 from execution_options.kube.meta import ObjectMeta
+from execution_options.options.live import Edited, Live, encode_live
+from execution_options.options.snapshot import decode
 from support.options import NAMESPACE, cluster, namespaced
 from support.rfc6902 import apply
 from support.workloads import JOB, POD, job, pod
@@ -113,8 +116,42 @@ def test_what_an_edit_took_away_since_does_not_come_back() -> None:
     stored = created(job())
     del stored["metadata"]["labels"]["cost"], stored["metadata"]["labels"]["low"]
     stored["metadata"]["labels"]["team"] = "edited"
+    stored["metadata"]["annotations"]["execution.dev/live"] = edited(stored, {"cost", "low"})
     again = updated(job(), stored)["metadata"]["labels"]
     assert again == {"team": "edited", "execution.dev/id": "0a"}
+
+
+def edited(stored: dict[str, Any], gone: set[str]) -> str | None:
+    """The annotation that the controller writes where options no longer have some labels."""
+    layers = decode(stored["metadata"]["annotations"]["execution.dev/snapshot"]).layers
+    edits = (
+        Edited(
+            kind=layer.source.kind,
+            name=layer.source.name,
+            uid=layer.source.uid,
+            generation=layer.source.generation + 1,
+            spec=structs.replace(layer.spec, labels={k: v for k, v in layer.spec.labels.items() if k not in gone}),
+        )
+        for layer in layers
+        if layer.spec.labels is not UNSET
+    )
+    return encode_live(Live(tuple(edits)))
+
+
+def test_an_enforced_value_that_was_lost_comes_back_with_the_next_update() -> None:
+    stored = created(job())
+    del stored["metadata"]["labels"]["cost"]
+    assert updated(copy.deepcopy(stored), stored)["metadata"]["labels"]["cost"] == "platform"
+    assert "cost" not in updated(copy.deepcopy(stored), stored, trusted=True)["metadata"]["labels"]
+
+
+def test_the_template_of_a_missed_execution_stays_as_it_is() -> None:
+    stored = created(job())
+    stored["spec"] = job()["spec"]
+    stored["metadata"]["annotations"]["execution.dev/missed"] = "2026-01-01T00:00:00Z"
+    again = copy.deepcopy(stored)
+    again["metadata"]["labels"]["mine"] = "x"
+    assert updated(again, stored)["spec"] == job()["spec"]
 
 
 @pytest.mark.parametrize("document", [job(), pod()], ids=["job", "pod"])

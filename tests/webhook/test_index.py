@@ -15,7 +15,7 @@ from execution_options.kube.meta import ObjectMeta
 from execution_options.webhook import index as module
 from execution_options.webhook.handler import Handler
 from execution_options.webhook.index import Index, Stored
-from execution_options.webhook.review import GroupVersionKind, Request
+from execution_options.webhook.review import GroupVersionKind, Request, UserInfo
 from support.workloads import JOB, controlled_by, job
 
 PATH = "/apis/execution.dev/v1beta1/namespaces/team/executionoptions"
@@ -110,7 +110,8 @@ async def test_errors_about_launch_plans_and_accounts_are_not_taken_for_their_ab
 def request(manifest: dict[str, Any], kind: str = "Job") -> Request:
     body: Any = json.dumps(manifest).encode()
     group = GroupVersionKind("batch", "v1", kind)
-    return Request("u", group, "CREATE", namespace="team", object=body)
+    controller = UserInfo("system:serviceaccount:jobset-system:jobset-controller")
+    return Request("u", group, "CREATE", namespace="team", user_info=controller, object=body)
 
 
 async def test_a_part_of_an_execution_stays_as_that_made_it() -> None:

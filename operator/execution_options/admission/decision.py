@@ -62,6 +62,11 @@ class Decision(Struct, frozen=True):
             )
         if engine.is_pod:
             # The API server itself refuses a pod whose account is missing, with less of an explanation.
+            if run_as.source.kind == CLUSTER_OPTIONS_KIND:
+                raise RefusedError(
+                    f"{what} does not exist in namespace {namespace}; create it, because cluster options create "
+                    f"accounts only where an execution that is not a bare pod needs them"
+                )
             raise RefusedError(f"{what} is being created, try again in a moment")
 
 
@@ -95,14 +100,15 @@ def decide(
     )
     places = metadata_places(engine, document)
     authored = translate(patch, places, engine, effective, identifier=identifier, location=location)
+    account = _account(engine, document, effective)
     snapshot = Snapshot(
         id=identifier,
+        account=account,
         layers=tuple(frozen(layer) for layer in selection.layers),
         location=location,
         authored=authored,
     )
     patch.put(("metadata", "annotations", SNAPSHOT_ANNOTATION), encode(snapshot))
-    account = _account(engine, document, effective)
     return Decision(patch.operations, selection, effective, notes(authored, effective), account)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from execution_options.api.names import ID_LABEL, LIVE_ANNOTATION, SNAPSHOT_ANNOTATION
+from execution_options.api.names import ID_LABEL, LIVE_ANNOTATION, MISSED_ANNOTATION, SNAPSHOT_ANNOTATION
 from execution_options.engines.patch import Operation, Patch, pointer
 from execution_options.engines.paths import lookup
 from execution_options.engines.translate import is_ours, metadata_places, prevails, translate
@@ -53,10 +53,15 @@ def restore(engine: Engine, document: dict[str, Any], old: dict[str, Any], *, tr
             stored, written = (lookup(version, at) for version in (old, document))
             applied = original or (written is not None and written == snapshot.authored.get(pointer(at)))
             if stored is None:
+                if not trusted and _is_enforced(value):
+                    patch.put(at, value.value)
                 continue
             if (applied and prevails(value, written)) or (not trusted and _is_enforced(value)):
                 patch.put(at, stored)
-    if not engine.is_pod:
+    # A missed execution was repaired in its metadata alone: its pod template never had anything of ours. Where
+    # templates can be changed, who changes them says himself what is to be there.
+    missed = lookup(old, ("metadata", "annotations", MISSED_ANNOTATION)) is not None
+    if not missed and not engine.is_pod and (original or engine.immutable_templates):
         templates = metadata_places(engine, document)[1:]
         translate(patch, templates, engine, effective, identifier=snapshot.id, location=snapshot.location)
     return patch.operations

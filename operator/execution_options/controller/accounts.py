@@ -43,7 +43,9 @@ class InvalidRoleError(ValueError):
 class Verdict(Struct, frozen=True):
     """What is to be said of an account that is not as the options want it."""
 
-    reason: Literal["ServiceAccountMissing", "ServiceAccountNotOurs", "ServiceAccountConflict"]
+    reason: Literal[
+        "ServiceAccountMissing", "ServiceAccountNotWritten", "ServiceAccountNotOurs", "ServiceAccountConflict"
+    ]
     message: str
     works: bool = False
     """Whether executions run as the options say all the same."""

@@ -67,6 +67,7 @@ class Controller:
         identity = f"{socket.gethostname()}_{secrets.token_hex(8)}"
         self.metrics = Metrics()
         self.elector = Elector(kube, settings.namespace, settings.lease, identity, settings.timing)
+        self._active = False
         self._options: Queue[OptionsKey] = Queue()
         self._executions: Queue[ExecutionKey] = Queue()
         self._pods: Queue[Key] = Queue()
@@ -96,6 +97,8 @@ class Controller:
         (old, new), (before, after) = objects, records
         if new is None and before is not None:
             self._of_executions.forget(before.uid)
+        if not self._active:
+            return
         if new is not None:
             self._executions.add(key)
             if old is None or _live(old) != _live(new):
@@ -112,12 +115,13 @@ class Controller:
 
     def pod_changed(self, key: Key) -> None:
         """Have the pod reconciled."""
-        self._pods.add(key)
+        if self._active:
+            self._pods.add(key)
 
     def account_changed(self, old: PartialObject | None, new: PartialObject | None) -> None:
         """Have the options reconciled that own the account or ask for it."""
         item = new or old
-        if item is None:
+        if item is None or not self._active:
             return
         for uid in {o.uid for one in (old, new) if one for o in one.metadata.owner_references or ()}:
             owner = self.index.key_of(uid)
@@ -180,6 +184,12 @@ class Controller:
     async def _work(self) -> None:
         await self.world.wait_synced()
         await self._resync()
+        # Until now changes were only remembered: whoever stands by would queue them for ever.
+        self._active = True
+        for key in self.world.tracker.records:
+            self._executions.add(key)
+        for pod in self.world.pods.items:
+            self._pods.add(pod)
         self.metrics.leader.set(1)
         logger.info("active: %d executions known", len(self.world.tracker.records))
         async with asyncio.TaskGroup() as group:

@@ -52,6 +52,8 @@ class OptionsIndex:
         self._known: dict[OptionsKey, Known] = {}
         self._by_uid: dict[str, OptionsKey] = {}
         self._stale: set[OptionsKey] = set()
+        self._touched: set[OptionsKey] = set()
+        """Keys of which something was said, or that were read, since the last list began."""
 
     def get(self, key: OptionsKey) -> Known | None:
         """The object, or ``None``."""
@@ -86,6 +88,7 @@ class OptionsIndex:
         if version is not None and known is not None and known.version == version:
             return False
         self._stale.add(key)
+        self._touched.add(key)
         return True
 
     async def refresh(self, key: OptionsKey) -> Known | None:
@@ -93,6 +96,7 @@ class OptionsIndex:
         if key not in self._stale:
             return self._known.get(key)
         self._stale.discard(key)
+        self._touched.add(key)
         try:
             body = await self._kube.get(path_of(names.GROUP, names.VERSION, PLURALS[key.kind], key.namespace, key.name))
         except ApiError as error:
@@ -112,6 +116,7 @@ class OptionsIndex:
         Raises:
             execution_options.kube.client.ApiError: with status 404 where our kinds are not installed.
         """
+        self._touched.clear()
         before = set(self._known)
         now: set[OptionsKey] = set()
         for kind, plural in PLURALS.items():
@@ -119,7 +124,7 @@ class OptionsIndex:
             while True:
                 params = {"limit": _PAGE} | ({"continue": token} if token else {})
                 page = msgspec.json.decode(await self._kube.get(path, params=params))
-                now.update(self.put(kind, item).key for item in page.get("items") or ())
+                now.update(self._put_listed(kind, item) for item in page.get("items") or ())
                 token = page.get("metadata", {}).get("continue") or ""
                 if not token:
                     break
@@ -127,6 +132,15 @@ class OptionsIndex:
             # One that was created while we listed is known, but on no page.
             self._stale.add(key)
         return before | now
+
+    def _put_listed(self, kind: str, item: dict[str, Any]) -> OptionsKey:
+        key = _key(kind, item["metadata"].get("namespace", ""), item["metadata"]["name"])
+        if key in self._touched:
+            # Something newer may be known than what the list says: read it again.
+            self._stale.add(key)
+        else:
+            self.put(kind, item)
+        return key
 
     def put(self, kind: str, document: dict[str, Any]) -> Known:
         """Remember an object as the API server gave it."""

@@ -127,7 +127,7 @@ def pod_plan(engine: Engine, execution: ObjectMeta, pod: ObjectMeta) -> Plan:
 
 def template_place(engine: Engine) -> tuple[str, ...] | None:
     """Where the metadata of its pods stands inside an execution; ``None`` where that is not one place."""
-    if engine.is_pod or len(engine.pod_templates) != 1:
+    if engine.is_pod or len(engine.pod_templates) != 1 or "[" in engine.pod_templates[0]:
         return None
     return (*engine.pod_templates[0].split("."), "metadata")
 

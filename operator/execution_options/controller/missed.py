@@ -54,6 +54,8 @@ class Situation(Struct, frozen=True):
 def written_at(document: Mapping[str, Any]) -> str:
     """When a stored object was last changed, its status apart (RFC 3339); its API server's clock."""
     metadata = document.get("metadata", {})
+    if metadata.get("generation") == 1:
+        return metadata.get("creationTimestamp") or ""
     times = [entry.get("time") or "" for entry in metadata.get("managedFields") or () if not entry.get("subresource")]
     return max([metadata.get("creationTimestamp") or "", *times])
 

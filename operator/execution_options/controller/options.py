@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+LATER = 60.0
+"""Seconds after which something is tried again that the API server refused, by a quota for example."""
 SOON = 0.5
 """Seconds after which an object is looked at again that changed between being read and being written."""
 
@@ -86,17 +88,25 @@ class OptionsReconciler:
             problem = ""
         except InvalidRoleError as error:
             plan, problem = accounts.Accounts(), str(error)
+        refused: list[Verdict] = []
         for action in plan.actions:
-            if not await self._act(action):
-                return SOON
-        verdicts = [*plan.verdicts, *self._missing(options)]
+            try:
+                if not await self._act(action):
+                    return SOON
+            except ApiError as error:
+                if error.status not in (400, 403, 422):
+                    raise
+                what = f"service account {action.name!r} in namespace {action.namespace}"
+                refused.append(Verdict("ServiceAccountNotWritten", f"{what}: {error.message}"))
+        verdicts = [*refused, *plan.verdicts, *self._missing(options)]
         aspects = [
             status.ready(verdicts, problem),
             status.fully_effective(options, self._world.engines.values()),
             status.selecting(options),
             status.admission(counts),
         ]
-        return await self._report(known, aspects, counts)
+        wait = await self._report(known, aspects, counts)
+        return LATER if refused and wait is None else wait
 
     def _counts(self, uid: str) -> Counts:
         records = [record for _, record in self._world.tracker.of_source(uid)]
@@ -155,7 +165,7 @@ class OptionsReconciler:
         except ApiError as error:
             if error.status == 404:
                 return True  # what was to go is gone, or the namespace is, and the options with it
-            if error.status in (409, 422):
+            if error.status == 409 or (error.status == 422 and action.verb == "patch"):
                 return False
             if error.status == 403 and "being terminated" in error.message:
                 return True  # the namespace goes, and the options with it

@@ -65,7 +65,7 @@ class Shell:
         for _ in range(ATTEMPTS):
             planned = plan(metadata)
             if not planned.operations:
-                return ()
+                return planned.left
             await self.bucket.take()
             try:
                 written = await self.writer.patch(path, planned.operations)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec import UNSET, Struct
 
 from execution_options.api.names import ID_LABEL, MISSED_ANNOTATION, SNAPSHOT_ANNOTATION
-from execution_options.options.levels import Level
 from execution_options.options.merge import merge
 from execution_options.options.snapshot import InvalidSnapshotError, Snapshot, decode
 
@@ -77,14 +76,12 @@ def tracked(item: ExecutionObject) -> Tracked:
 
 def _account(snapshot: Snapshot) -> Account | None:
     run_as = merge(snapshot.layers).run_as
-    if run_as is None or run_as.value.k8s_service_account is UNSET or not run_as.value.k8s_service_account:
-        return None
-    if run_as.source.level < Level.AUTHOR and any(at.endswith("/serviceAccountName") for at in snapshot.authored):
+    if run_as is None or not snapshot.account:
         return None
     role = run_as.value.iam_role
     return Account(
         run_as.source.uid,
-        run_as.value.k8s_service_account,
+        snapshot.account,
         None if role is UNSET else role,
         run_as.value.service_account_policy == "Create",
     )

@@ -67,7 +67,18 @@ def role(engine: Engine, metadata: Metadata) -> Role:
         return Role.STANDALONE
     if engine.launch_plan(owner.group, owner.kind) is not None:
         return Role.LAUNCHED
-    return Role.PART if engine.is_pod or (owner.group, owner.kind) in owning_kinds() else Role.STANDALONE
+    own = (engine.group, engine.kind)
+    owning = engine.is_pod or (owner.group, owner.kind) in owning_kinds() - {own}
+    return Role.PART if owning else Role.STANDALONE
+
+
+def is_controller(username: str) -> bool:
+    """Whether a user name is one that controllers have: a service account's, or a component's of the cluster.
+
+    Only these create parts of executions. An owner that somebody else writes down is a claim, by which he
+    could talk his execution out of enforced options.
+    """
+    return username.startswith("system:")
 
 
 def launch_plan(metadata: Metadata, plan_annotations: Mapping[str, str]) -> LaunchPlan | None:

@@ -37,6 +37,7 @@ class Engine(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_f
 
     Attributes:
         pod_templates: pod templates inside the execution; the empty path is the execution itself, a pod.
+        immutable_templates: whether the API server or the engine refuses changes of the pod templates.
         pod_metadata: objects with the ``labels`` and ``annotations`` of pods, besides pod templates.
         service_account_names: fields with the service account, besides pod templates.
         envs: lists of environment variables, besides pod templates.
@@ -51,6 +52,7 @@ class Engine(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_f
     kind: str
     plural: str
     pod_templates: tuple[str, ...] = ()
+    immutable_templates: bool = False
     pod_metadata: tuple[str, ...] = ()
     service_account_names: tuple[str, ...] = ()
     envs: tuple[str, ...] = ()

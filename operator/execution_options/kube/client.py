@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
+from urllib.parse import quote
 from urllib.request import getproxies
 
 import aiohttp
@@ -192,5 +193,6 @@ def path_of(group: str, version: str, plural: str, namespace: str = "", name: st
     parts = ["/apis", group, version] if group else ["/api", version]
     if namespace:
         parts += ["namespaces", namespace]
-    parts += [part for part in (plural, name, subresource) if part]
+    # Names are checked by the API server, but those of owners are not, and would be able to leave the path.
+    parts += [part for part in (plural, quote(name, safe=""), subresource) if part]
     return "/".join(parts)

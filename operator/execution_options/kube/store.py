@@ -42,6 +42,7 @@ class HasMetadata(Protocol):
 
 
 T = TypeVar("T", bound=HasMetadata)
+Item = TypeVar("Item")
 Key = tuple[str, str]
 """Namespace (empty for cluster-scoped objects) and name."""
 
@@ -51,9 +52,9 @@ class _ListMeta(Struct, rename="camel"):
     continue_: str = field(name="continue", default="")
 
 
-class _List(Struct, Generic[T]):
+class _List(Struct, Generic[Item]):
     metadata: _ListMeta
-    items: list[T] | None = None
+    items: list[Item] | None = None
 
 
 class _Event(Struct):
@@ -101,6 +102,7 @@ class Store(Generic[T]):
         self._accept = (METADATA_LIST, METADATA) if metadata_only else ("application/json", "application/json")
         self._list: msgspec.json.Decoder[_List[T]] = msgspec.json.Decoder(_List[kind])  # type: ignore[valid-type]
         self._one: msgspec.json.Decoder[T] = msgspec.json.Decoder(kind)
+        self._raw = msgspec.json.Decoder(_List[msgspec.Raw])
         self._event = msgspec.json.Decoder(_Event)
         self._bookmark = msgspec.json.Decoder(_Bookmark)
         self._optional = optional
@@ -157,9 +159,8 @@ class Store(Generic[T]):
         token = ""
         while True:
             params = self._params | {"limit": PAGE} | ({"continue": token} if token else {})
-            page = self._list.decode(
-                await self._kube.get(self._path, params=params, accept=self._accept[0], seconds=30)
-            )
+            data = await self._kube.get(self._path, params=params, accept=self._accept[0], seconds=30)
+            page = self._decoded(data)
             for item in page.items or ():
                 fresh[item.metadata.namespace, item.metadata.name] = item
             token = page.metadata.continue_
@@ -168,6 +169,22 @@ class Store(Generic[T]):
         self._version = page.metadata.resource_version
         self.missing = False
         self._replace(fresh)
+
+    def _decoded(self, page: bytes) -> _List[T]:
+        """A page without the objects that are not of the expected shape: one of them must not hide all others."""
+        try:
+            return self._list.decode(page)
+        except msgspec.ValidationError:
+            raw = self._raw.decode(page)
+        items = [item for one in raw.items or () if (item := self._item(one)) is not None]
+        return _List(raw.metadata, items)
+
+    def _item(self, data: msgspec.Raw) -> T | None:
+        try:
+            return self._one.decode(data)
+        except msgspec.ValidationError as error:
+            logger.warning("%s: an object is left out, it cannot be understood: %s", self._path, error)
+            return None
 
     def _replace(self, fresh: dict[Key, T]) -> None:
         before, self.items = self.items, fresh
@@ -213,7 +230,10 @@ class Store(Generic[T]):
         if event.type == "BOOKMARK":
             self._version = self._bookmark.decode(event.object).metadata.resource_version
             return
-        item = self._one.decode(event.object)
+        item = self._item(event.object)
+        if item is None:
+            self._version = self._bookmark.decode(event.object).metadata.resource_version
+            return
         self._version = item.metadata.resource_version
         key = (item.metadata.namespace, item.metadata.name)
         if event.type == "DELETED":

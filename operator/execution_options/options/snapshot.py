@@ -34,6 +34,8 @@ class Snapshot(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=
     layers: tuple[Layer, ...] = ()
     location: str = ""
     """The execution's own storage location; empty where it has none."""
+    account: str = ""
+    """The service account that options gave it; empty where its author's stays, or nobody named one."""
     authored: dict[str, str] = field(default_factory=dict)
     """JSON Pointer into the execution → the author's value."""
 

@@ -10,7 +10,7 @@ import msgspec
 from execution_options.admission.decision import RefusedError, decide
 from execution_options.admission.restore import restore
 from execution_options.engines import profile
-from execution_options.engines.facts import Role, execution_of, launch_plan, role
+from execution_options.engines.facts import Role, execution_of, is_controller, launch_plan, role
 from execution_options.kube.meta import ObjectMeta
 from execution_options.options.reference import InvalidReferenceError
 from execution_options.options.snapshot import SnapshotTooLargeError, new_id
@@ -47,6 +47,8 @@ class Handler:
         document: dict[str, Any] = msgspec.json.decode(request.object)
         if request.operation == "UPDATE":
             old: dict[str, Any] = msgspec.json.decode(request.old_object)
+            if role(engine, msgspec.convert(old.get("metadata", {}), ObjectMeta)) is Role.PART:
+                return review.allowed(request.uid, [], [])
             trusted = request.user_info.username in self._trusted
             return review.allowed(request.uid, restore(engine, document, old, trusted=trusted), [])
         try:
@@ -57,8 +59,7 @@ class Handler:
 
     async def _create(self, request: review.Request, engine: profile.Engine, document: dict[str, Any]) -> bytes:
         metadata = msgspec.convert(document.get("metadata", {}), ObjectMeta)
-        kind = role(engine, metadata)
-        if kind is Role.PART:
+        if role(engine, metadata) is Role.PART and is_controller(request.user_info.username):
             # What it carries of ours it got with its execution, the engine's own way.
             return review.allowed(request.uid, [], [])
         owner = metadata.controller

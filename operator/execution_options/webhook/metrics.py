@@ -8,8 +8,8 @@ REGISTRY = CollectorRegistry()
 
 ADMISSIONS = Counter(
     "execution_options_admission_requests_total",
-    "Admission requests by engine's kind, operation and result (changed, unchanged, refused, error).",
-    ["kind", "operation", "result"],
+    "Admission requests by engine, operation and result (changed, unchanged, refused, error).",
+    ["engine", "operation", "result"],
     registry=REGISTRY,
 )
 SECONDS = Histogram(

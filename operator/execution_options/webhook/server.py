@@ -11,6 +11,7 @@ import msgspec
 from aiohttp import web
 from prometheus_client import exposition
 
+from execution_options.engines.profile import engine_of
 from execution_options.kube.client import ApiError
 from execution_options.webhook import metrics, review
 
@@ -41,7 +42,13 @@ def admission_app(handler: Handler, stopping: Callable[[], bool] = lambda: False
             # An answer that is no AdmissionReview: the failure policy of the webhook's entry decides.
             logger.warning("%s %s/%s: %r", request.kind.kind, request.namespace, request.name or "(new)", error)
             body, result = b"", "error"
-        metrics.ADMISSIONS.labels(request.kind.kind, request.operation, result).inc()
+        except Exception:
+            logger.exception("%s %s/%s", request.kind.kind, request.namespace, request.name or "(new)")
+            body, result = b"", "error"
+        # Whoever reaches the port chooses these words: only known ones become time series.
+        engine = engine_of(request.kind.group, request.kind.kind)
+        operation = request.operation if request.operation in ("CREATE", "UPDATE") else "other"
+        metrics.ADMISSIONS.labels("other" if engine is None else engine.name, operation, result).inc()
         metrics.SECONDS.observe(time.perf_counter() - began)
         if result == "error":
             response = web.Response(status=503, text="the options cannot be read at the moment")

@@ -120,6 +120,20 @@ def test_what_an_execution_controls_is_a_part_of_it_and_gets_nothing_of_its_own(
     part = manifest("tekton-taskrun") | {
         "metadata": {"name": "part", "ownerReferences": [owner | {"controller": True}]}
     }
-    stored = json.loads(served.run_kubectl(create, input=json.dumps(part)).stdout)
+    controller = "--as=system:serviceaccount:tekton-pipelines:controller", "--as-group=system:masters"
+    stored = json.loads(served.run_kubectl([*create, *controller], input=json.dumps(part)).stdout)
     assert "labels" not in stored["metadata"]
     assert "annotations" not in stored["metadata"]
+
+
+def test_an_owner_that_somebody_only_claims_does_not_spare_an_execution(served: ControlPlane, namespace: str) -> None:
+    create = ["create", "-n", namespace, "-o", "json", "-f", "-"]
+    served.run_kubectl(["create", "serviceaccount", "trainer", "-n", namespace])
+    served.run_kubectl(["apply", "-n", namespace, "-f", "-"], input=OPTIONS)
+    run = json.loads(served.run_kubectl(create, input=json.dumps(manifest("tekton-pipelinerun"))).stdout)
+    owner = {key: run[key] for key in ("apiVersion", "kind")} | {key: run["metadata"][key] for key in ("name", "uid")}
+    claimed = {"name": "claimed", "ownerReferences": [owner | {"controller": True}]}
+    stored = json.loads(
+        served.run_kubectl(create, input=json.dumps(manifest("tekton-taskrun") | {"metadata": claimed})).stdout
+    )
+    assert stored["metadata"]["labels"]["team"] == "vision"
