@@ -73,7 +73,7 @@ async def _measured(here: Setting) -> None:
     print(f"  difference per pod: {statistics.median(differences):+.2f} ms (rounds: {spread})")
     print(f"  admission requests: {passed.get('Job', 0):.0f} for Jobs, {passed.get('Pod', 0):.0f} for pods")
     table.aim("time with options, of that without", table.median_ratio(times[WITH], times[WITHOUT]), 1.05, at_most=True)
-    table.aim("pods that passed the webhook", passed.get("Pod", 0), 0, at_most=True, digits=0)
+    table.aim("pods that passed the webhook", passed.get("pod", 0), 0, at_most=True, digits=0)
 
 
 async def _round(kube: Kube, namespace: str, pods: int) -> float:

@@ -62,14 +62,14 @@ class Setting(Struct, frozen=True):
         return await Kube.connect(self.cluster.kubeconfig)
 
     def admissions(self) -> dict[str, float]:
-        """How many requests our webhook has answered so far, by kind."""
+        """How many requests our webhook has answered so far, by engine."""
         with urllib.request.urlopen(self.operator.url("webhook", "/metrics"), timeout=10) as page:
             lines = page.read().decode().splitlines()
         counts: dict[str, float] = {}
         for line in lines:
             if line.startswith("execution_options_admission_requests_total{"):
-                kind = line.partition('kind="')[2].partition('"')[0]
-                counts[kind] = counts.get(kind, 0) + float(line.rpartition(" ")[2])
+                engine = line.partition('engine="')[2].partition('"')[0]
+                counts[engine] = counts.get(engine, 0) + float(line.rpartition(" ")[2])
         return counts
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 import subprocess
@@ -32,6 +33,9 @@ from execution_options.kube.client import ApiError, Kube, path_of
 if TYPE_CHECKING:
     from types import TracebackType
 
+_ENTRIES: Final = path_of(
+    "admissionregistration.k8s.io", "v1", "mutatingwebhookconfigurations", "", install.WEBHOOK_CONFIGURATION
+)
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 READY_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 20.0
@@ -106,6 +110,7 @@ class LocalOperator:
                 raise OperatorFailedError(
                     f"the API server {kube.server} is not on this machine, so it could not reach the webhook here"
                 )
+            await _refuse_a_second(kube)
             self._installed = True
             await install.apply(kube, [*install.definitions(), *install.rbac()])
             await install.established(kube)
@@ -201,8 +206,9 @@ class LocalOperator:
 
     def stop(self) -> None:
         """Stop the processes and take away the webhook entries, without which nobody would wait for them."""
-        with contextlib.suppress(*UNREACHABLE):  # perhaps the cluster went first
-            asyncio.run(self._uninstall())
+        if self._installed:
+            with contextlib.suppress(*UNREACHABLE):  # perhaps the cluster went first
+                asyncio.run(self._uninstall())
         for process in self.processes.values():
             if process.poll() is None:
                 process.terminate()
@@ -216,14 +222,35 @@ class LocalOperator:
         self._folder.cleanup()
 
     async def _uninstall(self) -> None:
-        path = path_of(
-            "admissionregistration.k8s.io", "v1", "mutatingwebhookconfigurations", "", install.WEBHOOK_CONFIGURATION
-        )
         async with await Kube.connect(self._kubeconfig, self._context) as kube:
-            await kube.delete(path)
+            await kube.delete(_ENTRIES)
 
     def _tail(self, name: str) -> str:
         return "\n".join(self.log(name).splitlines()[-20:])
+
+
+async def _refuse_a_second(kube: Kube) -> None:
+    try:
+        found = msgspec.json.decode(await kube.get(_ENTRIES))
+    except ApiError as error:
+        if error.status == 404:
+            return
+        raise
+    process = (found["metadata"].get("annotations") or {}).get(install.LOCAL_PROCESS)
+    if process is None:
+        raise OperatorFailedError("the operator is installed in this cluster already")
+    if int(process) != os.getpid() and _runs(int(process)):
+        raise OperatorFailedError(f"the operator runs on this machine already, as process {process}")
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _free_ports(count: int) -> list[int]:

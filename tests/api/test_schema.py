@@ -94,7 +94,7 @@ def test_generate_writes_what_differs_and_check_only_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert generate.main(["--check", str(tmp_path)]) == 1
-    assert "docs/reference.md is not what the model gives; run `make crds`" in capsys.readouterr().err
+    assert "docs/reference.md is not what the model gives; run `make manifests`" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
     assert generate.main([str(tmp_path)]) == 0

@@ -18,7 +18,7 @@ from execution_options.api.reference import reference
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_HEADER = "# Generated from the model by `make crds`; do not edit.\n"
+_HEADER = "# Generated from the model by `make manifests`; do not edit.\n"
 
 
 def generated() -> dict[str, str]:
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stale = differing(options.folder)
     if options.check:
         for path in stale:
-            print(f"{path} is not what the model gives; run `make crds`", file=sys.stderr)
+            print(f"{path} is not what the model gives; run `make manifests`", file=sys.stderr)
         return 1 if stale else 0
     for path in stale:
         target = options.folder / path

@@ -20,7 +20,7 @@ the messages with which a wrong value is refused at `kubectl apply`. The same te
 `kubectl explain executionoptions.spec`. No field has a default that the API server would write into the object: \
 what an absent field means is said in its description.
 
-This page is generated from the model by `make crds`.
+This page is generated from the model by `make manifests`.
 """
 
 

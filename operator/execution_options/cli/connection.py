@@ -38,6 +38,10 @@ def asynchronous(command: Callable[P, Coroutine[None, None, T]]) -> Callable[P, 
         try:
             return asyncio.run(command(*args, **kwargs))
         except ApiError as error:
+            if error.status == 404 and "page not found" in error.message:
+                raise click.ClickException(
+                    "the cluster does not have this kind: what defines it is not installed"
+                ) from error
             raise click.ClickException(error.message or str(error)) from error
         except NoClusterError as error:
             raise click.ClickException(f"no cluster: {error}") from error

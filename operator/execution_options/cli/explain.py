@@ -44,6 +44,7 @@ async def explain(execution: str, namespace: str | None, kubeconfig: Path | None
     KIND/NAME is for example job/train or pod/notebook.
     """
     kind, _, name = execution.partition("/")
+    kind = kind.partition(".")[0]  # kubectl prints job.batch/name
     engine = next((e for e in profile.builtin() if kind.lower() in (e.name, e.kind.lower(), e.plural)), None)
     if engine is None or not name:
         kinds = ", ".join(f"{engine.kind.lower()}/NAME" for engine in profile.builtin())

@@ -34,16 +34,26 @@ PREVIEW_ID = "0000000000000000"
 
 
 @click.command()
-@click.option("-f", "--filename", type=click.File(), required=True, help="Manifests; - for standard input.")
+@click.option(
+    "-f",
+    "--filename",
+    "files",
+    type=click.File(),
+    multiple=True,
+    required=True,
+    help="Manifests; - for standard input; repeatable.",
+)
 @click.option("-n", "--namespace", help="Namespace where a manifest names none.  [default: the context's]")
 @cluster_options
 @asynchronous
-async def preview(filename: TextIO, namespace: str | None, kubeconfig: Path | None, context: str | None) -> None:
-    """Show what options would make of the executions in a file, as a diff, without creating anything.
+async def preview(
+    files: tuple[TextIO, ...], namespace: str | None, kubeconfig: Path | None, context: str | None
+) -> None:
+    """Show what options would make of the executions in files, as a diff, without creating anything.
 
-    Options in the same file count as if they were applied.
+    Options in the same files count as if they were applied.
     """
-    documents = _read(filename)
+    documents = [document for file in files for document in _read(file)]
     access = await find(kubeconfig, context)
     namespace = namespace or access.namespace
     given = _options(documents, namespace)
@@ -51,7 +61,7 @@ async def preview(filename: TextIO, namespace: str | None, kubeconfig: Path | No
     executions = [(engine, document) for document in documents if (engine := _engine(document)) is not None]
     if not executions:
         kinds = ", ".join(engine.kind for engine in profile.builtin())
-        raise click.ClickException(f"{filename.name} holds no execution (one of: {kinds})")
+        raise click.ClickException(f"{' '.join(file.name for file in files)} holds no execution (one of: {kinds})")
     refused = False
     async with Kube(access) as kube:
         for engine, document in executions:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from typing import TYPE_CHECKING, NoReturn
@@ -28,14 +29,15 @@ def _stop(*_: object) -> NoReturn:
 
 @click.command()
 @cluster_options
-@click.option("--name", help="Embedded cluster to use where no kubeconfig is named.  [default: default]")
+@click.option("--name", help="Embedded cluster to use where no kubeconfig is named, by $KUBECONFIG neither.")
 def run(kubeconfig: Path | None, context: str | None, name: str | None) -> None:
     """Install the operator's kinds, rights and webhook entries, and run its processes here until interrupted.
 
     For trying out and developing: the API server must run on this machine, as that of 'cluster up' does. The
     processes run under the operator's own service accounts, never with the rights of whoever starts them.
     """
-    if kubeconfig is None and context is None:
+    as_kubectl = kubeconfig is not None or context is not None or (name is None and "KUBECONFIG" in os.environ)
+    if not as_kubectl:
         try:
             kubeconfig = ControlPlane.attach(name or "default").kubeconfig
         except ClusterError as error:
@@ -50,3 +52,5 @@ def run(kubeconfig: Path | None, context: str | None, name: str | None) -> None:
             operator.wait()
     except OperatorFailedError as error:
         raise click.ClickException(str(error)) from error
+    finally:
+        click.echo("stopped: the webhook entries are removed, so nothing gets options; kinds, rights and options stay")

@@ -122,7 +122,8 @@ class ControlPlane(Cluster):
         state = ClusterState(name, root)
         record = lifecycle.running(state)
         if record is None:
-            raise ClusterError(f"cluster {name!r} does not run: start it with 'execution-options cluster up'")
+            suffix = "" if name == DEFAULT_NAME else f" --name {name}"
+            raise ClusterError(f"cluster {name!r} does not run: start it with 'execution-options cluster up{suffix}'")
         if record.phase is not Phase.READY:
             raise ClusterError(f"cluster {name!r} is not ready: {record.message}")
         return cls(state, None)

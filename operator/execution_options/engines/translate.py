@@ -116,7 +116,9 @@ def author_layer(authored: Mapping[str, str], kind: str, name: str) -> Layer:
     for at in sorted(authored, key=lambda at: (not at.startswith("/metadata/"), at)):
         *_, field, key = parts(at)
         if field in said:
-            said[field][key] = authored[at]
+            # The storage location is no variable of the options, whatever the author wrote there.
+            if key not in (PREFIX_ENV, BARE_PREFIX_ENV):
+                said[field][key] = authored[at]
         else:
             account = authored[at]
     spec = ExecutionOptionsSpec(

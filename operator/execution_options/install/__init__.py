@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,6 +11,7 @@ import msgspec
 import yaml
 
 from execution_options.api.crd import crds
+from execution_options.api.names import GROUP
 from execution_options.engines.profile import builtin, owning_kinds
 from execution_options.kube.client import APPLY_PATCH, ApiError, Kube, path_of
 
@@ -23,6 +25,8 @@ WEBHOOK: Final = "execution-options-webhook"
 CONTROLLER: Final = "execution-options-controller"
 WEBHOOK_CONFIGURATION: Final = "00-execution-options"
 TLS_SECRET: Final = "execution-options-webhook-tls"  # noqa: S105 - the name of one
+LOCAL_PROCESS: Final = f"{GROUP}/local-process"
+"""On the webhook entries of an operator outside the cluster: the process that answers them."""
 INSTALLER: Final = "execution-options-install"
 """Field manager of what :func:`apply` writes."""
 
@@ -105,6 +109,7 @@ def local_webhook(port: int) -> list[Manifest]:
         "spec": {"type": "ExternalName", "externalName": "localhost"},
     }
     configuration = webhook_configuration()
+    configuration["metadata"]["annotations"] = {LOCAL_PROCESS: str(os.getpid())}
     for entry in configuration["webhooks"]:
         # Entries share one clientConfig by a YAML alias: replaced, not changed in place.
         entry["clientConfig"] = {"service": entry["clientConfig"]["service"] | {"port": port}}
