@@ -29,7 +29,7 @@ METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s
 METADATA: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 
 CONNECTIONS: Final = 64
-LAST_ROUNDS: Final = 5
+LAST_SECONDS: Final = 0.25
 LARGEST_LINE: Final = 2**21
 """Bytes that are buffered of an answer: a watch has one object a line."""
 REQUEST_TIMEOUT: Final = 10.0
@@ -109,9 +109,9 @@ class Kube:
     async def close(self) -> None:
         """Close all connections."""
         await self._session.close()
-        # TLS transports that were aborted finish in the next rounds of the event loop, which may be its last.
-        for _ in range(LAST_ROUNDS):
-            await asyncio.sleep(0)
+        # TLS transports end a little later, and the event loop may be about to end, too:
+        # https://docs.aiohttp.org/en/stable/client_advanced.html#graceful-shutdown
+        await asyncio.sleep(LAST_SECONDS)
 
     async def _sent(self, accept: str, content_type: str = "") -> dict[str, Any]:
         """What every request is sent with."""
