@@ -46,11 +46,14 @@ def run(kubeconfig: Path | None, context: str | None, name: str | None) -> None:
         raise click.UsageError("--name is for embedded clusters, it excludes --kubeconfig and --context")
     for number in _STOPPING:
         signal.signal(number, _stop)
+    started = False
     try:
         with LocalOperator(kubeconfig, context) as operator:
+            started = True
             click.echo(f"the operator is ready; logs: {operator.logs}; interrupt to stop it")
             operator.wait()
     except OperatorFailedError as error:
         raise click.ClickException(str(error)) from error
     finally:
-        click.echo("stopped: the webhook entries are removed, so nothing gets options; kinds, rights and options stay")
+        if started:
+            click.echo("stopped: the webhook entries are removed, nothing gets options; kinds, rights and options stay")
