@@ -11,9 +11,10 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from execution_options.health import health_app
 from execution_options.kube.client import ApiError
-from execution_options.webhook import review
-from execution_options.webhook.server import admission_app, health_app
+from execution_options.webhook import metrics, review
+from execution_options.webhook.server import admission_app
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -90,7 +91,7 @@ async def test_two_large_objects_fit() -> None:
 
 async def test_readiness_says_what_is_missing() -> None:
     missing = "the options are not listed yet"
-    async with served(health_app(lambda: missing)) as session:
+    async with served(health_app(lambda: missing, metrics.REGISTRY)) as session:
         async with session.get("/healthz") as healthy:
             assert healthy.status == 200
         async with session.get("/readyz") as ready:
@@ -98,5 +99,5 @@ async def test_readiness_says_what_is_missing() -> None:
         missing = ""
         async with session.get("/readyz") as ready:
             assert ready.status == 200
-        async with session.get("/metrics") as metrics:
-            assert "execution_options_admission_requests_total" in await metrics.text()
+        async with session.get("/metrics") as page:
+            assert "execution_options_admission_requests_total" in await page.text()

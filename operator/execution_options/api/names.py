@@ -12,6 +12,7 @@ OPTIONS_KIND: Final = "ExecutionOptions"
 OPTIONS_PLURAL: Final = "executionoptions"
 CLUSTER_OPTIONS_KIND: Final = "ClusterExecutionOptions"
 CLUSTER_OPTIONS_PLURAL: Final = "clusterexecutionoptions"
+PLURALS: Final = {OPTIONS_KIND: OPTIONS_PLURAL, CLUSTER_OPTIONS_KIND: CLUSTER_OPTIONS_PLURAL}
 
 # On an execution or a launch plan, by its author.
 OPTIONS_ANNOTATION: Final = f"{GROUP}/options"

@@ -17,7 +17,6 @@ from execution_options.api.names import LIVE_ANNOTATION
 from execution_options.controller.accounts import created_account, required_account
 from execution_options.controller.events import Recorder
 from execution_options.controller.executions import ExecutionReconciler
-from execution_options.controller.health import health_app
 from execution_options.controller.index import OptionsIndex
 from execution_options.controller.kopf_loop import KopfLoop, quiet
 from execution_options.controller.lease import Elector, LeaseLostError
@@ -31,6 +30,7 @@ from execution_options.controller.work import work
 from execution_options.controller.world import World
 from execution_options.controller.writer import Writer
 from execution_options.engines.profile import builtin
+from execution_options.health import health_app
 from execution_options.kube.client import ApiError
 
 if TYPE_CHECKING:

@@ -19,10 +19,6 @@ if TYPE_CHECKING:
 
     from execution_options.kube.client import Kube
 
-PLURALS: Final = {
-    names.OPTIONS_KIND: names.OPTIONS_PLURAL,
-    names.CLUSTER_OPTIONS_KIND: names.CLUSTER_OPTIONS_PLURAL,
-}
 _PAGE: Final = "500"
 
 
@@ -98,7 +94,9 @@ class OptionsIndex:
         self._stale.discard(key)
         self._touched.add(key)
         try:
-            body = await self._kube.get(path_of(names.GROUP, names.VERSION, PLURALS[key.kind], key.namespace, key.name))
+            body = await self._kube.get(
+                path_of(names.GROUP, names.VERSION, names.PLURALS[key.kind], key.namespace, key.name)
+            )
         except ApiError as error:
             if error.status != 404:
                 self._stale.add(key)
@@ -119,7 +117,7 @@ class OptionsIndex:
         self._touched.clear()
         before = set(self._known)
         now: set[OptionsKey] = set()
-        for kind, plural in PLURALS.items():
+        for kind, plural in names.PLURALS.items():
             path, token = path_of(names.GROUP, names.VERSION, plural), ""
             while True:
                 params = {"limit": _PAGE} | ({"continue": token} if token else {})

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Final
 import kopf
 
 from execution_options.api import names
-from execution_options.controller.index import PLURALS
 from execution_options.controller.objects import OptionsKey
 from execution_options.kube.access import find
 
@@ -61,7 +60,7 @@ def registry(changed: Callable[[OptionsKey, str | None], None], connection: Call
     async def login(**_: Any) -> kopf.ConnectionInfo:
         return await connection()  # type: ignore[no-any-return]
 
-    for kind, plural in PLURALS.items():
+    for kind, plural in names.PLURALS.items():
 
         async def told(event: kopf.RawEvent, kind: str = kind, **_: Any) -> None:
             metadata: Any = event["object"]["metadata"]

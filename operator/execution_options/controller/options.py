@@ -12,7 +12,6 @@ import msgspec
 from execution_options.api import names
 from execution_options.controller import accounts, status
 from execution_options.controller.accounts import InvalidRoleError, Verdict
-from execution_options.controller.index import PLURALS
 from execution_options.controller.status import Aspect, Counts
 from execution_options.kube.client import ApiError, path_of
 
@@ -181,7 +180,7 @@ class OptionsReconciler:
         wait = self._written.get(key, float("-inf")) + self._interval - time.monotonic()
         if wait > 0 and not status.is_urgent(known.status, document):
             return wait
-        path = path_of(names.GROUP, names.VERSION, PLURALS[key.kind], key.namespace, key.name, "status")
+        path = path_of(names.GROUP, names.VERSION, names.PLURALS[key.kind], key.namespace, key.name, "status")
         try:
             answer = await self._writer.merge(path, {"metadata": {"uid": known.uid}, "status": document})
         except ApiError as error:

@@ -67,7 +67,7 @@ class Index:
         self._parsed: dict[str, tuple[str, OptionsObject | None]] = {}
         self._stores = {
             kind: Store(kube, path_of(names.GROUP, names.VERSION, plural), Stored, on_change=self._forget)
-            for kind, plural in _PLURALS.items()
+            for kind, plural in names.PLURALS.items()
         }
         self._namespaces = Store(kube, path_of("", "v1", "namespaces"), PartialObject, metadata_only=True)
         self._fresh: SharedCalls[str, list[OptionsObject]] = SharedCalls(self._read, LISTS_AT_ONCE)
@@ -163,7 +163,7 @@ class Index:
         return found + [stored for stored in fetched if stored is not None]
 
     async def _fetch(self, kind: str, namespace: str, name: str) -> Stored | None:
-        path = path_of(names.GROUP, names.VERSION, _PLURALS[kind], namespace, name)
+        path = path_of(names.GROUP, names.VERSION, names.PLURALS[kind], namespace, name)
         try:
             return self._stored.decode(await self._kube.get(path))
         except ApiError as error:
@@ -172,7 +172,7 @@ class Index:
             raise
 
     async def _list_versions(self, kind: str, namespace: str) -> _Versions:
-        path = path_of(names.GROUP, names.VERSION, _PLURALS[kind], namespace)
+        path = path_of(names.GROUP, names.VERSION, names.PLURALS[kind], namespace)
         return self._decoder.decode(await self._kube.get(path, accept=METADATA_LIST))
 
     def _parsed_all(self, found: Iterable[tuple[str, Stored]]) -> list[OptionsObject]:
@@ -207,9 +207,3 @@ class Index:
             self._known.clear()
         if old is not None and new is None:
             self._parsed.pop(old.metadata.uid, None)
-
-
-_PLURALS = {
-    names.OPTIONS_KIND: names.OPTIONS_PLURAL,
-    names.CLUSTER_OPTIONS_KIND: names.CLUSTER_OPTIONS_PLURAL,
-}

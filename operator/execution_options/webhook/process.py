@@ -11,11 +11,12 @@ from aiohttp import web
 from msgspec import Struct
 
 from execution_options.certificates.manager import CertificateManager
+from execution_options.health import health_app
 from execution_options.install import SYSTEM_NAMESPACE, TLS_SECRET, WEBHOOK, WEBHOOK_CONFIGURATION
 from execution_options.webhook import metrics
 from execution_options.webhook.handler import Handler
 from execution_options.webhook.index import Index
-from execution_options.webhook.server import admission_app, health_app
+from execution_options.webhook.server import admission_app
 
 if TYPE_CHECKING:
     import ssl
@@ -72,7 +73,9 @@ async def serve(kube: Kube, settings: Settings) -> None:
     following: list[asyncio.Task[None]] = [asyncio.create_task(index.run()), asyncio.create_task(certificates.run())]
     ended: asyncio.Task[object] = asyncio.create_task(stop.wait())
     try:
-        health = await _listen(health_app(missing), settings.host, settings.health_port, None, runners)
+        health = await _listen(
+            health_app(missing, metrics.REGISTRY), settings.host, settings.health_port, None, runners
+        )
         admission = admission_app(Handler(index, settings.trusted), stop.is_set)
         # Handshakes fail until there is a certificate, so that nobody is answered before.
         port = await _listen(admission, settings.host, settings.port, certificates.ssl_context, runners)

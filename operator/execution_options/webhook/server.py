@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import aiohttp
 import msgspec
 from aiohttp import web
-from prometheus_client import exposition
 
 from execution_options.engines.profile import engine_of
 from execution_options.kube.client import ApiError
@@ -60,25 +59,4 @@ def admission_app(handler: Handler, stopping: Callable[[], bool] = lambda: False
 
     app = web.Application(client_max_size=MAX_BODY)
     app.router.add_post("/executions", executions)
-    return app
-
-
-def health_app(ready: Callable[[], str]) -> web.Application:
-    """Probes and metrics; ``ready`` says what is still missing, nothing when all is there."""
-
-    async def healthz(_: web.Request) -> web.Response:
-        return web.Response(text="ok")
-
-    async def readyz(_: web.Request) -> web.Response:
-        missing = ready()
-        return web.Response(status=503 if missing else 200, text=missing or "ok")
-
-    async def metrics_page(_: web.Request) -> web.Response:
-        headers: dict[str, Any] = {"Content-Type": exposition.CONTENT_TYPE_LATEST}
-        return web.Response(body=exposition.generate_latest(metrics.REGISTRY), headers=headers)
-
-    app = web.Application()
-    app.router.add_get("/healthz", healthz)
-    app.router.add_get("/readyz", readyz)
-    app.router.add_get("/metrics", metrics_page)
     return app
