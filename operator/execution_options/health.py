@@ -22,11 +22,11 @@ def health_app(missing: Callable[[], str], registry: CollectorRegistry) -> web.A
     """
 
     async def healthz(_: web.Request) -> web.Response:
-        return web.Response(text="ok\n")
+        return web.Response(text="ok")
 
     async def readyz(_: web.Request) -> web.Response:
         reason = missing()
-        return web.Response(status=503 if reason else 200, text=f"{reason or 'ok'}\n")
+        return web.Response(status=503 if reason else 200, text=reason or "ok")
 
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
