@@ -49,7 +49,6 @@ class CertificateManager:
         secret: The Secret's name; it is made where it does not exist.
         configuration: The MutatingWebhookConfiguration; there is no readiness without it.
         others: More webhook configurations, each of which may be missing if it says so.
-        extra_names: More host names and IP addresses of the webhook.
         policy: Lifetimes.
         settle: How long after it was injected every API server is known to use a CA bundle.
         poll: How often to look while something is under way.
@@ -65,7 +64,6 @@ class CertificateManager:
         secret: str,
         configuration: str,
         others: Sequence[Target] = (),
-        extra_names: Sequence[str] = (),
         policy: Policy | None = None,
         settle: timedelta = timedelta(minutes=5),
         poll: timedelta = timedelta(seconds=5),
@@ -76,7 +74,7 @@ class CertificateManager:
         self._secret = CertificateSecret(kube, namespace, secret)
         self._targets = (Target(configuration), *others)
         self._policy = Policy() if policy is None else policy
-        self._replica = Replica(self._policy, serving_names(service, namespace, extra_names), settle)
+        self._replica = Replica(self._policy, serving_names(service, namespace), settle)
         self._poll = poll
         self._resync = resync
         self._changed = asyncio.Event()
