@@ -10,7 +10,7 @@ from execution_options.engines.paths import read
 from execution_options.options.selection import matches
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 Phase = Literal["QUEUED", "RUNNING", "SUCCEEDING", "SUCCEEDED", "FAILING", "FAILED", "ABORTING", "ABORTED", "TIMED_OUT"]
 """Flyte's ``WorkflowExecutionPhase`` names."""
@@ -64,7 +64,7 @@ class Status(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
 
     def outcome(self, execution: dict[str, Any]) -> Outcome:
         """Where ``execution`` is."""
-        rule = next((rule for rule in self.phases if all(_holds(term, execution) for term in rule.when)), None)
+        rule = next((rule for rule in self.phases if all(holds(term, execution) for term in rule.when)), None)
         phase: Phase = "QUEUED" if rule is None else rule.phase
         if phase not in TERMINAL:
             deleting = read(execution, "metadata.deletionTimestamp")
@@ -74,8 +74,9 @@ class Status(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
         return Outcome(phase, _first(execution, self.message), _first(execution, self.finished_at))
 
 
-def _holds(term: Term, execution: dict[str, Any]) -> bool:
-    value = read(execution, term.path)
+def holds(term: Term, document: Mapping[str, Any]) -> bool:
+    """Whether ``term`` is true of an object."""
+    value = read(document, term.path)
     if value is None:
         return False
     text = str(value).lower() if isinstance(value, bool) else str(value)

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from execution_options.engines.paths import Path, locate, lookup
 from execution_options.engines.phases import Status
+from execution_options.engines.pods import Pods
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +43,9 @@ class Engine(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_f
         service_account_names: fields with the service account, besides pod templates.
         envs: lists of environment variables, besides pod templates.
         launch_plans: kinds that start executions.
-        parts: kinds that an execution controls and that control others on its behalf.
+        parts: kinds that may stand between an execution and its pods: it controls them, and they control pods, or
+            others of these kinds, on its behalf.
+        pods: how its pods are found, and what each is for.
         status: how the engine's status is read.
     """
 
@@ -58,6 +61,7 @@ class Engine(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_f
     envs: tuple[str, ...] = ()
     launch_plans: tuple[Resource, ...] = ()
     parts: tuple[Kind, ...] = ()
+    pods: Pods = Pods()
     status: Status
 
     @property
