@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from execution_options.api import reserved
 from execution_options.api.rule import Rule, holds, keys, literal, matches, text, told
+from execution_options.api.syntax import DNS_LABEL, DNS_SUBDOMAIN, SUBDOMAIN_SYNTAX
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_DNS_LABEL = "[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
-_DNS_SUBDOMAIN = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*"
 # The API server compares annotation keys in lower case, so their prefix may hold capitals.
 _ANY_CASE_SUBDOMAIN = r"[A-Za-z0-9](?:[-A-Za-z0-9]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[-A-Za-z0-9]*[A-Za-z0-9])?)*"
 _NAME_PART = "[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
-_LABEL_KEY = f"(?:{_DNS_SUBDOMAIN}/)?{_NAME_PART}"
+_LABEL_KEY = f"(?:{DNS_SUBDOMAIN}/)?{_NAME_PART}"
 _ANNOTATION_KEY = f"(?:{_ANY_CASE_SUBDOMAIN}/)?{_NAME_PART}"
 _LABEL_VALUE = f"(?:{_NAME_PART})?"
 _NO_SPACE = r"[^\x00-\x20\x7f]+"
@@ -30,9 +29,6 @@ _KEY_SYNTAX: Final = (
     "is not a valid key: write [domain/]name, the name of 1 to 63 letters, digits, '-', '_' and '.' that begins "
     "and ends with a letter or digit, the domain in lower case and at most 253 characters, for example "
     "example.com/team"
-)
-_SUBDOMAIN_SYNTAX: Final = (
-    "lower-case letters, digits, '-' and '.', beginning and ending with a letter or digit, at most 253 characters"
 )
 
 MAX_METADATA_BYTES: Final = 8192
@@ -117,8 +113,8 @@ ENFORCE_NEEDS_SELECTOR = holds(
 
 SERVICE_ACCOUNT = text(
     "service-account",
-    f"(?:{_DNS_SUBDOMAIN})?",
-    f"is not a service account's name: {_SUBDOMAIN_SYNTAX}; or empty to clear one that was set at a lower level",
+    f"(?:{DNS_SUBDOMAIN})?",
+    f"is not a service account's name: {SUBDOMAIN_SYNTAX}; or empty to clear one that was set at a lower level",
 )
 IAM_ROLE = text(
     "iam-role",
@@ -245,7 +241,7 @@ RECIPIENT = text(
     _NO_SPACE,
     "is not a recipient: it is empty or has a space or a control character in it",
 )
-CHANNEL_NAME = text("channel-name", _DNS_SUBDOMAIN, f"is not the name of a NotificationChannel: {_SUBDOMAIN_SYNTAX}")
+CHANNEL_NAME = text("channel-name", DNS_SUBDOMAIN, f"is not the name of a NotificationChannel: {SUBDOMAIN_SYNTAX}")
 TEMPLATE_TEXT = holds(
     "template-text",
     "has(self.subject) || has(self.body)",
@@ -268,7 +264,7 @@ BODY_TEXT = holds(
 
 ENGINE_NAME = text(
     "engine-name",
-    _DNS_LABEL,
+    DNS_LABEL,
     "is not an engine's name: lower-case letters, digits and '-', beginning and ending with a letter or "
     "digit, at most 63 characters, for example argo-workflow",
 )

@@ -38,9 +38,9 @@ class Where(Struct, frozen=True):
 Step = str | Every | Where
 
 _STEP = re.compile(
-    r"""(?P<dot>\.)?(?P<name>[A-Za-z_][\w-]*)
+    r"""(?P<dot>\.)?(?P<name>[A-Za-z_][-A-Za-z0-9_]*)
       | \[(?P<every>\*)\]
-      | \[(?P<field>[A-Za-z_][\w-]*)=(?P<value>[^\]]+)\]
+      | \[(?P<field>[A-Za-z_][-A-Za-z0-9_]*)=(?P<value>[^\]]+)\]
       | \["(?P<quoted>[^"]+)"\]""",
     re.VERBOSE,
 )

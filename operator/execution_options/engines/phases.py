@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct, field
+from msgspec import UNSET, Struct
 
+from execution_options.api.engine import EnginePhase, StatusRules
 from execution_options.engines.paths import read
 from execution_options.options.selection import matches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-Phase = Literal["QUEUED", "RUNNING", "SUCCEEDING", "SUCCEEDED", "FAILING", "FAILED", "ABORTING", "ABORTED", "TIMED_OUT"]
-"""Flyte's ``WorkflowExecutionPhase`` names."""
+    from execution_options.api.engine import Term
 
-TERMINAL: frozenset[Phase] = frozenset({"SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT"})
-
-
-class Term(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """What stands at ``path`` is one of ``is_`` (wildcards ``*`` and ``?``), or, without it, is there at all."""
-
-    path: str
-    is_: tuple[str, ...] = field(name="is", default=())
-
-
-class Rule(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """The phase of an execution for which every term holds."""
-
-    phase: Phase
-    when: tuple[Term, ...] = ()
+TERMINAL: frozenset[EnginePhase] = frozenset({"SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT"})
 
 
 class Outcome(Struct, frozen=True):
@@ -39,7 +25,7 @@ class Outcome(Struct, frozen=True):
     one arrival at a terminal phase from the next under the same UID.
     """
 
-    phase: Phase
+    phase: EnginePhase
     message: str = ""
     finished_at: str = ""
 
@@ -49,26 +35,16 @@ class Outcome(Struct, frozen=True):
         return self.phase in TERMINAL
 
 
-class Status(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """How an engine's status is read.
-
-    ``phases`` are tried in order, the first that holds decides; none means QUEUED. ``message`` and
-    ``finished_at`` are paths, of which the first that has a value counts. ``deleted`` is the phase of an
-    execution that is deleted before it has ended, where the engine aborts that way.
-    """
-
-    phases: tuple[Rule, ...]
-    message: tuple[str, ...] = ()
-    finished_at: tuple[str, ...] = ()
-    deleted: Phase | None = None
+class Status(StatusRules, frozen=True):
+    """How an engine's status is read."""
 
     def outcome(self, execution: dict[str, Any]) -> Outcome:
         """Where ``execution`` is."""
         rule = next((rule for rule in self.phases if all(holds(term, execution) for term in rule.when)), None)
-        phase: Phase = "QUEUED" if rule is None else rule.phase
+        phase: EnginePhase = "QUEUED" if rule is None else rule.phase
         if phase not in TERMINAL:
             deleting = read(execution, "metadata.deletionTimestamp")
-            if self.deleted is None or deleting is None:
+            if self.deleted is UNSET or deleting is None:
                 return Outcome(phase, _first(execution, self.message))
             return Outcome(self.deleted, _first(execution, self.message), str(deleting))
         return Outcome(phase, _first(execution, self.message), _first(execution, self.finished_at))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
+from execution_options.api.engine import ExecutionEngineSpec
 from execution_options.engines.paths import Path, locate, lookup
 from execution_options.engines.phases import Status
 from execution_options.engines.pods import Pods
@@ -16,51 +17,13 @@ from execution_options.engines.pods import Pods
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-
-class Kind(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """A kind of object, in whatever version."""
-
-    group: str
-    kind: str
+    from execution_options.api.engine import LaunchPlanKind
 
 
-class Resource(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """A kind of object of the API server."""
-
-    group: str
-    version: str
-    kind: str
-    plural: str
-
-
-class Engine(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """A kind of execution; every path is written as ``engines.paths`` says.
-
-    Attributes:
-        pod_templates: pod templates inside the execution; the empty path is the execution itself, a pod.
-        immutable_templates: whether the API server or the engine refuses changes of the pod templates.
-        pod_metadata: objects with the ``labels`` and ``annotations`` of pods, besides pod templates.
-        service_account_names: fields with the service account, besides pod templates.
-        envs: lists of environment variables, besides pod templates.
-        launch_plans: kinds that start executions.
-        parts: kinds that may stand between an execution and its pods: it controls them, and they control pods, or
-            others of these kinds, on its behalf.
-        pods: how its pods are found, and what each is for.
-        status: how the engine's status is read.
-    """
+class Engine(ExecutionEngineSpec, frozen=True, kw_only=True):
+    """A kind of execution: an ``ExecutionEngine`` with its name."""
 
     name: str
-    group: str
-    version: str
-    kind: str
-    plural: str
-    pod_templates: tuple[str, ...] = ()
-    immutable_templates: bool = False
-    pod_metadata: tuple[str, ...] = ()
-    service_account_names: tuple[str, ...] = ()
-    envs: tuple[str, ...] = ()
-    launch_plans: tuple[Resource, ...] = ()
-    parts: tuple[Kind, ...] = ()
     pods: Pods = Pods()
     status: Status
 
@@ -74,7 +37,7 @@ class Engine(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_f
         for text in self.pod_templates:
             yield from (place for place in locate(execution, text) if isinstance(lookup(execution, place), dict))
 
-    def launch_plan(self, group: str, kind: str) -> Resource | None:
+    def launch_plan(self, group: str, kind: str) -> LaunchPlanKind | None:
         """The launch plan kind with this group and kind, if the engine has it."""
         return next((plan for plan in self.launch_plans if (plan.group, plan.kind) == (group, kind)), None)
 

@@ -26,7 +26,7 @@ from execution_options.webhook.shared import SharedCalls
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from execution_options.engines.profile import Resource
+    from execution_options.api.engine import LaunchPlanKind
 
 logger = logging.getLogger(__name__)
 
@@ -117,7 +117,7 @@ class Index:
             known = msgspec.json.decode(await self._kube.get(path, accept=METADATA), type=PartialObject)
         return known.metadata.labels or {}
 
-    async def plan_annotations(self, plan: Resource, namespace: str, name: str) -> dict[str, str]:
+    async def plan_annotations(self, plan: LaunchPlanKind, namespace: str, name: str) -> dict[str, str]:
         """Annotations of a launch plan, read consistently; none where it is gone."""
         path = path_of(plan.group, plan.version, plan.plural, namespace, name)
         try:

@@ -1,0 +1,224 @@
+"""The spec of ``ExecutionEngine``: what must be known of a kind of execution, as data.
+
+The engines that ship with the package are written in the same form. Paths are what ``engines.paths`` says.
+An absent list is the same as an empty one.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from msgspec import UNSET, UnsetType, field
+
+from execution_options.api import engine_rules as rules
+from execution_options.api.base import ATOMIC, ATOMIC_LIST, SET, Resource, described
+
+EnginePhase = Literal[
+    "QUEUED", "RUNNING", "SUCCEEDING", "SUCCEEDED", "FAILING", "FAILED", "ABORTING", "ABORTED", "TIMED_OUT"
+]
+"""Flyte's ``WorkflowExecutionPhase`` names."""
+
+_BY_KIND: Final = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["group", "kind"]}
+
+Path = Annotated[str, described(None, rules.SOME_PATH, max_length=256)]
+_TemplatePath = Annotated[str, described(None, rules.TEMPLATE_PATH, max_length=256)]
+
+_Version = Annotated[str, described("Version of the API, for example v1.", rules.VERSION, max_length=63)]
+_Kind = Annotated[str, described("Kind, for example CronJob.", rules.KIND, max_length=63)]
+_Plural = Annotated[
+    str, described("Plural of the kind, as in the URL of its objects: cronjobs.", rules.PLURAL, max_length=63)
+]
+
+
+class LaunchPlanKind(Resource, frozen=True):
+    """A kind whose objects start executions."""
+
+    group: Annotated[
+        str,
+        described("API group.", rules.GROUP, rules.GROUP_ALLOWED, rules.GROUP_GIVEN, max_length=253),
+    ]
+    version: _Version
+    kind: _Kind
+    plural: _Plural
+
+
+class PartKind(Resource, frozen=True):
+    """A kind of object, in whatever version, that an execution controls."""
+
+    group: Annotated[str, described("API group; empty for the core group.", rules.GROUP, max_length=253)]
+    kind: _Kind
+
+
+class Term(Resource, frozen=True):
+    """A condition on what stands at a path."""
+
+    path: Annotated[str, described("Where to look.", rules.SOME_PATH, max_length=256)]
+    is_: Annotated[
+        tuple[Annotated[str, described(None, max_length=256)], ...],
+        described(
+            "Patterns, one of which what stands there must match; * stands for any characters, ? for one. Absent: "
+            "it is enough that anything is there.",
+            extra=ATOMIC_LIST,
+            max_length=32,
+        ),
+    ] = field(name="is", default=())
+
+
+Terms = Annotated[
+    tuple[Term, ...],
+    described("Conditions, all of which must hold. Absent: it always holds.", extra=ATOMIC_LIST, max_length=8),
+]
+
+
+class PhaseRule(Resource, frozen=True):
+    """The phase of an execution for which every condition holds."""
+
+    phase: Annotated[EnginePhase, described("Phase, by Flyte's names.")]
+    when: Terms = ()
+
+
+class StatusRules(Resource, frozen=True):
+    """How an engine's status is read."""
+
+    phases: Annotated[
+        tuple[PhaseRule, ...],
+        described(
+            "Tried in order; the first that holds decides, and where none does, the execution is QUEUED.",
+            rules.SOME_RULE,
+            extra=ATOMIC_LIST,
+            max_length=32,
+        ),
+    ]
+    message: Annotated[
+        tuple[Path, ...],
+        described(
+            "Where the message for people is; the first place with one counts.", extra=ATOMIC_LIST, max_length=16
+        ),
+    ] = ()
+    finished_at: Annotated[
+        tuple[Path, ...],
+        described(
+            "Where the time of the end is, or of the last transition; the first place with one counts.",
+            extra=ATOMIC_LIST,
+            max_length=16,
+        ),
+    ] = ()
+    deleted: (
+        Annotated[
+            EnginePhase,
+            described(
+                "Phase of an execution that is deleted before its end, where the engine aborts that way. Absent: the "
+                "phase that it has."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+
+
+PodRole = Literal["coordinator", "unit", "gang"]
+
+
+class RoleRule(Resource, frozen=True):
+    """The role of a pod for which every condition holds."""
+
+    role: Annotated[
+        PodRole,
+        described(
+            "coordinator: it starts or watches over others, so that it is neither held back nor counted. unit: it "
+            "works for itself, and can be held back. gang: it needs the others, and cannot be held back alone."
+        ),
+    ]
+    when: Terms = ()
+
+
+class PodRules(Resource, frozen=True):
+    """How the pods of an execution are recognised."""
+
+    labels: Annotated[
+        tuple[Annotated[str, described(None, rules.LABEL_KEY, max_length=317)], ...],
+        described(
+            "Labels that the engine gives pods, with the execution's name as their value. They only serve to find "
+            "pods; whose they are is said by their controller.",
+            extra=SET,
+            max_length=8,
+        ),
+    ] = ()
+    roles: Annotated[
+        tuple[RoleRule, ...],
+        described(
+            "What a pod is for, told by its metadata: tried in order, the first that holds decides, and where none "
+            "does, the pod is a unit.",
+            extra=ATOMIC_LIST,
+            max_length=16,
+        ),
+    ] = ()
+
+
+class ExecutionEngineSpec(Resource, frozen=True, kw_only=True):
+    """What must be known of a kind of execution."""
+
+    group: Annotated[
+        str,
+        described(
+            "API group of the executions; empty for pods, which alone of the core group can be executions.",
+            rules.GROUP,
+            rules.GROUP_ALLOWED,
+            max_length=253,
+        ),
+    ]
+    version: Annotated[
+        str, described("Version of the API in which the paths below are right.", rules.VERSION, max_length=63)
+    ]
+    kind: Annotated[str, described("Kind of the executions, for example Job.", rules.KIND, max_length=63)]
+    plural: Annotated[
+        str, described("Plural of the kind, as in the URL of its objects: jobs.", rules.PLURAL, max_length=63)
+    ]
+    pod_templates: Annotated[
+        tuple[_TemplatePath, ...],
+        described(
+            "Pod templates inside the execution: they get labels, annotations, service account and variables. The "
+            "empty path is the execution itself.",
+            extra=SET,
+            max_length=32,
+        ),
+    ] = ()
+    immutable_templates: Annotated[
+        bool,
+        described(
+            "Whether changes of the pod templates are refused: an original manifest that is applied again then gets "
+            "what it got at first. Absent: false."
+        ),
+    ] = False
+    pod_metadata: Annotated[
+        tuple[Path, ...],
+        described(
+            "More objects whose labels and annotations reach pods, besides pod templates.", extra=SET, max_length=32
+        ),
+    ] = ()
+    service_account_names: Annotated[
+        tuple[Path, ...],
+        described("More fields with the service account, besides pod templates.", extra=SET, max_length=32),
+    ] = ()
+    envs: Annotated[
+        tuple[Path, ...],
+        described("More lists of environment variables, besides pod templates.", extra=SET, max_length=32),
+    ] = ()
+    launch_plans: Annotated[
+        tuple[LaunchPlanKind, ...],
+        described(
+            "Kinds that start executions and control them, for example CronJob: their options reach what they start.",
+            extra=_BY_KIND,
+            max_length=8,
+        ),
+    ] = ()
+    parts: Annotated[
+        tuple[PartKind, ...],
+        described(
+            "Kinds that may stand between an execution and its pods: it controls them, and they control pods, or "
+            "others of these kinds, on its behalf.",
+            extra=_BY_KIND,
+            max_length=32,
+        ),
+    ] = ()
+    pods: Annotated[PodRules, described("How its pods are found, and what each is for.", extra=ATOMIC)] = PodRules()
+    status: Annotated[StatusRules, described("How the engine's status is read.", extra=ATOMIC)]

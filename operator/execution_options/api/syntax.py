@@ -1,0 +1,11 @@
+"""Names as Kubernetes writes them: patterns that Python and RE2 read alike."""
+
+from __future__ import annotations
+
+from typing import Final
+
+DNS_LABEL: Final = "[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
+DNS_SUBDOMAIN: Final = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*"
+SUBDOMAIN_SYNTAX: Final = (
+    "lower-case letters, digits, '-' and '.', beginning and ending with a letter or digit, at most 253 characters"
+)
