@@ -24,7 +24,7 @@ from execution_options.controller.objects import EngineObject, ExecutionKey, Opt
 from execution_options.controller.rate import TokenBucket
 from execution_options.controller.shell import ATTEMPTS, ConflictError, Shell, UndoneError
 from execution_options.controller.tracking import Tracker
-from execution_options.engines.profile import builtin, engine_of
+from execution_options.engines.profile import builtin
 from execution_options.kube.client import ApiError
 from execution_options.kube.meta import ObjectMeta
 from execution_options.options.snapshot import Snapshot, encode
@@ -259,7 +259,7 @@ async def test_other_errors_are_for_the_queue() -> None:
 
 def job_object(uid: str, **annotations: str) -> EngineObject:
     metadata = {"name": "j", "namespace": "ns", "uid": uid, "annotations": annotations}
-    return convert({"metadata": metadata | {"labels": {"execution.dev/id": "i"}}}, followed(engine_of("batch", "Job")))
+    return convert({"metadata": metadata | {"labels": {"execution.dev/id": "i"}}}, followed(ENGINE))
 
 
 def test_the_tracker_forgets_what_is_gone_and_leaves_alone_what_it_cannot_read() -> None:

@@ -8,6 +8,7 @@ import yaml
 
 from execution_options.engines.facts import UNSERVED_NAMESPACES, Role, execution_of, launch_plan, role, unserved
 from execution_options.engines.profile import Engine, builtin, parse
+from execution_options.engines.registry import builtin_engines
 from execution_options.install import SYSTEM_NAMESPACE, webhook_configuration
 from execution_options.kube.meta import ObjectMeta, OwnerReference
 from execution_options.options.reference import InvalidReferenceError, Reference, Target
@@ -43,7 +44,7 @@ def owned(api_version: str, kind: str, *, controller: bool | None = True) -> Obj
     ],
 )
 def test_the_owner_decides_what_an_object_is(engine: Engine, metadata: ObjectMeta, expected: Role) -> None:
-    assert role(engine, metadata) is expected
+    assert role(builtin_engines(), engine, metadata) is expected
 
 
 def test_a_launch_plan_passes_its_reference_on() -> None:

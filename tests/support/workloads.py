@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from execution_options.engines.profile import Engine, engine_of
+from execution_options.engines.registry import builtin_engines
+
+if TYPE_CHECKING:
+    from execution_options.engines.profile import Engine
 
 Manifest = dict[str, Any]
 
 
 def engine(kind: str) -> Engine:
     """The built-in engine of ``Job`` or ``Pod``."""
-    found = engine_of("batch" if kind == "Job" else "", kind)
+    found = builtin_engines().of("batch" if kind == "Job" else "", kind)
     assert found is not None
     return found
 

@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from execution_options.engines.registry import builtin_engines
 from execution_options.health import health_app
 from execution_options.kube.client import ApiError
 from execution_options.webhook import metrics, review
@@ -18,6 +19,8 @@ from execution_options.webhook.server import admission_app
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from execution_options.engines.profile import Engine
 
 REVIEW = {
     "request": {"uid": "u", "kind": {"group": "batch", "version": "v1", "kind": "Job"}, "operation": "CREATE"},
@@ -29,6 +32,9 @@ class Answers:
 
     def __init__(self, outcome: bytes | Exception) -> None:
         self.outcome = outcome
+
+    def engine(self, request: review.Request) -> Engine | None:
+        return builtin_engines().of(request.kind.group, request.kind.kind)
 
     async def answer(self, _: review.Request) -> bytes:
         if isinstance(self.outcome, Exception):

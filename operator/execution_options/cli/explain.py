@@ -11,8 +11,8 @@ from execution_options.api.names import LIVE_ANNOTATION, MISSED_ANNOTATION, SNAP
 from execution_options.cli.connection import asynchronous, cluster_options
 from execution_options.cli.output import table
 from execution_options.cli.reading import facts, options_in_reach
-from execution_options.engines import profile
 from execution_options.engines.facts import Role, role, unserved
+from execution_options.engines.registry import builtin_engines
 from execution_options.engines.translate import author_layer
 from execution_options.kube.access import find
 from execution_options.kube.client import Kube, path_of
@@ -45,9 +45,10 @@ async def explain(execution: str, namespace: str | None, kubeconfig: Path | None
     """
     kind, _, name = execution.partition("/")
     kind = kind.partition(".")[0]  # kubectl prints job.batch/name
-    engine = next((e for e in profile.builtin() if kind.lower() in (e.name, e.kind.lower(), e.plural)), None)
+    engines = builtin_engines()
+    engine = next((e for e in engines.values() if kind.lower() in (e.name, e.kind.lower(), e.plural)), None)
     if engine is None or not name:
-        kinds = ", ".join(f"{engine.kind.lower()}/NAME" for engine in profile.builtin())
+        kinds = ", ".join(f"{engine.kind.lower()}/NAME" for engine in engines.values())
         raise click.UsageError(f"{execution!r} is no execution; write one of: {kinds}")
     access = await find(kubeconfig, context)
     namespace = namespace or access.namespace
@@ -55,7 +56,7 @@ async def explain(execution: str, namespace: str | None, kubeconfig: Path | None
         path = path_of(engine.group, engine.version, engine.plural, namespace, name)
         document: dict[str, Any] = msgspec.json.decode(await kube.get(path))
         metadata = msgspec.convert(document["metadata"], ObjectMeta)
-        if role(engine, metadata) is Role.PART:
+        if role(engines, engine, metadata) is Role.PART:
             owner = metadata.controller
             raise click.ClickException(
                 f"{engine.kind} {name} is part of {owner and owner.kind} {owner and owner.name}: ask for that"

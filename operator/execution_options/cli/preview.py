@@ -15,8 +15,8 @@ from execution_options.api.resources import load
 from execution_options.api.validation import InvalidOptionsError
 from execution_options.cli.connection import asynchronous, cluster_options
 from execution_options.cli.reading import facts, has_account, options_in_reach
-from execution_options.engines import profile
 from execution_options.engines.facts import Role, role, unserved
+from execution_options.engines.registry import builtin_engines
 from execution_options.kube.access import find
 from execution_options.kube.client import Kube
 from execution_options.kube.meta import ObjectMeta
@@ -60,7 +60,7 @@ async def preview(
     accounts = {_place(document, namespace) for document in documents if document.get("kind") == "ServiceAccount"}
     executions = [(engine, document) for document in documents if (engine := _engine(document)) is not None]
     if not executions:
-        kinds = ", ".join(engine.kind for engine in profile.builtin())
+        kinds = ", ".join(engine.kind for engine in builtin_engines().values())
         raise click.ClickException(f"{' '.join(file.name for file in files)} holds no execution (one of: {kinds})")
     refused = False
     async with Kube(access) as kube:
@@ -95,7 +95,7 @@ async def _decide(
 ) -> Decision | str:
     """What the webhook would decide, or why it would not be asked."""
     metadata = msgspec.convert(document.get("metadata", {}), ObjectMeta)
-    if role(engine, metadata) is Role.PART:
+    if role(builtin_engines(), engine, metadata) is Role.PART:
         return f"part of {metadata.controller and metadata.controller.kind}, it stays as it is"
     execution = await facts(kube, engine, document, namespace)
     reason = unserved(engine, execution)
@@ -149,7 +149,7 @@ def _options(documents: list[dict[str, Any]], namespace: str) -> list[OptionsObj
 
 def _engine(document: dict[str, Any]) -> Engine | None:
     group = str(document.get("apiVersion", "")).rpartition("/")[0]
-    return profile.engine_of(group, str(document.get("kind")))
+    return builtin_engines().of(group, str(document.get("kind")))
 
 
 def _yaml(document: dict[str, Any]) -> list[str]:

@@ -29,7 +29,7 @@ from execution_options.controller.shell import Shell
 from execution_options.controller.work import work
 from execution_options.controller.world import World
 from execution_options.controller.writer import Writer
-from execution_options.engines.profile import builtin
+from execution_options.engines.registry import builtin_engines
 from execution_options.health import health_app
 from execution_options.kube.client import ApiError
 
@@ -72,7 +72,7 @@ class Controller:
         self._executions: Queue[ExecutionKey] = Queue()
         self._pods: Queue[Key] = Queue()
         self.index = OptionsIndex(kube)
-        self.world = World(kube, builtin(), self)
+        self.world = World(kube, builtin_engines(), self)
         writer = Writer(kube, self.elector.holds, settings.timing.request_timeout)
         patches = TokenBucket(settings.patch_rate, max(1, int(settings.patch_rate)))
         shell = Shell(kube, writer, patches, self.metrics)

@@ -169,7 +169,7 @@ class ExecutionReconciler:
 
     async def _plan_annotations(self, engine: Engine, metadata: ObjectMeta) -> dict[str, str]:
         owner = metadata.controller
-        if owner is None or role(engine, metadata) is not Role.LAUNCHED:
+        if owner is None or role(self._world.engines, engine, metadata) is not Role.LAUNCHED:
             return {}
         resource = engine.launch_plan(owner.group, owner.kind)
         if resource is None:

@@ -14,10 +14,11 @@ from execution_options.kube.meta import PartialObject
 from execution_options.kube.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from execution_options.controller.tracking import Tracked
     from execution_options.engines.profile import Engine
+    from execution_options.engines.registry import Engines
     from execution_options.kube.client import Kube
     from execution_options.kube.store import Key
 
@@ -52,10 +53,10 @@ class World:
         listener: is told of changes.
     """
 
-    def __init__(self, kube: Kube, engines: Iterable[Engine], listener: Listener) -> None:
+    def __init__(self, kube: Kube, engines: Engines, listener: Listener) -> None:
         self._kube = kube
         self._listener = listener
-        self.engines = {engine.name: engine for engine in engines}
+        self.engines = engines
         self.tracker = Tracker()
         self._pod_engine = next((engine for engine in self.engines.values() if engine.is_pod), None)
         self._executions: dict[str, Store[EngineObject]] = {
@@ -132,7 +133,7 @@ class World:
 
     def _track(self, engine: Engine, old: ExecutionObject | None, new: ExecutionObject | None) -> None:
         item = new or old
-        if item is None or role(engine, item.metadata) is Role.PART:
+        if item is None or role(self.engines, engine, item.metadata) is Role.PART:
             return
         key = ExecutionKey(engine.name, item.metadata.namespace, item.metadata.name)
         self._listener.execution_changed(key, (old, new), self.tracker.put(key, new))

@@ -6,7 +6,6 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final, Protocol
 
 from execution_options.api.names import DISABLE_NOTIFICATIONS_ANNOTATION, OPTIONS_ANNOTATION, PODS_LABEL
-from execution_options.engines.profile import owning_kinds
 from execution_options.options import reference
 from execution_options.options.selection import Execution, LaunchPlan
 
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from execution_options.engines.profile import Engine
+    from execution_options.engines.registry import Engines
 
 
 UNSERVED_NAMESPACES: Final = ("kube-system", "execution-options-system")
@@ -56,11 +56,16 @@ class Role(Enum):
     """Part of something larger, which is the execution (or of no execution at all)."""
 
 
-def role(engine: Engine, metadata: Metadata) -> Role:
+def role(engines: Engines, engine: Engine, metadata: Metadata) -> Role:
     """Decided by the owner, never by a label, which anybody can set.
 
     What is controlled by something that no engine knows is an execution of its own, apart from pods:
     these belong to whatever controls them.
+
+    Args:
+        engines: all that are known.
+        engine: of the object.
+        metadata: of the object.
     """
     owner = metadata.controller
     if owner is None:
@@ -68,7 +73,7 @@ def role(engine: Engine, metadata: Metadata) -> Role:
     if engine.launch_plan(owner.group, owner.kind) is not None:
         return Role.LAUNCHED
     own = (engine.group, engine.kind)
-    owning = engine.is_pod or (owner.group, owner.kind) in owning_kinds() - {own}
+    owning = engine.is_pod or (owner.group, owner.kind) in engines.owning - {own}
     return Role.PART if owning else Role.STANDALONE
 
 

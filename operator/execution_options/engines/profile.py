@@ -52,13 +52,6 @@ class _Document(Struct, rename="camel"):
 
 
 @cache
-def owning_kinds() -> frozenset[tuple[str, str]]:
-    """Group and kind of everything whose objects are executions, or parts of one."""
-    own = ((engine.group, engine.kind) for engine in builtin())
-    return frozenset((*own, *((part.group, part.kind) for engine in builtin() for part in engine.parts)))
-
-
-@cache
 def builtin() -> tuple[Engine, ...]:
     """The engines that ship with the package, by name."""
     folder = resources.files("execution_options.engines") / "builtin"
@@ -74,8 +67,3 @@ def parse(document: bytes) -> Engine:
     """
     parsed = msgspec.yaml.decode(document, type=_Document)
     return msgspec.convert({"name": parsed.metadata.name, **parsed.spec}, Engine)
-
-
-def engine_of(group: str, kind: str) -> Engine | None:
-    """The built-in engine whose executions are of this group and kind."""
-    return next((engine for engine in builtin() if (engine.group, engine.kind) == (group, kind)), None)

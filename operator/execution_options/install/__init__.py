@@ -12,7 +12,8 @@ import yaml
 
 from execution_options.api.crd import crds
 from execution_options.api.names import GROUP
-from execution_options.engines.profile import builtin, owning_kinds
+from execution_options.engines.profile import builtin
+from execution_options.engines.registry import builtin_engines
 from execution_options.kube.client import APPLY_PATCH, ApiError, Kube, path_of
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def _rights(template: Manifest) -> Iterator[Manifest]:
 def webhook_configuration() -> Manifest:
     """The webhook entries; their service is :data:`WEBHOOK` in :data:`SYSTEM_NAMESPACE`."""
     (document,) = _documents("webhook.yaml")
-    kinds = msgspec.json.encode(sorted(f"{group}/{kind}" for group, kind in owning_kinds())).decode()
+    kinds = msgspec.json.encode(sorted(f"{group}/{kind}" for group, kind in builtin_engines().owning)).decode()
     for entry in document["webhooks"]:
         entry["rules"] = [rule for template in entry["rules"] for rule in _rules(template)]
         entry["matchConditions"] = [

@@ -9,7 +9,6 @@ import msgspec
 
 from execution_options.admission.decision import RefusedError, decide
 from execution_options.admission.restore import restore
-from execution_options.engines import profile
 from execution_options.engines.facts import Role, execution_of, is_controller, launch_plan, role
 from execution_options.kube.meta import ObjectMeta
 from execution_options.options.reference import InvalidReferenceError
@@ -19,6 +18,7 @@ from execution_options.webhook import review
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from execution_options.engines.profile import Engine
     from execution_options.webhook.index import Index
 
 logger = logging.getLogger(__name__)
@@ -39,15 +39,20 @@ class Handler:
         self._index = index
         self._trusted = frozenset(trusted)
 
+    def engine(self, request: review.Request) -> Engine | None:
+        """The engine of the request's object; one that is asked about another version knows nothing of it."""
+        engine = self._index.engines.of(request.kind.group, request.kind.kind)
+        return engine if engine is not None and engine.version == request.kind.version else None
+
     async def answer(self, request: review.Request) -> bytes:
         """The answer to ``request``; errors of the API server are raised to the caller."""
-        engine = profile.engine_of(request.kind.group, request.kind.kind)
+        engine = self.engine(request)
         if engine is None:
             return review.allowed(request.uid, [], [])
         document: dict[str, Any] = msgspec.json.decode(request.object)
         if request.operation == "UPDATE":
             old: dict[str, Any] = msgspec.json.decode(request.old_object)
-            if role(engine, msgspec.convert(old.get("metadata", {}), ObjectMeta)) is Role.PART:
+            if role(self._index.engines, engine, msgspec.convert(old.get("metadata", {}), ObjectMeta)) is Role.PART:
                 return review.allowed(request.uid, [], [])
             trusted = request.user_info.username in self._trusted
             return review.allowed(request.uid, restore(engine, document, old, trusted=trusted), [])
@@ -57,9 +62,9 @@ class Handler:
             logger.info("%s in %s refused: %s", engine.name, request.namespace, refusal)
             return review.refused(request.uid, str(refusal))
 
-    async def _create(self, request: review.Request, engine: profile.Engine, document: dict[str, Any]) -> bytes:
+    async def _create(self, request: review.Request, engine: Engine, document: dict[str, Any]) -> bytes:
         metadata = msgspec.convert(document.get("metadata", {}), ObjectMeta)
-        if role(engine, metadata) is Role.PART and is_controller(request.user_info.username):
+        if role(self._index.engines, engine, metadata) is Role.PART and is_controller(request.user_info.username):
             # What it carries of ours it got with its execution, the engine's own way.
             return review.allowed(request.uid, [], [])
         owner = metadata.controller

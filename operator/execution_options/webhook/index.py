@@ -18,6 +18,7 @@ from msgspec import Raw, Struct
 from execution_options.api import names
 from execution_options.api.resources import OptionsObject, from_api
 from execution_options.api.validation import InvalidOptionsError
+from execution_options.engines.registry import builtin_engines
 from execution_options.kube.client import METADATA, METADATA_LIST, ApiError, Kube, path_of
 from execution_options.kube.meta import ObjectMeta, PartialObject
 from execution_options.kube.store import Store
@@ -72,6 +73,8 @@ class Index:
         self._namespaces = Store(kube, path_of("", "v1", "namespaces"), PartialObject, metadata_only=True)
         self._fresh: SharedCalls[str, list[OptionsObject]] = SharedCalls(self._read, LISTS_AT_ONCE)
         self._known: dict[str, list[OptionsObject]] = {}
+        self.engines = builtin_engines()
+        """Whose executions get options."""
         self._decoder = msgspec.json.Decoder(_Versions)
         self._stored = msgspec.json.Decoder(Stored)
 

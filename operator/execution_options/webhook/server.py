@@ -10,7 +10,6 @@ import aiohttp
 import msgspec
 from aiohttp import web
 
-from execution_options.engines.profile import engine_of
 from execution_options.kube.client import ApiError
 from execution_options.webhook import metrics, review
 
@@ -45,7 +44,7 @@ def admission_app(handler: Handler, stopping: Callable[[], bool] = lambda: False
             logger.exception("%s %s/%s", request.kind.kind, request.namespace, request.name or "(new)")
             body, result = b"", "error"
         # Whoever reaches the port chooses these words: only known ones become time series.
-        engine = engine_of(request.kind.group, request.kind.kind)
+        engine = handler.engine(request)
         operation = request.operation if request.operation in ("CREATE", "UPDATE") else "other"
         metrics.ADMISSIONS.labels("other" if engine is None else engine.name, operation, result).inc()
         metrics.SECONDS.observe(time.perf_counter() - began)

@@ -1,0 +1,46 @@
+"""The engines that are known at a moment, and what follows from all of them together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING
+
+from execution_options.engines.profile import Engine, builtin
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+
+class Engines(Mapping[str, Engine]):
+    """Engines by name, each with a kind of its own; never changed, but replaced as a whole.
+
+    Args:
+        engines: all of them.
+    """
+
+    def __init__(self, engines: Iterable[Engine]) -> None:
+        self._by_name = {engine.name: engine for engine in engines}
+        self._by_kind = {(engine.group, engine.kind): engine for engine in self.values()}
+        parts = ((part.group, part.kind) for engine in self.values() for part in engine.parts)
+        self.owning = frozenset((*self._by_kind, *parts))
+        """Group and kind of everything whose objects are executions, or parts of one."""
+
+    def __getitem__(self, name: str) -> Engine:
+        return self._by_name[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_name)
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    def of(self, group: str, kind: str) -> Engine | None:
+        """The engine whose executions are of this group and kind."""
+        return self._by_kind.get((group, kind))
+
+
+@cache
+def builtin_engines() -> Engines:
+    """The engines that ship with the package."""
+    return Engines(builtin())
