@@ -40,8 +40,8 @@ format: $(READY) ## format the sources
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
 
-manifests: $(READY) ## write crds/ and docs/reference.md from the model
-	$(BIN)/python -m execution_options.api.generate
+manifests: $(READY) ## write crds/, docs/reference.md and the generated parts of charts/
+	$(BIN)/python -m execution_options.install.generate
 
 lock: $(READY) ## lock the newest dependencies that pyproject.toml allows
 	$(BIN)/pip install --quiet uv

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from execution_options.api import generate
 from execution_options.api.crd import KINDS, crd
 from execution_options.api.model import TERMINAL_PHASES
 from execution_options.api.reserved import IDENTITY_LABELS
@@ -84,27 +81,6 @@ def test_identity_labels_are_keys_that_a_label_could_have() -> None:
 def test_a_name_stands_for_one_rule() -> None:
     with pytest.raises(ValueError, match="label-keys"):
         holds(LABEL_KEYS.name, "true", bool, "never")
-
-
-def test_the_generated_files_are_what_the_model_gives() -> None:
-    assert generate.differing(ROOT) == []
-
-
-def test_generate_writes_what_differs_and_check_only_says_so(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert generate.main(["--check", str(tmp_path)]) == 1
-    assert "docs/reference.md is not what the model gives; run `make manifests`" in capsys.readouterr().err
-    assert list(tmp_path.iterdir()) == []
-
-    assert generate.main([str(tmp_path)]) == 0
-    assert generate.main(["--check", str(tmp_path)]) == 0
-    assert (tmp_path / "crds/executionoptions.yaml").read_bytes() == (ROOT / "crds/executionoptions.yaml").read_bytes()
-
-
-def test_generate_is_a_command() -> None:
-    command = [sys.executable, "-m", "execution_options.api.generate", "--check", str(ROOT)]
-    assert subprocess.run(command, check=False).returncode == 0
 
 
 def test_the_reference_has_every_field_of_the_spec() -> None:

@@ -38,11 +38,12 @@ def test_every_manifest_can_be_applied(manifest: Manifest) -> None:
     assert manifest["metadata"]["name"]
 
 
-@pytest.mark.parametrize("account", [WEBHOOK, CONTROLLER])
-@pytest.mark.parametrize("scope", ["Cluster", ""])
-def test_rights_are_bound_to_the_account_that_has_them(account: str, scope: str) -> None:
-    binding = named(f"{scope}RoleBinding", account)
-    assert binding["roleRef"]["name"] == account == named(f"{scope}Role", account)["metadata"]["name"]
+@pytest.mark.parametrize("role", [r for r in rbac() if r["kind"] in ("Role", "ClusterRole")], ids=lambda r: r["kind"])
+def test_rights_are_bound_to_the_account_that_has_them(role: Manifest) -> None:
+    name = role["metadata"]["name"]
+    account = WEBHOOK if name.startswith(WEBHOOK) else CONTROLLER
+    binding = named(f"{role['kind']}Binding", name)
+    assert binding["roleRef"]["name"] == name
     assert binding["subjects"] == [{"kind": "ServiceAccount", "name": account, "namespace": SYSTEM_NAMESPACE}]
     assert named("ServiceAccount", account)["metadata"]["namespace"] == SYSTEM_NAMESPACE
 

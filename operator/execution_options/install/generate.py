@@ -1,0 +1,69 @@
+"""Writes what is generated: ``python -m execution_options.install.generate [--check] [folder]``.
+
+The folder, by default the current one, is the root of the source tree. Kinds and reference come from the model,
+the chart's rights and webhook entries from this package, the chart's page from its values.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from execution_options.api.reference import reference
+from execution_options.install.chart import CHART, CRDS, definitions, templates, values_table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_VALUES: Final = f"{CHART}/values.yaml"
+_PAGE: Final = f"{CHART}/README.md"
+_TABLE: Final = re.compile(r"(?<=<!-- values: begin -->\n).*(?=<!-- values: end -->)", re.DOTALL)
+
+
+def generated(root: Path) -> dict[str, str]:
+    """Every generated file: path below the root of the source tree, and content."""
+    files = {"docs/reference.md": reference()}
+    for name, content in definitions().items():
+        files[f"crds/{name}"] = content
+        files[f"{CHART}/{CRDS}/{name}"] = content
+    files |= {f"{CHART}/{path}": content for path, content in templates().items()}
+    if (root / _VALUES).is_file():
+        table = values_table((root / _VALUES).read_text(encoding="utf-8"))
+        files[_PAGE] = _TABLE.sub(lambda _: table, (root / _PAGE).read_text(encoding="utf-8"))
+    return files
+
+
+def differing(root: Path) -> list[str]:
+    """The generated files below the root that are missing or not what they should be."""
+    return [
+        path
+        for path, content in generated(root).items()
+        if not (root / path).is_file() or (root / path).read_text(encoding="utf-8") != content
+    ]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the files, or with ``--check`` only say which differ; exit code 1 if any does."""
+    parser = argparse.ArgumentParser(prog="execution_options.install.generate", description=__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, default=Path(), help="root of the source tree")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail where a file differs")
+    options = parser.parse_args(arguments)
+    stale = differing(options.folder)
+    if options.check:
+        for path in stale:
+            print(f"{path} is not what its source gives; run `make manifests`", file=sys.stderr)
+        return 1 if stale else 0
+    files = generated(options.folder)
+    for path in stale:
+        target = options.folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(files[path], encoding="utf-8")
+        print(f"wrote {path}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

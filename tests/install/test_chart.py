@@ -1,0 +1,70 @@
+"""The chart's own files: values, their schema, and templates of what has another source."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from execution_options.api.crd import crds
+from execution_options.install import SYSTEM_NAMESPACE, rbac
+from execution_options.install.chart import CONDITIONS, templates
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "charts/execution-options"
+SCHEMA = json.loads((CHART / "values.schema.json").read_text())
+VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
+
+
+def objects(schema: dict[str, Any], path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    if "properties" in schema:
+        yield path, schema
+    for name, node in schema.get("properties", {}).items():
+        yield from objects(node, f"{path}.{name}")
+    if "items" in schema:
+        yield from objects(schema["items"], f"{path}[]")
+
+
+def test_a_value_that_is_misspelt_is_refused() -> None:
+    assert [path for path, schema in objects(SCHEMA, "") if schema.get("additionalProperties") is not False] == []
+
+
+def test_every_value_has_a_default_and_every_default_is_a_value() -> None:
+    def same(schema: dict[str, Any], values: dict[str, Any]) -> None:
+        assert set(schema["properties"]) - {"global"} == set(values)
+        for name, value in values.items():
+            node = schema["properties"][name]
+            if "properties" in node and value and name not in ("resources", "issuerRef"):
+                same(node, value)
+
+    same(SCHEMA, VALUES)
+
+
+def test_the_chart_has_the_version_of_the_package() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    version = next(line for line in (ROOT / "pyproject.toml").read_text().splitlines() if line.startswith("version"))
+    assert version == f'version = "{chart["version"]}"' == f'version = "{chart["appVersion"]}"'
+
+
+def test_the_definitions_are_those_of_the_repository() -> None:
+    names = {f"{one['spec']['names']['plural']}.yaml" for one in crds()}
+    for folder in (ROOT / "crds", CHART / "files/crds"):
+        assert {path.name for path in folder.iterdir()} == names
+    for name in names:
+        assert (ROOT / "crds" / name).read_bytes() == (CHART / "files/crds" / name).read_bytes()
+
+
+def test_no_template_knows_the_namespace() -> None:
+    for path in (CHART / "templates").iterdir():
+        assert SYSTEM_NAMESPACE not in path.read_text(), path
+
+
+def test_every_condition_is_one_of_a_document() -> None:
+    assert set(CONDITIONS) <= {(one["kind"], one["metadata"]["name"]) for one in rbac()}
+    text = templates()["templates/rbac.yaml"]
+    assert text.count("{{- if ") == len(CONDITIONS)
