@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from execution_options.api.crd import KINDS, crd
+from execution_options.api.crd import crd
+from execution_options.api.kinds import KINDS
 from execution_options.api.model import TERMINAL_PHASES
+from execution_options.api.names import OPTIONS_KIND
 from execution_options.api.reserved import IDENTITY_LABELS
 from execution_options.api.rule import holds
 from execution_options.api.rules import LABEL_KEYS
@@ -62,16 +64,16 @@ def test_every_field_is_described(kind: str) -> None:
 
 
 def test_phases_are_flytes_terminal_ones() -> None:
-    notification = spec_schema(KINDS[0])["properties"]["notifications"]["items"]
+    notification = spec_schema(OPTIONS_KIND)["properties"]["notifications"]["items"]
     assert set(notification["properties"]["phases"]["items"]["enum"]) == set(TERMINAL_PHASES)
 
 
 def test_a_crd_is_the_callers_to_change() -> None:
-    changed = crd(KINDS[0])
+    changed = crd(OPTIONS_KIND)
     changed["spec"]["versions"].clear()
     changed["spec"]["names"].clear()
-    assert crd(KINDS[0])["spec"]["versions"]
-    assert crd(KINDS[0])["spec"]["names"]
+    assert crd(OPTIONS_KIND)["spec"]["versions"]
+    assert crd(OPTIONS_KIND)["spec"]["names"]
 
 
 def test_identity_labels_are_keys_that_a_label_could_have() -> None:
@@ -86,5 +88,6 @@ def test_a_name_stands_for_one_rule() -> None:
 def test_the_reference_has_every_field_of_the_spec() -> None:
     page = (ROOT / "docs/reference.md").read_text(encoding="utf-8")
     for kind in KINDS:
+        assert f"## {kind}\n" in page
         for name in spec_schema(kind)["properties"]:
             assert f"### `spec.{name}`" in page

@@ -2,58 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from execution_options.api import names
+from execution_options.api.kinds import KINDS
 from execution_options.api.rule import by_name
 from execution_options.api.schema import Schema, object_schema
-
-CATEGORY: Final = "execution-options"
-"""``kubectl get execution-options -A`` lists the options of both kinds."""
-
-_NAMES: Final[dict[str, dict[str, Any]]] = {
-    names.OPTIONS_KIND: {
-        "kind": names.OPTIONS_KIND,
-        "listKind": f"{names.OPTIONS_KIND}List",
-        "plural": names.OPTIONS_PLURAL,
-        "singular": names.OPTIONS_PLURAL,
-        "shortNames": ["eo"],
-        "categories": [CATEGORY],
-    },
-    names.CLUSTER_OPTIONS_KIND: {
-        "kind": names.CLUSTER_OPTIONS_KIND,
-        "listKind": f"{names.CLUSTER_OPTIONS_KIND}List",
-        "plural": names.CLUSTER_OPTIONS_PLURAL,
-        "singular": names.CLUSTER_OPTIONS_PLURAL,
-        "shortNames": ["ceo"],
-        "categories": [CATEGORY],
-    },
-}
-_SCOPES: Final = {names.OPTIONS_KIND: "Namespaced", names.CLUSTER_OPTIONS_KIND: "Cluster"}
-
-KINDS: Final = tuple(_NAMES)
-
-
-def _column(name: str, path: str, description: str, *, kind: str = "string", wide: bool = False) -> dict[str, Any]:
-    column: dict[str, Any] = {"name": name, "type": kind, "jsonPath": path, "description": description}
-    return column | ({"priority": 1} if wide else {})
-
-
-_READY: Final = ".status.conditions[?(@.type=='Ready')]"
-_COLUMNS: Final = (
-    _column("Ready", f"{_READY}.status", "Whether the options work as written."),
-    _column("Engines", ".spec.selector.engines", "Engines whose executions are selected; empty: any."),
-    _column("Account", ".spec.securityContext.runAs.k8sServiceAccount", "Service account of the pods."),
-    _column("Parallelism", ".spec.maxParallelism", "Cap on running task pods; 0: unlimited.", kind="integer"),
-    _column("Active", ".status.executions.active", "Executions that have not ended.", kind="integer"),
-    _column("Finished", ".status.executions.finished", "Executions that have ended.", kind="integer", wide=True),
-    _column("Mode", ".spec.mode", "Default (also when empty) or Enforce.", wide=True),
-    _column("Priority", ".spec.priority", "Higher wins within a level.", kind="integer", wide=True),
-    _column("Prefix", ".spec.rawOutputDataConfig.outputLocationPrefix", "Storage prefix.", wide=True),
-    _column("Reason", f"{_READY}.reason", "Why the options are ready, or not.", wide=True),
-    _column("Message", f"{_READY}.message", "What to know about it.", wide=True),
-    _column("Age", ".metadata.creationTimestamp", "Time since creation.", kind="date"),
-)
 
 
 def _with_rules(node: Schema) -> Schema:
@@ -74,17 +28,25 @@ def crd(kind: str, *, group: str = names.GROUP) -> dict[str, Any]:
 
     Another ``group`` gives the same API beside the installed one, which is how an upgrade is tried.
     """
+    of = KINDS[kind]
+    listed = {
+        "kind": kind,
+        "listKind": f"{kind}List",
+        "plural": of.plural,
+        "singular": kind.lower(),
+        "shortNames": [of.short_name],
+    }
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
         "metadata": {
-            "name": f"{_NAMES[kind]['plural']}.{group}",
+            "name": f"{of.plural}.{group}",
             "labels": {"app.kubernetes.io/name": "execution-options"},
         },
         "spec": {
             "group": group,
-            "names": dict(_NAMES[kind]),
-            "scope": _SCOPES[kind],
+            "names": listed | ({"categories": [of.category]} if of.category else {}),
+            "scope": of.scope,
             "versions": [
                 {
                     "name": names.VERSION,
@@ -92,7 +54,7 @@ def crd(kind: str, *, group: str = names.GROUP) -> dict[str, Any]:
                     "storage": True,
                     "schema": {"openAPIV3Schema": _with_rules(object_schema(kind))},
                     "subresources": {"status": {}},
-                    "additionalPrinterColumns": [dict(column) for column in _COLUMNS],
+                    "additionalPrinterColumns": [dict(column) for column in of.columns],
                 }
             ],
         },

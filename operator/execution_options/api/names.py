@@ -14,6 +14,9 @@ CLUSTER_OPTIONS_KIND: Final = "ClusterExecutionOptions"
 CLUSTER_OPTIONS_PLURAL: Final = "clusterexecutionoptions"
 PLURALS: Final = {OPTIONS_KIND: OPTIONS_PLURAL, CLUSTER_OPTIONS_KIND: CLUSTER_OPTIONS_PLURAL}
 
+CHANNEL_KIND: Final = "NotificationChannel"
+CHANNEL_PLURAL: Final = "notificationchannels"
+
 # On an execution or a launch plan, by its author.
 OPTIONS_ANNOTATION: Final = f"{GROUP}/options"
 DISABLE_NOTIFICATIONS_ANNOTATION: Final = f"{GROUP}/disable-notifications"

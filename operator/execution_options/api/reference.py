@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from execution_options.api import names
-from execution_options.api.crd import crd
+from execution_options.api.kinds import KINDS
 from execution_options.api.rule import by_name
 from execution_options.api.schema import Schema, object_schema
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 _INTRODUCTION: Final = f"""\
 # Reference of the API `{names.API_VERSION}`
 
-Every field of `{names.OPTIONS_KIND}` and `{names.CLUSTER_OPTIONS_KIND}`: its type, its meaning, its bounds and \
-the messages with which a wrong value is refused at `kubectl apply`. The same text is behind \
+Every field of {", ".join(f"`{kind}`" for kind in KINDS)}: its type, its meaning, its bounds and the messages with \
+which a wrong value is refused at `kubectl apply`. The same text is behind `kubectl explain`, for example \
 `kubectl explain executionoptions.spec`. No field has a default that the API server would write into the object: \
 what an absent field means is said in its description.
 
@@ -38,17 +38,32 @@ def reference() -> str:
         _summary(names.CLUSTER_OPTIONS_KIND, cluster),
         f"Its spec has every field of `{names.OPTIONS_KIND}`, and:\n",
         *_section({"properties": added}, "spec"),
-        "## Status of both\n",
+        "## Status of both options\n",
         f"{options['properties']['status']['description']}\n",
         *_section(options["properties"]["status"], "status"),
+        *(part for kind in KINDS if kind not in names.PLURALS for part in _own(kind)),
     ]
     return "\n".join(parts)
 
 
+def _own(kind: str) -> Iterator[str]:
+    """The sections of a kind that shares nothing with another."""
+    spec, status = (object_schema(kind)["properties"][part] for part in ("spec", "status"))
+    yield f"## {kind}\n"
+    yield _summary(kind, object_schema(kind))
+    if refusals := _refusals(spec):
+        yield refusals
+    yield from _section(spec, "spec")
+    yield f"### Status of {kind}\n"
+    yield f"{status['description']}\n"
+    yield from _section(status, "status")
+
+
 def _summary(kind: str, schema: Schema) -> str:
-    spec = crd(kind)["spec"]
-    short_name, category = spec["names"]["shortNames"][0], spec["names"]["categories"][0]
-    about = f"{spec['scope']}; short name `{short_name}`; both kinds: `kubectl get {category}`.\n"
+    of = KINDS[kind]
+    about = f"{of.scope}; short name `{of.short_name}`" + (
+        f"; together with others: `kubectl get {of.category}`.\n" if of.category else ".\n"
+    )
     return "\n".join([f"{schema['description']}\n", about, *([_refusals(schema)] if "x-rules" in schema else [])])
 
 

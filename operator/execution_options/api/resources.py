@@ -8,8 +8,7 @@ from msgspec import Struct
 
 from execution_options.api import validation
 from execution_options.api.model import ExecutionOptionsSpec
-from execution_options.api.schema import SPECS
-from execution_options.api.validation import InvalidOptionsError, Problem
+from execution_options.api.validation import OPTIONS, InvalidOptionsError, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,8 +51,8 @@ def from_api(stored: Mapping[str, Any]) -> OptionsObject:
     example; the caller reports that and works without the object.
     """
     kind, spec = stored.get("kind"), stored.get("spec")
-    if not isinstance(kind, str) or kind not in SPECS:
-        raise InvalidOptionsError([Problem("kind", f"must be one of {', '.join(SPECS)}")])
+    if not isinstance(kind, str) or kind not in OPTIONS:
+        raise InvalidOptionsError([Problem("kind", f"must be one of {', '.join(OPTIONS)}")])
     if not isinstance(spec, dict):
         raise InvalidOptionsError([Problem("spec", "must be a map")])
     known, unknown = validation.unknown_fields(spec, kind)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 # The API server falls back to the fixed message beyond this size and for messages of several lines.
 _MAX_MESSAGE_BYTES: Final = 5120
@@ -114,3 +114,23 @@ def keys(name: str, cel: str, predicate: Callable[[str], bool], subject: str, co
 def told(name: str, cel: str, expression: str, broken: Callable[[Any], str | None], fallback: str) -> Rule:
     """A rule whose message is made from the value, by CEL there and by ``broken`` here."""
     return _register(Rule(name, cel, fallback, broken, expression))
+
+
+def exactly_one(name: str, subject: str, fields: Sequence[str]) -> Rule:
+    """A rule on an object: exactly one of the fields is given; the message names those that are."""
+    complaint = f"{subject} needs exactly one of {', '.join(fields[:-1])} and {fields[-1]}, but it has"
+
+    def broken(value: Mapping[str, Any]) -> str | None:
+        given = [field for field in fields if field in value]
+        return None if len(given) == 1 else f"{complaint} {', '.join(given) or 'none'}"
+
+    # join() is too dear, so that the names are put together from conditional parts.
+    given = " + ".join(f"(has(self.{field}) ? ', {field}' : '')" for field in fields)
+    none = " && ".join(f"!has(self.{field})" for field in fields)
+    return told(
+        name,
+        "[" + ", ".join(f"has(self.{field})" for field in fields) + "].filter(x, x).size() == 1",
+        f"{literal(complaint + ' ')} + ({none} ? 'none' : ({given}).substring(2))",
+        broken,
+        f"{complaint} none or several",
+    )

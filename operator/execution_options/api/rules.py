@@ -6,14 +6,14 @@ Messages say what is wrong and what would be right; where it is wrong is said by
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from execution_options.api import reserved
-from execution_options.api.rule import Rule, holds, keys, literal, matches, text, told
+from execution_options.api import reserved, syntax
+from execution_options.api.rule import Rule, exactly_one, holds, keys, literal, matches, text
 from execution_options.api.syntax import DNS_LABEL, DNS_SUBDOMAIN, SUBDOMAIN_SYNTAX
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 # The API server compares annotation keys in lower case, so their prefix may hold capitals.
 _ANY_CASE_SUBDOMAIN = r"[A-Za-z0-9](?:[-A-Za-z0-9]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[-A-Za-z0-9]*[A-Za-z0-9])?)*"
@@ -203,25 +203,7 @@ ENVS_SIZE = holds(
 
 # Notifications
 
-_TRANSPORTS: Final = ("email", "slack", "pagerDuty", "webhook")
-_ONE_TRANSPORT: Final = "a notification needs exactly one of email, slack, pagerDuty and webhook, but"
-
-
-def _given(value: Mapping[str, Any]) -> str | None:
-    given = [transport for transport in _TRANSPORTS if transport in value]
-    return None if len(given) == 1 else f"{_ONE_TRANSPORT} it has {', '.join(given) or 'none'}"
-
-
-# join() is too dear, so that the names are put together from conditional parts.
-_names_given = " + ".join(f"(has(self.{t}) ? ', {t}' : '')" for t in _TRANSPORTS)
-_none_given = " && ".join(f"!has(self.{t})" for t in _TRANSPORTS)
-ONE_TRANSPORT = told(
-    "one-transport",
-    "[" + ", ".join(f"has(self.{t})" for t in _TRANSPORTS) + "].filter(x, x).size() == 1",
-    f"{literal(_ONE_TRANSPORT + ' it has ')} + ({_none_given} ? 'none' : ({_names_given}).substring(2))",
-    _given,
-    f"{_ONE_TRANSPORT} it has none or several",
-)
+ONE_TRANSPORT = exactly_one("one-transport", "a notification", ("email", "slack", "pagerDuty", "webhook"))
 SOME_PHASE = holds(
     "some-phase",
     "self.size() > 0",
@@ -233,7 +215,7 @@ SOME_RECIPIENT = holds(
 )
 EMAIL_ADDRESS = text(
     "email-address",
-    r"[^@<>,;\x00-\x20\x7f]+@[^@<>,;\x00-\x20\x7f]+",
+    syntax.EMAIL_ADDRESS,
     "is not an e-mail address: write only name@domain, one address per item, for example team@example.com",
 )
 RECIPIENT = text(

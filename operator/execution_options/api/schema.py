@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from execution_options.api import names, rules
-from execution_options.api.model import ClusterExecutionOptionsSpec, ExecutionOptionsSpec
+from execution_options.api import names
+from execution_options.api.kinds import KINDS
 from execution_options.api.rule import check
-from execution_options.api.status import OptionsStatus
 
 if TYPE_CHECKING:
     from execution_options.api.base import Resource
@@ -25,12 +24,6 @@ Schema = dict[str, Any]
 _DROPPED: Final = frozenset({"title", "default"})
 _INT32: Final = 2**31 - 1
 
-SPECS: Final[dict[str, type[ExecutionOptionsSpec]]] = {
-    names.OPTIONS_KIND: ExecutionOptionsSpec,
-    names.CLUSTER_OPTIONS_KIND: ClusterExecutionOptionsSpec,
-}
-"""The model of the spec of each kind."""
-
 _METADATA: Final = {
     "apiVersion": {
         "type": "string",
@@ -38,18 +31,6 @@ _METADATA: Final = {
     },
     "kind": {"type": "string", "description": "Kind of this object."},
     "metadata": {"type": "object"},
-}
-
-_DESCRIPTIONS: Final = {
-    names.OPTIONS_KIND: (
-        "ExecutionOptions are what the workflow executions of its namespace get that it selects, or that refer "
-        "to it with the annotation execution.dev/options: labels, annotations, a service account, a storage "
-        "prefix, a cap on parallelism, a cache setting, environment variables and notifications."
-    ),
-    names.CLUSTER_OPTIONS_KIND: (
-        "ClusterExecutionOptions are ExecutionOptions for executions of every namespace, or of those that "
-        "namespaceSelector selects: a platform's defaults, or what it enforces."
-    ),
 }
 
 
@@ -86,20 +67,18 @@ def _of(model: type[Resource]) -> Schema:
 
 @cache
 def _shared(kind: str) -> Schema:
+    of = KINDS[kind]
     root: Schema = {
         "type": "object",
-        "description": _DESCRIPTIONS[kind],
+        "description": of.description,
         "required": ["spec"],
         "properties": copy.deepcopy(_METADATA)
         | {
-            "spec": _of(SPECS[kind]) | check(rules.ENFORCE_NEEDS_SELECTOR),
-            "status": _of(OptionsStatus),
+            "spec": _of(of.spec) | (check(*of.spec_rules) if of.spec_rules else {}),
+            "status": _of(of.status),
         },
     }
-    if kind == names.OPTIONS_KIND:
-        # cluster/none is a reference like any other.
-        root |= check(rules.OBJECT_NAME)
-    return root
+    return root | (check(*of.rules) if of.rules else {})
 
 
 def object_schema(kind: str) -> Schema:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime  # noqa: TC003 - msgspec resolves the annotations at run time
+from datetime import datetime
 from typing import Annotated, Final, Literal
 
 from msgspec import UNSET, UnsetType
 
 from execution_options.api.base import Resource, described, number
 
-_BY_TYPE: Final = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
+BY_TYPE: Final = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
 
 # As in Kubernetes' own metav1.Condition.
 _QUALIFIED: Final = {
@@ -54,7 +54,7 @@ class OptionsStatus(Resource, frozen=True):
             tuple[Condition, ...],
             described(
                 "Ready says whether the options work as written, the others what a person should know.",
-                extra=_BY_TYPE,
+                extra=BY_TYPE,
                 max_length=16,
             ),
         ]

@@ -10,19 +10,26 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
 from execution_options.api import names
 from execution_options.api.base import Resource
+from execution_options.api.model import ClusterExecutionOptionsSpec, ExecutionOptionsSpec
 from execution_options.api.rule import by_name
-from execution_options.api.schema import SPECS, Schema, object_schema, spec_schema
+from execution_options.api.schema import Schema, object_schema, spec_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
-    from execution_options.api.model import ExecutionOptionsSpec
+T = TypeVar("T", bound=Resource)
+
+OPTIONS: Final[dict[str, type[ExecutionOptionsSpec]]] = {
+    names.OPTIONS_KIND: ExecutionOptionsSpec,
+    names.CLUSTER_OPTIONS_KIND: ClusterExecutionOptionsSpec,
+}
+"""The kinds of options, and the model of the spec of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +49,7 @@ class Problem:
 
 
 class InvalidOptionsError(ValueError):
-    """The manifest is not one of valid options; ``problems`` holds everything that is wrong with it."""
+    """The manifest is not a valid one of our kinds; ``problems`` holds everything that is wrong with it."""
 
     def __init__(self, problems: list[Problem]) -> None:
         super().__init__("; ".join(str(problem) for problem in problems))
@@ -59,11 +66,11 @@ def problems(spec: Mapping[str, Any] | Resource, kind: str) -> list[Problem]:
     return _problems(spec_schema(kind), value, "spec")
 
 
-def manifest_problems(manifest: Mapping[str, Any]) -> list[Problem]:
-    """Everything that is wrong with a manifest: version, kind, name and spec."""
+def manifest_problems(manifest: Mapping[str, Any], kinds: Collection[str] = OPTIONS.keys()) -> list[Problem]:
+    """Everything that is wrong with a manifest of one of ``kinds``: version, kind, name and spec."""
     kind = manifest.get("kind")
-    if not isinstance(kind, str) or kind not in SPECS:
-        return [Problem("kind", f"must be one of {', '.join(SPECS)}, not {_shown(kind)}")]
+    if not isinstance(kind, str) or kind not in kinds:
+        return [Problem("kind", f"must be one of {', '.join(kinds)}, not {_shown(kind)}")]
     if manifest.get("apiVersion") != names.API_VERSION:
         return [Problem("apiVersion", f"must be {names.API_VERSION}, not {_shown(manifest.get('apiVersion'))}")]
     schema = object_schema(kind)
@@ -73,12 +80,17 @@ def manifest_problems(manifest: Mapping[str, Any]) -> list[Problem]:
 
 
 def decoded(spec: Mapping[str, Any], kind: str) -> ExecutionOptionsSpec:
-    """The typed spec; InvalidOptionsError, with every problem, where it is not valid."""
+    """The typed spec of options; InvalidOptionsError, with every problem, where it is not valid."""
+    return typed(spec, kind, OPTIONS[kind])
+
+
+def typed(spec: Mapping[str, Any], kind: str, model: type[T]) -> T:
+    """The spec of a kind as its model; InvalidOptionsError, with every problem, where it is not valid."""
     found = problems(spec, kind)
     if found:
         raise InvalidOptionsError(found)
     try:
-        return msgspec.convert(_without_nulls(spec_schema(kind), spec), SPECS[kind])
+        return msgspec.convert(_without_nulls(spec_schema(kind), spec), model)
     except msgspec.ValidationError as error:  # what msgspec knows better than the schema
         raise InvalidOptionsError([Problem("spec", str(error))]) from error
 

@@ -1,0 +1,167 @@
+"""``NotificationChannel``: how to reach a service that notifications are sent by.
+
+Secrets, and URLs that are secrets, are given by reference only, so that a channel can be kept in git and
+read by everybody.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Final, Literal
+
+from msgspec import UNSET, UnsetType, field
+
+from execution_options.api import channel_rules, names
+from execution_options.api.base import ATOMIC, Resource, described, number
+from execution_options.api.kind import AGE, READY, Kind, column
+from execution_options.api.selector import LabelSelector
+from execution_options.api.status import BY_TYPE, Condition
+from execution_options.api.transports import EmailChannel, PagerDutyChannel, SlackChannel, WebhookChannel
+
+ChannelType = Literal["email", "slack", "pagerDuty", "webhook"]
+
+
+class NotificationChannelSpec(Resource, frozen=True):
+    """How to reach a service."""
+
+    default: (
+        Annotated[
+            bool,
+            described(
+                "true: notifications of this type that name no channel are sent by this one. One of a namespace "
+                "precedes one that the operator's namespace offers."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    allowed_namespaces: (
+        Annotated[
+            LabelSelector,
+            described(
+                "In the operator's namespace: whose options may use this channel, by the labels of their namespaces; "
+                "{}: all. Absent: only cluster options. In other namespaces it has no effect.",
+                extra=ATOMIC,
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    execution_url: (
+        Annotated[
+            str,
+            described(
+                "Link to the execution in the user interface of its engine, with the variables of templates. Absent: "
+                "messages have no link.",
+                channel_rules.EXECUTION_URL,
+                max_length=1024,
+            ),
+        ]
+        | UnsetType
+    ) = field(name="executionURL", default=UNSET)
+    email: (
+        Annotated[
+            EmailChannel,
+            described("Send by SMTP. Exactly one of email, slack, pagerDuty and webhook is given."),
+        ]
+        | UnsetType
+    ) = UNSET
+    slack: (
+        Annotated[
+            SlackChannel,
+            described(
+                "Send to Slack. Exactly one of email, slack, pagerDuty and webhook is given.", channel_rules.ONE_SLACK
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    pager_duty: (
+        Annotated[
+            PagerDutyChannel,
+            described(
+                "Send to PagerDuty. Exactly one of email, slack, pagerDuty and webhook is given.",
+                channel_rules.SOME_ROUTING_KEY,
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    webhook: (
+        Annotated[
+            WebhookChannel,
+            described(
+                "Send by an HTTP request. Exactly one of email, slack, pagerDuty and webhook is given.",
+                channel_rules.ONE_WEBHOOK_URL,
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+
+    @property
+    def type(self) -> ChannelType:
+        """By what it sends."""
+        if self.email is not UNSET:
+            return "email"
+        if self.slack is not UNSET:
+            return "slack"
+        return "webhook" if self.pager_duty is UNSET else "pagerDuty"
+
+
+class DeliveryCounts(Resource, frozen=True):
+    """How many messages were sent, counted by recipient since the channel was created."""
+
+    delivered: Annotated[int, number("Messages that the service accepted.", ge=0)] | UnsetType = UNSET
+    failed: Annotated[int, number("Messages that were given up.", ge=0)] | UnsetType = UNSET
+
+
+class NotificationChannelStatus(Resource, frozen=True):
+    """Whether the channel works; written on change, at most every 10 seconds."""
+
+    observed_generation: (
+        Annotated[int, number("The metadata.generation that the operator has seen last.", ge=0)] | UnsetType
+    ) = UNSET
+    type: (
+        Annotated[
+            ChannelType,
+            described("By what it sends: email, slack, pagerDuty or webhook."),
+        ]
+        | UnsetType
+    ) = UNSET
+    conditions: (
+        Annotated[
+            tuple[Condition, ...],
+            described(
+                "Ready says whether messages can be sent, and what was wrong with the last one.",
+                extra=BY_TYPE,
+                max_length=16,
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    last_delivered: Annotated[datetime, described("When the service last accepted a message.", tz=True)] | UnsetType = (
+        UNSET
+    )
+    deliveries: Annotated[DeliveryCounts, described("How many messages were sent.")] | UnsetType = UNSET
+
+
+CHANNEL: Final = Kind(
+    kind=names.CHANNEL_KIND,
+    plural=names.CHANNEL_PLURAL,
+    short_name="nch",
+    scope="Namespaced",
+    description=(
+        "NotificationChannel is how notifications of its namespace reach a service: an SMTP server, Slack, "
+        "PagerDuty or a webhook. Those in the operator's namespace are offered to the namespaces that they allow."
+    ),
+    spec=NotificationChannelSpec,
+    status=NotificationChannelStatus,
+    spec_rules=(channel_rules.ONE_TYPE,),
+    columns=(
+        column("Type", ".status.type", "By what it sends."),
+        column("Ready", f"{READY}.status", "Whether messages can be sent."),
+        column("Default", ".spec.default", "Used where a notification names no channel.", kind="boolean"),
+        column("Delivered", ".status.deliveries.delivered", "Messages that were accepted.", kind="integer"),
+        column("Failed", ".status.deliveries.failed", "Messages that were given up.", kind="integer"),
+        column("Last", ".status.lastDelivered", "Time since the last message was accepted.", kind="date"),
+        column("Reason", f"{READY}.reason", "Why the channel is ready, or not.", wide=True),
+        column("Message", f"{READY}.message", "What to know about it.", wide=True),
+        AGE,
+    ),
+)

@@ -1,0 +1,55 @@
+"""The rules on notification channels; see ``api.rules``."""
+
+from __future__ import annotations
+
+from execution_options.api.rule import exactly_one, holds, text
+from execution_options.api.syntax import DNS_SUBDOMAIN, EMAIL_ADDRESS, SUBDOMAIN_SYNTAX
+
+# Credentials in a URL would be a secret in the spec, and a fragment is never sent.
+_HTTP_URL = r"https?://(?:[A-Za-z0-9](?:[-A-Za-z0-9.]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
+_NO_CONTROL = r"[^\x00-\x1f\x7f]"
+
+ONE_TYPE = exactly_one("channel-type", "a channel", ("email", "slack", "pagerDuty", "webhook"))
+SECRET_NAME = text("secret-name", DNS_SUBDOMAIN, f"is not the name of an object: {SUBDOMAIN_SYNTAX}")
+SECRET_KEY = text(
+    "secret-key",
+    "[-._a-zA-Z0-9]+",
+    "is not a key of a Secret or ConfigMap: letters, digits, '-', '_' and '.', for example token",
+)
+ONE_CA = exactly_one("one-ca", "a certificate authority", ("configMapRef", "secretRef"))
+ONE_SLACK = exactly_one("one-slack", "slack", ("botTokenSecretRef", "webhookURLSecretRef"))
+ONE_WEBHOOK_URL = exactly_one("one-webhook-url", "webhook", ("url", "urlSecretRef"))
+SOME_ROUTING_KEY = holds(
+    "some-routing-key",
+    "has(self.routingKeySecretRef) || (has(self.services) && self.services.size() > 0)",
+    lambda value: "routingKeySecretRef" in value or bool(value.get("services")),
+    "pagerDuty needs a routingKeySecretRef for every recipient, services with a key of their own, or both",
+)
+URL = text(
+    "http-url",
+    rf"{_HTTP_URL}(?:[/?][\x21\x22\x24-\x7e]*)?",
+    "is not a URL to send to: begin with https:// or http://, without user, password or #fragment, for example "
+    "https://example.com/hooks; a URL that is itself a secret goes into a Secret",
+)
+EXECUTION_URL = text(
+    "execution-url",
+    rf"{_HTTP_URL}[/?#]{_NO_CONTROL}*",
+    "is not a pattern of URLs: begin with https:// or http://, a host and a path, and put variables in double "
+    "braces, for example https://argo.example.com/workflows/{{ namespace }}/{{ name }}",
+)
+HOST = text(
+    "smtp-host",
+    r"[A-Za-z0-9](?:[-A-Za-z0-9.]*[A-Za-z0-9])?|[0-9A-Fa-f:]+",
+    "is not a host: a DNS name or an IP address without port and brackets, for example smtp.example.com",
+)
+MAILBOX = text(
+    "mailbox",
+    rf"{EMAIL_ADDRESS}|[^<>@,;:\x22\x00-\x1f\x7f]*<{EMAIL_ADDRESS}>",
+    "is not a sender: write name@domain, or a name without punctuation and the address in angle brackets, for "
+    "example Executions <executions@example.com>",
+)
+SERVICE_NAME = text(
+    "pagerduty-service",
+    r"[^\x00-\x20\x7f]+",
+    "is not a recipient of notifications: it is empty or has a space or a control character in it",
+)

@@ -1,0 +1,44 @@
+"""What is known of one kind of object: its names, its model and how kubectl prints it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from execution_options.api.base import Resource
+from execution_options.api.rule import Rule
+
+
+class Kind(Struct, frozen=True, kw_only=True):
+    """One kind; the CRD, the reference and validation in Python are made from it.
+
+    Attributes:
+        rules: on the object as a whole.
+        spec_rules: on its spec.
+        columns: what ``kubectl get`` prints; see :func:`column`.
+        category: ``kubectl get <category>`` lists it together with others.
+    """
+
+    kind: str
+    plural: str
+    short_name: str
+    scope: Literal["Namespaced", "Cluster"]
+    description: str
+    spec: type[Resource]
+    status: type[Resource]
+    columns: tuple[dict[str, Any], ...]
+    rules: tuple[Rule, ...] = ()
+    spec_rules: tuple[Rule, ...] = ()
+    category: str = ""
+
+
+def column(name: str, path: str, description: str, *, kind: str = "string", wide: bool = False) -> dict[str, Any]:
+    """A column of ``kubectl get``; a ``wide`` one is shown with ``-o wide`` alone."""
+    made: dict[str, Any] = {"name": name, "type": kind, "jsonPath": path, "description": description}
+    return made | ({"priority": 1} if wide else {})
+
+
+READY = ".status.conditions[?(@.type=='Ready')]"
+"""Path of the condition that every kind has."""
+AGE = column("Age", ".metadata.creationTimestamp", "Time since creation.", kind="date")

@@ -1,0 +1,30 @@
+"""A rendered message: all that a delivery has to keep, so that nothing else is needed to send it."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from execution_options.api.channel import ChannelType
+
+MAX_BYTES = 32 * 1024
+"""Bytes of a rendered message, all of its parts together."""
+
+
+class Message(Struct, frozen=True, kw_only=True):
+    """What is sent.
+
+    Attributes:
+        type: by what it is sent.
+        subject: one line.
+        text: plain text; Slack shows it where blocks cannot be shown, notifications of a phone for example.
+        html: of a mail.
+        payload: JSON text: Slack's ``blocks``, PagerDuty's event without its routing key, the webhook's body.
+        note: what a person should know about it: that a template failed and the default text is used instead.
+    """
+
+    type: ChannelType
+    subject: str
+    text: str
+    html: str = ""
+    payload: str = ""
+    note: str = ""

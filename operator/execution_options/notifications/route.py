@@ -1,0 +1,257 @@
+"""Who is told of an end, and by which channel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from msgspec import UNSET, Struct, UnsetType
+
+from execution_options.api.channel import ChannelType, NotificationChannelSpec
+from execution_options.api.model import Phase, Template
+from execution_options.options.labelselector import first_failure
+from execution_options.options.levels import Source
+from execution_options.options.merge import recipients as recipients_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from execution_options.api.model import Notification
+    from execution_options.options.levels import Sourced
+    from execution_options.options.merge import Effective
+
+OPERATOR_SCOPE = "ClusterExecutionOptions"
+"""The kind of options that use channels of the operator's namespace alone."""
+
+
+class ChannelKey(NamedTuple):
+    """A NotificationChannel."""
+
+    namespace: str
+    name: str
+
+
+class Channel(NamedTuple):
+    """A channel, as far as its choice goes."""
+
+    key: ChannelKey
+    spec: NotificationChannelSpec
+
+    @property
+    def type(self) -> ChannelType:
+        """By what it sends."""
+        return self.spec.type
+
+    @property
+    def is_destination(self) -> bool:
+        """Whether it sends to one place, whatever the recipients of a notification are."""
+        slack = self.spec.slack
+        return self.type == "webhook" or (slack is not UNSET and slack.webhook_url_secret_ref is not UNSET)
+
+
+class Due(Struct, frozen=True, kw_only=True):
+    """One message by one channel.
+
+    Attributes:
+        type: by what the channel sends.
+        recipients: each once; ``""`` where the channel itself is the destination.
+        template: text that replaces the default one.
+        sources: the options that ask for it.
+        resolves: PagerDuty: it only resolves what an earlier execution of the same lineage may have opened.
+    """
+
+    channel: ChannelKey
+    type: ChannelType
+    recipients: tuple[str, ...]
+    template: Template | None
+    sources: tuple[Source, ...]
+    resolves: bool = False
+
+
+class Unrouted(Struct, frozen=True, kw_only=True):
+    """Recipients whom no channel reaches; ``reason`` is one word for programs."""
+
+    recipients: tuple[str, ...]
+    reason: Literal["NoChannel", "ChannelMissing", "ChannelTypeMismatch"]
+    message: str
+    source: Source
+
+
+class Routing(Struct, frozen=True):
+    """What is to be done about one end.
+
+    ``suppressed`` says why nothing of ``due`` is sent; empty where it is.
+    """
+
+    due: tuple[Due, ...]
+    unrouted: tuple[Unrouted, ...] = ()
+    suppressed: str = ""
+
+
+class Channels:
+    """The channels that notifications of one namespace can use.
+
+    Args:
+        channels: of that namespace and of the operator's.
+        namespace: whose executions are notified.
+        namespace_labels: its labels, which decide what the operator's namespace offers.
+        operator_namespace: where shared channels are.
+    """
+
+    def __init__(
+        self,
+        channels: Iterable[Channel],
+        namespace: str,
+        namespace_labels: Mapping[str, str],
+        operator_namespace: str,
+    ) -> None:
+        listed = sorted(channels, key=lambda channel: channel.key)
+        self.namespace = namespace
+        self.operator_namespace = operator_namespace
+        self._own = [channel for channel in listed if channel.key.namespace == namespace]
+        self._operators = [channel for channel in listed if channel.key.namespace == operator_namespace]
+        self._offered = [channel for channel in self._operators if _offers(channel, namespace_labels)]
+
+    def in_reach(self, source: Source) -> list[Channel]:
+        """What options of one source can use, what precedes first."""
+        if source.kind == OPERATOR_SCOPE:
+            return self._operators
+        return self._own if self.namespace == self.operator_namespace else [*self._own, *self._offered]
+
+    def named(self, source: Source, name: str) -> Channel | None:
+        """The channel that a reference means."""
+        return next((channel for channel in self.in_reach(source) if channel.key.name == name), None)
+
+    def default(self, source: Source, channel_type: ChannelType) -> Channel | None:
+        """The channel for notifications that name none; of several defaults the first by name."""
+        fitting = (channel for channel in self.in_reach(source) if channel.type == channel_type)
+        return next((channel for channel in fitting if channel.spec.default is True), None)
+
+
+def _offers(channel: Channel, labels: Mapping[str, str]) -> bool:
+    allowed = channel.spec.allowed_namespaces
+    return allowed is not UNSET and first_failure(allowed, labels) is None
+
+
+def route(effective: Effective, phase: Phase, channels: Channels, *, disabled: bool = False) -> Routing:
+    """What is due when an execution arrives at ``phase``.
+
+    Args:
+        effective: the merge of the execution's snapshot and of what was edited since.
+        phase: where it arrived.
+        channels: what can be used.
+        disabled: whether the execution says so itself (``execution.dev/disable-notifications``).
+    """
+    due: dict[tuple[ChannelKey, Template | None], Due] = {}
+    unrouted: list[Unrouted] = []
+    for notification in effective.notifications:
+        for found in destinations(notification, channels):
+            if isinstance(found, Unrouted):
+                if phase in notification.value.phases:
+                    unrouted.append(found)
+                continue
+            one = _due(notification, phase, *found)
+            if one is not None:
+                key = (one.channel, one.template)
+                due[key] = _together(due[key], one) if key in due else one
+    return Routing(tuple(due.values()), tuple(unrouted), _suppressed(effective, disabled))
+
+
+def _suppressed(effective: Effective, disabled: bool) -> str:
+    if disabled:
+        return "the execution has the annotation execution.dev/disable-notifications"
+    said = effective.disable_notifications
+    return f"disableNotifications of {said.source}" if said is not None and said.value else ""
+
+
+def _due(
+    notification: Sourced[Notification], phase: Phase, channel: Channel, recipients: tuple[str, ...]
+) -> Due | None:
+    said = notification.value
+    resolves = channel.type == "pagerDuty" and phase == "SUCCEEDED"
+    if phase not in said.phases and not resolves:
+        return None
+    return Due(
+        channel=channel.key,
+        type=channel.type,
+        recipients=("",) if channel.is_destination else recipients,
+        template=None if said.template is UNSET else said.template,
+        sources=(notification.source,),
+        resolves=resolves,
+    )
+
+
+def _together(one: Due, other: Due) -> Due:
+    return Due(
+        channel=one.channel,
+        type=one.type,
+        recipients=tuple(dict.fromkeys((*one.recipients, *other.recipients))),
+        template=one.template,
+        sources=tuple(dict.fromkeys((*one.sources, *other.sources))),
+        resolves=one.resolves,
+    )
+
+
+def destinations(
+    notification: Sourced[Notification], channels: Channels
+) -> Iterator[tuple[Channel, tuple[str, ...]] | Unrouted]:
+    """Where a notification goes, whatever the phase.
+
+    As in Flyte, recipients of Slack and PagerDuty that are addresses go by e-mail where no channel of that type is.
+    """
+    said, source = notification.value, notification.source
+    wanted = _type(said)
+    recipients = recipients_of(said)
+    if said.channel_ref is not UNSET:
+        yield from _by_reference(wanted, said.channel_ref.name, recipients, channels, source)
+        return
+    channel = channels.default(source, wanted)
+    if channel is not None:
+        yield channel, recipients
+        return
+    yield from _without_channel(wanted, recipients, channels.default(source, "email"), channels, source)
+
+
+def _by_reference(
+    wanted: ChannelType, name: str, recipients: tuple[str, ...], channels: Channels, source: Source
+) -> Iterator[tuple[Channel, tuple[str, ...]] | Unrouted]:
+    channel = channels.named(source, name)
+    if channel is None:
+        message = f"there is no NotificationChannel {name} {_where(channels, source)}"
+        yield Unrouted(recipients=recipients, reason="ChannelMissing", message=message, source=source)
+    elif channel.type == wanted:
+        yield channel, recipients
+    elif channel.type == "email" and wanted in ("slack", "pagerDuty"):
+        yield from _without_channel(wanted, recipients, channel, channels, source)
+    else:
+        message = f"NotificationChannel {name} is one for {channel.type}, and this notification one for {wanted}"
+        yield Unrouted(recipients=recipients, reason="ChannelTypeMismatch", message=message, source=source)
+
+
+def _without_channel(
+    wanted: ChannelType, recipients: tuple[str, ...], mail: Channel | None, channels: Channels, source: Source
+) -> Iterator[tuple[Channel, tuple[str, ...]] | Unrouted]:
+    by_mail = tuple(who for who in recipients if "@" in who.strip("@")) if wanted in ("slack", "pagerDuty") else ()
+    if mail is not None and by_mail:
+        yield mail, by_mail
+    left = recipients if mail is None else tuple(who for who in recipients if who not in by_mail)
+    if left:
+        whom = f"{', '.join(left)}: " if any(left) else ""
+        message = f"{whom}there is no NotificationChannel for {wanted} with default: true {_where(channels, source)}"
+        if by_mail and mail is None:
+            message += ", nor one for email, by which addresses could be reached"
+        yield Unrouted(recipients=left, reason="NoChannel", message=message, source=source)
+
+
+def _where(channels: Channels, source: Source) -> str:
+    if source.kind == OPERATOR_SCOPE:
+        return f"in namespace {channels.operator_namespace}"
+    return f"in namespace {channels.namespace}, and {channels.operator_namespace} offers it none"
+
+
+def _type(notification: Notification) -> ChannelType:
+    given: tuple[tuple[ChannelType, object | UnsetType], ...] = (
+        ("email", notification.email),
+        ("slack", notification.slack),
+        ("pagerDuty", notification.pager_duty),
+    )
+    return next((name for name, transport in given if transport is not UNSET), "webhook")
