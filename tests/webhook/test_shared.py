@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from itertools import pairwise
 
 import pytest
 
@@ -134,8 +135,36 @@ async def test_a_call_that_nobody_waits_for_any_more_may_fail_in_silence() -> No
     assert complaints == []
 
 
-@pytest.mark.parametrize("at_once", [1, 3])
-async def test_a_call_is_never_older_than_the_question(at_once: int) -> None:
+async def test_calls_begin_no_closer_together_than_the_pause() -> None:
+    began: list[float] = []
+
+    async def read(_: str) -> int:
+        began.append(asyncio.get_running_loop().time())
+        return len(began)
+
+    calls = SharedCalls(read, at_once=2, pause=0.02)
+    assert await calls.call("k") == 1
+    assert await asyncio.gather(*(calls.call("k") for _ in range(5))) == [2] * 5
+    assert await calls.call("k") == 3
+    assert all(later - earlier > 0.019 for earlier, later in pairwise(began))
+
+
+async def test_nobody_waits_longer_than_the_limit_for_a_turn_or_an_answer() -> None:
+    source = Source()
+    calls = SharedCalls(source, at_once=1, seconds=0.01)
+    asked = [asyncio.create_task(calls.call("k"))]
+    await settle()
+    asked.append(asyncio.create_task(calls.call("k")))
+    await asyncio.wait(asked)
+    assert [type(task.exception()) for task in asked] == [TimeoutError] * 2
+    last = asyncio.create_task(calls.call("k"))
+    await settle()
+    source.gates[-1].set_result(None)
+    assert await last == len(source.began)
+
+
+@pytest.mark.parametrize(("at_once", "pause"), [(1, 0), (3, 0), (2, 0.001)])
+async def test_a_call_is_never_older_than_the_question(at_once: int, pause: float) -> None:
     clock = 0
     chance = random.Random(1)
 
@@ -147,7 +176,7 @@ async def test_a_call_is_never_older_than_the_question(at_once: int) -> None:
             await asyncio.sleep(0)
         return began
 
-    calls = SharedCalls(read, at_once=at_once)
+    calls = SharedCalls(read, at_once, pause)
 
     async def ask() -> None:
         nonlocal clock

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import random
 
 import msgspec
 from msgspec import UNSET, Struct, field, structs
@@ -42,7 +42,7 @@ class Snapshot(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=
 
 def new_id() -> str:
     """A new identifier: 16 hexadecimal digits, 64 random bits."""
-    return secrets.token_hex(8)
+    return f"{_RANDOM.getrandbits(64):016x}"
 
 
 def frozen(layer: Layer) -> Layer:
@@ -96,4 +96,5 @@ def _without_unknown_fields(text: str) -> Snapshot:
     return msgspec.convert(document, Snapshot)
 
 
+_RANDOM = random.Random()  # noqa: S311 - identifiers are no secrets, and asking the system each time takes long
 _DECODER = msgspec.json.Decoder(Snapshot)

@@ -10,7 +10,7 @@ import msgspec
 from execution_options.admission.decision import RefusedError, decide
 from execution_options.admission.restore import restore
 from execution_options.engines.facts import Role, execution_of, is_controller, launch_plan, role
-from execution_options.kube.meta import ObjectMeta
+from execution_options.kube.meta import ObjectMeta, PartialObject
 from execution_options.options.reference import InvalidReferenceError
 from execution_options.options.snapshot import SnapshotTooLargeError, new_id
 from execution_options.webhook import review
@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 MAX_WARNINGS = 8
 """The API server drops what goes beyond 4,096 characters of warnings of one request."""
+
+_DECODER = msgspec.json.Decoder(PartialObject)
 
 
 class Handler:
@@ -49,21 +51,21 @@ class Handler:
         engine = self.engine(request)
         if engine is None:
             return review.allowed(request.uid, [], [])
-        document: dict[str, Any] = msgspec.json.decode(request.object)
         if request.operation == "UPDATE":
+            document: dict[str, Any] = msgspec.json.decode(request.object)
             old: dict[str, Any] = msgspec.json.decode(request.old_object)
             if role(self._index.engines, engine, msgspec.convert(old.get("metadata", {}), ObjectMeta)) is Role.PART:
                 return review.allowed(request.uid, [], [])
             trusted = request.user_info.username in self._trusted
             return review.allowed(request.uid, restore(engine, document, old, trusted=trusted), [])
         try:
-            return await self._create(request, engine, document)
+            return await self._create(request, engine)
         except (RefusedError, InvalidReferenceError, SnapshotTooLargeError) as refusal:
             logger.info("%s in %s refused: %s", engine.name, request.namespace, refusal)
             return review.refused(request.uid, str(refusal))
 
-    async def _create(self, request: review.Request, engine: Engine, document: dict[str, Any]) -> bytes:
-        metadata = msgspec.convert(document.get("metadata", {}), ObjectMeta)
+    async def _create(self, request: review.Request, engine: Engine) -> bytes:
+        metadata = _DECODER.decode(request.object).metadata
         if role(self._index.engines, engine, metadata) is Role.PART and is_controller(request.user_info.username):
             # What it carries of ours it got with its execution, the engine's own way.
             return review.allowed(request.uid, [], [])
@@ -79,6 +81,8 @@ class Handler:
             candidates = self._index.known(request.namespace)
         else:
             candidates = await self._index.candidates(request.namespace)
+        # Decoded only now: what is held while others are waited for costs memory, and time to collect it.
+        document: dict[str, Any] = msgspec.json.decode(request.object)
         decision = decide(engine, document, execution, candidates, new_id())
         account = decision.account
         if account and not await self._index.has_account(request.namespace, account):

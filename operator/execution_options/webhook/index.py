@@ -35,6 +35,10 @@ LISTS_AT_ONCE: Final = 2
 """A consistent list takes up to 0.1 s while lists are frequent: the API server's watch cache asks etcd that often how
 far it is. Waiting for another's list and then for one's own would double that."""
 
+PAUSE_SECONDS: Final = 0.005
+"""Between the beginnings of two reads of the same. A read costs us and the API server more than what is decided with
+it, so that under load more requests share one; without load nobody waits."""
+
 FRESH_SECONDS: Final = 0.5
 """How long a request waits at most for the consistent list; then the stores must do."""
 
@@ -71,7 +75,11 @@ class Index:
             for kind, plural in names.PLURALS.items()
         }
         self._namespaces = Store(kube, path_of("", "v1", "namespaces"), PartialObject, metadata_only=True)
-        self._fresh: SharedCalls[str, list[OptionsObject]] = SharedCalls(self._read, LISTS_AT_ONCE)
+        self._fresh: SharedCalls[str, list[OptionsObject]] = SharedCalls(
+            self._read, LISTS_AT_ONCE, PAUSE_SECONDS, FRESH_SECONDS
+        )
+        self._accounts: SharedCalls[tuple[str, str], bool] = SharedCalls(self._account_exists, pause=PAUSE_SECONDS)
+        self._plans: SharedCalls[str, dict[str, str]] = SharedCalls(self._annotations, pause=PAUSE_SECONDS)
         self._known: dict[str, list[OptionsObject]] = {}
         self.engines = builtin_engines()
         """Whose executions get options."""
@@ -93,8 +101,7 @@ class Index:
     async def candidates(self, namespace: str) -> list[OptionsObject]:
         """The options that executions of ``namespace`` can have, including any applied just before."""
         try:
-            async with asyncio.timeout(FRESH_SECONDS):
-                return await self._fresh.call(namespace)
+            return await self._fresh.call(namespace)
         except (TimeoutError, aiohttp.ClientError, ApiError) as error:
             logger.warning("options of namespace %s: answered from memory: %s", namespace, str(error) or "timed out")
             return self.known(namespace)
@@ -122,7 +129,13 @@ class Index:
 
     async def plan_annotations(self, plan: LaunchPlanKind, namespace: str, name: str) -> dict[str, str]:
         """Annotations of a launch plan, read consistently; none where it is gone."""
-        path = path_of(plan.group, plan.version, plan.plural, namespace, name)
+        return await self._plans.call(path_of(plan.group, plan.version, plan.plural, namespace, name))
+
+    async def has_account(self, namespace: str, name: str) -> bool:
+        """Whether a service account exists, read consistently."""
+        return await self._accounts.call((namespace, name))
+
+    async def _annotations(self, path: str) -> dict[str, str]:
         try:
             found = msgspec.json.decode(await self._kube.get(path, accept=METADATA), type=PartialObject)
         except ApiError as error:
@@ -131,10 +144,9 @@ class Index:
             raise
         return found.metadata.annotations or {}
 
-    async def has_account(self, namespace: str, name: str) -> bool:
-        """Whether a service account exists."""
+    async def _account_exists(self, account: tuple[str, str]) -> bool:
         try:
-            await self._kube.get(path_of("", "v1", "serviceaccounts", namespace, name), accept=METADATA)
+            await self._kube.get(path_of("", "v1", "serviceaccounts", *account), accept=METADATA)
         except ApiError as error:
             if error.status == 404:
                 return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 from typing import TYPE_CHECKING
@@ -72,6 +73,7 @@ async def serve(kube: Kube, settings: Settings) -> None:
     runners: list[web.AppRunner] = []
     following: list[asyncio.Task[None]] = [asyncio.create_task(index.run()), asyncio.create_task(certificates.run())]
     ended: asyncio.Task[object] = asyncio.create_task(stop.wait())
+    gc.freeze()  # what was imported stays anyway: looking through it again and again delays requests
     try:
         health = await _listen(
             health_app(missing, metrics.REGISTRY), settings.host, settings.health_port, None, runners
