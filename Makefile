@@ -40,7 +40,7 @@ format: $(READY) ## format the sources
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
 
-manifests: $(READY) ## write crds/, docs/reference.md and the generated parts of charts/
+manifests: $(READY) ## write what is generated: crds/, docs/reference.md, parts of charts/, deploy/
 	$(BIN)/python -m execution_options.install.generate
 
 lock: $(READY) ## lock the newest dependencies that pyproject.toml allows
@@ -49,6 +49,8 @@ lock: $(READY) ## lock the newest dependencies that pyproject.toml allows
 	  --group dev pyproject.toml -o requirements-dev.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  -c requirements-dev.lock pyproject.toml -o requirements.lock
+	echo setuptools | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-annotate -c requirements-dev.lock - -o requirements-build.lock
 
 bench: $(READY) ## run the benchmarks (nothing else should run on the machine)
 	$(BIN)/python -m benchmarks

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from execution_options.api.crd import crds
+from execution_options.controller.metrics import Metrics
 from execution_options.install import SYSTEM_NAMESPACE, rbac
 from execution_options.install.chart import CONDITIONS, templates
+from execution_options.webhook import metrics as webhook_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,3 +71,15 @@ def test_every_condition_is_one_of_a_document() -> None:
     assert set(CONDITIONS) <= {(one["kind"], one["metadata"]["name"]) for one in rbac()}
     text = templates()["templates/rbac.yaml"]
     assert text.count("{{- if ") == len(CONDITIONS)
+
+
+def test_alerts_ask_for_metrics_that_exist_and_are_explained() -> None:
+    families = {family.name for one in (webhook_metrics.REGISTRY, Metrics().registry) for family in one.collect()}
+    page = (ROOT / "docs/operations.md").read_text()
+    (group,) = yaml.safe_load((CHART / "files/alerts.yaml").read_text())["groups"]
+    for rule in group["rules"]:
+        asked = re.findall(r"execution_options_\w+", rule["expr"])
+        assert asked
+        assert {re.sub("_(total|bucket)$", "", name) for name in asked} <= families
+    alerts = [rule["alert"] for rule in group["rules"]]
+    assert re.findall(r"^\| `(ExecutionOptions\w+)` \|", page, re.MULTILINE) == alerts

@@ -97,6 +97,11 @@ class CertificateManager:
         """When the certificate that is served expires."""
         return None if self._loaded is None else self._loaded.certificate.not_valid_after_utc
 
+    @property
+    def usable(self) -> bool:
+        """Whether :attr:`ready` is set."""
+        return self.ready.is_set()
+
     async def run(self) -> None:
         """Keep everything as it should be until cancelled; errors of the API server are retried."""
         async with asyncio.TaskGroup() as group:

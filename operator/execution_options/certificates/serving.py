@@ -28,7 +28,16 @@ def load(context: ssl.SSLContext, pair: Pair) -> None:
     Connections that are open, and handshakes that have begun, keep the certificate they have: OpenSSL copies it into
     each connection. Call it on the event loop's thread, where no handshake can begin between certificate and key.
     """
-    with _file(pair.key_pem + pair.certificate_pem) as path:
+    load_pem(context, pair.key_pem + pair.certificate_pem)
+
+
+def load_pem(context: ssl.SSLContext, content: bytes) -> None:
+    """The same of PEM: a private key and the chain of its certificate.
+
+    Raises:
+        ssl.SSLError: they do not belong together, and ``context`` may be left with half of them.
+    """
+    with _file(content) as path:
         context.load_cert_chain(path)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
@@ -11,9 +11,6 @@ from execution_options.cli.process import log_options, with_logs
 from execution_options.install import SYSTEM_NAMESPACE, controller_user
 from execution_options.kube.client import Kube
 from execution_options.webhook.process import Settings, serve
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @click.command()
@@ -28,6 +25,11 @@ if TYPE_CHECKING:
     default=[controller_user()],
     show_default=True,
     help="User name that may change the operator's own metadata on executions; repeatable.",
+)
+@click.option(
+    "--certificate-folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder with tls.crt and tls.key, made and made trusted by somebody else.  [default: the webhook does both]",
 )
 @click.option(
     "--linger-seconds",
@@ -47,12 +49,13 @@ async def webhook(
     port: int,
     health_port: int,
     trusted_user: tuple[str, ...],
+    certificate_folder: Path | None,
     linger_seconds: float,
 ) -> None:
     """Give executions their options when they are created.
 
     Any number of replicas; each is ready once it has listed all options and its certificate is in place.
     """
-    settings = Settings(host, port, health_port, namespace, trusted_user, linger_seconds=linger_seconds)
+    settings = Settings(host, port, health_port, namespace, trusted_user, certificate_folder, linger_seconds)
     async with await Kube.connect(kubeconfig, context) as kube:
         await serve(kube, settings)

@@ -1,7 +1,8 @@
 """Writes what is generated: ``python -m execution_options.install.generate [--check] [folder]``.
 
 The folder, by default the current one, is the root of the source tree. Kinds and reference come from the model,
-the chart's rights and webhook entries from this package, the chart's page from its values.
+the chart's rights and webhook entries from this package, the chart's page from its values, and plain manifests from
+the chart. For the last, helm is needed: the control plane's is used, and built where it is missing.
 """
 
 from __future__ import annotations
@@ -9,11 +10,15 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from execution_options.api.reference import reference
+from execution_options.cluster.binaries import locate
+from execution_options.cluster.progress import Progress
 from execution_options.install.chart import CHART, CRDS, definitions, templates, values_table
+from execution_options.install.plain import PLAIN, render
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,6 +67,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(files[path], encoding="utf-8")
         print(f"wrote {path}")
+    if (options.folder / CHART / "Chart.yaml").is_file():
+        with tempfile.TemporaryDirectory() as programs:
+            locate(Progress()).link_into(Path(programs))
+            plain = render(options.folder, Path(programs) / "helm")
+        (options.folder / PLAIN).write_text(plain, encoding="utf-8")
     return 0
 
 

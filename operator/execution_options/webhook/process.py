@@ -6,11 +6,13 @@ import asyncio
 import gc
 import logging
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 from msgspec import Struct
 
+from execution_options.certificates.folder import CertificateFolder
 from execution_options.certificates.manager import CertificateManager
 from execution_options.health import health_app
 from execution_options.install import SYSTEM_NAMESPACE, TLS_SECRET, WEBHOOK, WEBHOOK_CONFIGURATION
@@ -38,6 +40,8 @@ class Settings(Struct, frozen=True):
     health_port: int = 8081
     namespace: str = SYSTEM_NAMESPACE
     trusted: tuple[str, ...] = ()
+    certificate_folder: Path | None = None
+    """Where somebody else puts the certificate; ``None``: the webhook makes its own."""
     linger_seconds: float = 5.0
     """How long requests are still answered after the process was told to end: API servers learn that it is not
     ready any more only after a while, and a connection that is closed under a request is a request refused."""
@@ -50,13 +54,7 @@ async def serve(kube: Kube, settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     index = Index(kube)
-    certificates = CertificateManager(
-        kube,
-        namespace=settings.namespace,
-        service=WEBHOOK,
-        secret=TLS_SECRET,
-        configuration=WEBHOOK_CONFIGURATION,
-    )
+    certificates = _certificates(kube, settings)
 
     def expires() -> float:
         return 0.0 if certificates.expires is None else certificates.expires.timestamp()
@@ -68,7 +66,7 @@ async def serve(kube: Kube, settings: Settings) -> None:
             return "stopping"
         if not index.synced:
             return "the options are not listed yet"
-        return "" if certificates.ready.is_set() else "the certificate is not in place yet"
+        return "" if certificates.usable else "the certificate is not in place yet"
 
     runners: list[web.AppRunner] = []
     following: list[asyncio.Task[None]] = [asyncio.create_task(index.run()), asyncio.create_task(certificates.run())]
@@ -95,6 +93,18 @@ async def serve(kube: Kube, settings: Settings) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _certificates(kube: Kube, settings: Settings) -> CertificateManager | CertificateFolder:
+    if settings.certificate_folder is not None:
+        return CertificateFolder(settings.certificate_folder)
+    return CertificateManager(
+        kube,
+        namespace=settings.namespace,
+        service=WEBHOOK,
+        secret=TLS_SECRET,
+        configuration=WEBHOOK_CONFIGURATION,
+    )
 
 
 async def _listen(
