@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, cast
+from typing import ClassVar, Final, NamedTuple, cast
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field, structs
 
+from execution_options.engines.phases import Outcome
 from execution_options.engines.profile import Engine
 from execution_options.engines.subset import subset
 from execution_options.kube.meta import ObjectMeta
 
-if TYPE_CHECKING:
-    from execution_options.engines.phases import Outcome
+_UNKNOWN: Final = Outcome("QUEUED")
 
 
 class ExecutionKey(NamedTuple):
@@ -33,18 +33,24 @@ class OptionsKey(NamedTuple):
 
 
 class EngineObject(Struct, frozen=True):
-    """An execution of an engine other than bare pods; each engine has a subclass with the fields that it reads."""
+    """An execution of an engine other than bare pods; each engine has a subclass with the fields that it reads.
+
+    What the engine's rules make of these is kept in their place, once it is decoded: they may be large.
+    """
 
     metadata: ObjectMeta
+    outcome: Outcome = field(default=_UNKNOWN, name="(outcome)")
+    """Where it is, by the rules of its engine."""
 
     engine: ClassVar[Engine]
 
-    @property
-    def outcome(self) -> Outcome:
-        """Where it is, by the rules of its engine."""
-        document = {name: msgspec.to_builtins(getattr(self, name)) for name in self.__struct_fields__[1:]}
+    def __post_init__(self) -> None:
+        names = self.__struct_fields__[2:]
+        document = {name: msgspec.to_builtins(getattr(self, name)) for name in names}
         document["metadata"] = {"deletionTimestamp": self.metadata.deletion_timestamp}
-        return self.engine.status.outcome(document)
+        structs.force_setattr(self, "outcome", self.engine.status.outcome(document))
+        for name in names:
+            structs.force_setattr(self, name, None)
 
     @property
     def finished(self) -> bool:

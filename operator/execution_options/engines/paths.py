@@ -1,8 +1,7 @@
 """Paths into objects, as engine profiles write them.
 
 ``spec.template`` names fields; ``[*]`` stands for every item of a list or every value of a map,
-``[type=Complete]`` for the items of a list in which a field has a value, and ``["a.b/c"]`` for a field
-whose name has dots.
+``[type=Complete]`` for those in which a field has a value, and ``["a.b/c"]`` for a field whose name has dots.
 """
 
 from __future__ import annotations
@@ -88,13 +87,10 @@ def _locate(document: Any, steps: tuple[Step, ...], at: Path) -> Iterator[Path]:
     if isinstance(step, str):
         if isinstance(document, dict) and step in document:
             yield from _locate(document[step], rest, (*at, step))
-    elif isinstance(step, Every) and isinstance(document, dict):
-        for key, value in document.items():
-            yield from _locate(value, rest, (*at, key))
-    elif isinstance(document, list):
-        for index, item in enumerate(document):
+    elif isinstance(document, dict | list):
+        for key, item in document.items() if isinstance(document, dict) else enumerate(document):
             if isinstance(step, Every) or (isinstance(item, dict) and str(item.get(step.field)) == step.value):
-                yield from _locate(item, rest, (*at, index))
+                yield from _locate(item, rest, (*at, key))
 
 
 def lookup(document: Any, path: Path) -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import UNSET, Struct
 
 from execution_options.api.engine import EnginePhase, StatusRules
-from execution_options.engines.paths import read
+from execution_options.engines.paths import locate, lookup, read
 from execution_options.options.selection import matches
 
 if TYPE_CHECKING:
@@ -51,14 +51,16 @@ class Status(StatusRules, frozen=True):
 
 
 def holds(term: Term, document: Mapping[str, Any]) -> bool:
-    """Whether ``term`` is true of an object."""
-    value = read(document, term.path)
-    if value is None:
-        return False
+    """Whether ``term`` is true of an object: of any of the places that its path means."""
+    found = (lookup(document, place) for place in locate(document, term.path))
+    return any(value is not None and _is_one_of(value, term.is_) for value in found)
+
+
+def _is_one_of(value: Any, patterns: tuple[str, ...]) -> bool:
     text = str(value).lower() if isinstance(value, bool) else str(value)
-    return not term.is_ or any(matches(pattern, text) for pattern in term.is_)
+    return not patterns or any(matches(pattern, text) for pattern in patterns)
 
 
 def _first(execution: dict[str, Any], paths: Iterable[str]) -> str:
-    found = (read(execution, path) for path in paths)
+    found = (lookup(execution, place) for path in paths for place in locate(execution, path))
     return next((str(value) for value in found if value not in (None, "")), "")

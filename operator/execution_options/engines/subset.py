@@ -1,7 +1,7 @@
 """The few fields of an engine's objects that its status rules read, as a type to decode into.
 
-An Argo Workflow may have a megabyte of node statuses, of which two fields tell its phase: decoding into
-this type skips the rest without building it.
+An Argo Workflow may have a megabyte of node statuses, of which the phases and messages are read: decoding into this
+type skips the rest without building it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from execution_options.engines.phases import Status
 
 _Tree = dict["str | None", "Any"]
-"""Fields and what is read below them; below ``None`` the items of a list. An empty tree is read whole."""
+"""Fields and what is read below them; below ``None`` the items of a list or the values of a map. An empty tree is
+read whole."""
 
 
 def subset(status: Status) -> dict[str, Any]:
@@ -44,7 +45,8 @@ def _type(name: str, tree: _Tree) -> Any:
     if not tree:
         return Any
     if None in tree:
-        return list[_type(f"{name}Item", tree[None])]  # type: ignore[misc]
+        item = _type(f"{name}Item", tree[None])
+        return list[item] | dict[str, item]  # type: ignore[valid-type]
     fields = [
         (f"f{index}", _type(str(key), below) | None, msgspec.field(name=str(key), default=None))
         for index, (key, below) in enumerate(tree.items())
