@@ -58,7 +58,6 @@ def test_the_worst_of_several_accounts_decides() -> None:
 def test_every_field_without_effect_is_named() -> None:
     spec = {
         "maxParallelism": 0,
-        "overwriteCache": False,
         "notifications": [{"phases": ["FAILED"], "webhook": {}}],
         "disableNotifications": False,
         "notificationGuarantee": "Held",
@@ -66,11 +65,28 @@ def test_every_field_without_effect_is_named() -> None:
     }
     aspect = status.fully_effective(namespaced("o", spec), builtin())
     assert aspect.status == "False"
-    fields = ("maxParallelism", "overwriteCache", "notifications", "disableNotifications", "notificationGuarantee")
+    fields = ("maxParallelism", "notifications", "disableNotifications", "notificationGuarantee")
     for part in (*fields, "nonsense", "CronNonsense"):
         assert part in aspect.message
     assert "engines: job" not in aspect.message
     assert status.fully_effective(namespaced("o", {"labels": {"a": "b"}}), builtin()).status == "True"
+
+
+def test_it_is_said_on_which_engines_an_option_has_no_effect() -> None:
+    spec = {"overwriteCache": True, "selector": {"engines": ["job", "argo-workflow"]}}
+    aspect = status.fully_effective(namespaced("o", spec), builtin())
+    assert aspect.status == "False"
+    assert "without effect: spec.overwriteCache on job" in aspect.message
+    everywhere = status.fully_effective(namespaced("o", {"overwriteCache": True}), builtin())
+    assert everywhere.status == "True"
+    assert everywhere.message == "spec.overwriteCache has an effect only on argo-workflow, flyte-workflow"
+    spec = {"overwriteCache": True, "selector": {"engines": ["argo-workflow"]}}
+    assert status.fully_effective(namespaced("o", spec), builtin()).message == ""
+    account = {"securityContext": {"runAs": {"k8sServiceAccount": "a"}}, "selector": {"engines": ["flyte-taskaction"]}}
+    assert (
+        "spec.securityContext on flyte-taskaction"
+        in status.fully_effective(namespaced("o", account), builtin()).message
+    )
 
 
 def test_options_without_a_selector_say_how_they_are_referred_to() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import UNSET
 
-from execution_options.engines.translate import author_layer, notes
+from execution_options.engines.authors import author_layer, notes
 from execution_options.options.levels import Level
 from execution_options.options.merge import merge
 from support.options import layer

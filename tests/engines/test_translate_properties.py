@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from execution_options.engines.authors import author_layer, notes
 from execution_options.engines.patch import Patch
 from execution_options.engines.translate import (
-    author_layer,
     environment,
     metadata_places,
-    notes,
     prevails,
     strip_forged,
     translate,

@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Any
 from msgspec import UNSET, Struct
 
 from execution_options.api.names import CLUSTER_OPTIONS_KIND, OPTIONS_ANNOTATION, OPTIONS_KIND, SNAPSHOT_ANNOTATION
+from execution_options.engines.authors import notes
+from execution_options.engines.effects import effect_notes
 from execution_options.engines.patch import Operation, Patch
 from execution_options.engines.paths import lookup
 from execution_options.engines.translate import (
     account_places,
     metadata_places,
-    notes,
     output_location,
     strip_forged,
     translate,
 )
+from execution_options.options.levels import Level
 from execution_options.options.merge import Effective, merge
 from execution_options.options.selection import Execution, Selection, select
 from execution_options.options.snapshot import Snapshot, encode, frozen
@@ -109,7 +111,8 @@ def decide(
         authored=authored,
     )
     patch.put(("metadata", "annotations", SNAPSHOT_ANNOTATION), encode(snapshot))
-    return Decision(patch.operations, selection, effective, notes(authored, effective), account)
+    said = [*notes(authored, effective), *effect_notes(effective, engine, document, Level.LAUNCH_PLAN)]
+    return Decision(patch.operations, selection, effective, said, account)
 
 
 def _account(engine: Engine, document: dict[str, Any], effective: Effective) -> str:

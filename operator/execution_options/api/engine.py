@@ -154,6 +154,47 @@ class PodRules(Resource, frozen=True):
     ] = ()
 
 
+class ParallelismField(Resource, frozen=True):
+    """A number of the execution by which the engine limits how many of its pods run at once."""
+
+    path: Annotated[str, described("The number. It is only ever lowered.", rules.SOME_PATH, max_length=256)]
+    absent_is_unlimited: Annotated[
+        bool, described("Whether the engine knows no limit where the number is absent. Absent: false.")
+    ] = False
+    zero_is_unlimited: Annotated[bool, described("Whether 0 means no limit. Absent: false.")] = False
+    when: Annotated[
+        tuple[Term, ...],
+        described("Conditions under which it is a limit at all.", extra=ATOMIC_LIST, max_length=8),
+    ] = ()
+    gang_size: (
+        Annotated[
+            str,
+            described(
+                "A number of pods that need each other: a limit that is equal to it is never lowered.",
+                rules.SOME_PATH,
+                max_length=256,
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    gang_when: Annotated[
+        tuple[Term, ...],
+        described("Conditions under which gangSize counts.", extra=ATOMIC_LIST, max_length=8),
+    ] = ()
+
+
+class CacheField(Resource, frozen=True):
+    """A field by which an execution runs anew what it could take from a cache, and stores that."""
+
+    path: Annotated[
+        str,
+        described(
+            "The field. It is written only where the object that holds it is there.", rules.SOME_PATH, max_length=256
+        ),
+    ]
+    value: Annotated[str, described("What to write. Absent: true.", max_length=256)] | UnsetType = UNSET
+
+
 class ExecutionEngineSpec(Resource, frozen=True, kw_only=True):
     """What must be known of a kind of execution."""
 
@@ -199,9 +240,46 @@ class ExecutionEngineSpec(Resource, frozen=True, kw_only=True):
         tuple[Path, ...],
         described("More fields with the service account, besides pod templates.", extra=SET, max_length=32),
     ] = ()
+    service_account_fallbacks: Annotated[
+        tuple[Path, ...],
+        described(
+            "Fields that the engine reads where the service account is absent, older names of it say: what stands "
+            "there counts as written.",
+            extra=SET,
+            max_length=8,
+        ),
+    ] = ()
     envs: Annotated[
         tuple[Path, ...],
         described("More lists of environment variables, besides pod templates.", extra=SET, max_length=32),
+    ] = ()
+    env_maps: Annotated[
+        tuple[Path, ...],
+        described("Maps from the names of environment variables to their values.", extra=SET, max_length=32),
+    ] = ()
+    output_locations: Annotated[
+        tuple[Path, ...],
+        described(
+            "Fields with the location of the execution's raw output data, besides the variables of its containers.",
+            extra=SET,
+            max_length=8,
+        ),
+    ] = ()
+    parallelism: Annotated[
+        tuple[ParallelismField, ...],
+        described(
+            "How the engine limits the number of pods that run at once.",
+            extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["path"]},
+            max_length=8,
+        ),
+    ] = ()
+    cache: Annotated[
+        tuple[CacheField, ...],
+        described(
+            "How the engine is told to overwrite what it cached. Absent: it cannot be told.",
+            extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["path"]},
+            max_length=8,
+        ),
     ] = ()
     launch_plans: Annotated[
         tuple[LaunchPlanKind, ...],

@@ -11,9 +11,10 @@ from execution_options.api.names import LIVE_ANNOTATION, MISSED_ANNOTATION, SNAP
 from execution_options.cli.connection import asynchronous, cluster_options
 from execution_options.cli.output import table
 from execution_options.cli.reading import facts, options_in_reach
+from execution_options.engines.authors import author_layer
+from execution_options.engines.effects import effect_notes
 from execution_options.engines.facts import Role, role, unserved
 from execution_options.engines.registry import builtin_engines
-from execution_options.engines.translate import author_layer
 from execution_options.kube.access import find
 from execution_options.kube.client import Kube, path_of
 from execution_options.kube.meta import ObjectMeta
@@ -70,7 +71,7 @@ async def explain(execution: str, namespace: str | None, kubeconfig: Path | None
     layers: tuple[Layer, ...] = ()
     click.echo(f"{engine.kind} {namespace}/{name}, created {metadata.creation_timestamp}")
     if SNAPSHOT_ANNOTATION in annotations:
-        layers = _applied(engine, metadata)
+        layers = _applied(engine, metadata, document)
     elif (reason := unserved(engine, described)) is not None:
         click.echo(f"It has no options: {reason}.")
         return
@@ -82,7 +83,7 @@ async def explain(execution: str, namespace: str | None, kubeconfig: Path | None
         click.echo(sentence)
 
 
-def _applied(engine: Engine, metadata: ObjectMeta) -> tuple[Layer, ...]:
+def _applied(engine: Engine, metadata: ObjectMeta, document: dict[str, Any]) -> tuple[Layer, ...]:
     annotations = metadata.annotations or {}
     try:
         snapshot = decode(annotations[SNAPSHOT_ANNOTATION])
@@ -105,6 +106,8 @@ def _applied(engine: Engine, metadata: ObjectMeta) -> tuple[Layer, ...]:
         click.echo("\nOverridden:")
         for item in effective.overridden:
             click.echo(f"  {item.field}: {shown(item.value)!r} of {item.source} lost to {item.by}")
+    for sentence in effect_notes(merge(layers), engine, document):
+        click.echo(f"\nnote: {sentence}")
     return layers
 
 

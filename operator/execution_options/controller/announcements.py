@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct
 
 from execution_options.controller import missed
-from execution_options.engines.translate import notes
+from execution_options.engines.authors import notes
 
 if TYPE_CHECKING:
     from execution_options.controller.live import State

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from execution_options.api.status import Condition, ExecutionCounts, OptionsStatus
+from execution_options.engines.effects import effects
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -21,7 +22,6 @@ MAX_MESSAGE: Final = 4096
 
 _WITHOUT_EFFECT: Final = (
     "max_parallelism",
-    "overwrite_cache",
     "notifications",
     "disable_notifications",
     "notification_guarantee",
@@ -68,16 +68,29 @@ def fully_effective(options: OptionsObject, engines: Collection[Engine]) -> Aspe
     fields = [f"spec.{written}" for name, written in names if name in _WITHOUT_EFFECT and _said(options, name)]
     selector = options.spec.selector
     if selector is not UNSET:
-        known = {engine.name for engine in engines}
+        known = {engine.name: engine for engine in engines}
         plans = {plan.kind for engine in engines for plan in engine.launch_plans}
         listed = () if selector.engines is UNSET else selector.engines
         fields += [f"spec.selector.engines: {name} is no known engine" for name in listed if name not in known]
         if selector.launched_by is not UNSET and selector.launched_by.kind not in plans:
             fields.append(f"spec.selector.launchedBy: {selector.launched_by.kind} launches no known execution")
+        fields += [
+            f"spec.{field} on {', '.join(lacking)}"
+            for field, lacking, _ in effects(options.spec, [known[name] for name in listed if name in known])
+        ]
     fields += [f"{path} is unknown to this version" for path in options.unknown_fields]
     if not fields:
-        return Aspect("FullyEffective", "True", "EveryFieldHasEffect", "")
-    return Aspect("FullyEffective", "False", "FieldsWithoutEffect", f"without effect yet: {'; '.join(fields)}")
+        # Without a list of engines nobody asked for an effect on each of them.
+        partly = [
+            f"spec.{field} has an effect only on {', '.join(having)}"
+            for field, _, having in effects(options.spec, () if _names_engines(options) else engines)
+        ]
+        return Aspect("FullyEffective", "True", "EveryFieldHasEffect", "; ".join(partly))
+    return Aspect("FullyEffective", "False", "FieldsWithoutEffect", f"without effect: {'; '.join(fields)}")
+
+
+def _names_engines(options: OptionsObject) -> bool:
+    return options.spec.selector is not UNSET and bool(options.spec.selector.engines)
 
 
 def _said(options: OptionsObject, name: str) -> bool:

@@ -72,8 +72,10 @@ def role(engines: Engines, engine: Engine, metadata: Metadata) -> Role:
         return Role.STANDALONE
     if engine.launch_plan(owner.group, owner.kind) is not None:
         return Role.LAUNCHED
-    own = (engine.group, engine.kind)
-    owning = engine.is_pod or (owner.group, owner.kind) in engines.owning - {own}
+    controller = (owner.group, owner.kind)
+    # Another of its own kind is no execution around it, unless the engine says so.
+    of_own_kind = controller == (engine.group, engine.kind) and not engine.nests
+    owning = engine.is_pod or (controller in engines.owning and not of_own_kind)
     return Role.PART if owning else Role.STANDALONE
 
 

@@ -32,6 +32,11 @@ class Engine(ExecutionEngineSpec, frozen=True, kw_only=True):
         """Whether an execution of this engine is a pod."""
         return not self.group and self.kind == "Pod"
 
+    @property
+    def nests(self) -> bool:
+        """Whether executions of this kind control others of the same kind, which are their parts."""
+        return any((part.group, part.kind) == (self.group, self.kind) for part in self.parts)
+
     def templates(self, execution: dict[str, Any]) -> Iterator[Path]:
         """Places of the pod templates that ``execution`` has."""
         for text in self.pod_templates:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
-from execution_options.api.model import EnvVar, ExecutionOptionsSpec, RunAs, SecurityContext
 from execution_options.api.names import (
     BARE_PREFIX_ENV,
     DISABLE_NOTIFICATIONS_ANNOTATION,
@@ -15,13 +14,14 @@ from execution_options.api.names import (
     OPTIONS_ANNOTATION,
     PREFIX_ENV,
 )
+from execution_options.engines import fields
 from execution_options.engines.managedfields import is_owned
-from execution_options.engines.patch import parts, pointer
+from execution_options.engines.patch import pointer
 from execution_options.engines.paths import Path, locate, lookup
-from execution_options.options.levels import Layer, Level, Source, Sourced
+from execution_options.options.levels import Level, Sourced
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from execution_options.engines.patch import Patch
     from execution_options.engines.profile import Engine
@@ -54,8 +54,9 @@ def translate(
         location: storage location of this execution (:func:`output_location`).
 
     Returns:
-        What the author wrote where options had something to say too: JSON Pointer to value. A variable
-        stands below its container's ``env`` by name.
+        What the author wrote where options had something to say too: JSON Pointer to value, after the option and
+        a colon where the place does not tell it (``fields.key``). A variable stands below its container's ``env``
+        by name.
     """
     work = _Work(patch, engine, effective)
     for place in places:
@@ -67,6 +68,10 @@ def translate(
         work.account(place)
     for place in env_places(engine, patch.document):
         work.environment(place, envs)
+    work.authored |= fields.put_variables(patch, engine, envs)
+    work.authored |= fields.put_location(patch, engine, envs.get(PREFIX_ENV))
+    work.authored |= fields.lower_parallelism(patch, engine, effective.max_parallelism)
+    work.authored |= fields.bypass_cache(patch, engine, effective.overwrite_cache)
     return work.authored
 
 
@@ -101,60 +106,13 @@ def environment(effective: Effective, location: str) -> dict[str, Sourced[str]]:
     return envs
 
 
-def prevails(wanted: Sourced[Any], written: Any) -> bool:
-    """Whether ``wanted`` is what stands in the end where the author has ``written`` (``None``: nothing)."""
-    return written is None or wanted.source.level > Level.AUTHOR
-
-
-def author_layer(authored: Mapping[str, str], kind: str, name: str) -> Layer:
-    """What the author of an execution wrote where options had something to say, as a layer of its own.
-
-    Where the execution and its pod templates differ, the pod templates count: options are about pods.
-    """
-    said: dict[str, dict[str, str]] = {"labels": {}, "annotations": {}, "env": {}}
-    account: str | UnsetType = UNSET
-    for at in sorted(authored, key=lambda at: (not at.startswith("/metadata/"), at)):
-        *_, field, key = parts(at)
-        if field in said:
-            # The storage location is no variable of the options, whatever the author wrote there.
-            if key not in (PREFIX_ENV, BARE_PREFIX_ENV):
-                said[field][key] = authored[at]
-        else:
-            account = authored[at]
-    spec = ExecutionOptionsSpec(
-        labels=said["labels"],
-        annotations=said["annotations"],
-        envs=tuple(EnvVar(name=key, value=value) for key, value in said["env"].items()),
-        security_context=SecurityContext(run_as=RunAs(k8s_service_account=account)),
-    )
-    return Layer(Source(Level.AUTHOR, kind, name), spec)
-
-
-def notes(authored: Mapping[str, str], effective: Effective) -> list[str]:
-    """A sentence for each value of the author that options replaced, or that differs from theirs and stays."""
-    said: dict[str, None] = {}
-    run_as = effective.run_as
-    account = None if run_as is None else Sourced(run_as.value.k8s_service_account or "default", run_as.source)
-    envs = environment(effective, "this execution's own location")
-    for at, written in authored.items():
-        *_, kind, last = parts(at)
-        wanted = {"labels": effective.labels, "annotations": effective.annotations, "env": envs}.get(kind, {}).get(last)
-        what = f"{_SINGULAR.get(kind, kind)} {last}"
-        if kind not in _SINGULAR:
-            wanted, what = account, last
-        if wanted is None or wanted.value == written:
-            continue
-        if prevails(wanted, written):
-            said[f"{what}: {wanted.source} made it {wanted.value!r}, its author wrote {written!r}"] = None
-        else:
-            said[f"{what}: stays {written!r} as its author wrote it, {wanted.source} says {wanted.value!r}"] = None
-    return list(said)
-
-
 _DEPRECATED = {"serviceAccountName": "serviceAccount"}
 """In a pod template the API server keeps the second equal to the first."""
 
-_SINGULAR = {"labels": "label", "annotations": "annotation", "env": "env"}
+
+def prevails(wanted: Sourced[Any], written: Any) -> bool:
+    """Whether ``wanted`` is what stands in the end where the author has ``written`` (``None``: nothing)."""
+    return written is None or wanted.source.level > Level.AUTHOR
 
 
 class _Work:
@@ -186,21 +144,26 @@ class _Work:
             return
         document, spec = self.patch.document, at[:-1]
         # Kinds other than pods have one of the two only; looking for the other does no harm.
-        fields = [(*spec, name) for name in (at[-1], _DEPRECATED.get(str(at[-1]))) if name is not None]
-        now = next((account for field in fields if (account := lookup(document, field))), "")
+        older = [(*spec, _DEPRECATED[str(at[-1])])] if at[-1] in _DEPRECATED else []
+        places = [
+            at,
+            *older,
+            *(place for text in self.engine.service_account_fallbacks for place in locate(document, text)),
+        ]
+        now = next((account for place in places if (account := lookup(document, place))), "")
         # The ServiceAccount plugin has written "default" before any webhook sees a pod.
-        written = any(is_owned(document, field) for field in fields)
+        written = any(is_owned(document, place) for place in places)
         defaulted = not now or (self.engine.is_pod and now == "default" and not written)
         if not self._settle(at, None if defaulted else now, Sourced(run_as.value, run_as.source)):
             return
         account = run_as.value.k8s_service_account or ("default" if self.engine.is_pod else "")
         if account == now:
             return
-        for field in fields:
+        for place in places:
             if not account:
-                self.patch.remove(field)
-            elif field == at or lookup(document, field) is not None:
-                self.patch.put(field, account)
+                self.patch.remove(place)
+            elif place == at or lookup(document, place) is not None:
+                self.patch.put(place, account)
         secrets = (*spec, "imagePullSecrets")
         if self.engine.is_pod and not is_owned(document, secrets):
             # The plugin copied the old account's; its second run copies the new one's, but only into

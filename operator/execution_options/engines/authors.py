@@ -1,0 +1,102 @@
+"""What the author of an execution wrote where options had something to say too."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from msgspec import UNSET, UnsetType
+
+from execution_options.api.model import EnvVar, ExecutionOptionsSpec, RunAs, SecurityContext
+from execution_options.api.names import BARE_PREFIX_ENV, PREFIX_ENV
+from execution_options.engines import fields
+from execution_options.engines.patch import parts
+from execution_options.engines.translate import environment, prevails
+from execution_options.options.levels import Layer, Level, Source, Sourced
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from execution_options.options.merge import Effective
+
+
+def author_layer(authored: Mapping[str, str], kind: str, name: str) -> Layer:
+    """What the author of an execution wrote where options had something to say, as a layer of its own.
+
+    Where the execution and its pod templates differ, the pod templates count: options are about pods.
+    """
+    said: dict[str, dict[str, str]] = {"labels": {}, "annotations": {}, "env": {}}
+    account: str | UnsetType = UNSET
+    parallelism: list[int] = []
+    for at in sorted(authored, key=lambda at: (not at.startswith("/metadata/"), at)):
+        *_, field, key = parts(at)
+        option = fields.option_of(at)
+        if option == fields.PARALLELISM:
+            parallelism.append(int(authored[at]))
+        elif option in (fields.CACHE, fields.LOCATION):
+            # What he wrote of these is said in the notes: neither is what the option would be called.
+            continue
+        elif (field := option or field) in said:
+            # The storage location is no variable of the options, whatever the author wrote there.
+            if key not in (PREFIX_ENV, BARE_PREFIX_ENV):
+                said[field][key] = authored[at]
+        else:
+            account = authored[at]
+    spec = ExecutionOptionsSpec(
+        labels=said["labels"],
+        annotations=said["annotations"],
+        envs=tuple(EnvVar(name=key, value=value) for key, value in said["env"].items()),
+        security_context=SecurityContext(run_as=RunAs(k8s_service_account=account)),
+        max_parallelism=min(parallelism, default=UNSET),
+    )
+    return Layer(Source(Level.AUTHOR, kind, name), spec)
+
+
+def notes(authored: Mapping[str, str], effective: Effective) -> list[str]:
+    """A sentence for each value of the author that options replaced, or that differs from theirs and stays."""
+    said: dict[str, None] = {}
+    run_as = effective.run_as
+    account = None if run_as is None else Sourced(run_as.value.k8s_service_account or "default", run_as.source)
+    envs = environment(effective, "this execution's own location")
+    for at, written in authored.items():
+        *_, kind, last = parts(at)
+        option = fields.option_of(at)
+        if option in _FIELDS:
+            sentence = _field_note(option, last, written, effective)
+            said |= {sentence: None} if sentence else {}
+            continue
+        kind = option or kind
+        wanted = {"labels": effective.labels, "annotations": effective.annotations, "env": envs}.get(kind, {}).get(last)
+        what = f"{_SINGULAR.get(kind, kind)} {last}"
+        if kind not in _SINGULAR:
+            wanted, what = account, last
+        if wanted is None or wanted.value == written:
+            continue
+        if prevails(wanted, written):
+            said[f"{what}: {wanted.source} made it {wanted.value!r}, its author wrote {written!r}"] = None
+        else:
+            said[f"{what}: stays {written!r} as its author wrote it, {wanted.source} says {wanted.value!r}"] = None
+    return list(said)
+
+
+def _field_note(option: str, name: str, written: str, effective: Effective) -> str:
+    """What became of a single field in which the author wrote something."""
+    wanted: Sourced[Any] | None = getattr(effective, _FIELDS[option])
+    if wanted is None:
+        return ""
+    if option == fields.CACHE:
+        return f"{name}: {wanted.source} passes the cache by, its author wrote {written!r}"
+    if option == fields.PARALLELISM and not 0 < wanted.value < int(written):
+        return ""
+    what = f"{option} {wanted.value!r} of {wanted.source}"
+    if prevails(wanted, written):
+        return f"{name}: {what} replaces {written!r}, which its author wrote"
+    return f"{name}: stays {written!r} as its author wrote it, in spite of {what}"
+
+
+_FIELDS = {
+    fields.PARALLELISM: "max_parallelism",
+    fields.CACHE: "overwrite_cache",
+    fields.LOCATION: "output_location_prefix",
+}
+
+_SINGULAR = {"labels": "label", "annotations": "annotation", "env": "env"}

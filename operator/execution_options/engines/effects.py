@@ -1,0 +1,82 @@
+"""Which options an engine can do nothing about: said, rather than passed over in silence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
+
+from msgspec import UNSET
+
+from execution_options.engines.fields import gang_size
+from execution_options.options.levels import Level
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from execution_options.api.model import ExecutionOptionsSpec
+    from execution_options.engines.profile import Engine
+    from execution_options.options.levels import Sourced
+    from execution_options.options.merge import Effective
+
+
+def _has_accounts(engine: Engine) -> bool:
+    return bool(engine.pod_templates or engine.service_account_names)
+
+
+def _has_variables(engine: Engine) -> bool:
+    return bool(engine.pod_templates or engine.envs or engine.env_maps)
+
+
+def _has_locations(engine: Engine) -> bool:
+    return bool(engine.output_locations) or _has_variables(engine)
+
+
+_NEEDS: Final[dict[str, tuple[str, Callable[[Engine], bool]]]] = {
+    "security_context": ("securityContext", _has_accounts),
+    "raw_output_data_config": ("rawOutputDataConfig", _has_locations),
+    "overwrite_cache": ("overwriteCache", lambda engine: bool(engine.cache)),
+    "envs": ("envs", _has_variables),
+}
+
+
+def without_effect(spec: ExecutionOptionsSpec, engine: Engine) -> list[str]:
+    """The fields of ``spec`` about which ``engine`` can do nothing, by their names in a manifest."""
+    return [written for name, (written, has) in _NEEDS.items() if _asks(spec, name) and not has(engine)]
+
+
+def _asks(spec: ExecutionOptionsSpec, name: str) -> bool:
+    return getattr(spec, name) not in (UNSET, (), False)
+
+
+def effect_notes(
+    effective: Effective, engine: Engine, execution: Mapping[str, Any], least: Level = Level.CLUSTER_DEFAULT
+) -> list[str]:
+    """A sentence for each effective value, from ``least`` upwards, that changes nothing for ``execution``."""
+    values: dict[str, Sourced[Any] | None] = {
+        "security_context": effective.run_as,
+        "raw_output_data_config": effective.output_location_prefix,
+        "overwrite_cache": effective.overwrite_cache,
+        "envs": next(iter(effective.envs.values()), None),
+    }
+    said = [
+        f"{written}: has no effect on {engine.name}, in spite of {value.source}"
+        for name, (written, has) in _NEEDS.items()
+        if _counts(value := values[name], least) and value.value is not False and not has(engine)
+    ]
+    cap = effective.max_parallelism
+    if _counts(cap, least) and (size := gang_size(engine, execution, cap.value)) is not None:
+        said.append(f"maxParallelism: stays {size} in spite of {cap.source}, its {size} pods need each other")
+    return said
+
+
+def _counts(value: Sourced[Any] | None, least: Level) -> TypeGuard[Sourced[Any]]:
+    return value is not None and value.source.level >= least
+
+
+def effects(spec: ExecutionOptionsSpec, engines: Iterable[Engine]) -> Iterator[tuple[str, list[str], list[str]]]:
+    """The fields that some of ``engines`` can do nothing about: each with those engines, and with the others."""
+    known = list(engines)
+    without = {engine.name: without_effect(spec, engine) for engine in known}
+    for field, _ in _NEEDS.values():
+        lacking = [name for name, fields in without.items() if field in fields]
+        if lacking:
+            yield field, lacking, [name for name in without if name not in lacking]

@@ -1,0 +1,141 @@
+"""Options that become single fields of the engine's own: parallelism, the cache, the storage location, variables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from msgspec import UNSET
+
+from execution_options.engines.managedfields import is_owned
+from execution_options.engines.patch import pointer
+from execution_options.engines.paths import Path, locate, lookup, read
+from execution_options.engines.phases import holds
+from execution_options.options.levels import Level
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from execution_options.api.engine import ParallelismField
+    from execution_options.engines.patch import Patch
+    from execution_options.engines.profile import Engine
+    from execution_options.options.levels import Sourced
+
+PARALLELISM = "maxParallelism"
+CACHE = "overwriteCache"
+LOCATION = "rawOutputDataConfig"
+ENV = "env"
+"""What an author's value is about, where its place does not tell (:func:`key`)."""
+
+
+def key(option: str, at: Path) -> str:
+    """How a value of the author is recorded whose place does not tell which option it is about."""
+    return f"{option}:{pointer(at)}"
+
+
+def option_of(recorded: str) -> str:
+    """The option of a :func:`key`; empty for a JSON Pointer alone."""
+    return "" if recorded.startswith("/") else recorded.partition(":")[0]
+
+
+def lower_parallelism(patch: Patch, engine: Engine, wanted: Sourced[int] | None) -> dict[str, str]:
+    """Lower the engine's own limits to ``wanted``; nothing is ever raised, and 0 (no limit) changes nothing.
+
+    Where ``wanted`` is from below the author and he wrote a higher limit, all limits stay: they are about one thing.
+
+    Returns:
+        The limits that the author wrote.
+    """
+    if wanted is None:
+        return {}
+    limits = [
+        _Limit(field, at, lookup(patch.document, at))
+        for field in engine.parallelism
+        if all(holds(term, patch.document) for term in field.when)
+        for at in locate(patch.document, field.path)
+    ]
+    written = [limit for limit in limits if limit.now is not None and is_owned(patch.document, limit.at)]
+    stays = wanted.source.level < Level.AUTHOR and any(limit.is_above(wanted.value) for limit in written)
+    for limit in limits if wanted.value and not stays else ():
+        if limit.is_above(wanted.value) and not _is_gang(limit.field, patch.document, limit.now):
+            patch.put(limit.at, wanted.value)
+    return {key(PARALLELISM, limit.at): str(limit.now) for limit in written}
+
+
+class _Limit:
+    """One of an engine's limits on parallelism, and what it is before anything is changed."""
+
+    def __init__(self, field: ParallelismField, at: Path, value: Any) -> None:
+        self.field = field
+        self.at = at
+        is_number = isinstance(value, int) and not isinstance(value, bool)
+        self.now = value if is_number and not (value == 0 and field.zero_is_unlimited) else None
+        self._is_unlimited = field.absent_is_unlimited if value is None else is_number and self.now is None
+
+    def is_above(self, cap: int) -> bool:
+        """Whether more than ``cap`` pods may run."""
+        return self._is_unlimited or (self.now is not None and self.now > cap)
+
+
+def _is_gang(field: ParallelismField, document: Mapping[str, Any], limit: int | None) -> bool:
+    return (
+        limit is not None
+        and field.gang_size is not UNSET
+        and all(holds(term, document) for term in field.gang_when)
+        and read(document, field.gang_size) == limit
+    )
+
+
+def gang_size(engine: Engine, document: Mapping[str, Any], wanted: int) -> int | None:
+    """How many pods of an execution need each other, where that is why its parallelism is not lowered to ``wanted``."""
+    if not wanted:
+        return None
+    for field in engine.parallelism:
+        limit = read(document, field.path)
+        if isinstance(limit, int) and limit > wanted and _is_gang(field, document, limit):
+            return limit
+    return None
+
+
+def bypass_cache(patch: Patch, engine: Engine, wanted: Sourced[bool] | None) -> Iterator[tuple[str, str]]:
+    """Have the execution overwrite what is cached, where ``wanted`` is true; yields what its author wrote."""
+    if wanted is None or not wanted.value:
+        return
+    for at in cache_places(engine, patch.document):
+        field = next(field for field in engine.cache if at in set(locate(patch.document, field.path)))
+        value: Any = True if field.value is UNSET else field.value
+        written = lookup(patch.document, at)
+        if written not in (None, False, "", value):
+            yield key(CACHE, at), str(written)
+        patch.put(at, value)
+
+
+def cache_places(engine: Engine, document: Mapping[str, Any]) -> list[Path]:
+    """The fields by which an execution passes its engine's cache by."""
+    places = (place for field in engine.cache for place in locate(document, field.path))
+    return [place for place in places if isinstance(lookup(document, place[:-1]), dict)]
+
+
+def put_location(patch: Patch, engine: Engine, wanted: Sourced[str] | None) -> Iterator[tuple[str, str]]:
+    """Write the execution's own storage location; yields what its author wrote."""
+    if wanted is None:
+        return
+    for text in engine.output_locations:
+        for at in locate(patch.document, text):
+            written = lookup(patch.document, at)
+            if written:
+                yield key(LOCATION, at), str(written)
+            if not written or wanted.source.level > Level.AUTHOR:
+                patch.put(at, wanted.value)
+
+
+def put_variables(patch: Patch, engine: Engine, wanted: Mapping[str, Sourced[str]]) -> Iterator[tuple[str, str]]:
+    """Write variables into maps; yields what the author wrote."""
+    for text in engine.env_maps:
+        for place in list(locate(patch.document, text)):
+            there = lookup(patch.document, place) or {}
+            for name, value in wanted.items():
+                written = there.get(name)
+                if written is not None:
+                    yield key(ENV, (*place, name)), str(written)
+                if written is None or value.source.level > Level.AUTHOR:
+                    patch.put((*place, name), value.value)
