@@ -55,6 +55,7 @@ def crd(kind: str, *, group: str = names.GROUP) -> dict[str, Any]:
                     "schema": {"openAPIV3Schema": _with_rules(object_schema(kind))},
                     "subresources": {"status": {}},
                     "additionalPrinterColumns": [dict(column) for column in of.columns],
+                    **({"selectableFields": [{"jsonPath": path} for path in of.selectable]} if of.selectable else {}),
                 }
             ],
         },

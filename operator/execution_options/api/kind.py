@@ -18,6 +18,7 @@ class Kind(Struct, frozen=True, kw_only=True):
         spec_rules: on its spec.
         columns: what ``kubectl get`` prints; see :func:`column`.
         category: ``kubectl get <category>`` lists it together with others.
+        selectable: fields by which the API server can select (field selectors).
     """
 
     kind: str
@@ -31,6 +32,7 @@ class Kind(Struct, frozen=True, kw_only=True):
     rules: tuple[Rule, ...] = ()
     spec_rules: tuple[Rule, ...] = ()
     category: str = ""
+    selectable: tuple[str, ...] = ()
 
 
 def column(name: str, path: str, description: str, *, kind: str = "string", wide: bool = False) -> dict[str, Any]:

@@ -16,6 +16,8 @@ PLURALS: Final = {OPTIONS_KIND: OPTIONS_PLURAL, CLUSTER_OPTIONS_KIND: CLUSTER_OP
 
 CHANNEL_KIND: Final = "NotificationChannel"
 CHANNEL_PLURAL: Final = "notificationchannels"
+DELIVERY_KIND: Final = "NotificationDelivery"
+DELIVERY_PLURAL: Final = "notificationdeliveries"
 
 # On an execution or a launch plan, by its author.
 OPTIONS_ANNOTATION: Final = f"{GROUP}/options"
@@ -31,6 +33,21 @@ APPLIED_ANNOTATION: Final = f"{GROUP}/applied"
 """On an execution or a pod that edits reached: what was written to its labels and annotations since its creation."""
 MISSED_ANNOTATION: Final = f"{GROUP}/missed"
 """On an execution that was created past the webhook and repaired afterwards: when that was noticed."""
+
+NOTIFIED_ANNOTATION: Final = f"{GROUP}/notified"
+"""On an execution that ended: the end whose notifications are recorded."""
+NOTIFICATIONS_FINALIZER: Final = f"{GROUP}/notifications"
+"""On an execution with ``notificationGuarantee: Held``, until its notifications are recorded."""
+
+# On a delivery.
+LINEAGE_LABEL: Final = f"{GROUP}/lineage"
+"""By this operator: what the execution was a run of, where the order of deliveries matters."""
+REDELIVER_LABEL: Final = f"{GROUP}/redeliver"
+"""By a user: any new value has it delivered again. A label, because the API server can select by it."""
+
+# On a channel or on options, by a user.
+TEST_ANNOTATION: Final = f"{GROUP}/test-notification"
+"""Any new value has a test sent."""
 
 # On a namespace, by whoever administers it.
 PODS_LABEL: Final = f"{GROUP}/pods"

@@ -63,7 +63,7 @@ class OptionsIndex:
         """Options by kind and name, as an execution of ``namespace`` can have them."""
 
         def found(kind: str, name: str) -> OptionsObject | None:
-            known = self._known.get(_key(kind, namespace, name))
+            known = self._known.get(OptionsKey.of(kind, namespace, name))
             return None if known is None else known.options
 
         return found
@@ -132,7 +132,7 @@ class OptionsIndex:
         return before | now
 
     def _put_listed(self, kind: str, item: dict[str, Any]) -> OptionsKey:
-        key = _key(kind, item["metadata"].get("namespace", ""), item["metadata"]["name"])
+        key = OptionsKey.of(kind, item["metadata"].get("namespace", ""), item["metadata"]["name"])
         if key in self._touched:
             # Something newer may be known than what the list says: read it again.
             self._stale.add(key)
@@ -143,7 +143,7 @@ class OptionsIndex:
     def put(self, kind: str, document: dict[str, Any]) -> Known:
         """Remember an object as the API server gave it."""
         metadata = document["metadata"]
-        key = _key(kind, metadata.get("namespace", ""), metadata["name"])
+        key = OptionsKey.of(kind, metadata.get("namespace", ""), metadata["name"])
         options, problem = None, ""
         try:
             options = from_api(document | {"kind": kind})
@@ -170,7 +170,3 @@ class OptionsIndex:
         old = self._known.pop(key, None)
         if old is not None:
             self._by_uid.pop(old.uid, None)
-
-
-def _key(kind: str, namespace: str, name: str) -> OptionsKey:
-    return OptionsKey(kind, "" if kind == names.CLUSTER_OPTIONS_KIND else namespace, name)

@@ -8,6 +8,7 @@ from typing import ClassVar, Final, NamedTuple, cast
 import msgspec
 from msgspec import Struct, field, structs
 
+from execution_options.api.names import CLUSTER_OPTIONS_KIND
 from execution_options.engines.phases import Outcome
 from execution_options.engines.profile import Engine
 from execution_options.engines.subset import subset
@@ -30,6 +31,11 @@ class OptionsKey(NamedTuple):
     kind: str
     namespace: str
     name: str
+
+    @classmethod
+    def of(cls, kind: str, namespace: str, name: str) -> OptionsKey:
+        """The object that is meant by a kind and a name where an execution of ``namespace`` is concerned."""
+        return cls(kind, "" if kind == CLUSTER_OPTIONS_KIND else namespace, name)
 
 
 class EngineObject(Struct, frozen=True):

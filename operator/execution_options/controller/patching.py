@@ -50,11 +50,29 @@ def metadata_patch(metadata: ObjectMeta, changes: Mapping[str, Mapping[str, str 
     return tests + operations
 
 
+def finalizer_patch(metadata: ObjectMeta, finalizer: str, *, held: bool) -> list[Operation]:
+    """A JSON Patch that adds or removes a finalizer; empty where it is as wanted.
+
+    It fails as a whole where the object is another one, or its finalizers are not what ``metadata`` says.
+    """
+    there = metadata.finalizers or []
+    if (finalizer in there) is held:
+        return []
+    uid: Operation = {"op": "test", "path": "/metadata/uid", "value": metadata.uid}
+    if not held:
+        at = f"/metadata/finalizers/{there.index(finalizer)}"
+        return [uid, {"op": "test", "path": at, "value": finalizer}, {"op": "remove", "path": at}]
+    if there:
+        return [uid, {"op": "add", "path": "/metadata/finalizers/-", "value": finalizer}]
+    unchanged: Operation = {"op": "test", "path": "/metadata/resourceVersion", "value": metadata.resource_version}
+    return [uid, unchanged, {"op": "add", "path": "/metadata/finalizers", "value": [finalizer]}]
+
+
 def holds(metadata: ObjectMeta, operations: list[Operation]) -> bool:
     """Whether an object is as the patch was to make it."""
     for operation in operations:
         match parts(operation["path"]):
-            case [_, kind, key] if operation["op"] != "test":
+            case [_, ("labels" | "annotations") as kind, key] if operation["op"] != "test":
                 there: Mapping[str, str] = getattr(metadata, kind) or {}
                 if there.get(key) != operation.get("value"):
                     return False

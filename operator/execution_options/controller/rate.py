@@ -33,6 +33,10 @@ class TokenBucket:
         self._at = now
         return max(0.0, -self._tokens / self._rate)
 
+    def is_full(self) -> bool:
+        """Whether it is as new: nothing was taken for so long that it does not count any more."""
+        return self._tokens + (self._clock() - self._at) * self._rate >= self._burst
+
     async def take(self) -> None:
         """Wait for one's turn."""
         pause = self.reserve()

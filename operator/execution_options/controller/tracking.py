@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from execution_options.controller.objects import ExecutionKey, ExecutionObject
     from execution_options.kube.meta import ObjectMeta
     from execution_options.kube.store import Key
+    from execution_options.options.merge import Effective
 
 
 class Account(NamedTuple):
@@ -41,6 +42,8 @@ class Tracked(Struct, frozen=True):
     sources: frozenset[str] = frozenset()
     """uids of the options that take part."""
     account: Account | None = None
+    held: bool = False
+    """Its notifications are guaranteed: it must not go before they are recorded."""
 
     @property
     def stamped(self) -> bool:
@@ -63,6 +66,8 @@ def tracked(item: ExecutionObject) -> Tracked:
     if snapshot.id != identifier or not snapshot.layers:
         return bare
     missed = MISSED_ANNOTATION in (metadata.annotations or {})
+    effective = merge(snapshot.layers)
+    guarantee = effective.notification_guarantee
     return Tracked(
         metadata.uid,
         identifier,
@@ -70,12 +75,13 @@ def tracked(item: ExecutionObject) -> Tracked:
         missed=missed,
         # Every layer has a source, but an annotation on the execution itself has no uid.
         sources=frozenset(layer.source.uid for layer in snapshot.layers),
-        account=None if missed else _account(snapshot),
+        account=None if missed else _account(snapshot, effective),
+        held=guarantee is not None and guarantee.value == "Held",
     )
 
 
-def _account(snapshot: Snapshot) -> Account | None:
-    run_as = merge(snapshot.layers).run_as
+def _account(snapshot: Snapshot, effective: Effective) -> Account | None:
+    run_as = effective.run_as
     if run_as is None or not snapshot.account:
         return None
     role = run_as.value.iam_role

@@ -35,25 +35,35 @@ async def work(name: str, queue: Queue[K], reconcile: Callable[[K], Awaitable[fl
         LeaseLostError: this process must not write any more.
     """
     while True:
-        key = await queue.take()
-        try:
-            again = await reconcile(key)
-        except LeaseLostError:
-            raise
-        except (ApiError, ConflictError, aiohttp.ClientError, TimeoutError, OSError) as error:
-            metrics.reconciles.labels(name, "error").inc()
-            pause = queue.failed(key)
-            logger.warning("%s %s: %s; again in %.1f s", name, _shown(key), str(error) or type(error).__name__, pause)
-        except Exception:
-            # One object that trips over an unforeseen state must not stop all others.
-            metrics.reconciles.labels(name, "error").inc()
-            pause = queue.failed(key)
-            logger.exception("%s %s: unexpected; again in %.1f s", name, _shown(key), pause)
-        else:
-            metrics.reconciles.labels(name, "done").inc()
-            queue.done(key)
-            if again is not None:
-                queue.add(key, again)
+        await attempt(name, queue, await queue.take(), reconcile, metrics)
+
+
+async def attempt(
+    name: str, queue: Queue[K], key: K, reconcile: Callable[[K], Awaitable[float | None]], metrics: Metrics
+) -> None:
+    """Reconcile a key that was taken, and give it back; the arguments are those of :func:`work`.
+
+    Raises:
+        LeaseLostError: this process must not write any more.
+    """
+    try:
+        again = await reconcile(key)
+    except LeaseLostError:
+        raise
+    except (ApiError, ConflictError, aiohttp.ClientError, TimeoutError, OSError) as error:
+        metrics.reconciles.labels(name, "error").inc()
+        pause = queue.failed(key)
+        logger.warning("%s %s: %s; again in %.1f s", name, _shown(key), str(error) or type(error).__name__, pause)
+    except Exception:
+        # One object that trips over an unforeseen state must not stop all others.
+        metrics.reconciles.labels(name, "error").inc()
+        pause = queue.failed(key)
+        logger.exception("%s %s: unexpected; again in %.1f s", name, _shown(key), pause)
+    else:
+        metrics.reconciles.labels(name, "done").inc()
+        queue.done(key)
+        if again is not None:
+            queue.add(key, again)
 
 
 def _shown(key: object) -> str:

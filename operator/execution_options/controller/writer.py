@@ -37,14 +37,15 @@ class Writer:
         self._holds = holds
         self._seconds = seconds
 
-    async def create(self, collection: str, body: Any) -> None:
-        """Create an object."""
-        self._check()
-        await self._kube.create(collection, body, params=_PARAMS, accept=METADATA, seconds=self._seconds)
+    async def create(self, collection: str, body: Any) -> ObjectMeta:
+        """Create an object; its metadata as it is then."""
+        self.check()
+        answer = await self._kube.create(collection, body, params=_PARAMS, accept=METADATA, seconds=self._seconds)
+        return msgspec.json.decode(answer, type=PartialObject).metadata
 
     async def patch(self, path: str, operations: list[Operation]) -> ObjectMeta:
         """Apply a JSON Patch to an object; its metadata as it is then."""
-        self._check()
+        self.check()
         answer = await self._kube.patch(
             path, operations, JSON_PATCH, params=_PARAMS, accept=METADATA, seconds=self._seconds
         )
@@ -52,14 +53,15 @@ class Writer:
 
     async def merge(self, path: str, body: Any) -> bytes:
         """Apply a JSON Merge Patch; the whole object as it is then."""
-        self._check()
+        self.check()
         return await self._kube.patch(path, body, MERGE_PATCH, params=_PARAMS, seconds=self._seconds)
 
     async def delete(self, path: str, options: Any) -> None:
         """Delete an object under the given preconditions."""
-        self._check()
+        self.check()
         await self._kube.request("DELETE", path, body=options, accept=METADATA, seconds=self._seconds)
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Raise unless the lease holds."""
         if not self._holds():
             raise LeaseLostError("the lease does not hold any more: nothing is written")

@@ -34,6 +34,7 @@ class ObjectMeta(Struct, frozen=True, kw_only=True, rename="camel"):
     labels: dict[str, str] | None = None
     annotations: dict[str, str] | None = None
     owner_references: list[OwnerReference] | None = None
+    finalizers: list[str] | None = None
 
     @property
     def controller(self) -> OwnerReference | None:

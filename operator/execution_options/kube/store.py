@@ -80,6 +80,7 @@ class Store(Generic[T]):
         path: the collection, for example ``/apis/batch/v1/jobs``.
         kind: what an object is decoded into; only its fields are kept.
         label_selector: server-side selector; empty for all.
+        field_selector: likewise.
         metadata_only: ask for ``PartialObjectMetadata`` (``kind`` must fit).
         optional: a collection that the API server does not know is empty, and nothing to speak of.
         on_change: called with the old and the new object (``None``: not there) after every change.
@@ -92,13 +93,15 @@ class Store(Generic[T]):
         kind: type[T],
         *,
         label_selector: str = "",
+        field_selector: str = "",
         metadata_only: bool = False,
         optional: bool = False,
         on_change: Callable[[T | None, T | None], None] | None = None,
     ) -> None:
         self._kube = kube
         self._path = path
-        self._params = {"labelSelector": label_selector} if label_selector else {}
+        selectors = {"labelSelector": label_selector, "fieldSelector": field_selector}
+        self._params = {name: selector for name, selector in selectors.items() if selector}
         self._accept = (METADATA_LIST, METADATA) if metadata_only else ("application/json", "application/json")
         self._list: msgspec.json.Decoder[_List[T]] = msgspec.json.Decoder(_List[kind])  # type: ignore[valid-type]
         self._one: msgspec.json.Decoder[T] = msgspec.json.Decoder(kind)

@@ -10,7 +10,7 @@ MAX_BYTES = 32 * 1024
 """Bytes of a rendered message, all of its parts together."""
 
 
-class Message(Struct, frozen=True, kw_only=True):
+class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is sent.
 
     Attributes:

@@ -70,6 +70,7 @@ class Due(Struct, frozen=True, kw_only=True):
 class Unrouted(Struct, frozen=True, kw_only=True):
     """Recipients whom no channel reaches; ``reason`` is one word for programs."""
 
+    type: ChannelType
     recipients: tuple[str, ...]
     reason: Literal["NoChannel", "ChannelMissing", "ChannelTypeMismatch"]
     message: str
@@ -217,14 +218,14 @@ def _by_reference(
     channel = channels.named(source, name)
     if channel is None:
         message = f"there is no NotificationChannel {name} {_where(channels, source)}"
-        yield Unrouted(recipients=recipients, reason="ChannelMissing", message=message, source=source)
+        yield Unrouted(type=wanted, recipients=recipients, reason="ChannelMissing", message=message, source=source)
     elif channel.type == wanted:
         yield channel, recipients
     elif channel.type == "email" and wanted in ("slack", "pagerDuty"):
         yield from _without_channel(wanted, recipients, channel, channels, source)
     else:
         message = f"NotificationChannel {name} is one for {channel.type}, and this notification one for {wanted}"
-        yield Unrouted(recipients=recipients, reason="ChannelTypeMismatch", message=message, source=source)
+        yield Unrouted(type=wanted, recipients=recipients, reason="ChannelTypeMismatch", message=message, source=source)
 
 
 def _without_channel(
@@ -239,7 +240,7 @@ def _without_channel(
         message = f"{whom}there is no NotificationChannel for {wanted} with default: true {_where(channels, source)}"
         if by_mail and mail is None:
             message += ", nor one for email, by which addresses could be reached"
-        yield Unrouted(recipients=left, reason="NoChannel", message=message, source=source)
+        yield Unrouted(type=wanted, recipients=left, reason="NoChannel", message=message, source=source)
 
 
 def _where(channels: Channels, source: Source) -> str:

@@ -1,0 +1,50 @@
+"""Episodes: arrivals of executions at a terminal phase, and which of them are news."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from execution_options.engines.phases import Outcome
+
+SLACK: Final = timedelta(seconds=60)
+"""How far the clock of an engine may be behind that of the API server."""
+
+
+def mark(outcome: Outcome) -> str:
+    """What is noted on an execution whose deliveries are recorded."""
+    return f"{outcome.phase} {outcome.finished_at}".rstrip()
+
+
+def is_marked(note: str | None, outcome: Outcome) -> bool:
+    """Whether ``note`` says that this episode is recorded.
+
+    The time tells episodes apart: an engine that corrects the phase of an end, or adds its time later, does
+    not make a second one of it.
+    """
+    if note is None:
+        return False
+    phase, _, at = note.partition(" ")
+    return at == outcome.finished_at or (not at and phase == outcome.phase)
+
+
+def time_of(text: str | None) -> datetime | None:
+    """A time of Kubernetes or of an engine; ``None`` where it is none."""
+    if not text:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return at if at.tzinfo is not None else None
+
+
+def is_news(outcome: Outcome, *since: str | None) -> bool:
+    """Whether an execution ended after all of these times (RFC 3339), which are the API server's.
+
+    An execution that was restored from a backup ended before it was created, and one whose options nobody
+    acted upon then, before the operator could notify: neither is news. One whose end has no time is.
+    """
+    ended = time_of(outcome.finished_at)
+    return ended is None or all(ended + SLACK >= at for at in (time_of(text) for text in since) if at is not None)

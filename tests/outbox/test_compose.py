@@ -1,0 +1,124 @@
+"""From an end to its deliveries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from execution_options.api.channel import NotificationChannelSpec
+from execution_options.api.crd import crd
+from execution_options.api.delivery import DeliverySpec, DeliveryStatus
+from execution_options.api.model import ExecutionOptionsSpec
+from execution_options.api.names import DELIVERY_KIND
+from execution_options.engines.phases import Outcome
+from execution_options.engines.profile import builtin
+from execution_options.kube.meta import ObjectMeta, OwnerReference
+from execution_options.notifications.route import Channel, ChannelKey, Channels
+from execution_options.options.levels import Layer, Level, Source
+from execution_options.options.merge import merge
+from execution_options.outbox import state
+from execution_options.outbox.compose import Composed, compose, ended, is_disabled
+from execution_options.outbox.record import manifest
+
+JOB = next(engine for engine in builtin() if engine.name == "job")
+MAIL = {"default": True, "email": {"host": "mail.example.com", "from": "jobs@example.com"}}
+PAGER = {"default": True, "pagerDuty": {"routingKeySecretRef": {"name": "s", "key": "k"}}}
+METADATA = ObjectMeta(
+    name="train-x7k2p",
+    generate_name="train-",
+    namespace="team",
+    uid="u1",
+    creation_timestamp="2026-11-23T11:00:00Z",
+    labels={"execution.dev/id": "0123456789abcdef"},
+)
+FAILED = Outcome("FAILED", "OOM", "2026-11-23T12:00:00Z")
+
+
+def channels(**specs: Any) -> Channels:
+    known = [
+        Channel(ChannelKey("team", name), msgspec.convert(spec, NotificationChannelSpec))
+        for name, spec in specs.items()
+    ]
+    return Channels(known, "team", {}, "system")
+
+
+def composed(
+    spec: dict[str, Any], outcome: Outcome = FAILED, *, disabled: bool = False, **known: Any
+) -> list[Composed]:
+    source = Source(Level.NAMESPACE_DEFAULT, "ExecutionOptions", "nightly", "o1", 1)
+    effective = merge([Layer(source, msgspec.convert(spec, ExecutionOptionsSpec))])
+    return compose(ended(JOB, METADATA, outcome), effective, channels(**known), disabled=disabled)
+
+
+def mail(*phases: str, to: str = "a@b.c") -> dict[str, Any]:
+    return {"phases": list(phases), "email": {"recipients": [to]}}
+
+
+def test_one_delivery_for_each_channel_of_which_everything_follows_from_the_end() -> None:
+    spec = {"notifications": [mail("FAILED"), mail("FAILED", to="d@e.f"), mail("SUCCEEDED", to="x@y.z")]}
+    (one,) = composed(spec, mail=MAIL)
+    assert one.name.startswith("train-x7k2p-")
+    assert one.spec.recipients == ("a@b.c", "d@e.f")
+    assert (one.spec.channel.name, one.spec.channel.type) == ("mail", "email")
+    assert one.spec.episode == "2026-11-23T12:00:00Z"
+    assert one.spec.lineage == "job/team/train"
+    assert one.spec.unsent is None
+    assert [one.name] == [again.name for again in composed(spec, mail=MAIL)]
+    later = Outcome("FAILED", "OOM", "2026-11-23T13:00:00Z")
+    assert one.name != composed(spec, later, mail=MAIL)[0].name
+
+
+def test_what_is_silenced_or_reaches_nobody_is_recorded_with_its_reason() -> None:
+    (silent,) = composed({"notifications": [mail("FAILED")], "disableNotifications": True}, mail=MAIL)
+    assert silent.spec.unsent is not None
+    assert (silent.spec.unsent.state, silent.spec.unsent.reason) == ("Suppressed", "Disabled")
+    assert "nightly" in silent.spec.unsent.message
+    (silent,) = composed({"notifications": [mail("FAILED")]}, disabled=True, mail=MAIL)
+    assert silent.spec.unsent is not None
+    (lost,) = composed({"notifications": [mail("FAILED")]})
+    assert lost.spec.unsent is not None
+    assert (lost.spec.unsent.state, lost.spec.unsent.reason) == ("Failed", "NoChannel")
+    assert lost.spec.recipients == ("a@b.c",)
+
+
+def test_a_success_resolves_what_pagerduty_may_have_been_told_before() -> None:
+    spec = {"notifications": [{"phases": ["FAILED"], "pagerDuty": {"recipients": ["svc@example.com"]}}]}
+    (failure,) = composed(spec, pager=PAGER)
+    (success,) = composed(spec, Outcome("SUCCEEDED", "", "2026-11-23T13:00:00Z"), pager=PAGER)
+    assert failure.lineage_digest == success.lineage_digest != ""
+    assert failure.spec.serialised
+
+
+def test_the_launch_plan_is_the_lineage() -> None:
+    owner = OwnerReference("batch/v1", "CronJob", "nightly", "c1", controller=True)
+    launched = msgspec.structs.replace(METADATA, owner_references=[owner])
+    assert ended(JOB, launched, FAILED).lineage == "job/team/CronJob/nightly"
+
+
+@pytest.mark.parametrize(
+    ("level", "said", "disabled"),
+    [
+        (Level.EXECUTION, False, True),
+        (Level.CLUSTER_ENFORCE, False, False),
+        (Level.CLUSTER_ENFORCE, True, True),
+    ],
+)
+def test_what_is_enforced_stands_above_the_annotation(level: Level, said: bool, disabled: bool) -> None:
+    layer = Layer(Source(level, "ClusterExecutionOptions", "x", "c"), ExecutionOptionsSpec(disable_notifications=said))
+    assert is_disabled(merge([layer]), True) is disabled
+    assert not is_disabled(merge([]), None)
+
+
+def test_what_is_written_is_what_the_definition_knows() -> None:
+    """The API server would drop a field that the definition does not have."""
+    (one,) = composed({"notifications": [mail("FAILED")], "disableNotifications": True}, mail=MAIL)
+    written = manifest("team", one.name, one.spec, one.lineage_digest)["spec"]
+    assert msgspec.to_builtins(msgspec.convert(written, DeliverySpec)) == written
+    assert set(state.Status.__struct_encode_fields__) == set(DeliveryStatus.__struct_encode_fields__)
+    status = crd(DELIVERY_KIND)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"][
+        "properties"
+    ]
+    assert set(state.Recipient.__struct_encode_fields__) == set(status["recipients"]["items"]["properties"])
+    assert set(state.Claim.__struct_encode_fields__) == set(status["claim"]["properties"])

@@ -1,0 +1,45 @@
+"""Which ends of executions are news, and which are noted already."""
+
+from __future__ import annotations
+
+import pytest
+
+from execution_options.engines.phases import Outcome
+from execution_options.outbox.episode import is_marked, is_news, mark
+
+END = Outcome("FAILED", "", "2026-11-23T12:00:00Z")
+
+
+def test_a_noted_end_is_known_and_the_next_one_of_a_retried_execution_is_not() -> None:
+    note = mark(END)
+    assert note == "FAILED 2026-11-23T12:00:00Z"
+    assert is_marked(note, END)
+    assert not is_marked(note, Outcome("FAILED", "", "2026-11-23T13:00:00Z"))
+    assert not is_marked(None, END)
+
+
+def test_an_engine_that_corrects_the_phase_or_adds_the_time_makes_no_second_end() -> None:
+    assert is_marked(mark(END), Outcome("ABORTED", "", END.finished_at))
+    assert is_marked(mark(Outcome("FAILED")), END)
+    assert not is_marked(mark(Outcome("FAILED")), Outcome("SUCCEEDED", "", END.finished_at))
+
+
+@pytest.mark.parametrize(
+    ("since", "news"),
+    [
+        ("2026-11-23T11:00:00Z", True),
+        ("2026-11-23T12:01:00Z", True),  # the engine's clock may be behind
+        ("2026-11-23T12:01:01Z", False),
+        ("2027-01-01T00:00:00+02:00", False),
+        (None, True),
+        ("", True),
+        ("garbage", True),
+    ],
+)
+def test_what_ended_before_is_no_news(since: str | None, news: bool) -> None:
+    assert is_news(END, since, "2020-01-01T00:00:00Z") is news
+
+
+def test_an_end_without_a_time_is_news() -> None:
+    assert is_news(Outcome("FAILED"), "2027-01-01T00:00:00Z")
+    assert is_news(Outcome("FAILED", "", "2026-11-23T12:00:00"), "2027-01-01T00:00:00Z")
