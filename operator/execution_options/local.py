@@ -33,9 +33,8 @@ from execution_options.kube.client import ApiError, Kube, path_of
 if TYPE_CHECKING:
     from types import TracebackType
 
-_ENTRIES: Final = path_of(
-    "admissionregistration.k8s.io", "v1", "mutatingwebhookconfigurations", "", install.WEBHOOK_CONFIGURATION
-)
+_CONFIGURATIONS: Final = path_of("admissionregistration.k8s.io", "v1", "mutatingwebhookconfigurations")
+_ENTRIES: Final = f"{_CONFIGURATIONS}/{install.WEBHOOK_CONFIGURATION}"
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 READY_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 20.0
@@ -223,7 +222,8 @@ class LocalOperator:
 
     async def _uninstall(self) -> None:
         async with await Kube.connect(self._kubeconfig, self._context) as kube:
-            await kube.delete(_ENTRIES)
+            for name in (install.WEBHOOK_CONFIGURATION, install.ENGINES_CONFIGURATION):
+                await kube.delete(f"{_CONFIGURATIONS}/{name}")
 
     def _tail(self, name: str) -> str:
         return "\n".join(self.log(name).splitlines()[-20:])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import msgspec
 import pytest
 import yaml
 
+from execution_options.api.names import API_VERSION, ENGINE_KIND
+from execution_options.api.validation import InvalidOptionsError
 from execution_options.engines.facts import UNSERVED_NAMESPACES, Role, execution_of, launch_plan, role, unserved
 from execution_options.engines.profile import Engine, builtin, parse
 from execution_options.engines.registry import builtin_engines
@@ -109,6 +110,6 @@ def test_built_in_engines_have_names_and_kinds_of_their_own() -> None:
 
 def test_a_description_with_a_misspelled_field_is_refused() -> None:
     spec = {"group": "g", "version": "v1", "kind": "K", "plural": "ks", "podTemplate": ["spec.template"]}
-    document = yaml.safe_dump({"metadata": {"name": "x"}, "spec": spec}).encode()
-    with pytest.raises(msgspec.ValidationError, match="podTemplate"):
-        parse(document)
+    document = {"apiVersion": API_VERSION, "kind": ENGINE_KIND, "metadata": {"name": "x"}, "spec": spec}
+    with pytest.raises(InvalidOptionsError, match=r"spec\.podTemplate: unknown field"):
+        parse(yaml.safe_dump(document).encode())

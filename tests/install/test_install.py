@@ -11,6 +11,7 @@ from execution_options import install
 from execution_options.engines.profile import builtin
 from execution_options.install import (
     CONTROLLER,
+    ENGINES_CONFIGURATION,
     SYSTEM_NAMESPACE,
     TLS_SECRET,
     WEBHOOK,
@@ -50,12 +51,18 @@ def test_rights_are_bound_to_the_account_that_has_them(role: Manifest) -> None:
 
 def test_no_right_is_a_wildcard_and_secrets_are_named() -> None:
     for role in [one for one in rbac() if one["kind"] in ("ClusterRole", "Role")]:
-        for rule in role["rules"]:
+        for rule in role.get("rules", ()):
             assert not {"*"} & {*rule["apiGroups"], *rule["resources"], *rule["verbs"]}
             if "secrets" in rule["resources"] and rule["verbs"] != ["create"]:
                 assert rule["resourceNames"] == [TLS_SECRET]
             if "mutatingwebhookconfigurations" in rule["resources"]:
-                assert rule["resourceNames"] == [WEBHOOK_CONFIGURATION]
+                assert {*rule["resourceNames"]} <= {WEBHOOK_CONFIGURATION, ENGINES_CONFIGURATION}
+
+
+def test_the_controller_may_change_no_entries_but_those_of_engines_added_at_run_time() -> None:
+    rules = [r for r in named("ClusterRole", CONTROLLER)["rules"] if "mutatingwebhookconfigurations" in r["resources"]]
+    writable = [rule["resourceNames"] for rule in rules if {*rule["verbs"]} - {"get", "list", "watch"}]
+    assert writable == [[ENGINES_CONFIGURATION]]
 
 
 def test_the_webhook_may_read_the_launch_plans_of_every_engine() -> None:
@@ -100,7 +107,7 @@ def test_only_the_controller_passes_by_the_entries_for_updates() -> None:
 
 
 def test_every_entry_leads_to_the_local_port() -> None:
-    service, configuration = local_webhook(12345)
+    service, configuration, _ = local_webhook(12345)
     assert service["metadata"] == {"name": WEBHOOK, "namespace": SYSTEM_NAMESPACE}
     for entry in configuration["webhooks"]:
         assert entry["clientConfig"]["service"]["port"] == 12345

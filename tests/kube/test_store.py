@@ -204,6 +204,47 @@ async def test_it_waits_for_a_collection_that_is_not_installed(
         assert not followed.store.missing
 
 
+async def test_a_patient_store_asks_once_for_what_is_not_installed_and_again_when_nudged(
+    collection: Collection, tmp_path: Path
+) -> None:
+    collection.missing = True
+    async with serving(collection, tmp_path) as kube:
+        store = Store(kube, collection.path, PartialObject, optional=True, patience=3600)
+        task = asyncio.create_task(store.run())
+        await store.synced.wait()
+        asked = collection.requests
+        await asyncio.sleep(0.1)
+        assert collection.requests == asked == 1
+        # The collection is served a moment after it was announced.
+        store.nudge()
+        await until(lambda: collection.requests > 2)
+        collection.missing = False
+        await until(lambda: len(store.items) == 3)
+        assert not store.missing
+        # Gone again, and asked for again when that is said.
+        collection.missing = True
+        collection.drop()
+        await until(lambda: not store.items)
+        collection.missing = False
+        store.nudge()
+        await until(lambda: len(store.items) == 3)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_refusal_is_an_answer_and_is_said_once(
+    collection: Collection, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    collection.failures = [403] * 10
+    async with following(collection, tmp_path) as followed:
+        await followed.store.answered.wait()
+        assert followed.store.refused
+        assert not followed.store.synced.is_set()
+        await followed.becomes_equal()
+        assert not followed.store.refused
+    assert len(caplog.records) == 1
+
+
 async def test_errors_are_retried_and_told(
     collection: Collection, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -36,6 +36,7 @@ class Collection:
         self.hang = False
         self.watchable = True
         """False: a watch ends at once."""
+        self.requests = 0
         self.lists = 0
         self.watches = 0
         self.watched_from: list[int] = []
@@ -98,6 +99,7 @@ class Collection:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Answer a list or a watch."""
+        self.requests += 1
         if self.hang:
             await asyncio.sleep(3600)
         if self.failures:

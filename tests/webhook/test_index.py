@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 
 from execution_options.api.names import OPTIONS_KIND
@@ -16,6 +17,7 @@ from execution_options.webhook import index as module
 from execution_options.webhook.handler import Handler
 from execution_options.webhook.index import Index, Stored
 from execution_options.webhook.review import GroupVersionKind, Request, UserInfo
+from support import descriptions
 from support.workloads import JOB, controlled_by, job
 
 PATH = "/apis/execution.dev/v1beta1/namespaces/team/executionoptions"
@@ -126,3 +128,22 @@ async def test_a_part_of_an_execution_stays_as_that_made_it() -> None:
 
 async def test_a_kind_that_is_no_engine_passes() -> None:
     assert b'"allowed":true' in await Handler(index_with(Answers()), ()).answer(request(job(), "Deployment"))
+
+
+def described(version: str = "v1") -> dict[str, Any]:
+    return {"metadata": {"name": "backup"}, "spec": descriptions.spec(version=version)}
+
+
+async def test_an_engine_that_was_described_just_before_is_known() -> None:
+    engines = "/apis/execution.dev/v1beta1/executionengines"
+    kube = Answers(
+        **{engines: [described()], PATH: [options("o", "2", "good")], f"{PATH}/o": options("o", "2", "good")}
+    )
+    kube.answers["/api/v1/namespaces/team"] = {"metadata": {"name": "team"}}
+    manifest = {"apiVersion": "example.com/v1", "kind": "Backup", "metadata": {"name": "b"}}
+    create = Request("u", GroupVersionKind("example.com", "v1", "Backup"), "CREATE", namespace="team")
+    create = msgspec.structs.replace(create, object=msgspec.Raw(json.dumps(manifest).encode()))
+    assert b'"patch"' in await Handler(index_with(kube), ()).answer(create)
+    # Its paths are those of one version.
+    kube.answers[engines] = [described("v2")]
+    assert b'"patch"' not in await Handler(index_with(kube), ()).answer(create)

@@ -92,3 +92,10 @@ ENGINE_OBJECT_NAME = holds(
     "for example argo-workflow",
     field="metadata",
 )
+POD_ENGINE_NAME = holds(
+    "pod-engine-name",
+    f"(self.metadata.name == {literal(names.POD_ENGINE)}) == (self.spec.group == '')",
+    lambda value: (value.get("metadata", {}).get("name") == names.POD_ENGINE) == (value["spec"].get("group") == ""),
+    f"the engine of bare pods, and no other, is called {names.POD_ENGINE}: rename this one, or describe pods",
+    field="metadata",
+)

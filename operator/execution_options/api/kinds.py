@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Final
 
 from execution_options.api.channel import CHANNEL
 from execution_options.api.delivery import DELIVERY
+from execution_options.api.engine_kind import ENGINE
 from execution_options.api.options_kinds import CLUSTER_OPTIONS, OPTIONS
 
 if TYPE_CHECKING:
     from execution_options.api.kind import Kind
 
-KINDS: Final[dict[str, Kind]] = {kind.kind: kind for kind in (OPTIONS, CLUSTER_OPTIONS, CHANNEL, DELIVERY)}
+KINDS: Final[dict[str, Kind]] = {kind.kind: kind for kind in (OPTIONS, CLUSTER_OPTIONS, CHANNEL, DELIVERY, ENGINE)}
 """By name; what is applied first comes first."""

@@ -19,6 +19,11 @@ CHANNEL_PLURAL: Final = "notificationchannels"
 DELIVERY_KIND: Final = "NotificationDelivery"
 DELIVERY_PLURAL: Final = "notificationdeliveries"
 
+ENGINE_KIND: Final = "ExecutionEngine"
+ENGINE_PLURAL: Final = "executionengines"
+POD_ENGINE: Final = "pod"
+"""Name of the engine of bare pods, whichever description it has."""
+
 # On an execution or a launch plan, by its author.
 OPTIONS_ANNOTATION: Final = f"{GROUP}/options"
 DISABLE_NOTIFICATIONS_ANNOTATION: Final = f"{GROUP}/disable-notifications"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 from typing import ClassVar, Final, NamedTuple, cast
 
 import msgspec
@@ -85,7 +85,7 @@ class PodObject(Struct, frozen=True):
 ExecutionObject = EngineObject | PodObject
 
 
-@cache
+@lru_cache(maxsize=256)
 def followed(engine: Engine) -> type[EngineObject]:
     """What objects of an engine are decoded into."""
     fields = [(name, kind, None) for name, kind in subset(engine.status).items()]

@@ -6,7 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from execution_options.api.names import ID_LABEL, PODS_LABEL
-from execution_options.controller.objects import EngineObject, ExecutionKey, ExecutionObject, PodObject, followed
+from execution_options.controller.following import ExecutionStores
+from execution_options.controller.objects import ExecutionKey, ExecutionObject, PodObject
 from execution_options.controller.tracking import Tracker
 from execution_options.engines.facts import Role, role
 from execution_options.kube.client import path_of
@@ -14,7 +15,7 @@ from execution_options.kube.meta import PartialObject
 from execution_options.kube.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from execution_options.controller.tracking import Tracked
     from execution_options.engines.profile import Engine
@@ -49,7 +50,7 @@ class World:
 
     Args:
         kube: the connection.
-        engines: whose executions are followed.
+        engines: whose executions are followed at first.
         listener: is told of changes.
     """
 
@@ -58,18 +59,8 @@ class World:
         self._listener = listener
         self.engines = engines
         self.tracker = Tracker()
-        self._pod_engine = next((engine for engine in self.engines.values() if engine.is_pod), None)
-        self._executions: dict[str, Store[EngineObject]] = {
-            engine.name: Store(
-                kube,
-                path_of(engine.group, engine.version, engine.plural),
-                followed(engine),
-                optional=True,
-                on_change=self._execution_changed(engine),
-            )
-            for engine in self.engines.values()
-            if not engine.is_pod
-        }
+        self.executions = ExecutionStores(kube, self._track)
+        self.executions.use(engines)
         self.pods = Store(kube, _PODS, PodObject, label_selector=ID_LABEL, on_change=self._pod_changed)
         self.namespaces = Store(
             kube, path_of("", "v1", "namespaces"), PartialObject, metadata_only=True, on_change=self._namespace_changed
@@ -89,22 +80,47 @@ class World:
         yield self.pods
         yield self.namespaces
         yield self.accounts
-        yield from self._executions.values()
+
+    @property
+    def _pod_engine(self) -> Engine | None:
+        return self.engines.of("", "Pod")
+
+    def use(self, engines: Engines) -> list[Tracked]:
+        """Follow the executions of these engines from now on; what was remembered of those that are none any more.
+
+        No listener is told that they are gone, because they are not.
+        """
+        before, self.engines = self.engines, engines
+        gone = self.executions.use(engines)
+        dropped = [key for key in self.tracker.records if key.engine in gone]
+        if engines.owning != before.owning:
+            # What is controlled by an execution of a new engine becomes part of that, and the other way round.
+            for engine, item in self.executions.all():
+                key = ExecutionKey(engine.name, item.metadata.namespace, item.metadata.name)
+                part, known = role(engines, engine, item.metadata) is Role.PART, key in self.tracker.records
+                if part and known:
+                    dropped.append(key)
+                elif not part and not known:
+                    self._track(engine, None, item)
+        forgotten = (self.tracker.put(key, None)[0] for key in dropped)
+        return [record for record in forgotten if record is not None]
 
     @property
     def synced(self) -> bool:
         """Whether every collection was listed once."""
-        return all(store.synced.is_set() for store in self._stores())
+        return self.executions.answered and all(store.synced.is_set() for store in self._stores())
 
     async def wait_synced(self) -> None:
         """Wait until every collection was listed once."""
         for store in self._stores():
             await store.synced.wait()
+        await self.executions.wait_answered()
 
     async def run(self) -> None:
         """Follow all collections until cancelled."""
         try:
             async with asyncio.TaskGroup() as group:
+                group.create_task(self.executions.run())
                 for store in self._stores():
                     group.create_task(store.run())
         finally:
@@ -114,8 +130,8 @@ class World:
 
     def execution(self, key: ExecutionKey) -> ExecutionObject | None:
         """An execution as it was last seen."""
-        if not self.engines[key.engine].is_pod:
-            return self._executions[key.engine].get(key.namespace, key.name)
+        if self._pod_engine is None or key.engine != self._pod_engine.name:
+            return self.executions.find(key.engine, key.namespace, key.name)
         bare = self._bare.get(key.namespace)
         unstamped = None if bare is None else bare[0].get(key.namespace, key.name)
         return self.pods.get(key.namespace, key.name) or unstamped
@@ -124,12 +140,6 @@ class World:
         """Labels of a namespace."""
         known = self.namespaces.get("", namespace)
         return {} if known is None else known.metadata.labels or {}
-
-    def _execution_changed(self, engine: Engine) -> Callable[[EngineObject | None, EngineObject | None], None]:
-        def changed(old: EngineObject | None, new: EngineObject | None) -> None:
-            self._track(engine, old, new)
-
-        return changed
 
     def _track(self, engine: Engine, old: ExecutionObject | None, new: ExecutionObject | None) -> None:
         item = new or old

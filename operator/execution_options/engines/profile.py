@@ -7,15 +7,16 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import Struct
 
+from execution_options.api import names
 from execution_options.api.engine import ExecutionEngineSpec
+from execution_options.api.validation import InvalidOptionsError, Problem, manifest_problems, typed
 from execution_options.engines.paths import Path, locate, lookup
 from execution_options.engines.phases import Status
 from execution_options.engines.pods import Pods
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from execution_options.api.engine import LaunchPlanKind
 
@@ -47,15 +48,6 @@ class Engine(ExecutionEngineSpec, frozen=True, kw_only=True):
         return next((plan for plan in self.launch_plans if (plan.group, plan.kind) == (group, kind)), None)
 
 
-class _Metadata(Struct):
-    name: str
-
-
-class _Document(Struct, rename="camel"):
-    metadata: _Metadata
-    spec: dict[str, Any]
-
-
 @cache
 def builtin() -> tuple[Engine, ...]:
     """The engines that ship with the package, by name."""
@@ -68,7 +60,32 @@ def parse(document: bytes) -> Engine:
     """The engine that a YAML document describes.
 
     Raises:
-        msgspec.ValidationError: it describes none; the message names the field.
+        InvalidOptionsError: it describes none; the message names the field.
     """
-    parsed = msgspec.yaml.decode(document, type=_Document)
-    return msgspec.convert({"name": parsed.metadata.name, **parsed.spec}, Engine)
+    return compiled(msgspec.yaml.decode(document))
+
+
+def compiled(manifest: Mapping[str, Any]) -> Engine:
+    """The engine that an ``ExecutionEngine`` describes, held to everything that can be told from it alone.
+
+    Raises:
+        InvalidOptionsError: with every problem.
+    """
+    problems = manifest_problems(manifest, (names.ENGINE_KIND,)) or list(_unreachable(manifest["spec"]))
+    if problems:
+        raise InvalidOptionsError(problems)
+    spec = msgspec.to_builtins(typed(manifest["spec"], names.ENGINE_KIND, ExecutionEngineSpec))
+    return msgspec.convert({"name": manifest["metadata"]["name"], **spec}, Engine)
+
+
+def _unreachable(spec: Mapping[str, Any]) -> Iterator[Problem]:
+    """Rules after one that always holds."""
+    lists = {
+        "spec.status.phases": spec["status"]["phases"],
+        "spec.pods.roles": (spec.get("pods") or {}).get("roles") or (),
+    }
+    for path, rules in lists.items():
+        always = next((index for index, rule in enumerate(rules) if not rule.get("when")), len(rules))
+        if always < len(rules) - 1:
+            where = f"{path}[{always}]"
+            yield Problem(f"{where}.when", f"is empty, so that no rule after {where} ever counts: put it last")

@@ -39,6 +39,11 @@ class Engines(Mapping[str, Engine]):
         """The engine whose executions are of this group and kind."""
         return self._by_kind.get((group, kind))
 
+    def serving(self, group: str, version: str, kind: str) -> Engine | None:
+        """The same, unless its paths are those of another version."""
+        engine = self.of(group, kind)
+        return engine if engine is not None and engine.version == version else None
+
 
 @cache
 def builtin_engines() -> Engines:

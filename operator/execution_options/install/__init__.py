@@ -25,6 +25,8 @@ SYSTEM_NAMESPACE: Final = "execution-options-system"
 WEBHOOK: Final = "execution-options-webhook"
 CONTROLLER: Final = "execution-options-controller"
 WEBHOOK_CONFIGURATION: Final = "00-execution-options"
+ENGINES_CONFIGURATION: Final = "00-execution-options-engines"
+"""Entries of engines that are added at run time; the controller writes them."""
 TLS_SECRET: Final = "execution-options-webhook-tls"  # noqa: S105 - the name of one
 LOCAL_PROCESS: Final = f"{GROUP}/local-process"
 """On the webhook entries of an operator outside the cluster: the process that answers them."""
@@ -48,7 +50,7 @@ def rbac() -> list[Manifest]:
     """Namespace, service accounts and exactly the rights that the two processes use."""
     documents = _documents("rbac.yaml")
     for document in documents:
-        if document["kind"] == "ClusterRole":
+        if document["kind"] == "ClusterRole" and "rules" in document:
             document["rules"] = [rule for template in document["rules"] for rule in _rights(template)]
     return documents
 
@@ -69,7 +71,7 @@ def _rights(template: Manifest) -> Iterator[Manifest]:
 
 def webhook_configuration() -> Manifest:
     """The webhook entries; their service is :data:`WEBHOOK` in :data:`SYSTEM_NAMESPACE`."""
-    (document,) = _documents("webhook.yaml")
+    document, _ = _documents("webhook.yaml")
     kinds = msgspec.json.encode(sorted(f"{group}/{kind}" for group, kind in builtin_engines().owning)).decode()
     for entry in document["webhooks"]:
         entry["rules"] = [rule for template in entry["rules"] for rule in _rules(template)]
@@ -77,6 +79,12 @@ def webhook_configuration() -> Manifest:
             condition | {"expression": condition["expression"].replace("ENGINE_KINDS", kinds)}
             for condition in entry["matchConditions"]
         ]
+    return document
+
+
+def engines_configuration() -> Manifest:
+    """Where the controller puts the entries of engines that are added at run time; nobody else says what they are."""
+    _, document = _documents("webhook.yaml")
     return document
 
 
@@ -102,7 +110,7 @@ def controller_user() -> str:
 
 
 def local_webhook(port: int) -> list[Manifest]:
-    """Webhook entries and a service for a webhook on the API server's own host, listening on ``port``."""
+    """Webhook configurations and a service for a webhook on the API server's own host, listening on ``port``."""
     service: Manifest = {
         "apiVersion": "v1",
         "kind": "Service",
@@ -114,7 +122,7 @@ def local_webhook(port: int) -> list[Manifest]:
     for entry in configuration["webhooks"]:
         # Entries share one clientConfig by a YAML alias: replaced, not changed in place.
         entry["clientConfig"] = {"service": entry["clientConfig"]["service"] | {"port": port}}
-    return [service, configuration]
+    return [service, configuration, engines_configuration()]
 
 
 async def apply(kube: Kube, manifests: Iterable[Manifest]) -> None:

@@ -19,6 +19,7 @@ from execution_options.install import (
     CONTROLLER,
     SYSTEM_NAMESPACE,
     WEBHOOK,
+    engines_configuration,
     rbac,
     webhook_configuration,
 )
@@ -57,7 +58,8 @@ _INJECTED: Final = """\
 def templates() -> dict[str, str]:
     """The generated templates of the chart: path below its folder, and content."""
     namespaced = [document for document in rbac() if document["kind"] != "Namespace"]
-    entries = _template([webhook_configuration()]).replace("  name: 00-", f"{_INJECTED}  name: 00-", 1)
+    entries = _template([webhook_configuration(), engines_configuration()])
+    entries = entries.replace("  name: 00-", f"{_INJECTED}  name: 00-")
     return {"templates/rbac.yaml": _template(namespaced), "templates/webhook-configuration.yaml": entries}
 
 

@@ -21,8 +21,6 @@ from execution_options.kube.client import METADATA, METADATA_LIST, ApiError, Kub
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from execution_options.kube.meta import ObjectMeta
-
 logger = logging.getLogger(__name__)
 
 PAGE: Final = "500"
@@ -33,11 +31,24 @@ BACKOFF: Final = (0.2, 10.0)
 """First and longest pause in seconds after an error; doubled each time, with jitter."""
 
 
+class Identity(Protocol):
+    """What a store needs to know of an object."""
+
+    @property
+    def namespace(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def uid(self) -> str: ...
+    @property
+    def resource_version(self) -> str: ...
+
+
 class HasMetadata(Protocol):
     """An object with metadata."""
 
     @property
-    def metadata(self) -> ObjectMeta:
+    def metadata(self) -> Identity:
         """Its metadata."""
 
 
@@ -83,6 +94,8 @@ class Store(Generic[T]):
         field_selector: likewise.
         metadata_only: ask for ``PartialObjectMetadata`` (``kind`` must fit).
         optional: a collection that the API server does not know is empty, and nothing to speak of.
+        patience: seconds between two looks for a collection that the API server does not know, where
+            :meth:`nudge` will say when it may; otherwise the longest pause after any error.
         on_change: called with the old and the new object (``None``: not there) after every change.
     """
 
@@ -96,6 +109,7 @@ class Store(Generic[T]):
         field_selector: str = "",
         metadata_only: bool = False,
         optional: bool = False,
+        patience: float | None = None,
         on_change: Callable[[T | None, T | None], None] | None = None,
     ) -> None:
         self._kube = kube
@@ -109,12 +123,19 @@ class Store(Generic[T]):
         self._event = msgspec.json.Decoder(_Event)
         self._bookmark = msgspec.json.Decoder(_Bookmark)
         self._optional = optional
+        self._patience = patience
+        self._nudged = asyncio.Event()
+        self._hopeful = False
         self._on_change = on_change
         self._version = ""
         self._told = False
         self.items: dict[Key, T] = {}
         self.synced = asyncio.Event()
         """Set once the collection was listed; never cleared."""
+        self.answered = asyncio.Event()
+        """Set once the API server has answered, perhaps with a refusal; never cleared."""
+        self.refused = False
+        """Whether the API server said last that this must not be read."""
         self.missing = False
         """Whether the API server does not know the collection (its CRD is not installed)."""
 
@@ -122,22 +143,41 @@ class Store(Generic[T]):
         """The object, or ``None``."""
         return self.items.get((namespace, name))
 
+    def nudge(self) -> None:
+        """Look now for what could not be read until now; something may have changed."""
+        self._nudged.set()
+
     async def run(self) -> None:
         """Follow the collection until cancelled; errors are retried with growing pauses."""
         loop = asyncio.get_running_loop()
-        pause = BACKOFF[0]
+        pause, said = BACKOFF[0], ""
         while True:
             began, self._told = loop.time(), False
+            self._nudged.clear()
             problem = await self._follow()
             # A list alone is no progress: a watch that ends at once must not make for one list after the other.
             if self._told or loop.time() - began >= BACKOFF[1]:
                 pause = BACKOFF[0]
                 if problem is None:
                     continue
-            if problem:
+            if problem and problem != said:
                 logger.warning("%s: %s; trying again in %.1f s", self._path, problem, pause)
-            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
-            pause = min(pause * 2, BACKOFF[1])
+            said = problem or ""
+            pause = await self._rest(pause)
+
+    async def _rest(self, pause: float) -> float:
+        """Wait before the next attempt, ``pause`` seconds or until a nudge; the pause after that attempt."""
+        # After a nudge it may be a moment before the collection can really be read.
+        patience = self._patience if self.missing and not self._hopeful else None
+        seconds = pause if patience is None else patience
+        try:
+            async with asyncio.timeout(seconds * random.uniform(0.5, 1.0)):  # noqa: S311 - jitter
+                await self._nudged.wait()
+        except TimeoutError:
+            self._hopeful = self._hopeful and pause < BACKOFF[1]
+            return min(pause * 2, BACKOFF[1])
+        self._hopeful = True
+        return BACKOFF[0]
 
     async def _follow(self) -> str | None:
         """List where that is needed, and watch; what went wrong (empty: nothing to speak of), or ``None``."""
@@ -150,7 +190,11 @@ class Store(Generic[T]):
             return ""
         except (ApiError, aiohttp.ClientError, TimeoutError, msgspec.MsgspecError, OSError) as error:
             self._version = ""
-            missing, self.missing = self.missing, isinstance(error, ApiError) and error.status == 404
+            status = error.status if isinstance(error, ApiError) else 0
+            self.refused = status == 403
+            missing, self.missing = self.missing, status == 404
+            if status:
+                self.answered.set()
             if self.missing and self._optional:
                 self._replace({})
                 return ""
@@ -170,8 +214,9 @@ class Store(Generic[T]):
             if not token:
                 break
         self._version = page.metadata.resource_version
-        self.missing = False
+        self.missing = self.refused = False
         self._replace(fresh)
+        self.answered.set()
 
     def _decoded(self, page: bytes) -> _List[T]:
         """A page without the objects that are not of the expected shape: one of them must not hide all others."""

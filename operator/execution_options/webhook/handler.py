@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from execution_options.engines.profile import Engine
+    from execution_options.engines.registry import Engines
     from execution_options.webhook.index import Index
 
 logger = logging.getLogger(__name__)
@@ -42,31 +43,33 @@ class Handler:
         self._trusted = frozenset(trusted)
 
     def engine(self, request: review.Request) -> Engine | None:
-        """The engine of the request's object; one that is asked about another version knows nothing of it."""
-        engine = self._index.engines.of(request.kind.group, request.kind.kind)
-        return engine if engine is not None and engine.version == request.kind.version else None
+        """The engine of the request's object."""
+        kind = request.kind
+        return self._index.engines.serving(kind.group, kind.version, kind.kind)
 
     async def answer(self, request: review.Request) -> bytes:
         """The answer to ``request``; errors of the API server are raised to the caller."""
-        engine = self.engine(request)
+        kind = request.kind
+        engines = await self._index.engines_with(kind)
+        engine = engines.serving(kind.group, kind.version, kind.kind)
         if engine is None:
             return review.allowed(request.uid, [], [])
         if request.operation == "UPDATE":
             document: dict[str, Any] = msgspec.json.decode(request.object)
             old: dict[str, Any] = msgspec.json.decode(request.old_object)
-            if role(self._index.engines, engine, msgspec.convert(old.get("metadata", {}), ObjectMeta)) is Role.PART:
+            if role(engines, engine, msgspec.convert(old.get("metadata", {}), ObjectMeta)) is Role.PART:
                 return review.allowed(request.uid, [], [])
             trusted = request.user_info.username in self._trusted
             return review.allowed(request.uid, restore(engine, document, old, trusted=trusted), [])
         try:
-            return await self._create(request, engine)
+            return await self._create(request, engines, engine)
         except (RefusedError, InvalidReferenceError, SnapshotTooLargeError) as refusal:
             logger.info("%s in %s refused: %s", engine.name, request.namespace, refusal)
             return review.refused(request.uid, str(refusal))
 
-    async def _create(self, request: review.Request, engine: Engine) -> bytes:
+    async def _create(self, request: review.Request, engines: Engines, engine: Engine) -> bytes:
         metadata = _DECODER.decode(request.object).metadata
-        if role(self._index.engines, engine, metadata) is Role.PART and is_controller(request.user_info.username):
+        if role(engines, engine, metadata) is Role.PART and is_controller(request.user_info.username):
             # What it carries of ours it got with its execution, the engine's own way.
             return review.allowed(request.uid, [], [])
         owner = metadata.controller

@@ -18,8 +18,8 @@ from msgspec import Raw, Struct
 from execution_options.api import names
 from execution_options.api.resources import OptionsObject, from_api
 from execution_options.api.validation import InvalidOptionsError
-from execution_options.engines.registry import builtin_engines
 from execution_options.kube.client import METADATA, METADATA_LIST, ApiError, Kube, path_of
+from execution_options.kube.engines import EngineIndex, read_engines
 from execution_options.kube.meta import ObjectMeta, PartialObject
 from execution_options.kube.store import Store
 from execution_options.webhook.shared import SharedCalls
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from execution_options.api.engine import LaunchPlanKind
+    from execution_options.engines.registry import Engines
+    from execution_options.webhook.review import GroupVersionKind
 
 logger = logging.getLogger(__name__)
 
@@ -81,22 +83,41 @@ class Index:
         self._accounts: SharedCalls[tuple[str, str], bool] = SharedCalls(self._account_exists, pause=PAUSE_SECONDS)
         self._plans: SharedCalls[str, dict[str, str]] = SharedCalls(self._annotations, pause=PAUSE_SECONDS)
         self._known: dict[str, list[OptionsObject]] = {}
-        self.engines = builtin_engines()
-        """Whose executions get options."""
+        self._engines = EngineIndex(kube)
+        self._fresh_engines: SharedCalls[None, Engines] = SharedCalls(lambda _: read_engines(kube), pause=PAUSE_SECONDS)
         self._decoder = msgspec.json.Decoder(_Versions)
         self._stored = msgspec.json.Decoder(Stored)
 
     @property
     def synced(self) -> bool:
         """Whether every collection was listed once."""
-        return self._namespaces.synced.is_set() and all(store.synced.is_set() for store in self._stores.values())
+        return (
+            self._engines.synced
+            and self._namespaces.synced.is_set()
+            and all(store.synced.is_set() for store in self._stores.values())
+        )
 
     async def run(self) -> None:
         """Follow all collections until cancelled."""
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._engines.run())
             group.create_task(self._namespaces.run())
             for store in self._stores.values():
                 group.create_task(store.run())
+
+    @property
+    def engines(self) -> Engines:
+        """The engines as far as the watch has told."""
+        return self._engines.engines
+
+    async def engines_with(self, kind: GroupVersionKind) -> Engines:
+        """The engines, including one of this kind that was described just before.
+
+        Whoever asks about one was told to by an entry in the API server, which may be newer than what is known here.
+        """
+        if self.engines.serving(kind.group, kind.version, kind.kind) is not None:
+            return self.engines
+        return await self._fresh_engines.call(None)
 
     async def candidates(self, namespace: str) -> list[OptionsObject]:
         """The options that executions of ``namespace`` can have, including any applied just before."""

@@ -13,9 +13,16 @@ from aiohttp import web
 from msgspec import Struct
 
 from execution_options.certificates.folder import CertificateFolder
+from execution_options.certificates.injection import Target
 from execution_options.certificates.manager import CertificateManager
 from execution_options.health import health_app
-from execution_options.install import SYSTEM_NAMESPACE, TLS_SECRET, WEBHOOK, WEBHOOK_CONFIGURATION
+from execution_options.install import (
+    ENGINES_CONFIGURATION,
+    SYSTEM_NAMESPACE,
+    TLS_SECRET,
+    WEBHOOK,
+    WEBHOOK_CONFIGURATION,
+)
 from execution_options.webhook import metrics
 from execution_options.webhook.handler import Handler
 from execution_options.webhook.index import Index
@@ -104,6 +111,7 @@ def _certificates(kube: Kube, settings: Settings) -> CertificateManager | Certif
         service=WEBHOOK,
         secret=TLS_SECRET,
         configuration=WEBHOOK_CONFIGURATION,
+        others=(Target(ENGINES_CONFIGURATION, required=False),),
     )
 
 

@@ -1,0 +1,114 @@
+"""The engines of a cluster: the built-in ones and those that are described in it, as they are now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from execution_options.api import names
+from execution_options.engines.resolution import Description, Resolution, resolve
+from execution_options.kube.client import ApiError, path_of
+from execution_options.kube.meta import ObjectMeta
+from execution_options.kube.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from execution_options.engines.registry import Engines
+    from execution_options.kube.client import Kube
+
+_PATH = path_of(names.GROUP, names.VERSION, names.ENGINE_PLURAL)
+
+
+class StoredEngine(Struct, frozen=True):
+    """An ``ExecutionEngine`` as it is listed and watched; the spec is decoded when engines are worked out."""
+
+    metadata: ObjectMeta
+    spec: Raw = Raw(b"{}")
+    status: dict[str, Any] | None = None
+
+
+class _List(Struct, frozen=True):
+    items: list[StoredEngine] | None = None
+
+
+class EngineIndex:
+    """Follows the descriptions of engines.
+
+    Args:
+        kube: the connection.
+        changed: is told the name of every description that came, changed or went, its status included.
+    """
+
+    def __init__(self, kube: Kube, changed: Callable[[str], None] | None = None) -> None:
+        self._kube = kube
+        self._changed = changed
+        # Where the kind is not installed yet, the built-in engines are all there are.
+        self._store = Store(kube, _PATH, StoredEngine, optional=True, on_change=self._note)
+        self._resolution: Resolution | None = None
+
+    @property
+    def synced(self) -> bool:
+        """Whether the descriptions were listed once."""
+        return self._store.synced.is_set()
+
+    async def wait_synced(self) -> None:
+        """Wait for that."""
+        await self._store.synced.wait()
+
+    @property
+    def resolution(self) -> Resolution:
+        """What follows from the descriptions."""
+        if self._resolution is None:
+            self._resolution = _resolved(self._store.items.values())
+        return self._resolution
+
+    @property
+    def engines(self) -> Engines:
+        """The engines."""
+        return self.resolution.engines
+
+    def get(self, name: str) -> StoredEngine | None:
+        """A description."""
+        return self._store.get("", name)
+
+    def names(self) -> list[str]:
+        """Names of all descriptions."""
+        return [name for _, name in self._store.items]
+
+    async def run(self) -> None:
+        """Follow the descriptions until cancelled."""
+        await self._store.run()
+
+    def _note(self, old: StoredEngine | None, new: StoredEngine | None) -> None:
+        item = new or old
+        if item is None:
+            return
+        if old is None or new is None or old.metadata.generation != new.metadata.generation:
+            self._resolution = None
+        if self._changed is not None:
+            self._changed(item.metadata.name)
+
+
+async def read_engines(kube: Kube) -> Engines:
+    """The engines as they are at this moment.
+
+    Raises:
+        execution_options.kube.client.ApiError: the API server does not say.
+    """
+    try:
+        listed = msgspec.json.decode(await kube.get(_PATH), type=_List)
+    except ApiError as error:
+        if error.status == 404:  # the kind is not installed
+            return _resolved(()).engines
+        raise
+    return _resolved(listed.items or ()).engines
+
+
+def _resolved(items: Iterable[StoredEngine]) -> Resolution:
+    return resolve(
+        Description(item.metadata.name, item.metadata.creation_timestamp or "", msgspec.json.decode(item.spec))
+        for item in items
+    )
