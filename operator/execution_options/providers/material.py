@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from urllib.parse import quote, urlsplit
 
 from msgspec import UNSET, Struct
 
@@ -14,6 +17,8 @@ if TYPE_CHECKING:
     from execution_options.api.channel import NotificationChannelSpec
 
 MASK: Final = "***"
+SHORTEST: Final = 4
+"""Characters of what is masked; less would make every text unreadable, and is no secret."""
 
 
 class Reference(NamedTuple):
@@ -87,20 +92,33 @@ class Material:
         raise MaterialError("SecretMissing", "neither configMapRef nor secretRef is given")
 
     def masked(self, text: str) -> str:
-        """The text without any part that is a secret."""
+        """The text without any part that is a secret, however a service may write it."""
         for value in self._secrets():
             text = text.replace(value, MASK)
         return text
 
     def _secrets(self) -> list[str]:
-        """Values of all Secrets, longest first, so that no part of one is left."""
+        """Values of all Secrets in every form, longest first, so that no part of one is left."""
         values = {
             value.decode(errors="replace").strip()
             for (kind, _), data in self._data.items()
             if kind == "Secret"
             for value in data.values()
         }
-        return sorted((value for value in values if value), key=len, reverse=True)
+        forms = {form for value in values for form in _forms(value) if len(form) >= SHORTEST}
+        return sorted(forms, key=len, reverse=True)
+
+
+def _forms(value: str) -> Iterator[str]:
+    yield value
+    yield base64.b64encode(value.encode()).decode()
+    yield quote(value, safe="")
+    yield json.dumps(value)[1:-1]
+    yield value.removeprefix("whsec_")
+    if "://" in value:
+        url = urlsplit(value)
+        yield url.path + (f"?{url.query}" if url.query else "")
+        yield from (*url.path.split("/"), *url.query.split("&"))
 
 
 def _text(value: bytes, kind: str, name: str, key: str) -> str:

@@ -1,0 +1,225 @@
+"""HTTP requests to services: bounded in time and size, without redirects, cookies or proxies."""
+
+from __future__ import annotations
+
+import email.utils
+import ssl
+import time
+from collections import OrderedDict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import aiohttp
+from msgspec import Struct
+
+from execution_options.providers.answer import Answer, ambiguous, permanent, temporary
+from execution_options.providers.outbound import ForbiddenAddressError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import SimpleNamespace
+
+    from execution_options.providers.outbound import Outbound
+
+MAX_ANSWER: Final = 16 * 1024
+"""Bytes of an answer that are read."""
+MAX_WAIT: Final = 3600.0
+"""Seconds of a Retry-After that are believed."""
+MAX_CONTEXTS: Final = 64
+
+
+class Reply(Struct, frozen=True):
+    """An answer to a request; ``body`` is cut."""
+
+    status: int
+    headers: dict[str, str]
+    """With names in lower case."""
+    body: str
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds that the service asks to wait (RFC 9110, 10.2.3)."""
+        text = self.headers.get("retry-after", "").strip()
+        if not text:
+            return None
+        try:
+            seconds = float(text)
+        except ValueError:
+            try:
+                seconds = (email.utils.parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds()
+            except (ValueError, TypeError):
+                return None
+        return min(max(seconds, 0.0), MAX_WAIT) if seconds == seconds else None
+
+
+class UnansweredError(Exception):
+    """There was no answer; ``answer`` says what that means."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.text)
+        self.answer = answer
+
+
+class Http:
+    """One pool of connections for all channels.
+
+    Args:
+        outbound: what may be connected to.
+        seconds: for one request, all in all.
+    """
+
+    def __init__(self, outbound: Outbound, seconds: float) -> None:
+        self._seconds = seconds
+        self._contexts: OrderedDict[str, ssl.SSLContext] = OrderedDict()
+        trace = aiohttp.TraceConfig()
+        trace.on_request_headers_sent.append(_note_sent)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                socket_factory=outbound.open_socket,
+                limit=256,
+                limit_per_host=32,
+                keepalive_timeout=15,
+                ttl_dns_cache=10,
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),  # channels of different teams share this session
+            auto_decompress=False,  # a small body may unpack to a huge one
+            headers={"User-Agent": "execution-options", "Accept-Encoding": "identity"},
+            trace_configs=[trace],
+        )
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._session.close()
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        params: Mapping[str, str] | None = None,
+        ca: str = "",
+    ) -> Reply:
+        """Send one request.
+
+        Args:
+            method: of HTTP.
+            url: with http or https.
+            headers: besides our own.
+            body: as it is sent.
+            params: query.
+            ca: certificates (PEM) that the server's must go back to; empty for the well-known ones.
+
+        Raises:
+            UnansweredError: there was no answer.
+        """
+        sent: dict[str, bool] = {}
+        try:
+            if urlsplit(url).scheme not in ("http", "https"):
+                raise UnansweredError(permanent("InvalidURL", "the URL is not one of http or https"))
+            async with self._session.request(
+                method,
+                url,
+                headers=headers,
+                data=body,
+                params=params,
+                ssl=self._tls(ca) if ca else True,
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=self._seconds, connect=min(10.0, self._seconds)),
+                trace_request_ctx=sent,
+            ) as response:
+                data = await _limited(response)
+                named = {name.lower(): value for name, value in response.headers.items()}
+                return Reply(response.status, named, data.decode(errors="replace"))
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            raise UnansweredError(unanswered(error, sent=bool(sent))) from error
+
+    def _tls(self, ca: str) -> ssl.SSLContext:
+        context = self._contexts.get(ca)
+        if context is None:
+            context = self._contexts[ca] = authority(ca)
+            if len(self._contexts) > MAX_CONTEXTS:
+                self._contexts.popitem(last=False)
+        return context
+
+
+def authority(ca: str) -> ssl.SSLContext:
+    """A context that trusts these certificates (PEM) alone.
+
+    Raises:
+        UnansweredError: they are none.
+    """
+    try:
+        return ssl.create_default_context(cadata=ca)
+    except (ssl.SSLError, ValueError):
+        raise UnansweredError(permanent("InvalidAuthority", "ca holds no certificates", blames_channel=True)) from None
+
+
+async def _note_sent(_: aiohttp.ClientSession, context: SimpleNamespace, __: Any) -> None:
+    context.trace_request_ctx["sent"] = True
+
+
+async def _limited(response: aiohttp.ClientResponse) -> bytes:
+    data = b""
+    while len(data) < MAX_ANSWER:
+        chunk = await response.content.read(MAX_ANSWER - len(data))
+        if not chunk:
+            break
+        data += chunk
+    return data
+
+
+def unanswered(error: Exception, *, sent: bool) -> Answer:
+    """What an error of a connection means; its text is ours, since theirs may hold the URL."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ForbiddenAddressError):
+            return permanent("AddressForbidden", str(cause), blames_channel=True)
+        cause = cause.__cause__ or (cause.os_error if isinstance(cause, aiohttp.ClientConnectorError) else None)
+    if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):  # some of them are a ValueError, too
+        return temporary("TLSFailed", f"TLS: {_tls_problem(error)}", blames_channel=True)
+    if isinstance(error, aiohttp.InvalidURL | ValueError):
+        return permanent("InvalidURL", "the URL cannot be used", blames_channel=True)
+    if isinstance(error, TimeoutError):
+        if sent:
+            return ambiguous("NoAnswer", "no answer in time")
+        return temporary("Unreachable", "no connection in time", blames_channel=True)
+    if sent and not isinstance(error, aiohttp.ClientConnectorError):
+        return ambiguous("ConnectionLost", "the connection ended before the answer")
+    return temporary("Unreachable", f"no connection: {_reason(error)}", blames_channel=True)
+
+
+def _tls_problem(error: Exception) -> str:
+    inner = getattr(error, "certificate_error", None) or getattr(error, "os_error", None) or error
+    verify = getattr(inner, "verify_message", "")
+    return str(verify or getattr(inner, "reason", "") or type(inner).__name__).lower()
+
+
+def _reason(error: Exception) -> str:
+    inner = getattr(error, "os_error", None) or error
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "the host is not known"
+    return str(getattr(inner, "strerror", "") or type(inner).__name__)
+
+
+def refused(reply: Reply, text: str) -> Answer:
+    """What an HTTP status other than success means, where a service says nothing more."""
+    said = f"HTTP {reply.status}: {text}" if text else f"HTTP {reply.status}"
+    if reply.status == 410:
+        return permanent("Gone", said, blames_channel=True)
+    if reply.status in (401, 403):
+        return permanent("Unauthorized", said, blames_channel=True)
+    if reply.status == 429:
+        return temporary("RateLimited", said, retry_after=reply.retry_after)
+    if reply.status in (408, 425) or reply.status >= 500:
+        return temporary("ServerError", said, retry_after=reply.retry_after, blames_channel=True)
+    if 300 <= reply.status < 400:
+        return permanent("Redirected", f"{said}: redirects are not followed", blames_channel=True)
+    return permanent("Refused", said)
+
+
+def now() -> int:
+    """Unix seconds."""
+    return int(time.time())

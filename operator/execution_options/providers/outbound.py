@@ -1,0 +1,112 @@
+"""Which addresses may be connected to: whoever writes a channel chooses where the operator sends requests.
+
+What counts is the address that a connection is really made to, not the name: a name can stand for another
+address a moment later. So sockets are only made for addresses that were checked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Network = IPv4Network | IPv6Network
+_Address = IPv4Address | IPv6Address
+
+_NAT64: Final = ip_network("64:ff9b::/96")
+_KEPT: Final = (ip_network("192.0.0.0/24"), ip_network("168.63.129.16/32"))
+"""What ``ipaddress`` takes for public: protocol assignments (RFC 6890), and Azure's services for its machines."""
+
+
+class ForbiddenAddressError(OSError):
+    """An address that nothing is sent to; an ``OSError``, so that the next address of a name is tried."""
+
+
+class Outbound:
+    """Refuses what is not on the public internet, unless it is allowed.
+
+    Loopback and link-local addresses (a node's own services, cloud metadata), private and shared ones (pods,
+    services, a company's network), multicast and reserved ones are refused. Inside of a cluster nobody can tell
+    the addresses of pods from those of a company's mail relay, so that the latter must be allowed.
+
+    Args:
+        allowed: networks that may be connected to although they are not public.
+    """
+
+    def __init__(self, allowed: Iterable[Network] = ()) -> None:
+        self._allowed = tuple(allowed)
+
+    def check(self, text: str) -> None:
+        """Nothing, where an address may be connected to.
+
+        Raises:
+            ForbiddenAddressError: it may not, or is no address.
+        """
+        try:
+            address = _effective(ip_address(text.partition("%")[0]))
+        except ValueError:
+            raise ForbiddenAddressError(f"{text} is no IP address") from None
+        if any(address in network for network in self._allowed):
+            return
+        kept = address.is_multicast or address.is_reserved or any(address in network for network in _KEPT)
+        if kept or not address.is_global:
+            raise ForbiddenAddressError(
+                f"the address {address} is not public: the operator sends nothing there unless its "
+                f"--allow-network has it"
+            )
+
+    def open_socket(self, info: tuple[Any, ...]) -> socket.socket:
+        """A socket for one result of ``getaddrinfo``, not yet connected.
+
+        Raises:
+            ForbiddenAddressError: nothing may be sent there.
+        """
+        family, kind, protocol, _, address = info
+        self.check(str(address[0]))
+        made = socket.socket(family, kind, protocol)
+        made.setblocking(False)
+        return made
+
+    async def connect(self, host: str, port: int) -> socket.socket:
+        """A connection to the first address of a host that may be connected to and answers.
+
+        Raises:
+            ForbiddenAddressError: none may be connected to.
+            OSError: none answers, or the host is not known.
+        """
+        loop = asyncio.get_running_loop()
+        problem: OSError = OSError(f"{host} has no address")
+        for info in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            try:
+                made = self.open_socket(info)
+            except OSError as error:
+                problem = error
+                continue
+            try:
+                await loop.sock_connect(made, info[4])
+            except OSError as error:
+                made.close()
+                problem = error
+            except BaseException:
+                made.close()
+                raise
+            else:
+                return made
+        raise problem
+
+
+def _effective(address: _Address) -> _Address:
+    """The IPv4 address that an IPv6 address stands for, where it does."""
+    if not isinstance(address, IPv6Address):
+        return address
+    inner = address.ipv4_mapped or address.sixtofour
+    if inner is None and address.teredo is not None:
+        inner = address.teredo[1]
+    if inner is None and (address in _NAT64 or address.packed[:12] == bytes(12)):
+        # ::1 and :: are of the old form ::a.b.c.d, too, and stand for themselves.
+        inner = IPv4Address(address.packed[12:]) if int(address) > 1 else None
+    return address if inner is None else inner

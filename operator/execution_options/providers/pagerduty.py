@@ -1,0 +1,67 @@
+"""PagerDuty's Events API v2.
+
+https://developer.pagerduty.com/docs/events-api-v2/overview/
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from msgspec import UNSET
+
+from execution_options.providers.answer import Answer, accepted, permanent
+from execution_options.providers.http import UnansweredError, refused
+
+if TYPE_CHECKING:
+    from execution_options.api.transports import PagerDutyChannel
+    from execution_options.providers.http import Http
+    from execution_options.providers.material import Material
+    from execution_options.providers.parcel import Parcel
+
+API: Final = "https://events.pagerduty.com/v2/enqueue"
+
+
+async def send(http: Http, channel: PagerDutyChannel, material: Material, parcel: Parcel) -> dict[str, Answer]:
+    """Send the event to the service of each recipient, each service once; see ``providers.factory``."""
+    url = API if channel.api_url is UNSET else channel.api_url
+    ca = "" if channel.ca is UNSET else material.authority(channel.ca)
+    event = msgspec.json.decode(parcel.message.payload)
+    answers: dict[str, Answer] = {}
+    of_key: dict[str, Answer] = {}
+    for recipient in parcel.recipients:
+        key = routing_key(channel, material, recipient)
+        if key is None:
+            answers[recipient] = permanent("UnknownService", "the channel has no service of this name")
+            continue
+        if key not in of_key:
+            body = msgspec.json.encode({**event, "routing_key": key})
+            of_key[key] = await _send(http, url, body, ca)
+        answers[recipient] = of_key[key]
+    return answers
+
+
+def routing_key(channel: PagerDutyChannel, material: Material, recipient: str) -> str | None:
+    """The integration key for a recipient; ``None`` where the channel has none.
+
+    Raises:
+        MaterialError: the Secret cannot be used.
+    """
+    services = () if channel.services is UNSET else channel.services
+    refs = [service.routing_key_secret_ref for service in services if service.name == recipient]
+    if refs:
+        return material.text(refs[0])
+    return None if channel.routing_key_secret_ref is UNSET else material.text(channel.routing_key_secret_ref)
+
+
+async def _send(http: Http, url: str, body: bytes, ca: str) -> Answer:
+    try:
+        reply = await http.request("POST", url, headers={"content-type": "application/json"}, body=body, ca=ca)
+    except UnansweredError as error:
+        return error.answer
+    if reply.status == 202:
+        return accepted("accepted by PagerDuty")
+    if reply.status == 400:
+        # An integration key that is not known is told in the same way as an event that is not valid.
+        return permanent("Refused", f"HTTP 400: {reply.body}", blames_channel=True)
+    return refused(reply, reply.body)

@@ -1,0 +1,213 @@
+"""Slack: ``chat.postMessage`` by a bot, or an incoming webhook.
+
+https://docs.slack.dev/reference/methods/chat.postMessage,
+https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from msgspec import UNSET
+
+from execution_options.providers.answer import Answer, accepted, permanent, temporary
+from execution_options.providers.http import Reply, UnansweredError, refused
+
+if TYPE_CHECKING:
+    from execution_options.api.transports import SlackChannel
+    from execution_options.notifications.message import Message
+    from execution_options.providers.http import Http
+    from execution_options.providers.material import Material
+    from execution_options.providers.parcel import Parcel
+
+API: Final = "https://slack.com/api"
+
+_AGAIN: Final = frozenset(
+    {
+        "fatal_error",
+        "internal_error",
+        "ratelimited",
+        "rate_limited",
+        "request_timeout",
+        "rollup_error",
+        "service_unavailable",
+        "team_added_to_org",
+        "timeout",
+    }
+)
+_TOKEN: Final = frozenset(
+    {
+        "access_denied",
+        "account_inactive",
+        "ekm_access_denied",
+        "enterprise_is_restricted",
+        "invalid_auth",
+        "invalid_token",
+        "missing_scope",
+        "no_permission",
+        "no_service",
+        "no_team",
+        "not_allowed_token_type",
+        "not_authed",
+        "org_login_required",
+        "team_access_not_granted",
+        "team_disabled",
+        "token_expired",
+        "token_revoked",
+    }
+)
+_RECIPIENT: Final = frozenset(
+    {
+        "action_prohibited",
+        "as_user_not_supported",
+        "cannot_dm_bot",
+        "channel_is_archived",
+        "channel_not_found",
+        "is_archived",
+        "messages_tab_disabled",
+        "not_in_channel",
+        "posting_to_general_channel_denied",
+        "restricted_action",
+        "user_disabled",
+        "user_not_found",
+        "user_not_visible",
+        "users_not_found",
+    }
+)
+"""Said of one recipient; of a webhook it says that the channel cannot be used."""
+_MESSAGE: Final = frozenset(
+    {"invalid_arguments", "invalid_blocks", "invalid_blocks_format", "invalid_payload", "msg_blocks_too_long",
+     "msg_too_long", "no_text", "too_many_attachments"}
+)  # fmt: skip
+
+
+async def send(http: Http, channel: SlackChannel, material: Material, parcel: Parcel) -> dict[str, Answer]:
+    """Post the message for each recipient; see ``providers.factory``."""
+    ca = "" if channel.ca is UNSET else material.authority(channel.ca)
+    if channel.webhook_url_secret_ref is not UNSET:
+        url = material.text(channel.webhook_url_secret_ref)
+        answer = await _by_webhook(http, url, parcel.message, ca)
+        return dict.fromkeys(parcel.recipients, answer)
+    token = "" if channel.bot_token_secret_ref is UNSET else material.text(channel.bot_token_secret_ref)
+    bot = _Bot(http, API if channel.api_url is UNSET else channel.api_url.rstrip("/"), token, ca)
+    answers: dict[str, Answer] = {}
+    for recipient in parcel.recipients:
+        try:
+            answers[recipient] = await bot.post(recipient, parcel.message)
+        except UnansweredError as error:
+            answers[recipient] = error.answer
+        if answers[recipient].blames_channel or answers[recipient].reason == "RateLimited":
+            # The others would fare the same; asking again for each would only make it worse.
+            same = answers[recipient]
+            if same.result == "Ambiguous":
+                same = temporary("Unreachable", "not tried: the recipient before got no answer", blames_channel=True)
+            return {**dict.fromkeys(parcel.recipients, same), **answers}
+    return answers
+
+
+def _body(message: Message, channel: str = "") -> bytes:
+    body: dict[str, Any] = {"text": message.text, "unfurl_links": False, "unfurl_media": False}
+    if message.payload:
+        body["blocks"] = msgspec.Raw(message.payload.encode())
+    return msgspec.json.encode(body | ({"channel": channel} if channel else {}))
+
+
+async def _by_webhook(http: Http, url: str, message: Message, ca: str) -> Answer:
+    reply = await http.request("POST", url, headers=_fresh("application/json"), body=_body(message), ca=ca)
+    said = reply.body.strip()
+    if reply.status == 200 and said == "ok":
+        return accepted("ok")
+    if reply.status == 200:
+        return permanent("UnexpectedAnswer", f"the answer is not ok: {said}", blames_channel=True)
+    if reply.status != 429 and reply.status < 500 and said in _TOKEN | _RECIPIENT:
+        return permanent(_word(said), said, blames_channel=True)
+    return refused(reply, said)
+
+
+class _Bot:
+    """The Web API with one token."""
+
+    def __init__(self, http: Http, api: str, token: str, ca: str) -> None:
+        self._http = http
+        self._api = api
+        self._headers = {"authorization": f"Bearer {token}"}
+        self._ca = ca
+
+    async def post(self, recipient: str, message: Message) -> Answer:
+        """Post to a channel, a user, or the user with an address."""
+        target = await self._user(recipient) if "@" in recipient.strip("@") else recipient
+        if isinstance(target, Answer):
+            return target
+        reply = await self._http.request(
+            "POST",
+            f"{self._api}/chat.postMessage",
+            headers=_fresh("application/json; charset=utf-8") | self._headers,
+            body=_body(message, target),
+            ca=self._ca,
+        )
+        said = _said(reply)
+        return said if isinstance(said, Answer) else accepted(f"ts {said.get('ts', '')}")
+
+    async def _user(self, address: str) -> str | Answer:
+        """Id of the user with an address."""
+        try:
+            reply = await self._http.request(
+                "GET",
+                f"{self._api}/users.lookupByEmail",
+                headers=_fresh() | self._headers,
+                params={"email": address},
+                ca=self._ca,
+            )
+        except UnansweredError as error:
+            if error.answer.result == "Ambiguous":  # nothing was posted yet
+                return temporary(error.answer.reason, error.answer.text, blames_channel=True)
+            return error.answer
+        said = _said(reply)
+        if isinstance(said, Answer):
+            return said
+        user = said.get("user")
+        return str(user["id"]) if isinstance(user, dict) and "id" in user else _unexpected()
+
+
+def _fresh(content_type: str = "") -> dict[str, str]:
+    """Headers that ask for a connection of its own.
+
+    One that Slack closes at the wrong moment would leave open whether it has the message, and there is no key.
+    """
+    return {"connection": "close"} | ({"content-type": content_type} if content_type else {})
+
+
+def _said(reply: Reply) -> dict[str, Any] | Answer:
+    """The document of a success, or what an error means: a status of 200 says nothing."""
+    if reply.status != 200:
+        return refused(reply, "")
+    try:
+        document = msgspec.json.decode(reply.body)
+    except msgspec.DecodeError:
+        return _unexpected()
+    if not isinstance(document, dict) or not isinstance(document.get("ok"), bool):
+        return _unexpected()
+    return document if document["ok"] else _error(str(document.get("error", "")), reply.retry_after)
+
+
+def _error(code: str, retry_after: float | None) -> Answer:
+    if code in ("ratelimited", "rate_limited"):
+        return temporary("RateLimited", code, retry_after=retry_after)
+    if code in _AGAIN:
+        return temporary(_word(code), code, retry_after=retry_after)
+    if code in _TOKEN:
+        return permanent(_word(code), code, blames_channel=True)
+    if code in _RECIPIENT | _MESSAGE:
+        return permanent(_word(code), code)
+    # One that is not known here may be of any kind: it is tried until the time is up.
+    return temporary("SlackError", code or "no error is named")
+
+
+def _unexpected() -> Answer:
+    return permanent("UnexpectedAnswer", "the answer is none of Slack's Web API", blames_channel=True)
+
+
+def _word(code: str) -> str:
+    """``channel_not_found`` as a reason: ``ChannelNotFound``."""
+    return "".join(part.capitalize() for part in code.split("_"))

@@ -1,0 +1,91 @@
+"""Webhooks as Standard Webhooks has them, with a CloudEvent as body.
+
+https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import re
+from typing import TYPE_CHECKING, Final
+
+from msgspec import UNSET
+
+from execution_options.notifications.naming import webhook_id
+from execution_options.providers.answer import Answer, accepted
+from execution_options.providers.http import now, refused
+from execution_options.providers.material import MaterialError
+
+if TYPE_CHECKING:
+    from execution_options.api.transports import WebhookChannel
+    from execution_options.providers.http import Http
+    from execution_options.providers.material import Material
+    from execution_options.providers.parcel import Parcel
+
+_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE: Final = re.compile(r"[\x20-\x7e\t]*")
+_OURS: Final = ("host", "content-length", "content-type", "transfer-encoding", "connection", "te", "upgrade")
+PREFIX: Final = "whsec_"
+
+
+async def send(http: Http, channel: WebhookChannel, material: Material, parcel: Parcel) -> dict[str, Answer]:
+    """Send the message to the channel's URL; see ``providers.factory``."""
+    url = material.text(channel.url_secret_ref) if channel.url_secret_ref is not UNSET else channel.url or ""
+    body = parcel.message.payload.encode()
+    reply = await http.request(
+        "POST",
+        url,
+        headers=headers(channel, material, webhook_id(parcel.key), now(), body),
+        body=body,
+        ca="" if channel.ca is UNSET else material.authority(channel.ca),
+    )
+    answer = accepted(f"HTTP {reply.status}") if 200 <= reply.status < 300 else refused(reply, reply.body)
+    return dict.fromkeys(parcel.recipients, answer)
+
+
+def headers(channel: WebhookChannel, material: Material, message: str, timestamp: int, body: bytes) -> dict[str, str]:
+    """The headers of one try.
+
+    Raises:
+        MaterialError: a Secret holds something that cannot be used.
+    """
+    made = _own(material.headers(channel.headers_secret_ref)) if channel.headers_secret_ref is not UNSET else {}
+    made |= {
+        "content-type": "application/cloudevents+json; charset=utf-8",
+        "webhook-id": message,
+        "webhook-timestamp": str(timestamp),
+    }
+    if channel.signing_secret_refs is not UNSET and channel.signing_secret_refs:
+        keys = [_key(material.text(ref)) for ref in channel.signing_secret_refs]
+        made["webhook-signature"] = " ".join(signature(key, message, timestamp, body) for key in keys)
+    return made
+
+
+def signature(key: bytes, message: str, timestamp: int, body: bytes) -> str:
+    """``v1,`` and the HMAC-SHA256 of ``id.timestamp.body``."""
+    signed = f"{message}.{timestamp}.".encode() + body
+    return "v1," + base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
+
+
+def _key(secret: str) -> bytes:
+    try:
+        key = base64.b64decode(secret.removeprefix(PREFIX), validate=True)
+    except binascii.Error:
+        key = b""
+    if not secret.startswith(PREFIX) or not key:
+        raise MaterialError("SecretInvalid", "a signing secret is not whsec_ and base64 after it")
+    return key
+
+
+def _own(given: dict[str, str]) -> dict[str, str]:
+    """The headers of the Secret, which must not stand in the way of ours."""
+    for name, value in given.items():
+        lower = name.lower()
+        if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+            raise MaterialError("SecretInvalid", "headersSecretRef has a key or value that no header can have")
+        if lower in _OURS or lower.startswith("webhook-"):
+            raise MaterialError("SecretInvalid", f"headersSecretRef has {lower}, which the operator sets")
+    return {name.lower(): value for name, value in given.items()}

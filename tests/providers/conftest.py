@@ -1,0 +1,66 @@
+"""What is sent, and with what: real servers on loopback, which the tests allow."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+import pytest_asyncio
+from hypothesis import settings
+
+from execution_options.api.channel import NotificationChannelSpec
+from execution_options.api.names import CHANNEL_KIND
+from execution_options.api.validation import typed
+from execution_options.notifications.message import Message
+from execution_options.providers.factory import Providers
+from execution_options.providers.material import Material, Reference
+from execution_options.providers.outbound import Outbound
+from execution_options.providers.parcel import Parcel
+from support.serving import Certificate
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+settings.register_profile("no-deadline", deadline=None)
+settings.load_profile("no-deadline")
+
+LOOPBACK = Outbound([ip_network("127.0.0.0/8"), ip_network("::1/128")])
+SECONDS = 1.5
+"""For one request: what hangs is given up after that."""
+
+
+def channel(**spec: Any) -> NotificationChannelSpec:
+    """A channel as the API server would take it."""
+    return typed(spec, CHANNEL_KIND, NotificationChannelSpec)
+
+
+def material(**secrets: dict[str, str]) -> Material:
+    """Secrets by name; ``ca`` is a ConfigMap."""
+    data = {
+        Reference("ConfigMap" if name == "ca" else "Secret", name): {
+            key: value.encode() for key, value in values.items()
+        }
+        for name, values in secrets.items()
+    }
+    return Material(data)
+
+
+def parcel(*recipients: str, payload: Any = None, html: str = "<p>train failed</p>") -> Parcel:
+    """A message for some recipients."""
+    text = "" if payload is None else msgspec.json.encode(payload).decode()
+    message = Message(type="email", subject="train failed", text="train failed", html=html, payload=text)
+    return Parcel(key="team/train-1-0123", message=message, recipients=recipients)
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return Certificate(tmp_path_factory.mktemp("certificate"))
+
+
+@pytest_asyncio.fixture
+async def providers() -> AsyncIterator[Providers]:
+    made = Providers(LOOPBACK, SECONDS)
+    yield made
+    await made.close()

@@ -1,0 +1,149 @@
+"""Nothing is sent to what a cluster keeps to itself."""
+
+from __future__ import annotations
+
+import socket
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address, ip_network
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from execution_options.providers.factory import Providers
+from execution_options.providers.outbound import ForbiddenAddressError, Outbound
+from support.mail import MailServer
+from support.services import Says, WebhookReceiver
+
+from .conftest import LOOPBACK, channel, material, parcel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PUBLIC = ["93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946", "::ffff:93.184.216.34", "64:ff9b::5db8:d822"]
+KEPT = [
+    *("127.0.0.1", "127.255.0.9", "0.0.0.0", "10.96.0.1", "10.0.0.7", "172.16.0.1", "192.168.1.1", "100.64.0.1"),
+    *("169.254.169.254", "224.0.0.1", "239.1.2.3", "240.0.0.1", "255.255.255.255", "168.63.129.16", "192.0.0.8"),
+    *("::", "::1", "fe80::1", "fe80::1%eth0", "fd00:ec2::254", "fc00::1", "ff02::1"),
+    *("::ffff:127.0.0.1", "::ffff:10.0.0.7", "::ffff:169.254.169.254", "::127.0.0.1", "::10.0.0.7"),
+    *("64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "2002:7f00:1::", "2002:0a00:0007::", "2001:0:1:2:3:4:80ff:fffe"),
+    *("no address", ""),
+]
+
+
+@pytest.mark.parametrize("address", PUBLIC)
+def test_what_is_public_may_be_connected_to(address: str) -> None:
+    Outbound().check(address)
+
+
+@pytest.mark.parametrize("address", KEPT)
+def test_what_is_not_public_may_not(address: str) -> None:
+    with pytest.raises(ForbiddenAddressError):
+        Outbound().check(address)
+
+
+def _forms(address: IPv4Address) -> list[str]:
+    number = int(address)
+    return [
+        str(address),
+        str(IPv6Address(0xFFFF << 32 | number)),
+        str(IPv6Address(0x2002 << 112 | number << 80)),
+        str(IPv6Address((0x64FF9B << 96) | number)),
+    ]
+
+
+@given(st.ip_addresses(v=4))
+def test_no_way_to_write_an_address_changes_what_it_is(address: IPv4Address) -> None:
+    def allowed(text: str) -> bool:
+        try:
+            Outbound().check(text)
+        except ForbiddenAddressError:
+            return False
+        return True
+
+    assert len({allowed(form) for form in _forms(address)}) == 1
+    if address.is_private or address.is_loopback or address.is_link_local or address.is_multicast:
+        assert not allowed(str(address))
+
+
+@given(st.ip_addresses(v=4), st.integers(8, 32))
+def test_an_allowed_network_is_allowed_and_no_more(address: IPv4Address, length: int) -> None:
+    network = IPv4Network((address, length), strict=False)
+    Outbound([network]).check(str(address))
+    outside = ip_address("10.255.255.254")
+    if outside not in network:
+        with pytest.raises(ForbiddenAddressError):
+            Outbound([network]).check(str(outside))
+
+
+@pytest.fixture
+def resolving(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Have every name stand for one address."""
+    genuine = socket.getaddrinfo
+
+    def resolve(address: str) -> None:
+        def answer(host: Any, *arguments: Any, **named: Any) -> Any:
+            return genuine(
+                address if isinstance(host, str) and host.endswith(".example") else host, *arguments, **named
+            )
+
+        monkeypatch.setattr(socket, "getaddrinfo", answer)
+
+    return resolve
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::ffff:127.0.0.1]", "localhost", "0.0.0.0"])
+async def test_no_request_reaches_loopback(host: str) -> None:
+    providers = Providers(Outbound(), 2.0)
+    with WebhookReceiver() as receiver:
+        spec = channel(webhook={"url": f"http://{host}:{receiver.port}/hook"})
+        answers = await providers.send(spec, material(), parcel("", payload={}))
+    await providers.close()
+    assert (answers[""].result, answers[""].reason) == ("Permanent", "AddressForbidden")
+    assert answers[""].blames_channel
+    assert receiver.received == []
+
+
+async def test_a_name_that_stands_for_loopback_helps_nobody(resolving: Callable[[str], None]) -> None:
+    resolving("127.0.0.1")
+    providers = Providers(Outbound(), 2.0)
+    with WebhookReceiver() as receiver, MailServer() as server:
+        hook = channel(webhook={"url": f"http://hooks.example:{receiver.port}/hook"})
+        sent = channel(email={"host": "mail.example", "port": server.port, "from": "a@b.c", "tls": "None"})
+        answers = [await providers.send(hook, material(), parcel("", payload={}))]
+        answers.append(await providers.send(sent, material(), parcel("a@b.c")))
+    await providers.close()
+    assert [answer.reason for one in answers for answer in one.values()] == ["AddressForbidden"] * 2
+    assert receiver.received == []
+    assert server.connections == 0
+
+
+async def test_the_same_name_is_reached_where_its_network_is_allowed(resolving: Callable[[str], None]) -> None:
+    resolving("127.0.0.1")
+    providers = Providers(Outbound([ip_network("127.0.0.1/32")]), 2.0)
+    with WebhookReceiver() as receiver:
+        spec = channel(webhook={"url": f"http://hooks.example:{receiver.port}/hook"})
+        answers = await providers.send(spec, material(), parcel("", payload={}))
+    await providers.close()
+    assert answers[""].result == "Accepted"
+
+
+async def test_a_redirect_leads_nowhere() -> None:
+    providers = Providers(LOOPBACK, 2.0)
+    with WebhookReceiver() as inside, WebhookReceiver() as receiver:
+        receiver.always = Says(307, "", {"location": f"{inside.url}/internal"})
+        spec = channel(webhook={"url": f"{receiver.url}/hook"})
+        answers = await providers.send(spec, material(), parcel("", payload={}))
+    await providers.close()
+    assert answers[""].reason == "Redirected"
+    assert inside.received == []
+
+
+async def test_no_cookie_of_one_team_reaches_another() -> None:
+    providers = Providers(LOOPBACK, 2.0)
+    with WebhookReceiver() as receiver:
+        receiver.answers.append(Says(200, "", {"set-cookie": "team=a; Path=/"}))
+        for _ in range(2):
+            await providers.send(channel(webhook={"url": receiver.url + "/"}), material(), parcel("", payload={}))
+    await providers.close()
+    assert "cookie" not in {name.lower() for name in receiver.received[1].headers}

@@ -1,0 +1,82 @@
+"""PagerDuty opens and resolves incidents under one key, and its refusals are understood."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from support.services import HANGS, PagerDuty, Says
+
+from .conftest import channel, material, parcel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from execution_options.api.channel import NotificationChannelSpec
+    from execution_options.providers.factory import Providers
+
+KEY, OTHER = "canary-routing-key-000000000000000", "canary-routing-key-111111111111111"
+SECRETS = material(pagerduty={"default": KEY, "database": OTHER})
+
+
+@pytest.fixture
+def pagerduty() -> Iterator[PagerDuty]:
+    with PagerDuty(KEY, OTHER) as server:
+        yield server
+
+
+def services(server: PagerDuty, *, default: bool = True) -> NotificationChannelSpec:
+    named = [{"name": "database@example.com", "routingKeySecretRef": {"name": "pagerduty", "key": "database"}}]
+    whole = {"routingKeySecretRef": {"name": "pagerduty", "key": "default"}} if default else {}
+    return channel(pagerDuty={"services": named, "apiURL": server.enqueue, **whole})
+
+
+def event(action: str = "trigger", **changes: Any) -> dict[str, Any]:
+    payload = {"summary": "train failed", "source": "team/train-1", "severity": "error"}
+    return {"event_action": action, "dedup_key": "job/team/train", "payload": payload} | changes
+
+
+async def test_an_incident_is_opened_and_resolved_under_one_key(providers: Providers, pagerduty: PagerDuty) -> None:
+    for action, expected in (("trigger", "triggered"), ("resolve", "resolved")):
+        answers = await providers.send(services(pagerduty), SECRETS, parcel("on-call", payload=event(action)))
+        assert answers["on-call"].result == "Accepted"
+        assert pagerduty.incidents == {(KEY, "job/team/train"): expected}
+
+
+async def test_recipients_are_services_by_name_and_each_service_is_told_once(
+    providers: Providers, pagerduty: PagerDuty
+) -> None:
+    given = parcel("database@example.com", "a@example.com", "b@example.com", payload=event())
+    answers = await providers.send(services(pagerduty), SECRETS, given)
+
+    assert {answer.result for answer in answers.values()} == {"Accepted"}
+    assert [request.json["routing_key"] for request in pagerduty.received] == [OTHER, KEY]
+
+
+async def test_a_service_that_the_channel_does_not_have_is_told(providers: Providers, pagerduty: PagerDuty) -> None:
+    given = parcel("a@example.com", "database@example.com", payload=event())
+    answers = await providers.send(services(pagerduty, default=False), SECRETS, given)
+    assert [(a.result, a.reason) for a in answers.values()] == [
+        ("Permanent", "UnknownService"),
+        ("Accepted", "Accepted"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("says", "result", "reason", "retry_after"),
+    [
+        (Says(400, f'{{"errors": ["routing_key {KEY} is not known"]}}'), "Permanent", "Refused", None),
+        (Says(429, "", {"retry-after": "5"}), "Temporary", "RateLimited", 5.0),
+        (Says(503), "Temporary", "ServerError", None),
+        (HANGS, "Ambiguous", "NoAnswer", None),
+    ],
+)
+async def test_an_answer_is_understood(
+    providers: Providers, pagerduty: PagerDuty, says: Says, result: str, reason: str, retry_after: float | None
+) -> None:
+    pagerduty.answers.append(says)
+    answers = await providers.send(services(pagerduty), SECRETS, parcel("on-call", payload=event()))
+    answer = answers["on-call"]
+    assert (answer.result, answer.reason, answer.retry_after) == (result, reason, retry_after)
+    assert "canary" not in answer.text

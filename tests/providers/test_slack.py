@@ -1,0 +1,145 @@
+"""Slack gets each message once, and its errors are what they mean, whatever the HTTP status says."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.services import HANGS, RESETS, Says, Slack
+
+from .conftest import channel, material, parcel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from execution_options.api.channel import NotificationChannelSpec
+    from execution_options.providers.factory import Providers
+
+TOKEN = "xoxb-canary-token"
+SECRETS = material(slack={"token": TOKEN})
+BLOCKS = [{"type": "section", "text": {"type": "mrkdwn", "text": "*train* failed"}}]
+
+
+@pytest.fixture
+def slack() -> Iterator[Slack]:
+    with Slack(TOKEN) as server:
+        yield server
+
+
+def bot(server: Slack) -> NotificationChannelSpec:
+    return channel(slack={"botTokenSecretRef": {"name": "slack", "key": "token"}, "apiURL": server.api})
+
+
+def error(code: str, status: int = 200) -> Says:
+    return Says(status, json.dumps({"ok": False, "error": code}), {"content-type": "application/json"})
+
+
+async def test_a_bot_posts_to_channels_and_to_people(providers: Providers, slack: Slack) -> None:
+    answers = await providers.send(bot(slack), SECRETS, parcel("#dev-alerts", "dev@example.com", payload=BLOCKS))
+
+    assert {who: answer.result for who, answer in answers.items()} == {
+        "#dev-alerts": "Accepted",
+        "dev@example.com": "Accepted",
+    }
+    assert [message["channel"] for message in slack.posted] == ["#dev-alerts", "U01"]
+    assert slack.posted[0]["text"] == "train failed"
+    assert slack.posted[0]["blocks"] == BLOCKS
+
+
+async def test_one_bad_recipient_does_not_keep_it_from_the_others(providers: Providers, slack: Slack) -> None:
+    answers = await providers.send(bot(slack), SECRETS, parcel("#typo", "nobody@example.com", "#dev-alerts"))
+
+    assert [(a.result, a.reason, a.blames_channel) for a in answers.values()] == [
+        ("Permanent", "ChannelNotFound", False),
+        ("Permanent", "UsersNotFound", False),
+        ("Accepted", "Accepted", False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("says", "result", "reason", "blames_channel"),
+    [
+        (error("invalid_auth"), "Permanent", "InvalidAuth", True),
+        (error("token_revoked"), "Permanent", "TokenRevoked", True),
+        (error("missing_scope"), "Permanent", "MissingScope", True),
+        (error("is_archived"), "Permanent", "IsArchived", False),
+        (error("msg_too_long"), "Permanent", "MsgTooLong", False),
+        (error("internal_error"), "Temporary", "InternalError", False),
+        (error("ratelimited"), "Temporary", "RateLimited", False),
+        (error("said_for_the_first_time"), "Temporary", "SlackError", False),
+        (Says(200, "no JSON"), "Permanent", "UnexpectedAnswer", True),
+        (Says(200, "[]"), "Permanent", "UnexpectedAnswer", True),
+        (Says(500), "Temporary", "ServerError", True),
+        (Says(302, "", {"location": "/"}), "Permanent", "Redirected", True),
+        (HANGS, "Ambiguous", "NoAnswer", True),
+        (RESETS, "Ambiguous", "ConnectionLost", True),
+    ],
+)
+async def test_an_error_is_understood(
+    providers: Providers, slack: Slack, says: Says, result: str, reason: str, *, blames_channel: bool
+) -> None:
+    slack.answers.append(says)
+    answers = await providers.send(bot(slack), SECRETS, parcel("#dev-alerts"))
+    answer = answers["#dev-alerts"]
+    assert (answer.result, answer.reason, answer.blames_channel) == (result, reason, blames_channel)
+
+
+async def test_a_rate_limit_holds_for_all_and_says_how_long(providers: Providers, slack: Slack) -> None:
+    slack.answers.append(Says(429, "", {"retry-after": "30"}))
+
+    answers = await providers.send(bot(slack), SECRETS, parcel("#dev-alerts", "C024BE91L"))
+
+    assert [(a.reason, a.retry_after) for a in answers.values()] == [("RateLimited", 30.0)] * 2
+    assert len(slack.received) == 1
+
+
+async def test_only_the_recipient_that_was_tried_may_have_it(providers: Providers, slack: Slack) -> None:
+    slack.answers.append(HANGS)
+    answers = await providers.send(bot(slack), SECRETS, parcel("#dev-alerts", "C024BE91L"))
+    assert [answer.result for answer in answers.values()] == ["Ambiguous", "Temporary"]
+
+
+async def test_a_lookup_that_gets_no_answer_posted_nothing(providers: Providers, slack: Slack) -> None:
+    slack.answers.append(HANGS)
+    answers = await providers.send(bot(slack), SECRETS, parcel("dev@example.com"))
+    assert answers["dev@example.com"].result == "Temporary"
+
+
+async def test_an_incoming_webhook_has_one_destination(providers: Providers, slack: Slack) -> None:
+    spec = channel(slack={"webhookURLSecretRef": {"name": "slack", "key": "url"}})
+    given = material(slack={"url": f"{slack.url}/services/T0/B0/canary"})
+
+    answers = await providers.send(spec, given, parcel("", payload=BLOCKS))
+
+    assert answers[""].result == "Accepted"
+    assert slack.posted == [{"text": "train failed", "unfurl_links": False, "unfurl_media": False, "blocks": BLOCKS}]
+
+
+@pytest.mark.parametrize(
+    ("says", "result", "reason"),
+    [
+        (Says(403, "invalid_token"), "Permanent", "InvalidToken"),
+        (Says(404, "channel_not_found"), "Permanent", "ChannelNotFound"),
+        (Says(410, "channel_is_archived"), "Permanent", "ChannelIsArchived"),
+        (Says(400, "invalid_payload"), "Permanent", "Refused"),
+        (Says(429, "", {"retry-after": "3"}), "Temporary", "RateLimited"),
+        (Says(500, "rollup_error"), "Temporary", "ServerError"),
+        (Says(200, "<html>canary"), "Permanent", "UnexpectedAnswer"),
+    ],
+)
+async def test_a_webhooks_error_is_understood(
+    providers: Providers, slack: Slack, says: Says, result: str, reason: str
+) -> None:
+    slack.answers.append(says)
+    spec = channel(slack={"webhookURLSecretRef": {"name": "slack", "key": "url"}})
+    answers = await providers.send(spec, material(slack={"url": f"{slack.url}/services/T0/canary"}), parcel(""))
+    assert (answers[""].result, answers[""].reason) == (result, reason)
+    assert "canary" not in answers[""].text
+
+
+async def test_a_token_is_never_told(providers: Providers, slack: Slack) -> None:
+    slack.answers.append(Says(200, json.dumps({"ok": False, "error": f"bad token {TOKEN}"})))
+    answers = await providers.send(bot(slack), SECRETS, parcel("#dev-alerts"))
+    assert answers["#dev-alerts"].text == "bad token ***"
