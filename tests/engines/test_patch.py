@@ -41,13 +41,15 @@ def test_the_operations_applied_to_the_original_give_the_changed_document(
         at, there = data.draw(st.sampled_from(places))
         if isinstance(there, dict):
             key = data.draw(_keys)
-            action = data.draw(st.sampled_from(("put", "deep", "append", "remove")))
+            action = data.draw(st.sampled_from(("put", "deep", "update", "extend", "remove")))
             if action == "remove":
                 patch.remove((*at, key))
             elif action == "deep" and there.get(key) is None:
                 patch.put((*at, key, data.draw(_keys), "deep"), data.draw(_values))
-            elif action == "append" and isinstance(there.get(key), list | None):
-                patch.append((*at, key), data.draw(_values))
+            elif action == "update" and isinstance(there.get(key), dict | None):
+                patch.update((*at, key), data.draw(st.dictionaries(_keys, _values, max_size=3)))
+            elif action == "extend" and isinstance(there.get(key), list | None):
+                patch.extend((*at, key), data.draw(st.lists(_values, max_size=3)))
             else:
                 patch.put((*at, key), data.draw(_values))
         elif there:
@@ -78,7 +80,7 @@ def test_what_is_put_into_an_added_object_is_part_of_its_operation() -> None:
 def test_entries_of_an_added_list_are_recorded_once() -> None:
     patch = Patch({"c": {}})
     for value in ("1", "2"):
-        patch.append(("c", "env"), value)
+        patch.extend(("c", "env"), [value])
     assert patch.operations == [{"op": "add", "path": "/c/env", "value": ["1", "2"]}]
 
 
@@ -87,7 +89,7 @@ def test_a_value_that_is_changed_after_it_was_put_is_no_second_operation(value: 
     original: dict[str, Any] = {"here": "before"}
     patch = Patch(copy.deepcopy(original))
     patch.put(("here",), value)
-    patch.append(("here", "list"), "new")
+    patch.extend(("here", "list"), ["new"])
     patch.remove(("here", "map", "k"))
     patch.put(("here", "map", "other", "deep"), "x")
     assert len(patch.operations) == 1
@@ -97,7 +99,7 @@ def test_a_value_that_is_changed_after_it_was_put_is_no_second_operation(value: 
 def test_an_entry_that_is_changed_after_it_was_appended_is_no_second_operation() -> None:
     original: dict[str, Any] = {"env": [{"name": "A"}]}
     patch = Patch(copy.deepcopy(original))
-    patch.append(("env",), {"name": "B", "value": "1"})
+    patch.extend(("env",), [{"name": "B", "value": "1"}])
     patch.remove(("env", 1, "value"))
     assert patch.operations == [{"op": "add", "path": "/env/-", "value": {"name": "B"}}]
     assert apply(original, patch.operations) == patch.document

@@ -19,9 +19,10 @@ from execution_options.engines.translate import (
     translate,
 )
 from execution_options.options.levels import Level
-from execution_options.options.merge import Effective, merge
+from execution_options.options.merge import Effective
+from execution_options.options.prepared import prepare
 from execution_options.options.selection import Execution, Selection, select
-from execution_options.options.snapshot import Snapshot, encode, frozen
+from execution_options.options.snapshot import Snapshot, encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -93,7 +94,8 @@ def decide(
     strip_forged(patch, engine)
     if not selection.layers:
         return Decision(patch.operations, selection, Effective())
-    effective = merge(selection.layers)
+    prepared = prepare(selection.layers)
+    effective = prepared.effective
     prefix = effective.output_location_prefix
     location = (
         ""
@@ -106,7 +108,7 @@ def decide(
     snapshot = Snapshot(
         id=identifier,
         account=account,
-        layers=tuple(frozen(layer) for layer in selection.layers),
+        layers=prepared.frozen,
         location=location,
         authored=authored,
     )

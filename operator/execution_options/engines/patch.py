@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from execution_options.engines.paths import lookup
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from execution_options.engines.paths import Path
 
 Operation = dict[str, Any]
 
 
+@lru_cache(maxsize=8192)
 def pointer(path: Path) -> str:
     """``path`` as a JSON Pointer (RFC 6901)."""
     return "".join([f"/{_escaped(part) if isinstance(part, str) else part}" for part in path])
@@ -57,14 +61,27 @@ class Patch:
             return
         self._set(parent, path, value)
 
-    def append(self, path: Path, value: Any) -> None:
-        """Add ``value`` at the end of the list at ``path``, which is added where it is absent."""
+    def update(self, path: Path, values: Mapping[str, Any]) -> None:
+        """Set keys of the object at ``path``, which is added where it is absent."""
+        there = lookup(self.document, path)
+        if there is None:
+            if values:
+                self.put(path, dict(values))
+            return
+        for key, value in values.items():
+            if key not in there or there[key] != value:
+                self._set(there, (*path, key), value)
+
+    def extend(self, path: Path, values: list[Any]) -> None:
+        """Add ``values`` at the end of the list at ``path``, which is added where it is absent."""
         items = lookup(self.document, path)
         if items is None:
-            items = []
-            self.put(path, items)
-        items.append(value)
-        self._record(items, "add", (*path, "-"), value)
+            if values:
+                self.put(path, values)
+            return
+        for value in values:
+            items.append(value)
+            self._record(items, "add", (*path, "-"), value)
 
     def remove(self, path: Path) -> None:
         """Remove ``path`` if it is there."""
@@ -85,10 +102,11 @@ class Patch:
     def _record(self, parent: Any, operation: str, path: Path, value: Any) -> None:
         if id(parent) not in self._added:
             self.operations.append({"op": operation, "path": pointer(path), "value": value})
-        self._adopt(value)
+        if type(value) is dict or type(value) is list:
+            self._adopt(value)
 
     def _adopt(self, value: Any) -> None:
-        if isinstance(value, dict | list):
-            self._added[id(value)] = value
-            for inner in value.values() if isinstance(value, dict) else value:
+        self._added[id(value)] = value
+        for inner in value.values() if type(value) is dict else value:
+            if type(inner) is dict or type(inner) is list:
                 self._adopt(inner)

@@ -76,7 +76,16 @@ def locate(document: Any, text: str) -> Iterator[Path]:
     Raises:
         InvalidPathError: it is no path.
     """
-    return _locate(document, parse(text), ())
+    place = _plain(text)
+    return _locate(document, parse(text), ()) if place is None else iter((place,))
+
+
+@lru_cache(maxsize=1024)
+def _plain(text: str) -> Path | None:
+    """The one place of a path that only names fields."""
+    steps = parse(text)
+    names = tuple(step for step in steps if isinstance(step, str))
+    return names if len(names) == len(steps) else None
 
 
 def _locate(document: Any, steps: tuple[Step, ...], at: Path) -> Iterator[Path]:
@@ -96,11 +105,11 @@ def _locate(document: Any, steps: tuple[Step, ...], at: Path) -> Iterator[Path]:
 def lookup(document: Any, path: Path) -> Any:
     """What stands at a place; ``None`` where any part of it is absent."""
     for part in path:
-        if isinstance(part, int):
-            document = document[part] if isinstance(document, list) and part < len(document) else None
+        if isinstance(document, dict):
+            document = document.get(part)
+        elif isinstance(document, list) and isinstance(part, int) and part < len(document):
+            document = document[part]
         else:
-            document = document.get(part) if isinstance(document, dict) else None
-        if document is None:
             return None
     return document
 

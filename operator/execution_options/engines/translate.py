@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from execution_options.engines.profile import Engine
     from execution_options.options.merge import Effective
 
+_PREFIX = f"{GROUP}/"
 AUTHORS_ANNOTATIONS = frozenset({OPTIONS_ANNOTATION, DISABLE_NOTIFICATIONS_ANNOTATION})
 """The only ``execution.dev/`` metadata that is not this operator's."""
 
@@ -60,9 +61,8 @@ def translate(
     """
     work = _Work(patch, engine, effective)
     for place in places:
-        work.mapping((*place, "labels"), effective.labels)
+        work.mapping((*place, "labels"), effective.labels, {ID_LABEL: identifier})
         work.mapping((*place, "annotations"), effective.annotations)
-        patch.put((*place, "labels", ID_LABEL), identifier)
     envs = environment(effective, location)
     for place in account_places(engine, patch.document):
         work.account(place)
@@ -130,12 +130,16 @@ class _Work:
             self.authored[pointer(at)] = written
         return prevails(wanted, written)
 
-    def mapping(self, place: Path, wanted: dict[str, Sourced[str]]) -> None:
-        """Labels or annotations."""
+    def mapping(self, place: Path, wanted: dict[str, Sourced[str]], ours: Mapping[str, str] = {}) -> None:
+        """Labels or annotations, and those of ``ours`` whatever stands there."""
         there = lookup(self.patch.document, place) or {}
-        for key, value in wanted.items():
-            if self._settle((*place, key), there.get(key), value):
-                self.patch.put((*place, key), value.value)
+        # Most of what is wanted is not there yet.
+        fresh = {
+            key: value.value
+            for key, value in wanted.items()
+            if key not in there or self._settle((*place, key), there[key], value)
+        }
+        self.patch.update(place, {**fresh, **ours})
 
     def account(self, at: Path) -> None:
         """The service account, and the pull secrets that came with the old one."""
@@ -174,25 +178,27 @@ class _Work:
         """One list of variables."""
         there = lookup(self.patch.document, at) or []
         index = {entry.get("name"): place for place, entry in enumerate(there)}
+        fresh = []
         for name, value in wanted.items():
+            entry = {"name": name, "value": value.value}
             place = index.get(name)
             if place is None:
-                self.patch.append(at, {"name": name, "value": value.value})
+                fresh.append(entry)
                 continue
             written = "(valueFrom)" if "valueFrom" in there[place] else there[place].get("value", "")
             if self._settle((*at, name), written, value):
-                self.patch.put((*at, place), {"name": name, "value": value.value})
+                self.patch.put((*at, place), entry)
+        self.patch.extend(at, fresh)
 
 
 def is_ours(kind: str, key: str) -> bool:
     """Whether only this operator may write a key of ``labels`` or ``annotations``."""
-    return key.startswith(f"{GROUP}/") and not (kind == "annotations" and key in AUTHORS_ANNOTATIONS)
+    return key.startswith(_PREFIX) and not (kind == "annotations" and key in AUTHORS_ANNOTATIONS)
 
 
 def strip_forged(patch: Patch, engine: Engine) -> None:
     """Remove ``execution.dev/`` metadata that only this operator may write."""
     for place in metadata_places(engine, patch.document):
         for kind in ("labels", "annotations"):
-            for key in list(lookup(patch.document, (*place, kind)) or ()):
-                if is_ours(kind, key):
-                    patch.remove((*place, kind, key))
+            for key in [key for key in lookup(patch.document, (*place, kind)) or () if is_ours(kind, key)]:
+                patch.remove((*place, kind, key))

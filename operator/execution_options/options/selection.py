@@ -100,12 +100,15 @@ def select(execution: Execution, candidates: Iterable[OptionsObject]) -> Selecti
     layers = [layer for _, layer in sorted(ranked, key=lambda item: item[0])]
     if execution.disable_notifications is not None:
         source = Source(Level.EXECUTION, "annotation", DISABLE_NOTIFICATIONS_ANNOTATION)
-        spec = ExecutionOptionsSpec(disable_notifications=execution.disable_notifications)
+        spec = _SAID[execution.disable_notifications]
         # Behind everything the execution refers to: what stands on the execution itself is the last word there.
         after = sum(layer.source.level <= Level.EXECUTION for layer in layers)
         layers.insert(after, Layer(source, spec))
     missing = tuple(target for target in referenced if target not in found)
     return Selection(tuple(layers), tuple(rejected), missing)
+
+
+_SAID = {said: ExecutionOptionsSpec(disable_notifications=said) for said in (True, False)}
 
 
 def _selecting_level(options: OptionsObject) -> Level:
