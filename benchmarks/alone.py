@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 
 ROUNDS = 6
 SECONDS = 3.0
-CLIENTS = 32
+CLIENTS = 128
+"""Enough to keep the core busy although each request waits for the API server, which works on another one."""
 SHOWN = 40
 """Lines of a profile."""
 NAMESPACE = "alone"

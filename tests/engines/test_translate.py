@@ -205,7 +205,7 @@ def test_forged_metadata_goes_and_the_authors_annotations_stay() -> None:
         labels={**forged, **words}, annotations={**forged, **words}, template={"labels": forged, "annotations": forged}
     )
     patch = Patch(copy.deepcopy(document))
-    strip_forged(patch, JOB)
+    strip_forged(patch, metadata_places(JOB, patch.document))
     assert apply(document, patch.operations) == patch.document
     assert patch.document["metadata"]["labels"] == {"mine": "1"}
     assert patch.document["metadata"]["annotations"] == {"mine": "1", **words}

@@ -136,7 +136,7 @@ def test_every_value_is_the_one_that_prevails(execution: tuple[Engine, dict[str,
 def test_without_options_nothing_happens(execution: tuple[Engine, dict[str, Any]]) -> None:
     engine, original = execution
     patch = Patch(copy.deepcopy(original))
-    strip_forged(patch, engine)
+    strip_forged(patch, metadata_places(engine, patch.document))
     assert patch.operations == []
     assert patch.document == original
 

@@ -91,7 +91,8 @@ def decide(
     if selection.missing:
         raise RefusedError(_missing(selection, execution, known))
     patch = Patch(document)
-    strip_forged(patch, engine)
+    places = metadata_places(engine, document)
+    strip_forged(patch, places)
     if not selection.layers:
         return Decision(patch.operations, selection, Effective())
     prepared = prepare(selection.layers)
@@ -102,7 +103,6 @@ def decide(
         if prefix is None
         else output_location(prefix.value, execution.namespace, execution.name, execution.generate_name, identifier)
     )
-    places = metadata_places(engine, document)
     authored = translate(patch, places, engine, effective, identifier=identifier, location=location)
     account = _account(engine, document, effective)
     snapshot = Snapshot(

@@ -62,7 +62,7 @@ def translate(
     work = _Work(patch, engine, effective)
     for place in places:
         work.mapping((*place, "labels"), effective.labels, {ID_LABEL: identifier})
-        work.mapping((*place, "annotations"), effective.annotations)
+        work.mapping((*place, "annotations"), effective.annotations, {})
     envs = environment(effective, location)
     for place in account_places(engine, patch.document):
         work.account(place)
@@ -130,7 +130,7 @@ class _Work:
             self.authored[pointer(at)] = written
         return prevails(wanted, written)
 
-    def mapping(self, place: Path, wanted: dict[str, Sourced[str]], ours: Mapping[str, str] = {}) -> None:
+    def mapping(self, place: Path, wanted: dict[str, Sourced[str]], ours: dict[str, str]) -> None:
         """Labels or annotations, and those of ``ours`` whatever stands there."""
         there = lookup(self.patch.document, place) or {}
         # Most of what is wanted is not there yet.
@@ -196,9 +196,9 @@ def is_ours(kind: str, key: str) -> bool:
     return key.startswith(_PREFIX) and not (kind == "annotations" and key in AUTHORS_ANNOTATIONS)
 
 
-def strip_forged(patch: Patch, engine: Engine) -> None:
-    """Remove ``execution.dev/`` metadata that only this operator may write."""
-    for place in metadata_places(engine, patch.document):
+def strip_forged(patch: Patch, places: list[Path]) -> None:
+    """Remove ``execution.dev/`` metadata that only this operator may write from :func:`metadata_places`."""
+    for place in places:
         for kind in ("labels", "annotations"):
             for key in [key for key in lookup(patch.document, (*place, kind)) or () if is_ours(kind, key)]:
                 patch.remove((*place, kind, key))

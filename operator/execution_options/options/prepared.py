@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from execution_options.options.levels import Layer
 from execution_options.options.merge import Effective, merge
 from execution_options.options.snapshot import frozen
-
-if TYPE_CHECKING:
-    from execution_options.options.levels import Layer
 
 KEPT = 256
 """Different combinations of options that are remembered; at most 16 KiB of each reach an execution."""

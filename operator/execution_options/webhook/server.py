@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 MAX_BODY = 8 * 1024 * 1024
 """Bytes of one request: an object and its old version, each at most what etcd takes, and room to spare."""
 
+_JSON = {"Content-Type": "application/json"}
+
 
 def admission_app(handler: Handler, stopping: Callable[[], bool] = lambda: False) -> web.Application:
     """The application with the one route ``/executions``; while it is stopping, each answer ends its connection."""
@@ -51,7 +53,7 @@ def admission_app(handler: Handler, stopping: Callable[[], bool] = lambda: False
         if result == "error":
             response = web.Response(status=503, text="the options cannot be read at the moment")
         else:
-            response = web.Response(body=body, content_type="application/json")
+            response = web.Response(body=body, headers=_JSON)
         if stopping():
             response.force_close()
         return response
