@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from support.desk import OUTCOME, Desk, Manifest
 from support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -14,45 +15,15 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.e2e, pytest.mark.engines]
 
-Manifest = dict[str, Any]
-
-OUTCOME = "sim.execution.dev/outcome"
 EXCEEDED = "Pod was active on the node longer than the specified deadline"
 EMPTY: Manifest = {}
 
 
-class Desk:
-    """Executions in one namespace."""
-
-    def __init__(self, cluster: Cluster, namespace: str) -> None:
-        self._cluster, self._namespace = cluster, namespace
-
-    def _kubectl(self, *arguments: str, manifest: Manifest | None = None) -> str:
-        text = None if manifest is None else json.dumps(manifest)
-        return self._cluster.run_kubectl([*arguments, f"--namespace={self._namespace}"], input=text).stdout
-
-    def start(self, manifest: Manifest) -> None:
-        self._kubectl("create", "-f", "-", manifest={**manifest, "metadata": {"name": "run", **manifest["metadata"]}})
-
-    def change(self, kind: str, spec: Manifest) -> None:
-        self._kubectl("patch", kind, "run", "--type=merge", f"--patch={json.dumps({'spec': spec})}")
-
-    def get(self, kind: str) -> Manifest:
-        found: Manifest = json.loads(self._kubectl("get", kind, "run", "--output=json"))
-        return found
-
-    def pods(self) -> list[Manifest]:
-        found: list[Manifest] = json.loads(self._kubectl("get", "pods", "--output=json"))["items"]
-        return found
-
-    def running_pod(self) -> Manifest:
-        return eventually(lambda: [pod for pod in self.pods() if pod["status"]["phase"] == "Running"])[0]
-
-    def exceed_deadline(self, pod: Manifest) -> None:
-        """Do what a kubelet does when a pod's `activeDeadlineSeconds` have passed."""
-        status = {"status": {"phase": "Failed", "reason": "DeadlineExceeded", "message": EXCEEDED}}
-        change = ["--subresource=status", "--type=merge", f"--patch={json.dumps(status)}"]
-        self._kubectl("patch", "pod", pod["metadata"]["name"], *change)
+def exceed_deadline(desk: Desk, pod: Manifest) -> None:
+    """Do what a kubelet does when a pod's `activeDeadlineSeconds` have passed."""
+    status = {"status": {"phase": "Failed", "reason": "DeadlineExceeded", "message": EXCEEDED}}
+    change = ["--subresource=status", "--type=merge", f"--patch={json.dumps(status)}"]
+    desk.kubectl("patch", "pod", pod["metadata"]["name"], *change)
 
 
 @pytest.fixture
@@ -165,7 +136,7 @@ def test_the_kubelet_enforces_the_deadline_of_a_workflow(desk: Desk) -> None:
     desk.start(workflow(first="never", entrypoint="first", activeDeadlineSeconds=3600))
     pod = desk.running_pod()
     assert 0 < pod["spec"]["activeDeadlineSeconds"] <= 3600
-    desk.exceed_deadline(pod)
+    exceed_deadline(desk, pod)
     status = ended_workflow(desk)
     assert (status["phase"], status["message"]) == ("Failed", EXCEEDED)
 
