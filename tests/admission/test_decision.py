@@ -75,6 +75,16 @@ def test_the_snapshot_holds_every_layer_and_what_the_author_wrote() -> None:
     ]
 
 
+def test_an_execution_is_held_from_its_creation_where_its_notifications_are_guaranteed() -> None:
+    options = namespaced("a", {**ALL, "notificationGuarantee": "Held"})
+    assert decided(job(), options)[1]["metadata"]["finalizers"] == ["execution.dev/notifications"]
+    kept = job()
+    kept["metadata"]["finalizers"] = ["example.com/mine", "execution.dev/notifications"]
+    assert decided(kept, options)[1]["metadata"]["finalizers"] == kept["metadata"]["finalizers"]
+    observed = namespaced("b", {**ALL, "notificationGuarantee": "Observed"})
+    assert "finalizers" not in decided(job(), observed)[1]["metadata"]
+
+
 def test_forged_metadata_is_never_taken_from_the_request() -> None:
     forged = {"execution.dev/id": "forged", "execution.dev/snapshot": "forged", "execution.dev/missed": "forged"}
     document = job(labels=forged, annotations=forged, template={"labels": forged, "annotations": forged})

@@ -16,7 +16,7 @@ from prometheus_client import generate_latest
 from execution_options.api.names import CLUSTER_OPTIONS_KIND, OPTIONS_KIND
 from execution_options.controller import kopf_loop
 from execution_options.controller.announcements import Announcement
-from execution_options.controller.events import MAX_NOTE, Recorder, event
+from execution_options.controller.events import MAX_NOTE, Recorder, Regarding, event
 from execution_options.controller.index import OptionsIndex
 from execution_options.controller.live import Plan
 from execution_options.controller.metrics import Metrics
@@ -196,11 +196,11 @@ async def test_an_event_is_posted_once_and_tried_again_where_that_can_help() -> 
 def test_an_event_fits_and_has_the_same_name_after_a_restart() -> None:
     long = Announcement("Normal", "OptionsApplied", "Admit", "é" * 2000)
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    body = event(ENGINE, META, long, "one", now)
+    body = event(Regarding.of(ENGINE, META), long, "one", now)
     assert len(body["note"].encode()) <= MAX_NOTE
-    assert body["metadata"]["name"] == event(ENGINE, META, long, "two", now)["metadata"]["name"]
+    assert body["metadata"]["name"] == event(Regarding.of(ENGINE, META), long, "two", now)["metadata"]["name"]
     long_name = ObjectMeta(name="n" * 253, namespace="ns", uid="u")
-    assert len(event(ENGINE, long_name, long, "one", now)["metadata"]["name"]) <= 253
+    assert len(event(Regarding.of(ENGINE, long_name), long, "one", now)["metadata"]["name"]) <= 253
 
 
 def shell(api: FakeApi, writer: Recording) -> Shell:

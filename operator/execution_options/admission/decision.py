@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET, Struct
 
-from execution_options.api.names import CLUSTER_OPTIONS_KIND, OPTIONS_ANNOTATION, OPTIONS_KIND, SNAPSHOT_ANNOTATION
+from execution_options.api.names import (
+    CLUSTER_OPTIONS_KIND,
+    NOTIFICATIONS_FINALIZER,
+    OPTIONS_ANNOTATION,
+    OPTIONS_KIND,
+    SNAPSHOT_ANNOTATION,
+)
 from execution_options.engines.authors import notes
 from execution_options.engines.effects import effect_notes
 from execution_options.engines.patch import Operation, Patch
@@ -113,6 +119,10 @@ def decide(
         authored=authored,
     )
     patch.put(("metadata", "annotations", SNAPSHOT_ANNOTATION), encode(snapshot))
+    held = lookup(document, ("metadata", "finalizers")) or []
+    if effective.is_held and NOTIFICATIONS_FINALIZER not in held:
+        # Only here it is there before the execution can end and go.
+        patch.put(("metadata", "finalizers"), [*held, NOTIFICATIONS_FINALIZER])
     said = [*notes(authored, effective), *effect_notes(effective, engine, document, Level.LAUNCH_PLAN)]
     return Decision(patch.operations, selection, effective, said, account)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from ipaddress import ip_network
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +17,21 @@ from execution_options.kube.client import Kube
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from execution_options.providers import outbound
+
+
+class Network(click.ParamType["outbound.Network"]):
+    """A network in CIDR notation, or a single address."""
+
+    name = "network"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> outbound.Network:
+        """The network that is meant."""
+        try:
+            return ip_network(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 @click.command()
@@ -44,6 +60,21 @@ if TYPE_CHECKING:
     show_default=True,
     help="Most patches of executions and pods per second.",
 )
+@click.option(
+    "--send-timeout",
+    type=click.FloatRange(min=1),
+    default=20.0,
+    show_default=True,
+    help="Seconds that sending one notification to one recipient may take.",
+)
+@click.option(
+    "--allow-network",
+    "allowed_networks",
+    multiple=True,
+    type=Network(),
+    metavar="CIDR",
+    help="Network that notifications may be sent to although it is not public: a mail relay's, say. Repeatable.",
+)
 @log_options
 @with_logs
 @asynchronous
@@ -56,6 +87,8 @@ async def controller(
     lease_duration: float,
     status_interval: float,
     patch_rate: float,
+    send_timeout: float,
+    allowed_networks: tuple[outbound.Network, ...],
 ) -> None:
     """Bring edits of options to living executions, and say in the status of options what became of them.
 
@@ -68,6 +101,8 @@ async def controller(
         timing=Timing(lease_duration),
         status_interval=status_interval,
         patch_rate=patch_rate,
+        send_timeout=send_timeout,
+        allowed_networks=allowed_networks,
     )
     async with await Kube.connect(kubeconfig, context) as kube:
         try:

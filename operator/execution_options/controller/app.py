@@ -15,6 +15,7 @@ from aiohttp import web
 from execution_options.api import names
 from execution_options.api.names import LIVE_ANNOTATION
 from execution_options.controller.accounts import created_account, required_account
+from execution_options.controller.directory import Directory
 from execution_options.controller.events import Recorder
 from execution_options.controller.executions import ExecutionReconciler
 from execution_options.controller.index import OptionsIndex
@@ -22,7 +23,9 @@ from execution_options.controller.kopf_loop import KopfLoop, quiet
 from execution_options.controller.lease import Elector, LeaseLostError
 from execution_options.controller.metrics import Metrics
 from execution_options.controller.options import OptionsReconciler
+from execution_options.controller.outbox import Outbox
 from execution_options.controller.pods import PodReconciler
+from execution_options.controller.post import ChannelPost
 from execution_options.controller.queue import Queue
 from execution_options.controller.rate import TokenBucket
 from execution_options.controller.shell import Shell
@@ -32,6 +35,8 @@ from execution_options.controller.writer import Writer
 from execution_options.engines.registry import builtin_engines
 from execution_options.health import health_app
 from execution_options.kube.client import ApiError
+from execution_options.providers.factory import Providers
+from execution_options.providers.outbound import Outbound
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,6 +86,20 @@ class Controller:
         self._of_pods = PodReconciler(self.world, shell, self._recorder)
         self._of_executions = ExecutionReconciler(self.world, self.index, shell, self._recorder, self._of_pods)
         self._of_options = OptionsReconciler(self.index, self.world, writer, self._executions, settings.status_interval)
+        directory = Directory(kube, settings.namespace, self.world.namespace_labels, lambda key: None)
+        self._providers = Providers(Outbound(settings.allowed_networks), settings.send_timeout)
+        self._outbox = Outbox(
+            kube,
+            writer,
+            settings,
+            identity,
+            self.world,
+            self.index,
+            directory,
+            ChannelPost(kube, directory, self._providers),
+            self._recorder,
+            self.metrics,
+        )
         for name, depth in (("options", self._options), ("executions", self._executions), ("pods", self._pods)):
             self.metrics.watch_queue(name, depth.__len__)
         self.metrics.watch_executions(self.world.tracker.counts)
@@ -101,9 +120,10 @@ class Controller:
             return
         if new is not None:
             self._executions.add(key)
-            if old is None or _live(old) != _live(new):
-                for pod in self.world.tracker.pods(key):
-                    self._pods.add(pod)
+        self._outbox.ends.changed(key, old, new, after or before)
+        if new is not None and (old is None or _live(old) != _live(new)):
+            for pod in self.world.tracker.pods(key):
+                self._pods.add(pod)
         if before != after:
             sources = (frozenset() if before is None else before.sources) | (
                 frozenset() if after is None else after.sources
@@ -145,7 +165,8 @@ class Controller:
         """What the process waits for before it is ready."""
         if stop.is_set():
             return "stopping"
-        return "" if self.world.synced else "not everything is listed yet"
+        synced = self.world.synced and self._outbox.synced
+        return "" if synced else "not everything is listed yet"
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until ``stop`` is set.
@@ -153,7 +174,7 @@ class Controller:
         Raises:
             LeaseLostError: another controller may be active by now.
         """
-        followed = asyncio.create_task(self.world.run())
+        followed = asyncio.create_task(self._follow())
         led = asyncio.create_task(self._lead())
         ended = asyncio.create_task(stop.wait())
         tasks: tuple[asyncio.Task[Any], ...] = (followed, led, ended)
@@ -167,7 +188,13 @@ class Controller:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await self._providers.close()
             await self.elector.release()
+
+    async def _follow(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.world.run())
+            group.create_task(self._outbox.follow())
 
     async def _lead(self) -> None:
         await self.elector.acquire()
@@ -183,6 +210,7 @@ class Controller:
 
     async def _work(self) -> None:
         await self.world.wait_synced()
+        await self._outbox.wait_synced()
         await self._resync()
         # Until now changes were only remembered: whoever stands by would queue them for ever.
         self._active = True
@@ -195,6 +223,7 @@ class Controller:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._recorder.run())
             group.create_task(self._follow_options())
+            group.create_task(self._outbox.work())
             for _ in range(WORKERS["options"]):
                 group.create_task(work("options", self._options, self._of_options.reconcile, self.metrics))
             for _ in range(WORKERS["executions"]):

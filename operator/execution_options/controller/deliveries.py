@@ -384,11 +384,9 @@ class Deliveries:
             self._newest.popitem(last=False)
         return written
 
-    def ages(self) -> Iterator[tuple[Delivery, str]]:
-        """Every open delivery and when it was created."""
-        for delivery in self.known.values():
-            if not delivery.now.finished:
-                yield delivery, delivery.metadata.creation_timestamp or ""
+    def unfinished(self) -> Iterator[Delivery]:
+        """Every delivery that has not finished."""
+        return (delivery for delivery in self.known.values() if not delivery.now.finished)
 
 
 def _path(delivery: Delivery) -> str:

@@ -95,6 +95,8 @@ class Ends:
         self._deliveries = deliveries
         self.since: str | None = None
         """When the cluster first knew deliveries: what ended before is no news."""
+        self.active = False
+        """Whether this process works; one that stands by looks at everything when it begins to."""
         self.queue: Queue[EndKey] = Queue()
         self._last: dict[EndKey, ExecutionObject] = {}
         """As they were seen last, until there is nothing more to do: they may be gone before."""
@@ -113,7 +115,7 @@ class Ends:
         """An execution came, changed or went."""
         item = new or old
         engine = self._world.engines.get(key.engine)
-        if item is None or engine is None or record is None or not record.stamped:
+        if not self.active or item is None or engine is None or record is None or not record.stamped:
             return
         end = EndKey(*key, item.metadata.uid)
         if new is None:
@@ -217,7 +219,8 @@ class Ends:
         except ApiError as error:
             if error.status == 409 and error.reason == "AlreadyExists":
                 return
-            if error.status == 404 or (error.status == 403 and "being terminated" in error.message):
+            gone = error.status == 404 and error.reason == "NotFound"  # otherwise it is our kind that is missing
+            if gone or (error.status == 403 and "being terminated" in error.message):
                 logger.warning("delivery %s/%s: its namespace is going: not recorded", namespace, one.name)
                 return
             raise

@@ -7,7 +7,7 @@ import hashlib
 import logging
 from collections import OrderedDict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import aiohttp
 
@@ -28,17 +28,44 @@ MAX_WAITING: Final = 1000
 MAX_REMEMBERED: Final = 10_000
 ATTEMPTS: Final = 3
 COMPONENT: Final = "execution.dev/controller"
+CLUSTER_EVENTS: Final = "default"
+"""Namespace of events about objects that have none."""
 
 
-def event(engine: Engine, metadata: ObjectMeta, said: Announcement, instance: str, now: datetime) -> dict[str, Any]:
+class Regarding(NamedTuple):
+    """The object that an event is about; ``namespace`` is empty for one of the cluster."""
+
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+
+    @classmethod
+    def of(cls, engine: Engine, metadata: ObjectMeta) -> Regarding:
+        """An execution."""
+        version = f"{engine.group}/{engine.version}" if engine.group else engine.version
+        return cls(version, engine.kind, metadata.namespace, metadata.name, metadata.uid)
+
+
+def event(regarding: Regarding, said: Announcement, instance: str, now: datetime) -> dict[str, Any]:
     """The Event object; its name follows from what is said, so that a restart does not say it again."""
-    digest = hashlib.sha256(f"{metadata.uid}/{said.reason}/{said.note}".encode()).hexdigest()[:16]
+    digest = hashlib.sha256(f"{regarding.uid}/{said.reason}/{said.note}".encode()).hexdigest()[:16]
     note = said.note if len(said.note.encode()) <= MAX_NOTE else _cut(said.note)
+    reference = {
+        "apiVersion": regarding.api_version,
+        "kind": regarding.kind,
+        "name": regarding.name,
+        "uid": regarding.uid,
+    } | ({"namespace": regarding.namespace} if regarding.namespace else {})
     return {
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
         # Names of objects may have 253 characters, and so may this one.
-        "metadata": {"name": f"{metadata.name[:236]}.{digest}", "namespace": metadata.namespace},
+        "metadata": {
+            "name": f"{regarding.name[:236]}.{digest}",
+            "namespace": regarding.namespace or CLUSTER_EVENTS,
+        },
         "eventTime": now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "reportingController": COMPONENT,
         "reportingInstance": instance[:128],
@@ -46,13 +73,7 @@ def event(engine: Engine, metadata: ObjectMeta, said: Announcement, instance: st
         "reason": said.reason,
         "action": said.action,
         "note": note,
-        "regarding": {
-            "apiVersion": f"{engine.group}/{engine.version}" if engine.group else engine.version,
-            "kind": engine.kind,
-            "namespace": metadata.namespace,
-            "name": metadata.name,
-            "uid": metadata.uid,
-        },
+        "regarding": reference,
     }
 
 
@@ -79,9 +100,14 @@ class Recorder:
         self._said: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def say(self, engine: Engine, metadata: ObjectMeta, said: Announcement) -> None:
+        """Post an event on an execution; see :meth:`tell`."""
+        self.tell(Regarding.of(engine, metadata), said)
+
+    def tell(self, regarding: Regarding, said: Announcement) -> None:
         """Post an event soon, unless it was posted before; dropped while too many wait."""
-        body = event(engine, metadata, said, self._instance, datetime.now(UTC))
-        name = (metadata.namespace, body["metadata"]["name"])
+        body = event(regarding, said, self._instance, datetime.now(UTC))
+        namespace = body["metadata"]["namespace"]
+        name = (namespace, body["metadata"]["name"])
         if name in self._said:
             return
         try:
@@ -104,10 +130,10 @@ class Recorder:
 
     async def _post(self, body: dict[str, Any], *, last: bool) -> bool:
         """Whether nothing is left to do for this event."""
-        regarding = body["regarding"]
-        whose = f"{regarding['kind']} {regarding['namespace']}/{regarding['name']}"
+        namespace, regarding = body["metadata"]["namespace"], body["regarding"]
+        whose = f"{regarding['kind']} {namespace}/{regarding['name']}"
         try:
-            await self._writer.create(path_of("events.k8s.io", "v1", "events", regarding["namespace"]), body)
+            await self._writer.create(path_of("events.k8s.io", "v1", "events", namespace), body)
         except ApiError as error:
             if error.status == 409:
                 self._metrics.events.labels("known").inc()

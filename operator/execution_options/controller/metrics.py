@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 if TYPE_CHECKING:
     from collections import Counter as Counts
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from prometheus_client.core import Metric
 
@@ -29,6 +29,33 @@ class _Executions(Collector):
         for (engine, state), count in self._counts().items():
             metric.add_metric([engine, state], count)
         yield metric
+
+
+class OpenDeliveries(NamedTuple):
+    """Deliveries that have not finished: how many by type and state, and the age of the oldest in seconds."""
+
+    counts: Mapping[tuple[str, str], int]
+    oldest: float
+
+
+class _Deliveries(Collector):
+    def __init__(self, summary: Callable[[], OpenDeliveries]) -> None:
+        self._summary = summary
+
+    def collect(self) -> Iterator[Metric]:
+        """Both metrics."""
+        summary = self._summary()
+        metric = GaugeMetricFamily(
+            "execution_options_deliveries_open", "Notifications that have not finished.", labels=["type", "state"]
+        )
+        for (kind, state), count in summary.counts.items():
+            metric.add_metric([kind, state], count)
+        yield metric
+        yield GaugeMetricFamily(
+            "execution_options_delivery_oldest_seconds",
+            "Age of the oldest notification that has not finished; 0 where all have.",
+            value=summary.oldest,
+        )
 
 
 class Metrics:
@@ -60,6 +87,25 @@ class Metrics:
             ["result"],
             registry=self.registry,
         )
+        self.deliveries = Counter(
+            "execution_options_deliveries_total",
+            "Notifications that have finished, by type of channel and state (Delivered, Failed, Suppressed).",
+            ["type", "state"],
+            registry=self.registry,
+        )
+        self.attempts = Counter(
+            "execution_options_delivery_attempts_total",
+            "Attempts to reach a recipient by type of channel and result (Accepted, Temporary, Permanent, Ambiguous).",
+            ["type", "result"],
+            registry=self.registry,
+        )
+        self.latency = Histogram(
+            "execution_options_delivery_seconds",
+            "From the end of an execution, by its engine's clock, to the acceptance of its notification.",
+            ["type"],
+            buckets=(0.5, 1, 2, 5, 10, 30, 60, 300, 1800, 7200, 86400),
+            registry=self.registry,
+        )
         self.leader = Gauge(
             "execution_options_leader", "1 while this process is the active controller.", registry=self.registry
         )
@@ -70,6 +116,10 @@ class Metrics:
     def watch_queue(self, name: str, depth: Callable[[], int]) -> None:
         """Show the depth of a queue."""
         self._depth.labels(name).set_function(depth)
+
+    def watch_deliveries(self, summary: Callable[[], OpenDeliveries]) -> None:
+        """Show how many deliveries are open, and how old the oldest is."""
+        self.registry.register(_Deliveries(summary))
 
     def watch_executions(self, counts: Callable[[], Counts[tuple[str, str]]]) -> None:
         """Show the number of executions by engine and state."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from execution_options.controller.lease import Timing
+from execution_options.providers.outbound import Network
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -23,3 +24,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     event_rate: float = 5.0
     resync: float = 300.0
     """Between two lists of all options, in case kopf was not told of a deletion."""
+    send_timeout: float = 20.0
+    """For sending one notification to one recipient."""
+    allowed_networks: tuple[Network, ...] = ()
+    """That notifications may be sent to although they are not public."""

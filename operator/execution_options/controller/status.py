@@ -20,12 +20,7 @@ if TYPE_CHECKING:
 
 MAX_MESSAGE: Final = 4096
 
-_WITHOUT_EFFECT: Final = (
-    "max_parallelism",
-    "notifications",
-    "disable_notifications",
-    "notification_guarantee",
-)
+_WITHOUT_EFFECT: Final = ("max_parallelism",)
 """Fields that are accepted and kept in snapshots, but that nothing acts upon in this version."""
 
 

@@ -67,7 +67,6 @@ def tracked(item: ExecutionObject) -> Tracked:
         return bare
     missed = MISSED_ANNOTATION in (metadata.annotations or {})
     effective = merge(snapshot.layers)
-    guarantee = effective.notification_guarantee
     return Tracked(
         metadata.uid,
         identifier,
@@ -76,7 +75,7 @@ def tracked(item: ExecutionObject) -> Tracked:
         # Every layer has a source, but an annotation on the execution itself has no uid.
         sources=frozenset(layer.source.uid for layer in snapshot.layers),
         account=None if missed else _account(snapshot, effective),
-        held=guarantee is not None and guarantee.value == "Held",
+        held=effective.is_held,
     )
 
 

@@ -37,6 +37,11 @@ class Effective(Struct, frozen=True, kw_only=True):
     notification_guarantee: Sourced[str] | None = None
     overridden: tuple[Overridden, ...] = ()
 
+    @property
+    def is_held(self) -> bool:
+        """Whether an execution must not go before its notifications are recorded."""
+        return self.notification_guarantee is not None and self.notification_guarantee.value == "Held"
+
 
 def merge(layers: Iterable[Layer]) -> Effective:
     """Merge layers, lowest first.

@@ -1,0 +1,141 @@
+"""Finished deliveries go after a time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import aiohttp
+import msgspec
+from msgspec import Struct
+
+from execution_options.api.names import LINEAGE_LABEL, NOTIFIED_ANNOTATION
+from execution_options.controller.deliveries import COLLECTION, Delivery
+from execution_options.controller.objects import ExecutionKey
+from execution_options.kube.client import ApiError
+from execution_options.kube.store import PAGE
+from execution_options.outbox import lineage
+from execution_options.outbox.record import report
+from execution_options.outbox.retention import Finished, outdated
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from execution_options.controller.world import World
+    from execution_options.controller.writer import Writer
+    from execution_options.kube.client import Kube
+    from execution_options.outbox.lineage import Report
+    from execution_options.outbox.state import Status
+
+logger = logging.getLogger(__name__)
+
+EVERY: Final = 600.0
+"""Seconds between two looks at all deliveries."""
+
+
+class _ListMeta(Struct):
+    next: str = msgspec.field(name="continue", default="")
+
+
+class _Page(Struct):
+    metadata: _ListMeta
+    items: list[Delivery]
+
+
+class Cleaning:
+    """Removes what has been there long enough.
+
+    Args:
+        kube: for reading.
+        writer: writes while the lease holds.
+        world: tells whether an execution still has to be noted as notified.
+    """
+
+    def __init__(self, kube: Kube, writer: Writer, world: World) -> None:
+        self._kube = kube
+        self._writer = writer
+        self._world = world
+
+    async def run(self) -> None:
+        """Clean now and then until cancelled."""
+        while True:
+            await asyncio.sleep(EVERY)
+            try:
+                await self.clean(datetime.now(UTC))
+            except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
+                logger.warning("deliveries are not cleaned up: %s", str(error) or type(error).__name__)
+
+    async def clean(self, now: datetime) -> int:
+        """Remove what is outdated; how many that were."""
+        removed = 0
+        deliveries = await self._list()
+        for finished in list(outdated(self._finished(deliveries), now)):
+            delivery = deliveries[finished.namespace, finished.name]
+            metadata = delivery.metadata
+            unchanged = {"preconditions": {"uid": metadata.uid, "resourceVersion": metadata.resource_version}}
+            try:
+                await self._writer.delete(f"{_path(delivery)}", unchanged)
+            except ApiError as error:
+                if error.status not in (404, 409):
+                    raise
+            else:
+                removed += 1
+        if removed:
+            logger.info("%d deliveries that finished long ago are removed", removed)
+        return removed
+
+    async def _list(self) -> dict[tuple[str, str], Delivery]:
+        found: dict[tuple[str, str], Delivery] = {}
+        token = ""
+        while True:
+            params = {"limit": PAGE} | ({"continue": token} if token else {})
+            page = msgspec.json.decode(await self._kube.get(COLLECTION, params=params, seconds=30), type=_Page)
+            found |= {delivery.key: delivery for delivery in page.items}
+            token = page.metadata.next
+            if not token:
+                return found
+
+    def _finished(self, deliveries: dict[tuple[str, str], Delivery]) -> Iterator[Finished]:
+        lineages: defaultdict[tuple[str, str], list[Report]] = defaultdict(list)
+        for delivery in deliveries.values():
+            digest = (delivery.metadata.labels or {}).get(LINEAGE_LABEL)
+            if digest:
+                lineages[delivery.metadata.namespace, digest].append(_report(delivery))
+        for delivery in deliveries.values():
+            status: Status = delivery.now
+            if not status.finished or status.finished_at is None or delivery.request:
+                continue
+            metadata = delivery.metadata
+            others = lineages.get((metadata.namespace, (metadata.labels or {}).get(LINEAGE_LABEL, "")), [])
+            yield Finished(
+                metadata.namespace,
+                metadata.name,
+                status.state,
+                status.finished_at,
+                needed=self._is_needed(delivery),
+                incident=delivery.spec.serialised and lineage.is_open(_report(delivery), others),
+            )
+
+    def _is_needed(self, delivery: Delivery) -> bool:
+        """Whether its execution is still there and does not say that this end of it is recorded."""
+        execution = delivery.spec.execution
+        if execution is None or execution.engine not in self._world.engines:
+            return False
+        key = ExecutionKey(execution.engine, delivery.metadata.namespace, execution.name)
+        item = self._world.execution(key)
+        if item is None or item.metadata.uid != execution.uid:
+            return False
+        return NOTIFIED_ANNOTATION not in (item.metadata.annotations or {})
+
+
+def _report(delivery: Delivery) -> Report:
+    metadata = delivery.metadata
+    return report(metadata.name, delivery.spec, delivery.status, metadata.creation_timestamp)
+
+
+def _path(delivery: Delivery) -> str:
+    group, _, plural = COLLECTION.rpartition("/")
+    return f"{group}/namespaces/{delivery.metadata.namespace}/{plural}/{delivery.metadata.name}"

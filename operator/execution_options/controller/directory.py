@@ -1,0 +1,81 @@
+"""The notification channels of the cluster, as they were last seen."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from execution_options.api import names
+from execution_options.api.channel import NotificationChannelSpec
+from execution_options.api.validation import unknown_fields
+from execution_options.kube.client import path_of
+from execution_options.kube.meta import ObjectMeta
+from execution_options.kube.store import Store
+from execution_options.notifications.route import Channel, ChannelKey, Channels
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from execution_options.kube.client import Kube
+
+logger = logging.getLogger(__name__)
+
+CHANNELS: Final = path_of(names.GROUP, names.VERSION, names.CHANNEL_PLURAL)
+
+
+class ChannelObject(Struct, frozen=True):
+    """A NotificationChannel as it is stored, perhaps by a newer version."""
+
+    metadata: ObjectMeta
+    spec: dict[str, Any]
+
+
+class Directory:
+    """Follows the channels.
+
+    Args:
+        kube: the connection.
+        operator_namespace: whose channels are offered to others.
+        namespace_labels: labels of a namespace.
+        changed: is told the key of a channel that came, changed or went.
+    """
+
+    def __init__(
+        self,
+        kube: Kube,
+        operator_namespace: str,
+        namespace_labels: Callable[[str], Mapping[str, str]],
+        changed: Callable[[ChannelKey], None],
+    ) -> None:
+        self._operator_namespace = operator_namespace
+        self._namespace_labels = namespace_labels
+        self._told = changed
+        self._known: dict[ChannelKey, Channel] = {}
+        self.store = Store(kube, CHANNELS, ChannelObject, on_change=self._changed)
+
+    def get(self, key: ChannelKey) -> Channel | None:
+        """A channel that can be understood."""
+        return self._known.get(key)
+
+    def channels(self, namespace: str) -> Channels:
+        """What notifications of a namespace can use."""
+        near = {namespace, self._operator_namespace}
+        known = [channel for key, channel in self._known.items() if key.namespace in near]
+        return Channels(known, namespace, self._namespace_labels(namespace), self._operator_namespace)
+
+    def _changed(self, old: ChannelObject | None, new: ChannelObject | None) -> None:
+        item = new or old
+        if item is None:
+            return
+        key = ChannelKey(item.metadata.namespace, item.metadata.name)
+        self._known.pop(key, None)
+        if new is not None:
+            try:
+                known, _ = unknown_fields(new.spec, names.CHANNEL_KIND)
+                self._known[key] = Channel(key, msgspec.convert(known, NotificationChannelSpec))
+            except msgspec.ValidationError as error:
+                logger.warning("NotificationChannel %s/%s cannot be understood: %s", *key, error)
+        self._told(key)

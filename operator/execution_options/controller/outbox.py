@@ -1,0 +1,134 @@
+"""The outbox: ends of executions are recorded, recorded deliveries are sent, sent ones go after a time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Final
+
+import aiohttp
+import msgspec
+
+from execution_options.api.names import DELIVERY_PLURAL, GROUP
+from execution_options.controller.cleaning import Cleaning
+from execution_options.controller.deliveries import Deliveries
+from execution_options.controller.ends import Ends
+from execution_options.controller.lanes import Lanes
+from execution_options.controller.rate import TokenBucket
+from execution_options.controller.reporting import Reporting, summary
+from execution_options.controller.shell import Shell
+from execution_options.controller.work import work
+from execution_options.kube.client import METADATA, ApiError, path_of
+from execution_options.kube.meta import PartialObject
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from execution_options.controller.deliveries import Post
+    from execution_options.controller.directory import Directory
+    from execution_options.controller.events import Recorder
+    from execution_options.controller.index import OptionsIndex
+    from execution_options.controller.metrics import Metrics
+    from execution_options.controller.settings import Settings
+    from execution_options.controller.world import World
+    from execution_options.controller.writer import Writer
+    from execution_options.kube.client import Kube
+    from execution_options.kube.store import Store
+
+logger = logging.getLogger(__name__)
+
+RECORDERS: Final = 16
+"""Ends that are recorded at the same time."""
+RETRY_SECONDS: Final = 2.0
+_DEFINITION: Final = path_of(
+    "apiextensions.k8s.io", "v1", "customresourcedefinitions", "", f"{DELIVERY_PLURAL}.{GROUP}"
+)
+
+
+class Outbox:
+    """All of it, put together.
+
+    Args:
+        kube: the connection.
+        writer: writes while the lease holds.
+        settings: how it is run.
+        identity: name of this process.
+        world: what is known of the cluster.
+        index: the options.
+        post: sends by channels.
+        directory: the channels.
+        recorder: posts events.
+        metrics: counts.
+    """
+
+    def __init__(
+        self,
+        kube: Kube,
+        writer: Writer,
+        settings: Settings,
+        identity: str,
+        world: World,
+        index: OptionsIndex,
+        directory: Directory,
+        post: Post,
+        recorder: Recorder,
+        metrics: Metrics,
+    ) -> None:
+        self._kube = kube
+        self._world = world
+        self._metrics = metrics
+        self._directory = directory
+        self.deliveries = Deliveries(kube, writer, post, Reporting(metrics, recorder), identity, settings.send_timeout)
+        # Notes on executions must not hold up edits of options, nor these the notes.
+        notes = TokenBucket(settings.patch_rate, max(1, int(settings.patch_rate)))
+        self.ends = Ends(world, index, directory, Shell(kube, writer, notes, metrics), self.deliveries)
+        self._cleaning = Cleaning(kube, writer, world)
+        for name, queue in (("ends", self.ends.queue), ("deliveries", self.deliveries.queue)):
+            metrics.watch_queue(name, queue.__len__)
+        metrics.watch_deliveries(lambda: summary(self.deliveries.unfinished))
+
+    def _stores(self) -> tuple[Store[Any], ...]:
+        return (self._directory.store, self.deliveries.open, self.deliveries.asked)
+
+    @property
+    def synced(self) -> bool:
+        """Whether every collection was listed once."""
+        return all(store.synced.is_set() for store in self._stores())
+
+    async def wait_synced(self) -> None:
+        """Wait until every collection was listed once."""
+        for store in self._stores():
+            await store.synced.wait()
+
+    async def follow(self) -> None:
+        """Follow all collections until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for store in self._stores():
+                group.create_task(store.run())
+
+    async def work(self) -> None:
+        """Begin to work, and go on until cancelled; everything is followed and synced."""
+        self.ends.since = await self._since()
+        self.ends.active = True
+        for key, record in self._world.tracker.records.items():
+            self.ends.changed(key, None, self._world.execution(key), record)
+        self.deliveries.start()
+        lanes = Lanes(
+            "deliveries", self.deliveries.queue, self.deliveries.place, self.deliveries.reconcile, self._metrics
+        )
+        async with asyncio.TaskGroup() as group:
+            group.create_task(lanes.run())
+            group.create_task(self._cleaning.run())
+            for _ in range(RECORDERS):
+                group.create_task(work("ends", self.ends.queue, self.ends.reconcile, self._metrics))
+
+    async def _since(self) -> str | None:
+        """When the cluster first knew deliveries, by the API server's clock."""
+        while True:
+            try:
+                answer = await self._kube.get(_DEFINITION, accept=METADATA)
+            except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
+                logger.warning("%s cannot be read: %s", _DEFINITION, str(error) or type(error).__name__)
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            return msgspec.json.decode(answer, type=PartialObject).metadata.creation_timestamp

@@ -1,0 +1,89 @@
+"""What is told of deliveries: metrics, and events on the execution and on the options."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from execution_options.api import names
+from execution_options.controller.announcements import Announcement
+from execution_options.controller.events import Regarding
+from execution_options.controller.metrics import OpenDeliveries
+from execution_options.outbox.episode import time_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from execution_options.controller.deliveries import Delivery
+    from execution_options.controller.events import Recorder
+    from execution_options.controller.metrics import Metrics
+    from execution_options.providers.answer import Answer
+
+
+class Reporting:
+    """Tells what becomes of deliveries.
+
+    Args:
+        metrics: counts.
+        recorder: posts events.
+    """
+
+    def __init__(self, metrics: Metrics, recorder: Recorder) -> None:
+        self._metrics = metrics
+        self._recorder = recorder
+
+    def attempted(self, delivery: Delivery, answers: Mapping[str, Answer]) -> None:
+        """An attempt was made."""
+        for answer in answers.values():
+            self._metrics.attempts.labels(delivery.spec.channel.type, answer.result).inc()
+
+    def finished(self, delivery: Delivery) -> None:
+        """A delivery has finished, and that is recorded."""
+        status, spec = delivery.now, delivery.spec
+        self._metrics.deliveries.labels(spec.channel.type, status.state).inc()
+        ended = time_of(spec.episode)
+        if status.state == "Delivered" and ended is not None and not status.redelivery and not spec.test:
+            took = (datetime.now(UTC) - ended).total_seconds()
+            self._metrics.latency.labels(spec.channel.type).observe(max(0.0, took))
+        said = announcement(delivery)
+        for regarding in _objects(delivery):
+            self._recorder.tell(regarding, said)
+
+
+def announcement(delivery: Delivery) -> Announcement:
+    """What is said of a delivery that has finished."""
+    status, spec = delivery.now, delivery.spec
+    whom = ", ".join(who for who in spec.recipients if who) or spec.channel.name
+    what = f"{spec.phase} by {spec.channel.type} to {whom} (NotificationDelivery {delivery.metadata.name})"
+    match status.state:
+        case "Delivered":
+            return Announcement("Normal", "NotificationDelivered", "Notify", what)
+        case "Suppressed":
+            return Announcement("Normal", "NotificationSuppressed", "Notify", f"{what}: {status.message}")
+        case _:
+            return Announcement("Warning", "NotificationFailed", "Notify", f"{what}: {status.message}")
+
+
+def _objects(delivery: Delivery) -> Iterator[Regarding]:
+    """The execution, and, where something went wrong, the options that ask for the notification."""
+    spec, namespace = delivery.spec, delivery.metadata.namespace
+    if spec.execution is not None:
+        execution = spec.execution
+        yield Regarding(execution.api_version, execution.kind, namespace, execution.name, execution.uid)
+    options = spec.options
+    if options is not None and options.uid and delivery.now.state == "Failed":
+        of_cluster = options.kind == names.CLUSTER_OPTIONS_KIND
+        yield Regarding(names.API_VERSION, options.kind, "" if of_cluster else namespace, options.name, options.uid)
+
+
+def summary(open_deliveries: Callable[[], Iterator[Delivery]]) -> OpenDeliveries:
+    """How many deliveries are open, and how old the oldest is."""
+    counts: Counter[tuple[str, str]] = Counter()
+    oldest, now = 0.0, datetime.now(UTC)
+    for delivery in open_deliveries():
+        counts[delivery.spec.channel.type, delivery.now.state] += 1
+        created = time_of(delivery.metadata.creation_timestamp)
+        if created is not None:
+            oldest = max(oldest, (now - created).total_seconds())
+    return OpenDeliveries(counts, oldest)
