@@ -23,4 +23,5 @@ def scanned(operator: LocalOperator) -> Iterator[list[str]]:
     yield tolerated
     written = [line for name in names for line in operator.log(name)[before[name] :].splitlines()]
     suspicious = [line for line in written if _SUSPICIOUS.search(line)]
-    assert [line for line in suspicious if not any(re.search(pattern, line) for pattern in tolerated)] == []
+    unexpected = [line for line in suspicious if not any(re.search(pattern, line) for pattern in tolerated)]
+    assert not unexpected, "\n".join(unexpected)

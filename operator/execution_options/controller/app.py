@@ -16,6 +16,7 @@ from execution_options.api import names
 from execution_options.api.names import LIVE_ANNOTATION
 from execution_options.controller.accounts import created_account, required_account
 from execution_options.controller.directory import Directory
+from execution_options.controller.engine_loop import EngineLoop
 from execution_options.controller.events import Recorder
 from execution_options.controller.executions import ExecutionReconciler
 from execution_options.controller.index import OptionsIndex
@@ -100,6 +101,7 @@ class Controller:
             self._recorder,
             self.metrics,
         )
+        self._engines = EngineLoop(kube, self.world, writer, settings.status_interval, self.metrics, self._engines_used)
         for name, depth in (("options", self._options), ("executions", self._executions), ("pods", self._pods)):
             self.metrics.watch_queue(name, depth.__len__)
         self.metrics.watch_executions(self.world.tracker.counts)
@@ -133,6 +135,18 @@ class Controller:
                 if options is not None:
                     self._options.add(options, COUNTS_SETTLE)
 
+    def collection_changed(self) -> None:
+        """Have the engines reconciled."""
+        self._engines.look()
+
+    def _engines_used(self, dropped: list[Tracked]) -> None:
+        """Forget the executions of engines that are none any more, and have options say what they know of engines."""
+        for record in dropped:
+            self._of_executions.forget(record.uid)
+        if self._active:
+            for options in self.index.all():
+                self._options.add(options)
+
     def pod_changed(self, key: Key) -> None:
         """Have the pod reconciled."""
         if self._active:
@@ -165,7 +179,7 @@ class Controller:
         """What the process waits for before it is ready."""
         if stop.is_set():
             return "stopping"
-        synced = self.world.synced and self._outbox.synced
+        synced = self._engines.synced and self.world.synced and self._outbox.synced
         return "" if synced else "not everything is listed yet"
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -193,6 +207,7 @@ class Controller:
 
     async def _follow(self) -> None:
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._engines.follow())
             group.create_task(self.world.run())
             group.create_task(self._outbox.follow())
 
@@ -209,6 +224,7 @@ class Controller:
             raise LeaseLostError(_first(lost)) from errors
 
     async def _work(self) -> None:
+        await self._engines.wait_synced()
         await self.world.wait_synced()
         await self._outbox.wait_synced()
         await self._resync()
@@ -224,6 +240,7 @@ class Controller:
             group.create_task(self._recorder.run())
             group.create_task(self._follow_options())
             group.create_task(self._outbox.work())
+            group.create_task(self._engines.work())
             for _ in range(WORKERS["options"]):
                 group.create_task(work("options", self._options, self._of_options.reconcile, self.metrics))
             for _ in range(WORKERS["executions"]):

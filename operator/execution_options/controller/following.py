@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 PATIENCE: Final = 300.0
 """Seconds between two looks for a kind that is not installed; the store of definitions tells when it may be."""
+ANNOUNCED: Final = 15.0
+"""Seconds in which a kind is served after its definition has changed, if ever."""
 
 
 class _Name(Struct, frozen=True, rename="camel"):
@@ -57,13 +60,21 @@ class ExecutionStores:
     Args:
         kube: the connection.
         changed: is told of every change of an execution.
+        state: is told when a collection was listed, is not installed any more, or must not be read.
     """
 
-    def __init__(self, kube: Kube, changed: Callable[[Engine, EngineObject | None, EngineObject | None], None]) -> None:
+    def __init__(
+        self,
+        kube: Kube,
+        changed: Callable[[Engine, EngineObject | None, EngineObject | None], None],
+        state: Callable[[], None],
+    ) -> None:
         self._kube = kube
         self._changed = changed
+        self._state = state
         self._followed: dict[str, _Followed] = {}
         self._group: asyncio.TaskGroup | None = None
+        self._announced: dict[str, float] = {}
         self._definitions = Store(
             kube,
             path_of("apiextensions.k8s.io", "v1", "customresourcedefinitions"),
@@ -134,6 +145,7 @@ class ExecutionStores:
             optional=True,
             patience=PATIENCE,
             on_change=lambda old, new: self._changed(engine, old, new),
+            on_state=self._state,
         )
         one = self._followed[engine.name] = _Followed(engine, store, previous)
         if self._group is not None:
@@ -152,11 +164,21 @@ class ExecutionStores:
                 if one.store.get(*key) is None:
                     self._changed(one.engine, item, None)
 
+    def announced(self, engine: Engine) -> bool:
+        """Whether the definition of an engine's kind changed just now, so that it may be served in a moment."""
+        return time.monotonic() - self._announced.get(_definition(engine), float("-inf")) < ANNOUNCED
+
     def _defined(self, old: _Definition | None, new: _Definition | None) -> None:
         item = new or old
         for one in self._followed.values():
-            if item is not None and item.metadata.name == f"{one.engine.plural}.{one.engine.group}":
+            if item is not None and item.metadata.name == _definition(one.engine):
+                self._announced[item.metadata.name] = time.monotonic()
                 one.store.nudge()
+                self._state()
+
+
+def _definition(engine: Engine) -> str:
+    return f"{engine.plural}.{engine.group}"
 
 
 def _path(engine: Engine) -> str:

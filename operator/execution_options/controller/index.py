@@ -74,6 +74,10 @@ class OptionsIndex:
             if known.options is not None and known.key.namespace in ("", namespace):
                 yield known.options, known.since
 
+    def all(self) -> list[OptionsKey]:
+        """All options."""
+        return list(self._known)
+
     def in_namespace(self, namespace: str) -> Iterator[OptionsKey]:
         """The options of a namespace."""
         return (key for key in self._known if key.namespace == namespace)

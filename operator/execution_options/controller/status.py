@@ -14,6 +14,7 @@ from execution_options.engines.effects import effects
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
+    from execution_options.api.base import Resource
     from execution_options.api.resources import OptionsObject
     from execution_options.controller.accounts import Verdict
     from execution_options.engines.profile import Engine
@@ -115,17 +116,35 @@ def admission(counts: Counts) -> Aspect:
 def status(
     present: Mapping[str, Any], generation: int, aspects: Iterable[Aspect], counts: Counts, now: datetime
 ) -> dict[str, Any]:
-    """The status to be, as it is written: with the transition times of the present one where nothing changed.
+    """The status to be, as it is written."""
+    wanted = OptionsStatus(
+        observed_generation=generation,
+        conditions=conditions(present, generation, aspects, now),
+        executions=ExecutionCounts(active=counts.active, finished=counts.finished),
+    )
+    return written(wanted)
+
+
+def written(status: Resource) -> dict[str, Any]:
+    """A status as JSON has it, with lists for tuples, so that it can be compared with what is stored."""
+    document: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(status))
+    return document
+
+
+def conditions(
+    present: Mapping[str, Any], generation: int, aspects: Iterable[Aspect], now: datetime
+) -> tuple[Condition, ...]:
+    """The conditions to be, with the transition times of the present ones where nothing changed.
 
     Conditions that others added stay.
     """
     listed = present.get("conditions")
     known = {c["type"]: c for c in listed if isinstance(c, dict) and "type" in c} if isinstance(listed, list) else {}
-    conditions: list[Condition] = []
+    found: list[Condition] = []
     for aspect in aspects:
         old = known.pop(aspect.type, {})
         since = old.get("lastTransitionTime") if old.get("status") == aspect.status else None
-        conditions.append(
+        found.append(
             Condition(
                 type=aspect.type,
                 status=aspect.status,
@@ -137,17 +156,10 @@ def status(
         )
     for other in known.values():
         try:
-            conditions.append(msgspec.convert(other, Condition))
+            found.append(msgspec.convert(other, Condition))
         except msgspec.ValidationError:
             continue
-    wanted = OptionsStatus(
-        observed_generation=generation,
-        conditions=tuple(conditions),
-        executions=ExecutionCounts(active=counts.active, finished=counts.finished),
-    )
-    # As JSON has it, with lists for tuples, so that it can be compared with what is stored.
-    document: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(wanted))
-    return document
+    return tuple(found)
 
 
 def _time(text: object) -> datetime | None:

@@ -38,6 +38,9 @@ class Listener(Protocol):
     ) -> None:
         """An execution came, changed or went: what it was and is, and what was and is remembered of it."""
 
+    def collection_changed(self) -> None:
+        """Executions of an engine can be read now, or cannot any more."""
+
     def pod_changed(self, key: Key) -> None:
         """A pod of an execution came or changed."""
 
@@ -59,7 +62,7 @@ class World:
         self._listener = listener
         self.engines = engines
         self.tracker = Tracker()
-        self.executions = ExecutionStores(kube, self._track)
+        self.executions = ExecutionStores(kube, self._track, listener.collection_changed)
         self.executions.use(engines)
         self.pods = Store(kube, _PODS, PodObject, label_selector=ID_LABEL, on_change=self._pod_changed)
         self.namespaces = Store(

@@ -97,6 +97,7 @@ class Store(Generic[T]):
         patience: seconds between two looks for a collection that the API server does not know, where
             :meth:`nudge` will say when it may; otherwise the longest pause after any error.
         on_change: called with the old and the new object (``None``: not there) after every change.
+        on_state: called after :attr:`synced`, :attr:`missing` or :attr:`refused` has changed.
     """
 
     def __init__(
@@ -111,6 +112,7 @@ class Store(Generic[T]):
         optional: bool = False,
         patience: float | None = None,
         on_change: Callable[[T | None, T | None], None] | None = None,
+        on_state: Callable[[], None] | None = None,
     ) -> None:
         self._kube = kube
         self._path = path
@@ -127,6 +129,7 @@ class Store(Generic[T]):
         self._nudged = asyncio.Event()
         self._hopeful = False
         self._on_change = on_change
+        self._on_state = on_state
         self._version = ""
         self._told = False
         self.items: dict[Key, T] = {}
@@ -136,6 +139,7 @@ class Store(Generic[T]):
         """Set once the API server has answered, perhaps with a refusal; never cleared."""
         self.refused = False
         """Whether the API server said last that this must not be read."""
+        self._state = (False, False, False)
         self.missing = False
         """Whether the API server does not know the collection (its CRD is not installed)."""
 
@@ -191,12 +195,13 @@ class Store(Generic[T]):
         except (ApiError, aiohttp.ClientError, TimeoutError, msgspec.MsgspecError, OSError) as error:
             self._version = ""
             status = error.status if isinstance(error, ApiError) else 0
-            self.refused = status == 403
-            missing, self.missing = self.missing, status == 404
+            missing = self.missing
+            if status == 404 and self._optional:
+                self._replace({})
+            self._settle(missing=status == 404, refused=status == 403)
             if status:
                 self.answered.set()
             if self.missing and self._optional:
-                self._replace({})
                 return ""
             return "" if missing and self.missing else str(error) or type(error).__name__
         return None
@@ -214,9 +219,15 @@ class Store(Generic[T]):
             if not token:
                 break
         self._version = page.metadata.resource_version
-        self.missing = self.refused = False
         self._replace(fresh)
+        self._settle(missing=False, refused=False)
         self.answered.set()
+
+    def _settle(self, *, missing: bool, refused: bool) -> None:
+        before, self._state = self._state, (self.synced.is_set(), missing, refused)
+        self.missing, self.refused = missing, refused
+        if self._state != before and self._on_state is not None:
+            self._on_state()
 
     def _decoded(self, page: bytes) -> _List[T]:
         """A page without the objects that are not of the expected shape: one of them must not hide all others."""

@@ -1,0 +1,217 @@
+"""The reconcile of engines: whether new executions get options, and if not, what is missing."""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from msgspec import UNSET, Struct
+
+from execution_options.api import names
+from execution_options.api.engine_kind import ExecutionEngineStatus
+from execution_options.controller import entries, rights, status
+from execution_options.controller.status import Aspect
+from execution_options.install import ENGINES_CONFIGURATION, WEBHOOK_CONFIGURATION
+from execution_options.kube.client import ApiError, path_of
+
+if TYPE_CHECKING:
+    from execution_options.controller.world import World
+    from execution_options.controller.writer import Writer
+    from execution_options.engines.profile import Engine
+    from execution_options.kube.client import Kube
+    from execution_options.kube.engines import EngineIndex, StoredEngine
+
+logger = logging.getLogger(__name__)
+
+SOON: Final = 2.0
+"""Seconds until what was missing is looked for again, where no watch tells."""
+LATER: Final = 60.0
+"""Seconds until rights, entries and numbers are looked at again."""
+_CONFIGURATIONS: Final = path_of("admissionregistration.k8s.io", "v1", "mutatingwebhookconfigurations")
+
+
+class _Resource(Struct, frozen=True):
+    name: str
+    kind: str
+    namespaced: bool = True
+
+
+class _Discovery(Struct, frozen=True):
+    resources: list[_Resource] = []
+
+
+class EngineReconciler:
+    """Brings the webhook entries and the status of all described engines up to date.
+
+    They are few, and share one webhook configuration: all of them are looked at together.
+
+    Args:
+        kube: the connection.
+        index: the descriptions.
+        world: what is known of executions.
+        writer: sends what is to be changed.
+        interval: seconds between two writes of an object's status where only numbers changed.
+    """
+
+    def __init__(self, kube: Kube, index: EngineIndex, world: World, writer: Writer, interval: float) -> None:
+        self._kube = kube
+        self._index = index
+        self._world = world
+        self._writer = writer
+        self._interval = interval
+        self._checked: dict[str, tuple[Engine, float]] = {}
+        """Engines that lacked nothing, and when that was found."""
+        self._written: dict[str, float] = {}
+
+    async def reconcile(self) -> float | None:
+        """Reconcile all; seconds until they must be looked at again, or ``None`` where none is described."""
+        found = {name: await self._judge(name) for name in self._index.names()}
+        usable = [
+            engine
+            for name, aspect in found.items()
+            if aspect.status == "True" and (engine := self._index.engines.get(name)) is not None
+        ]
+        problem = await self._bring(usable)
+        waits = [LATER] if found else []
+        for name, aspect in found.items():
+            stored = self._index.get(name)
+            if stored is None:
+                continue
+            said = Aspect("Ready", "False", "NotAdmitted", problem) if problem and aspect.status == "True" else aspect
+            if said.status != "True" and self._is_passing(name, said):
+                waits.append(SOON)
+            waits.append(await self._report(stored, said))
+        return min(waits, default=SOON if problem else None)
+
+    def _is_passing(self, name: str, aspect: Aspect) -> bool:
+        """Whether something may be different soon, although nobody tells."""
+        if aspect.reason == "CRDNotInstalled":
+            return self._world.executions.announced(self._index.engines[name])
+        return aspect.reason not in ("InvalidSpec", "KindTaken")
+
+    async def _judge(self, name: str) -> Aspect:
+        """Whether an engine can be used."""
+        resolution = self._index.resolution
+        rejection = resolution.rejected.get(name)
+        if rejection is not None:
+            return Aspect("Ready", "False", rejection.reason, rejection.message)
+        engine = resolution.engines[name]
+        store = self._world.executions.of(name)
+        if store is not None:
+            if store.missing:
+                return _not_installed(engine)
+            lacking = await self._lacking(engine)
+            if lacking is not None:
+                return lacking
+            if not store.synced.is_set():
+                store.nudge()
+                return Aspect("Ready", "Unknown", "Listing", "its executions are being listed")
+        unknown = resolution.unknown.get(name, ())
+        more = "".join(f"; {path} is unknown to this version" for path in unknown)
+        return Aspect("Ready", "True", "InUse", f"new executions get their options{more}")
+
+    async def _lacking(self, engine: Engine) -> Aspect | None:
+        """What of the cluster or of the operator's rights is not as the engine needs it; looked at now and then."""
+        known, at = self._checked.get(engine.name, (None, 0.0))
+        if known == engine and time.monotonic() - at < LATER - SOON:
+            return None
+        self._checked.pop(engine.name, None)
+        resource = await self._resource(engine)
+        if resource is None:
+            return _not_installed(engine)
+        if resource.kind != engine.kind:
+            message = f"{engine.plural}.{engine.group} are {resource.kind} objects: change spec.kind or spec.plural"
+            return Aspect("Ready", "False", "KindMismatch", message)
+        if not resource.namespaced:
+            return Aspect("Ready", "False", "NotNamespaced", f"{engine.kind} objects belong to no namespace")
+        missing = await rights.missing(self._kube, rights.needed(engine))
+        if missing:
+            return Aspect("Ready", "False", "RightsMissing", rights.grant(engine, missing))
+        self._checked[engine.name] = (engine, time.monotonic())
+        return None
+
+    async def _resource(self, engine: Engine) -> _Resource | None:
+        try:
+            answer = await self._kube.get(f"/apis/{engine.group}/{engine.version}")
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+        resources = msgspec.json.decode(answer, type=_Discovery).resources
+        return next((resource for resource in resources if resource.name == engine.plural), None)
+
+    async def _bring(self, engines: list[Engine]) -> str:
+        """Have executions of these engines admitted by the webhook; what is in the way, empty where nothing is."""
+        own = await self._configuration(ENGINES_CONFIGURATION)
+        present = [] if own is None else own.get("webhooks") or []
+        if not engines and not present:
+            return ""
+        installed = await self._configuration(WEBHOOK_CONFIGURATION)
+        ours = [] if installed is None else installed.get("webhooks") or []
+        more = entries.uncovered(ours, engines)
+        if installed is None or (own is None and more):
+            name = WEBHOOK_CONFIGURATION if installed is None else ENGINES_CONFIGURATION
+            return f"the MutatingWebhookConfiguration {name} does not exist: install the operator again"
+        if not entries.trusted(ours):
+            return "the API server does not trust the webhook yet: no replica of it has begun"
+        wanted = entries.entries(ours, more)
+        if own is None or entries.same(present, wanted):
+            return ""
+        change = {"metadata": {"resourceVersion": own["metadata"]["resourceVersion"]}, "webhooks": wanted}
+        try:
+            await self._writer.merge(f"{_CONFIGURATIONS}/{ENGINES_CONFIGURATION}", change)
+        except ApiError as error:
+            if error.status != 409:
+                raise
+            return "its webhook entries were changed by somebody else at the same moment"
+        logger.info("webhook entries: %s", ", ".join(sorted(engine.name for engine in more)) or "none")
+        return ""
+
+    async def _configuration(self, name: str) -> dict[str, Any] | None:
+        try:
+            found: dict[str, Any] = msgspec.json.decode(await self._kube.get(f"{_CONFIGURATIONS}/{name}"))
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+        return found
+
+    async def _report(self, stored: StoredEngine, ready: Aspect) -> float:
+        """Write the status where it differs; seconds until it must be looked at again."""
+        metadata, present = stored.metadata, stored.status or {}
+        store = self._world.executions.of(metadata.name)
+        listed = store is not None and store.synced.is_set() and not store.missing
+        wanted = ExecutionEngineStatus(
+            observed_generation=metadata.generation,
+            conditions=status.conditions(present, metadata.generation, [ready], datetime.now(UTC)),
+            executions=len(store.items) if store is not None and listed else UNSET,
+        )
+        document: dict[str, Any] = {"executions": None} | status.written(wanted)
+        if document == {"executions": None} | present:
+            return LATER
+        wait = self._written.get(metadata.name, float("-inf")) + self._interval - time.monotonic()
+        if wait > 0 and not status.is_urgent(present, document):
+            return wait
+        path = path_of(names.GROUP, names.VERSION, names.ENGINE_PLURAL, "", metadata.name, "status")
+        try:
+            await self._writer.merge(path, {"metadata": {"uid": metadata.uid}, "status": document})
+        except ApiError as error:
+            if error.status in (404, 409):
+                return SOON
+            raise
+        self._written[metadata.name] = time.monotonic()
+        if status.is_urgent(present, document):
+            told = ready.status != "False" or ready.reason == "CRDNotInstalled"
+            level = logging.INFO if told else logging.WARNING
+            logger.log(level, "engine %s: %s: %s", metadata.name, ready.reason, ready.message.partition("\n")[0])
+        return LATER
+
+
+def _not_installed(engine: Engine) -> Aspect:
+    message = (
+        f"{engine.plural}.{engine.group} in version {engine.version} is not installed; it is picked up as soon as it is"
+    )
+    return Aspect("Ready", "False", "CRDNotInstalled", message)

@@ -1,0 +1,65 @@
+"""The webhook entries of engines that are added at run time. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from execution_options.engines.profile import Engine
+
+Entry = dict[str, Any]
+
+_OF_EXECUTIONS: Final = ".executions.execution.dev"
+"""How the names of those entries end that are about executions of any kind but pods."""
+
+
+def uncovered(installed: Iterable[Entry], engines: Iterable[Engine]) -> list[Engine]:
+    """The engines whose executions no installed entry is about. A second call would see the first one's answer."""
+    covered = {
+        (group, version, plural)
+        for entry in installed
+        for rule in entry.get("rules") or ()
+        for group in rule["apiGroups"]
+        for version in rule["apiVersions"]
+        for plural in rule["resources"]
+    }
+    return [engine for engine in engines if (engine.group, engine.version, engine.plural) not in covered]
+
+
+def entries(installed: Iterable[Entry], engines: Iterable[Engine]) -> list[Entry]:
+    """Entries for these engines: the installed ones of executions, with other rules.
+
+    So they have the same policies, timeouts and conditions, whatever the installation says, and the same
+    certificate authority from the first moment.
+    """
+    engines = list(engines)
+    if not engines:
+        return []
+    return [
+        entry | {"rules": list(_rules(entry["rules"][0], engines))}
+        for entry in installed
+        if entry["name"].endswith(_OF_EXECUTIONS)
+    ]
+
+
+def _rules(installed: Mapping[str, Any], engines: list[Engine]) -> Iterator[dict[str, Any]]:
+    for group, version in sorted({(engine.group, engine.version) for engine in engines}):
+        plurals = sorted(e.plural for e in engines if (e.group, e.version) == (group, version))
+        yield {**installed, "apiGroups": [group], "apiVersions": [version], "resources": plurals}
+
+
+def trusted(installed: Iterable[Entry]) -> bool:
+    """Whether the API server trusts the webhook by every entry."""
+    return all(entry["clientConfig"].get("caBundle") for entry in installed)
+
+
+def same(left: Iterable[Entry], right: Iterable[Entry]) -> bool:
+    """Whether entries are the same, apart from the certificate authority, which the webhook keeps in all of them."""
+    return [_bare(entry) for entry in left] == [_bare(entry) for entry in right]
+
+
+def _bare(entry: Entry) -> Entry:
+    client = {key: value for key, value in entry["clientConfig"].items() if key != "caBundle"}
+    return entry | {"clientConfig": client}
