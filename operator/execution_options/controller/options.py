@@ -193,8 +193,9 @@ class OptionsReconciler:
         if status.is_urgent(known.status, document):
             level = logging.INFO if ready.status == "True" else logging.WARNING
             logger.log(level, "%s %s: %s: %s", key.kind, _named(key), ready.reason, ready.message)
-        self._index.put(key.kind, msgspec.json.decode(answer))
-        return None
+        fresh = self._index.put(key.kind, msgspec.json.decode(answer))
+        # An edit that came in between is known now, so whoever tells of it may be taken to tell no news.
+        return None if fresh.generation == known.generation else 0.0
 
 
 _DONE = {"create": "created", "patch": "changed", "delete": "removed"}

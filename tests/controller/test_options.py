@@ -1,0 +1,57 @@
+"""The reconcile of options, against what may happen while it goes on."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+
+from execution_options.api.names import OPTIONS_KIND
+from execution_options.controller.index import OptionsIndex
+from execution_options.controller.objects import OptionsKey
+from execution_options.controller.options import OptionsReconciler
+from execution_options.controller.tracking import Tracker
+from execution_options.engines.registry import builtin_engines
+
+from .fakes import FakeApi
+
+if TYPE_CHECKING:
+    from execution_options.controller.world import World
+    from execution_options.controller.writer import Writer
+    from execution_options.kube.client import Kube
+
+KEY = OptionsKey(OPTIONS_KIND, "ns", "o")
+PATH = "/apis/execution.dev/v1beta1/namespaces/ns/executionoptions/o"
+
+
+def stored(generation: int) -> dict[str, Any]:
+    metadata = {"name": "o", "namespace": "ns", "uid": "u", "generation": generation}
+    spec = {"selector": {}, "labels": {"generation": str(generation)}}
+    return {"metadata": metadata | {"creationTimestamp": "2026-01-01T00:00:00Z"}, "spec": spec}
+
+
+async def test_an_edit_while_the_status_is_written_is_looked_at_although_nobody_tells_of_it() -> None:
+    api = FakeApi()
+    api.put(PATH, stored(1))
+    world = SimpleNamespace(tracker=Tracker(), accounts=SimpleNamespace(items={}), engines=builtin_engines())
+
+    class Edited:
+        """Somebody edits the options before the first status is written."""
+
+        async def merge(self, path: str, body: dict[str, Any]) -> bytes:
+            assert path == f"{PATH}/status"
+            if not api.objects[PATH].get("status"):
+                api.put(PATH, stored(2))
+            return msgspec.json.encode(api.put(PATH, api.objects[PATH] | {"status": body["status"]}))
+
+    index = OptionsIndex(cast("Kube", api))
+    reconciler = OptionsReconciler(
+        index, cast("World", world), cast("Writer", Edited()), cast("Any", SimpleNamespace(add=None)), 0.0
+    )
+    index.hint(KEY, None)
+    assert await reconciler.reconcile(KEY) == 0.0
+    # All that a watch that began anew has to tell is the version that is known.
+    assert not index.hint(KEY, api.objects[PATH]["metadata"]["resourceVersion"])
+    assert await reconciler.reconcile(KEY) is None
+    assert api.objects[PATH]["status"]["observedGeneration"] == 2
