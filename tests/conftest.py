@@ -14,16 +14,31 @@ from execution_options.cluster.binaries import locate
 from execution_options.cluster.progress import Progress
 from execution_options.local import LocalOperator
 from support.crds import install_crds
+from support.rights import AUDIT_POLICY
 from support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+_PARTIAL = pytest.StashKey[bool]()
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("cluster", "the cluster of end-to-end tests (by default an embedded control plane)")
     group.addoption("--kubeconfig", type=Path, help="use the cluster of this kubeconfig")
     group.addoption("--context", help="use this context of the kubeconfig")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What looks back on the whole session comes last."""
+    items.sort(key=lambda item: item.get_closest_marker("looks_back") is not None)
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    """Remember whether end-to-end tests were left out."""
+    if items and any(i.get_closest_marker("e2e") and not i.get_closest_marker("engines") for i in items):
+        items[0].config.stash[_PARTIAL] = True
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -51,8 +66,15 @@ def control_plane(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
         named.helm = named.helm or programs.get("helm")
         yield named
         return
-    with ControlPlane.start("test", root=tmp_path_factory.mktemp("clusters")) as cluster:
+    with ControlPlane.start("test", root=tmp_path_factory.mktemp("clusters"), audit_policy=AUDIT_POLICY) as cluster:
         yield cluster
+
+
+@pytest.fixture
+def whole_suite(pytestconfig: pytest.Config) -> bool:
+    """Whether all end-to-end tests run in this session, but perhaps for those of the engines' own controllers."""
+    everywhere = pytestconfig.args_source is pytest.Config.ArgsSource.TESTPATHS
+    return everywhere and not pytestconfig.stash.get(_PARTIAL, False)
 
 
 @pytest.fixture

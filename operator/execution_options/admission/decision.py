@@ -17,7 +17,6 @@ from execution_options.engines.authors import notes
 from execution_options.engines.effects import effect_notes
 from execution_options.engines.patch import Operation, Patch
 from execution_options.engines.paths import lookup
-from execution_options.engines.specification import add_patches
 from execution_options.engines.translate import (
     account_places,
     metadata_places,
@@ -32,7 +31,7 @@ from execution_options.options.selection import Execution, Selection, select
 from execution_options.options.snapshot import Snapshot, encode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from execution_options.api.resources import OptionsObject
     from execution_options.engines.profile import Engine
@@ -86,17 +85,8 @@ def decide(
     execution: Execution,
     candidates: Iterable[OptionsObject],
     identifier: str,
-    specification: Mapping[str, Any] | None = None,
 ) -> Decision:
     """Decide on the creation of ``document``, which is changed in place.
-
-    Args:
-        engine: its engine.
-        document: the execution.
-        execution: what is known of it.
-        candidates: the options that it can have.
-        identifier: a new one.
-        specification: the object that it takes the rest of its specification from, if there is one.
 
     Raises:
         RefusedError: it refers to options that do not exist.
@@ -119,12 +109,7 @@ def decide(
         if prefix is None
         else output_location(prefix.value, execution.namespace, execution.name, execution.generate_name, identifier)
     )
-    elsewhere = add_patches(patch, engine, specification)
-    if engine.template_patches is not UNSET:
-        places = metadata_places(engine, document)
-    authored = translate(
-        patch, places, engine, effective, identifier=identifier, location=location, elsewhere=elsewhere
-    )
+    authored = translate(patch, places, engine, effective, identifier=identifier, location=location)
     account = _account(engine, document, effective)
     snapshot = Snapshot(
         id=identifier,

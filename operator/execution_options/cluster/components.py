@@ -163,9 +163,16 @@ def _apiserver(state: ClusterState, ports: Ports, emulation: tuple[str, ...]) ->
         "--max-requests-inflight=2000",
         "--max-mutating-requests-inflight=1000",
         "--delete-collection-workers=8",
+        *_audit(state),
         *emulation,
     )
     return Component("kube-apiserver", ports.apiserver, arguments)
+
+
+def _audit(state: ClusterState) -> tuple[str, ...]:
+    if not state.audit_policy.exists():
+        return ()
+    return f"--audit-policy-file={state.audit_policy}", f"--audit-log-path={state.audit_log}"
 
 
 def _controller_manager(state: ClusterState, ports: Ports, emulation: tuple[str, ...]) -> Component:

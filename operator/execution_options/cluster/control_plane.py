@@ -56,6 +56,7 @@ class ControlPlane(Cluster):
         state_dir: The folder of all its files.
         bin_dir: Its programs by name, `kubectl` among them.
         logs_dir: One log per component.
+        audit_log: Requests to the API server, one JSON object a line, where an audit policy was given.
     """
 
     def __init__(self, state: ClusterState, handle: lifecycle.SupervisorHandle | None) -> None:
@@ -68,6 +69,7 @@ class ControlPlane(Cluster):
         self.state_dir = state.folder
         self.bin_dir = state.bin
         self.logs_dir = state.logs
+        self.audit_log = state.audit_log
         self._state = state
         self._handle = handle
         self._client = Client(state)
@@ -79,6 +81,7 @@ class ControlPlane(Cluster):
         *,
         root: Path | None = None,
         emulated_version: str | None = None,
+        audit_policy: str | None = None,
         detached: bool = False,
         progress: Progress | None = None,
     ) -> Self:
@@ -88,6 +91,7 @@ class ControlPlane(Cluster):
             name: A DNS label; several control planes run side by side under different names.
             root: The folder of all clusters' state; by default the user's.
             emulated_version: The Kubernetes minor version to pretend to be, such as `1.34`.
+            audit_policy: YAML of an audit `Policy`: what the API server writes to `audit_log`; by default nothing.
             detached: Whether it outlives this process.
             progress: Where to show progress; by default on stderr.
 
@@ -103,7 +107,7 @@ class ControlPlane(Cluster):
             if lifecycle.running(state) is not None:
                 raise ClusterError(f"cluster {name!r} runs already")
             lifecycle.stop(state)
-            handle = lifecycle.start(state, programs, emulated_version)
+            handle = lifecycle.start(state, programs, emulated_version, audit_policy)
             try:
                 handle.await_ready(progress)
                 if detached:

@@ -85,9 +85,13 @@ class SupervisorHandle:
             self._process.wait()
 
 
-def start(state: ClusterState, programs: Programs, emulated_version: str | None) -> SupervisorHandle:
+def start(
+    state: ClusterState, programs: Programs, emulated_version: str | None, audit_policy: str | None
+) -> SupervisorHandle:
     """Start a supervisor in a fresh state folder. The caller holds the state's lock."""
     state.create()
+    if audit_policy is not None:
+        state.audit_policy.write_text(audit_policy, encoding="utf-8")
     programs.link_into(state.bin)
     arguments = [str(state.root), state.name, *([] if emulated_version is None else [emulated_version])]
     # The package may be importable only from where we are (a source tree): hand our path on.

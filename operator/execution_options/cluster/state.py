@@ -120,6 +120,8 @@ class ClusterState:
         self.bin = self.folder / "bin"
         self.logs = self.folder / "logs"
         self.data = self.folder / "data"
+        self.audit_policy = self.folder / "audit-policy.yaml"
+        self.audit_log = self.logs / "audit.log"
 
     @property
     def context(self) -> str:

@@ -54,6 +54,23 @@ def test_a_missed_job_is_found_reported_and_repaired(controller: Process, team: 
     assert team.get("pods", second)["metadata"]["labels"]["execution.dev/id"] == job["labels"]["execution.dev/id"]
 
 
+def test_a_missed_job_gets_what_its_launch_plan_refers_to(controller: Process, team: Team) -> None:
+    options_since_a_second_ago(team, "plan", {"labels": {"a": "plan"}})
+    pods = team.job_manifest("m-1")["spec"]["template"]
+    plan = {
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "metadata": {"name": "nightly", "annotations": {"execution.dev/options": "plan"}},
+        "spec": {"schedule": "0 0 1 1 *", "suspend": True, "jobTemplate": {"spec": {"template": pods}}},
+    }
+    made = team.api.create(team.path("cronjobs"), plan)["metadata"]
+    owner = {"apiVersion": "batch/v1", "kind": "CronJob", "name": "nightly", "uid": made["uid"], "controller": True}
+    manifest = team.job_manifest("m-1")
+    manifest["metadata"]["ownerReferences"] = [owner]
+    team.api.create(team.path("jobs"), manifest)
+    eventually(lambda: team.labels("jobs", "m-1") == {"a": "plan"})
+
+
 def test_options_and_edits_after_its_creation_never_apply(controller: Process, team: Team) -> None:
     options_since_a_second_ago(team, "edited", {"labels": {"edited": "1"}})
     team.job("m-1", stamped=False)

@@ -63,7 +63,8 @@ def test_another_takes_over_from_one_that_is_killed(start: Callable[[], Process]
     killed = time.monotonic()
     team.edit("o", {"labels": {"a": "2"}})
     second.active()
-    assert time.monotonic() - killed > LEASE_SECONDS * 2 / 3
+    # With the lease of 15 seconds that is shipped: within 20; and room for a busy machine.
+    assert LEASE_SECONDS * 2 / 3 < time.monotonic() - killed < LEASE_SECONDS * 20 / 15 + 5
     eventually(lambda: team.labels("jobs", "j") == {"a": "2"})
     page(second, "/healthz")
     metrics = page(second, "/metrics")[1]

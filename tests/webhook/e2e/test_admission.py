@@ -57,6 +57,26 @@ def test_an_edit_and_a_deletion_just_before_count(team: Team) -> None:
     assert is_untouched(team.create(job("after")))
 
 
+def test_cluster_options_and_namespaces_that_were_made_just_before_count(team: Team) -> None:
+    for number in range(ROUNDS):
+        # Both are known by a watch that may be behind.
+        name = f"{team.namespace}-{number}"
+        cluster = options_manifest(
+            name, {"selector": {}, "labels": {"n": str(number)}, "namespaceSelector": {"matchLabels": {"made": name}}}
+        )
+        team.request(
+            "POST", "/apis/execution.dev/v1beta1/clusterexecutionoptions", cluster | {"kind": "ClusterExecutionOptions"}
+        )
+        namespace = {"metadata": {"name": name, "labels": {"made": name}}}
+        team.request("POST", "/api/v1/namespaces", namespace)
+        try:
+            made = team.request("POST", f"/apis/batch/v1/namespaces/{name}/jobs", job("j"))
+            assert made["metadata"]["labels"]["n"] == str(number)
+        finally:
+            team.request("DELETE", f"/api/v1/namespaces/{name}")
+            team.request("DELETE", f"/apis/execution.dev/v1beta1/clusterexecutionoptions/{name}")
+
+
 def test_a_generated_name_is_good_enough_for_everything(team: Team) -> None:
     prefix = {"outputLocationPrefix": "s3://bucket/base"}
     team.options("o", {"selector": {"names": ["train-*"]}, "rawOutputDataConfig": prefix, "labels": {"a": "1"}})

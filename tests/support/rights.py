@@ -1,0 +1,115 @@
+"""Rights that the operator is granted, and those that it used in a session, as the API server's audit log tells."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+import yaml
+
+from execution_options import install
+from execution_options.install import CONTROLLER, SYSTEM_NAMESPACE, WEBHOOK
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_ACCOUNTS = {f"system:serviceaccount:{SYSTEM_NAMESPACE}:{name}": name for name in (CONTROLLER, WEBHOOK)}
+
+AUDIT_POLICY = yaml.safe_dump(
+    {
+        "apiVersion": "audit.k8s.io/v1",
+        "kind": "Policy",
+        "omitStages": ["RequestReceived"],
+        "rules": [{"level": "Metadata", "users": list(_ACCOUNTS)}, {"level": "None"}],
+    }
+)
+
+
+class Use(NamedTuple):
+    """A request of the operator's to the API server."""
+
+    account: str
+    verb: str
+    group: str
+    resource: str
+
+
+class Used(NamedTuple):
+    """What an audit log tells."""
+
+    allowed: dict[Use, str]
+    """What the operator did, and the role by which it might."""
+    forbidden: set[Use]
+    """What it was refused for want of a right."""
+
+
+class Right(NamedTuple):
+    """A verb that an account is granted on some resources, of which one has to be used: engines are all alike."""
+
+    account: str
+    verb: str
+    resources: frozenset[tuple[str, str]]
+
+    def __str__(self) -> str:
+        some = sorted("/".join(filter(None, one)) for one in self.resources)
+        return f"{self.account}: {self.verb} {', '.join(some)}"
+
+    def covers(self, use: Use) -> bool:
+        """Whether this is the right that a request needs."""
+        return (use.account, use.verb) == (self.account, self.verb) and (use.group, use.resource) in self.resources
+
+
+def granted() -> list[Right]:
+    """The rights of the operator's accounts."""
+    documents = install._documents("rbac.yaml")
+    roles = {(one["kind"], one["metadata"]["name"]): one for one in documents}
+    return [
+        Right(subject["name"], verb, resources)
+        for binding in documents
+        for subject in binding.get("subjects", ())
+        # Those that others aggregate into a role are theirs to grant.
+        for rule in roles[binding["roleRef"]["kind"], binding["roleRef"]["name"]].get("rules", ())
+        for verb in rule["verbs"]
+        for resources in _resources(rule)
+    ]
+
+
+def _resources(rule: install.Manifest) -> Iterator[frozenset[tuple[str, str]]]:
+    expanded = [
+        (group, resource)
+        for one in install._rights(rule)
+        for group in one["apiGroups"]
+        for resource in one["resources"]
+    ]
+    if "apiGroups" in rule:
+        yield from (frozenset([one]) for one in expanded)
+    else:
+        yield frozenset(expanded)
+
+
+def roles() -> set[str]:
+    """Names of the operator's own roles."""
+    return {
+        one["metadata"]["name"] for one in install._documents("rbac.yaml") if one["kind"] in ("ClusterRole", "Role")
+    }
+
+
+def used(audit_log: Path) -> Used:
+    """What the operator did in the session."""
+    found = Used({}, set())
+    for line in audit_log.read_text().splitlines():
+        event = json.loads(line)
+        reference = event.get("objectRef")
+        if reference is None or "resource" not in reference:
+            continue  # versions, health, discovery: for everybody
+        resource = "/".join(filter(None, (reference["resource"], reference.get("subresource"))))
+        use = Use(_ACCOUNTS[event["user"]["username"]], event["verb"], reference.get("apiGroup", ""), resource)
+        annotations = event.get("annotations", {})
+        if annotations.get("authorization.k8s.io/decision") == "forbid":
+            found.forbidden.add(use)
+        else:
+            role = re.search(r'of (?:Cluster)?Role "([^"]+)"', annotations.get("authorization.k8s.io/reason", ""))
+            found.allowed[use] = role[1] if role else "?"
+    return found
