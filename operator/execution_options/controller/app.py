@@ -198,6 +198,7 @@ class Controller:
                 if task.done():
                     task.result()  # they end by errors alone
             logger.info("stopping")
+            await self._outbox.end()
         finally:
             for task in tasks:
                 task.cancel()

@@ -51,7 +51,7 @@ RATES: Final[Mapping[str, tuple[float, int]]] = {"slack": (1.0, 1), "pagerDuty":
 https://api.slack.com/apis/rate-limits#rtm-posting-messages
 https://developer.pagerduty.com/docs/events-api-v2-overview#api-request-limits
 """
-CLAIM_SLACK: Final = 5.0
+CLAIM_SLACK: Final = 3.0
 """Seconds that a claim outlasts the attempt: to record its result."""
 MAX_MESSAGES: Final = 1000
 """Messages that are kept in memory between being recorded and being sent."""
@@ -276,6 +276,12 @@ class Deliveries:
             return 0.0
         del self._unrecorded[key]
         return self._after(written)
+
+    async def record_all(self) -> None:
+        """Write what became of attempts of which that could not be written yet."""
+        for key in list(self._unrecorded):
+            while key in self._unrecorded and key in self.known:
+                await self._record(self.known[key])
 
     async def _finish(self, delivery: Delivery, status: Status) -> float | None:
         written = await self._write(delivery, status)

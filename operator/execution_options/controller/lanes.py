@@ -55,6 +55,14 @@ class Lanes(Generic[K]):
         self._reconcile = reconcile
         self._metrics = metrics
         self._lanes: dict[Hashable, _Lane[K]] = {}
+        self._ending = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def end(self) -> None:
+        """Begin nothing more, and wait for what was begun."""
+        self._ending = True
+        await self._idle.wait()
 
     async def run(self) -> None:
         """Work until cancelled.
@@ -65,16 +73,21 @@ class Lanes(Generic[K]):
         async with asyncio.TaskGroup() as group:
             while True:
                 key = await self._queue.take()
+                if self._ending:
+                    continue
                 place = self._place(key)
                 lane = self._lanes.setdefault(place.lane, _Lane())
                 lane.waiting.append(key)
                 if lane.running < place.width:
                     lane.running += 1
+                    self._idle.clear()
                     group.create_task(self._drain(place.lane, lane))
 
     async def _drain(self, name: Hashable, lane: _Lane[K]) -> None:
-        while lane.waiting:
+        while lane.waiting and not self._ending:
             await attempt(self._name, self._queue, lane.waiting.popleft(), self._reconcile, self._metrics)
         lane.running -= 1
         if not lane.running:
             del self._lanes[name]
+        if not any(one.running for one in self._lanes.values()):
+            self._idle.set()

@@ -14,6 +14,7 @@ from execution_options.controller.cleaning import Cleaning
 from execution_options.controller.deliveries import Deliveries
 from execution_options.controller.ends import Ends
 from execution_options.controller.lanes import Lanes
+from execution_options.controller.lease import LeaseLostError
 from execution_options.controller.rate import TokenBucket
 from execution_options.controller.reporting import Reporting, summary
 from execution_options.controller.shell import Shell
@@ -40,6 +41,8 @@ logger = logging.getLogger(__name__)
 RECORDERS: Final = 16
 """Ends that are recorded at the same time."""
 RETRY_SECONDS: Final = 2.0
+END_SECONDS: Final = 10.0
+"""That what is being sent may take when the process ends."""
 _DEFINITION: Final = path_of(
     "apiextensions.k8s.io", "v1", "customresourcedefinitions", "", f"{DELIVERY_PLURAL}.{GROUP}"
 )
@@ -82,6 +85,9 @@ class Outbox:
         # Notes on executions must not hold up edits of options, nor these the notes.
         notes = TokenBucket(settings.patch_rate, max(1, int(settings.patch_rate)))
         self.ends = Ends(world, index, directory, Shell(kube, writer, notes, metrics), self.deliveries)
+        self._lanes = Lanes(
+            "deliveries", self.deliveries.queue, self.deliveries.place, self.deliveries.reconcile, metrics
+        )
         self._cleaning = Cleaning(kube, writer, world)
         for name, queue in (("ends", self.ends.queue), ("deliveries", self.deliveries.queue)):
             metrics.watch_queue(name, queue.__len__)
@@ -113,14 +119,20 @@ class Outbox:
         for key, record in self._world.tracker.records.items():
             self.ends.changed(key, None, self._world.execution(key), record)
         self.deliveries.start()
-        lanes = Lanes(
-            "deliveries", self.deliveries.queue, self.deliveries.place, self.deliveries.reconcile, self._metrics
-        )
         async with asyncio.TaskGroup() as group:
-            group.create_task(lanes.run())
+            group.create_task(self._lanes.run())
             group.create_task(self._cleaning.run())
             for _ in range(RECORDERS):
                 group.create_task(work("ends", self.ends.queue, self.ends.reconcile, self._metrics))
+
+    async def end(self) -> None:
+        """Finish what is being sent, so that whoever comes next need not send it again; while the lease holds."""
+        try:
+            async with asyncio.timeout(END_SECONDS):
+                await self._lanes.end()
+                await self.deliveries.record_all()
+        except (ApiError, LeaseLostError, aiohttp.ClientError, TimeoutError, OSError) as error:
+            logger.warning("some of what is being sent will be sent again: %s", str(error) or type(error).__name__)
 
     async def _since(self) -> str | None:
         """When the cluster first knew deliveries, by the API server's clock."""
