@@ -6,9 +6,16 @@ import os
 import sys
 import time
 
-from benchmarks import alone, jobs, many, memory, pods
+from benchmarks import alone, jobs, many, memory, notifications, pods
 
-BENCHMARKS = {"pods": pods.run, "jobs": jobs.run, "alone": alone.run, "many": many.run, "memory": memory.run}
+BENCHMARKS = {
+    "pods": pods.run,
+    "jobs": jobs.run,
+    "alone": alone.run,
+    "many": many.run,
+    "memory": memory.run,
+    "notifications": notifications.run,
+}
 OTHERS = {"profile": alone.profile}
 """Run only when they are named."""
 

@@ -74,13 +74,19 @@ class Setting(Struct, frozen=True):
 
 
 @contextlib.contextmanager
-def setting(name: str, *processes: str) -> Iterator[Setting]:
-    """A fresh control plane with the operator; ``processes`` are those of it besides the webhook."""
+def setting(name: str, *processes: str, controller: tuple[str, ...] = ()) -> Iterator[Setting]:
+    """A fresh control plane with the operator.
+
+    Args:
+        name: of the benchmark.
+        processes: those of the operator besides the webhook.
+        controller: arguments for the controller besides those it needs.
+    """
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
         root = Path(folder)
         with (
             ControlPlane.start(f"bench-{name}", root=root / "clusters") as cluster,
-            LocalOperator(cluster.kubeconfig, processes=("webhook", *processes)) as operator,
+            LocalOperator(cluster.kubeconfig, processes=("webhook", *processes), controller=controller) as operator,
         ):
             cores, python = os.cpu_count(), platform.python_version()
             load = os.getloadavg()[0]
