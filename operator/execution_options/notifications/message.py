@@ -6,9 +6,6 @@ from msgspec import Struct
 
 from execution_options.api.channel import ChannelType
 
-MAX_BYTES = 32 * 1024
-"""Bytes of a rendered message, all of its parts together."""
-
 
 class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is sent.

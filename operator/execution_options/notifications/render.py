@@ -1,23 +1,20 @@
-"""The words of a notification."""
+"""From an end to the message that is kept, and sent as it was kept."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+import msgspec
+
+from execution_options.notifications import mail, pagerduty, slack, webhook
 from execution_options.notifications.message import Message
-from execution_options.notifications.variables import variables
+from execution_options.notifications.words import cut, plain, words
 
 if TYPE_CHECKING:
     from execution_options.notifications.ended import Ended
     from execution_options.notifications.route import Due
 
-VERBS: Final = {
-    "SUCCEEDED": "succeeded",
-    "FAILED": "failed",
-    "ABORTED": "was aborted",
-    "TIMED_OUT": "timed out",
-}
-MAX_SUBJECT: Final = 256
+MAX_NOTE = 1024
 
 
 def render(ended: Ended, due: Due, key: str, execution_url: str = "") -> Message:
@@ -29,7 +26,19 @@ def render(ended: Ended, due: Due, key: str, execution_url: str = "") -> Message
         key: ``namespace/name`` of the delivery.
         execution_url: ``spec.executionURL`` of the channel; empty for none.
     """
-    given = variables(ended, tuple(source.name for source in due.sources), execution_url)
-    subject = f"{ended.name} {VERBS[ended.phase]}"
-    lines = [f"{subject}.", "", *(f"{name}: {given[name]}" for name in ("namespace", "engine", "duration", "error"))]
-    return Message(type=due.type, subject=subject[:MAX_SUBJECT], text="\n".join(lines))
+    said = words(ended, due, execution_url, escape=slack.escape if due.type == "slack" else str)
+    subject, text, html, payload = said.subject, plain(said), "", ""
+    match due.type:
+        case "email":
+            html = mail.html(said)
+        case "slack":
+            text, payload = slack.text(said), _json(slack.blocks(said))
+        case "pagerDuty":
+            payload = _json(pagerduty.event(said))
+        case "webhook":
+            payload = _json(webhook.event(said, key))
+    return Message(type=due.type, subject=subject, text=text, html=html, payload=payload, note=cut(said.note, MAX_NOTE))
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()

@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from execution_options.notifications.ended import Ended
+
+
+FIELDS: Final = {
+    "workflow": ("name", "project", "domain", "version"),
+    "launch_plan": ("name", "project", "domain", "version"),
+}
+"""Variables with members, and these."""
+MAPS: Final = frozenset({"labels"})
+"""Variables with members of any name."""
+LISTS: Final = frozenset({"options"})
+VARIABLES: Final = frozenset(
+    {
+        *("phase", "name", "namespace", "engine", "kind", "uid", "id", "error", "message"),
+        *("duration", "started_at", "finished_at", "url", "project", "domain"),
+        *FIELDS,
+        *MAPS,
+        *LISTS,
+    }
+)
+"""All of them."""
 
 
 def variables(ended: Ended, options: tuple[str, ...], url: str = "") -> Mapping[str, Any]:
@@ -21,7 +41,7 @@ def variables(ended: Ended, options: tuple[str, ...], url: str = "") -> Mapping[
         url: link to the execution; empty where there is none.
     """
     project, domain = ended.labels.get("project", ended.namespace), ended.labels.get("domain", "")
-    workflow = ended.lineage.split("/", 2)[-1] or ended.name
+    workflow = ended.lineage.rpartition("/")[2] or ended.name
     version = ended.labels.get("version", "")
     plan = ended.launch_plan.rpartition("/")[2] or workflow
     flytes = {"project": project, "domain": domain, "version": version}

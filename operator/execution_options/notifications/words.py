@@ -1,0 +1,186 @@
+"""The words of a message, before they are laid out for a service."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote, urlsplit
+
+from msgspec import UNSET, Struct
+
+from execution_options.notifications.ended import Ended
+from execution_options.notifications.evaluation import evaluated
+from execution_options.notifications.template import TemplateError
+from execution_options.notifications.variables import variables
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from execution_options.notifications.route import Due
+
+VERBS: Final = {
+    "SUCCEEDED": "succeeded",
+    "FAILED": "failed",
+    "ABORTED": "was aborted",
+    "TIMED_OUT": "timed out",
+}
+MAX_SUBJECT: Final = 256
+MAX_BODY: Final = 6000
+MAX_ERROR: Final = 2000
+MAX_URL: Final = 2048
+MAX_FACT: Final = 300
+
+
+class Words(Struct, frozen=True, kw_only=True):
+    """What a message says.
+
+    Attributes:
+        ended: what happened.
+        subject: one line.
+        body: of a template; ``None`` for the default one.
+        error: what the engine says, cut.
+        facts: names and values, in the order in which they are shown.
+        url: link to the execution; empty for none.
+        reason: why the message was sent.
+        note: that a template failed.
+        options: names of the options that ask for it.
+    """
+
+    ended: Ended
+    subject: str
+    body: str | None
+    error: str
+    facts: tuple[tuple[str, str], ...]
+    url: str
+    reason: str
+    note: str
+    options: tuple[str, ...]
+
+    @property
+    def heading(self) -> str:
+        """What happened, in few words."""
+        return f"{self.ended.name} {VERBS[self.ended.phase]}"
+
+    @property
+    def phase(self) -> str:
+        """The phase, for people."""
+        return self.ended.phase.replace("_", " ")
+
+
+def words(ended: Ended, due: Due, execution_url: str = "", *, escape: Callable[[str], str] = str) -> Words:
+    """What a message says; a template that fails is noted, and the default text said instead.
+
+    Args:
+        ended: what happened.
+        due: by which channel, for which options.
+        execution_url: pattern of the link; empty for none.
+        escape: of values in the body of a template.
+    """
+    options = tuple(dict.fromkeys(source.name for source in due.sources))
+    problems: list[str] = []
+    given: dict[str, Any] = dict(variables(ended, options))
+    url = _filled(execution_url, given, MAX_URL, lambda value: quote(value, safe=""), "executionURL", problems)
+    if url and not _is_link(url):
+        problems.append("executionURL gives no URL")
+        url = ""
+    given |= {"error": cut(given["error"], MAX_ERROR), "message": cut(ended.message, MAX_ERROR), "url": url}
+    subject, body = "", None
+    if due.template is not None:
+        if due.template.subject is not UNSET:
+            subject = _filled(due.template.subject, given, 4 * MAX_SUBJECT, str, "subject", problems)
+        if due.template.body is not UNSET:
+            body = _filled(due.template.body, given, MAX_BODY, escape, "body", problems) or None
+    asking = ", ".join(dict.fromkeys(f"{source.kind} {source.name}" for source in due.sources))
+    return Words(
+        ended=ended,
+        subject=cut(one_line(subject) or one_line(f"{ended.name} {VERBS[ended.phase]}"), MAX_SUBJECT),
+        body=body,
+        error=given["error"],
+        facts=tuple((name, cut(one_line(value), MAX_FACT)) for name, value in _facts(ended, options) if value),
+        url=url,
+        reason=f"Sent by the notifications of {asking}" if asking else "",
+        note="; ".join(f"{problem}: the default is used instead" for problem in problems),
+        options=options,
+    )
+
+
+def _facts(ended: Ended, options: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    given = variables(ended, ())
+    return (
+        ("Execution", ended.name),
+        ("Namespace", ended.namespace),
+        ("Engine", ended.engine),
+        ("Started by", ended.launch_plan.replace("/", " ")),
+        ("Duration", given["duration"]),
+        ("Ended", moment(ended.finished_at)),
+        ("Options", ", ".join(options)),
+    )
+
+
+def _filled(
+    source: str,
+    given: Mapping[str, Any],
+    limit: int,
+    escape: Callable[[str], str],
+    what: str,
+    problems: list[str],
+) -> str:
+    try:
+        return evaluated(source, given, limit=limit, escape=escape)
+    except TemplateError as error:
+        problems.append(f"{what}: {error}")
+        return ""
+
+
+def _is_link(url: str) -> bool:
+    """Whether people can follow it: http or https, and nothing that ends it early."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    fine = not any(sign.isspace() or not sign.isprintable() or sign in "<>\"'|\\`" for sign in url)
+    return parts.scheme in ("http", "https") and bool(parts.netloc) and fine
+
+
+def moment(text: str) -> str:
+    """A time for people, in UTC; empty where there is none."""
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if text else ""
+    except (ValueError, OverflowError):
+        return ""
+
+
+def one_line(text: str) -> str:
+    """The text without line breaks and control characters."""
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+
+
+def printable(text: str) -> str:
+    """The text without control characters but line breaks and tabs, and without lone surrogates."""
+    return "".join(sign for sign in text if sign in "\n\t" or (sign.isprintable() and not _is_surrogate(sign)))
+
+
+def _is_surrogate(sign: str) -> bool:
+    return "\ud800" <= sign <= "\udfff"
+
+
+def cut(text: str, size: int) -> str:
+    """At most so many characters; the end says where something is missing."""
+    return text if len(text) <= size else f"{text[: size - 1]}…"
+
+
+def plain(said: Words) -> str:
+    """The message as text."""
+    parts = [said.body] if said.body is not None else [f"{said.heading}.", _details(said)]
+    if said.body is None and said.error:
+        parts.append(said.error)
+    if said.url:
+        parts.append(said.url)
+    if said.reason:
+        parts.append(f"{said.reason}.")
+    return printable("\n\n".join(part.strip("\n") for part in parts)) + "\n"
+
+
+def _details(said: Words) -> str:
+    width = max(len(name) for name, _ in said.facts) + 1
+    return "\n".join(f"{name + ':':<{width}} {value}" for name, value in said.facts)

@@ -1,0 +1,240 @@
+"""Messages say what happened in a form that each service takes, whatever somebody wrote into an execution."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import structs
+
+from execution_options.api.model import Template
+from execution_options.notifications.naming import MAX_DEDUP_KEY, webhook_id
+from execution_options.notifications.render import render
+from support.notices import FAILED, NASTY, TEMPLATES, due, ends
+
+if TYPE_CHECKING:
+    from execution_options.notifications.ended import Ended
+
+KEY = "ml-training/train-resnet-x7k2p-0123"
+URL = "https://argo.example.com/workflows/{{ namespace }}/{{ name }}"
+TYPES = st.sampled_from(["email", "slack", "pagerDuty", "webhook"])
+
+
+class Tags(HTMLParser):
+    """The structure of a document, and its text."""
+
+    def __init__(self, document: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, tuple[str, ...]]] = []
+        self.links: list[str | None] = []
+        self.text = ""
+        self.feed(document)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag != "br":
+            self.tags.append((tag, tuple(name for name, _ in attrs)))
+        self.links += [value for name, value in attrs if name in ("href", "src")]
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_a_mail_says_everything_that_one_wants_to_know() -> None:
+    message = render(FAILED, due("email"), KEY, URL)
+
+    assert message.subject == "train-resnet-x7k2p failed"
+    for said in (message.text, Tags(message.html).text):
+        for part in ("ml-training", "argo-workflow", "CronWorkflow nightly-training", "2h 17m 02s", "notify-team"):
+            assert part in said
+        assert "2026-03-02 04:17:09 UTC" in said
+        assert "exit code 137" in said
+    assert "FAILED" in Tags(message.html).text
+    assert Tags(message.html).links == ["https://argo.example.com/workflows/ml-training/train-resnet-x7k2p"]
+    assert message.note == ""
+
+
+def test_colours_tell_phases_apart() -> None:
+    documents = {
+        phase: render(structs.replace(FAILED, phase=phase), due("email"), KEY).html
+        for phase in ("SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT")
+    }
+    colours = {tuple(re.findall(r"background:(#\w+)", document)) for document in documents.values()}
+    assert len(colours) == 4
+    assert "TIMED OUT" in Tags(documents["TIMED_OUT"]).text
+    assert "137" not in Tags(render(structs.replace(FAILED, phase="SUCCEEDED"), due("email"), KEY).html).text
+
+
+def test_slack_gets_blocks() -> None:
+    blocks = json.loads(render(FAILED, due("slack"), KEY, URL).payload)
+
+    assert [block["type"] for block in blocks] == ["header", "section", "section", "section", "context"]
+    assert blocks[0]["text"] == {"type": "plain_text", "text": ":x: train-resnet-x7k2p failed"}
+    assert {"type": "mrkdwn", "text": "*Namespace*\nml-training", "verbatim": True} in blocks[1]["fields"]
+    assert blocks[2]["text"]["text"].startswith('```child "train-resnet')
+    assert blocks[3]["text"]["text"] == (
+        "<https://argo.example.com/workflows/ml-training/train-resnet-x7k2p|Open execution>"
+    )
+
+
+def test_pagerduty_gets_an_event_that_a_later_success_resolves() -> None:
+    failed = json.loads(render(FAILED, due("pagerDuty"), KEY, URL).payload)
+    later = structs.replace(FAILED, phase="SUCCEEDED", name="train-resnet-aaaaa", uid="u-2")
+    succeeded = json.loads(render(later, due("pagerDuty", resolves=True), KEY).payload)
+
+    assert (failed["event_action"], succeeded["event_action"]) == ("trigger", "resolve")
+    assert failed["dedup_key"] == succeeded["dedup_key"] == FAILED.lineage
+    assert failed["payload"]["severity"] == "error"
+    assert failed["payload"]["timestamp"] == "2026-03-02T04:17:09Z"
+    assert failed["payload"]["custom_details"]["duration"] == "2h 17m 02s"
+    assert failed["links"][0]["href"].endswith("/train-resnet-x7k2p")
+
+
+def test_a_webhook_gets_a_cloud_event() -> None:
+    event = json.loads(render(FAILED, due("webhook"), KEY, URL).payload)
+
+    assert (event["specversion"], event["id"]) == ("1.0", webhook_id(KEY))
+    assert event["type"] == "dev.execution.failed"
+    assert event["source"] == "/apis/argoproj.io/v1alpha1/namespaces/ml-training/Workflow"
+    assert event["time"] == "2026-03-02T04:17:09Z"
+    assert event["data"]["options"] == ["notify-team"]
+    assert event["data"]["durationSeconds"] == 8222.0
+
+
+def test_a_template_replaces_what_it_gives_and_the_rest_stays() -> None:
+    message = render(FAILED, due("email", Template(subject="{{ labels.team }}: {{ phase }}")), KEY, URL)
+    assert message.subject == "vision: FAILED"
+    assert "exit code 137" in message.text
+
+    body = render(FAILED, due("email", Template(body="See {{ url }}\n\n*{{ error | truncate(20) }}*")), KEY, URL)
+    assert body.subject == "train-resnet-x7k2p failed"
+    assert body.text.startswith("See https://argo.example.com/workflows/ml-training/train-resnet-x7k2p\n\n*child")
+    assert "See https://argo" in Tags(body.html).text
+
+
+@pytest.mark.parametrize(
+    ("template", "note"),
+    [
+        (Template(subject="{{ nothing }}"), "subject: line 1: there is no variable nothing"),
+        (Template(body="{{ phase"), "body: line 1: unexpected end of template"),
+        (Template(body="{{ name | join('x') }}"), "body: line 1: join is for"),
+        (Template(body="{{ message }}" * 20), "body: its text is longer than 6000 characters"),
+    ],
+)
+def test_a_template_that_fails_gives_way_to_the_default_text_and_says_so(template: Template, note: str) -> None:
+    ended = structs.replace(FAILED, message="m" * 5000)
+    for kind in ("email", "slack", "pagerDuty", "webhook"):
+        message = render(ended, due(kind, template), KEY)
+        plain = render(ended, due(kind), KEY)
+        assert note in message.note
+        assert "the default is used instead" in message.note
+        assert (message.subject, message.text, message.html, message.payload) == (
+            plain.subject,
+            plain.text,
+            plain.html,
+            plain.payload,
+        )
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("https://ui.example.com/{{ labels.team }}", ["https://ui.example.com/vision"]),
+        ("https://ui.example.com/{{ message }}?a=b", ["https://ui.example.com/child%20%22train"]),
+        ("https://ui.example.com/{% if engine == 'job' %}a{% else %}b{% endif %}", ["https://ui.example.com/b"]),
+        ("https://ui.example.com/{{ nothing }}", []),
+        ("https://ui.example.com/ {{ name }}", []),
+        ('https://ui.example.com/"{{ name }}', []),
+        ("javascript:alert(1)//{{ name }}", []),
+        ("", []),
+    ],
+)
+def test_a_link_is_one_that_can_be_followed(pattern: str, expected: list[str]) -> None:
+    message = render(FAILED, due("email"), KEY, pattern)
+    links = Tags(message.html).links
+    assert len(links) == len(expected)
+    assert all(str(link).startswith(start) for link, start in zip(links, expected, strict=True))
+    assert bool(message.note) == (not expected and bool(pattern))
+
+
+@given(ends(), TYPES, TEMPLATES, NASTY)
+def test_whatever_others_wrote_a_message_can_be_kept_and_sent(
+    ended: Ended, kind: Any, template: Template | None, url: str
+) -> None:
+    message = render(ended, due(kind, template), KEY, url)
+
+    assert 1 <= len(message.subject) <= 256
+    assert message.subject.isprintable()
+    assert len(message.text) <= 32768
+    assert len(message.html) <= 65536
+    assert len(message.payload) <= 65536
+    assert len(message.note) <= 1024
+    for part in (message.subject, message.text, message.html, message.payload, message.note):
+        part.encode()
+        assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f]", part)
+
+
+@given(ends())
+def test_no_word_of_others_becomes_markup_of_a_mail(ended: Ended) -> None:
+    tags = Tags(render(ended, due("email"), KEY, URL).html).tags
+    plain = structs.replace(ended, message="m" if ended.message else "", labels={}, launch_plan="")
+    expected = Tags(render(plain, due("email"), KEY, URL).html).tags
+    assert {tag for tag, _ in tags} <= {tag for tag, _ in expected} | {"div"}
+    assert {names for _, names in tags} <= {names for _, names in expected} | {("style",)}
+
+
+@given(ends(), st.one_of(st.none(), st.just(Template(subject="{{ error }}", body="{{ error }} {{ labels.team }}"))))
+def test_no_word_of_others_becomes_markup_of_slack(ended: Ended, template: Template | None) -> None:
+    message = render(ended, due("slack", template), KEY, URL)
+
+    def texts(node: Any) -> list[tuple[str, str]]:
+        if isinstance(node, list):
+            return [found for item in node for found in texts(item)]
+        if isinstance(node, dict):
+            own = [(node["type"], node["text"])] if isinstance(node.get("text"), str) else []
+            return own + [found for item in node.values() for found in texts(item)]
+        return []
+
+    blocks = json.loads(message.payload)
+    assert len(blocks) <= 50
+    for kind, text in [*texts(blocks), ("mrkdwn", message.text)]:
+        if kind == "mrkdwn":
+            rest = re.sub(r"<https://argo\.example\.com/[-\w/%.]*\|Open execution>", "", text)
+            assert "<" not in rest
+            assert len(text) <= 3000
+            assert re.sub(r"^```.*```$", "", rest, flags=re.DOTALL).count("```") % 2 == 0
+            assert not re.search(r"&(?!amp;|lt;|gt;)", rest)
+        else:
+            assert len(text) <= 150
+    assert all(len(field["text"]) <= 2000 for block in blocks for field in block.get("fields", ()))
+
+
+@given(st.integers(1, 900), st.integers(0, 5))
+def test_a_long_text_is_not_cut_inside_of_an_escape_sequence(count: int, offset: int) -> None:
+    ended = structs.replace(FAILED, message="<" * count)
+    body = Template(body="x" * offset + "{{ error }}" * 6)
+    message = render(ended, due("slack", body), KEY)
+    assert bool(message.note) == (offset + 24 * count > 6000)
+    parts = [block["text"]["text"] for block in json.loads(message.payload)[1:-1] if "text" in block]
+    if not message.note:
+        assert "".join(parts) == "x" * offset + "&lt;" * (6 * count)
+    for part in parts:
+        assert len(part) <= 3000
+        assert not re.search(r"&(?!lt;)", part.replace("&amp;", ""))
+
+
+@given(ends(), TEMPLATES)
+def test_an_event_is_one_that_pagerduty_takes(ended: Ended, template: Template | None) -> None:
+    event = json.loads(render(ended, due("pagerDuty", template), KEY, URL).payload)
+    assert 1 <= len(event["dedup_key"]) <= MAX_DEDUP_KEY
+    if event["event_action"] == "trigger":
+        assert 1 <= len(event["payload"]["summary"]) <= 1024
+        assert event["payload"]["source"]
+        assert event["payload"]["severity"] in ("critical", "error", "warning", "info")
+    else:
+        assert ended.phase == "SUCCEEDED"
