@@ -33,8 +33,15 @@ from execution_options.kube.client import ApiError, Kube, path_of
 if TYPE_CHECKING:
     from types import TracebackType
 
-_CONFIGURATIONS: Final = path_of("admissionregistration.k8s.io", "v1", "mutatingwebhookconfigurations")
-_ENTRIES: Final = f"{_CONFIGURATIONS}/{install.WEBHOOK_CONFIGURATION}"
+_CONFIGURATIONS: Final = tuple(
+    path_of("admissionregistration.k8s.io", "v1", plural, name=name)
+    for plural, name in (
+        ("mutatingwebhookconfigurations", install.WEBHOOK_CONFIGURATION),
+        ("mutatingwebhookconfigurations", install.ENGINES_CONFIGURATION),
+        ("validatingwebhookconfigurations", install.WEBHOOK_CONFIGURATION),
+    )
+)
+_ENTRIES: Final = _CONFIGURATIONS[0]
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 READY_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 20.0
@@ -222,8 +229,8 @@ class LocalOperator:
 
     async def _uninstall(self) -> None:
         async with await Kube.connect(self._kubeconfig, self._context) as kube:
-            for name in (install.WEBHOOK_CONFIGURATION, install.ENGINES_CONFIGURATION):
-                await kube.delete(f"{_CONFIGURATIONS}/{name}")
+            for path in _CONFIGURATIONS:
+                await kube.delete(path)
 
     def _tail(self, name: str) -> str:
         return "\n".join(self.log(name).splitlines()[-20:])

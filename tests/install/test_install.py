@@ -107,8 +107,8 @@ def test_only_the_controller_passes_by_the_entries_for_updates() -> None:
 
 
 def test_every_entry_leads_to_the_local_port() -> None:
-    service, configuration, _ = local_webhook(12345)
+    service, configuration, _, validating = local_webhook(12345)
     assert service["metadata"] == {"name": WEBHOOK, "namespace": SYSTEM_NAMESPACE}
-    for entry in configuration["webhooks"]:
+    for entry in (*configuration["webhooks"], *validating["webhooks"]):
         assert entry["clientConfig"]["service"]["port"] == 12345
     assert all(entry["clientConfig"]["service"]["port"] == 443 for entry in webhook_configuration()["webhooks"])

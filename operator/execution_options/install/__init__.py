@@ -43,6 +43,7 @@ _PLURALS: Final = {
     "RoleBinding": "rolebindings",
     "Service": "services",
     "ServiceAccount": "serviceaccounts",
+    "ValidatingWebhookConfiguration": "validatingwebhookconfigurations",
 }
 
 
@@ -88,6 +89,12 @@ def engines_configuration() -> Manifest:
     return document
 
 
+def validating_configuration() -> Manifest:
+    """The webhook's entry for objects of our own kinds; of the same name as :func:`webhook_configuration`."""
+    (document,) = _documents("validation.yaml")
+    return document
+
+
 def _rules(template: Manifest) -> Iterator[Manifest]:
     """The rule itself, or one for each API group and version of the engines."""
     if "apiGroups" in template:
@@ -117,12 +124,12 @@ def local_webhook(port: int) -> list[Manifest]:
         "metadata": {"name": WEBHOOK, "namespace": SYSTEM_NAMESPACE},
         "spec": {"type": "ExternalName", "externalName": "localhost"},
     }
-    configuration = webhook_configuration()
+    configuration, validating = webhook_configuration(), validating_configuration()
     configuration["metadata"]["annotations"] = {LOCAL_PROCESS: str(os.getpid())}
-    for entry in configuration["webhooks"]:
+    for entry in (*configuration["webhooks"], *validating["webhooks"]):
         # Entries share one clientConfig by a YAML alias: replaced, not changed in place.
         entry["clientConfig"] = {"service": entry["clientConfig"]["service"] | {"port": port}}
-    return [service, configuration, engines_configuration()]
+    return [service, configuration, engines_configuration(), validating]
 
 
 async def apply(kube: Kube, manifests: Iterable[Manifest]) -> None:

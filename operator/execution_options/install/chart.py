@@ -21,6 +21,7 @@ from execution_options.install import (
     WEBHOOK,
     engines_configuration,
     rbac,
+    validating_configuration,
     webhook_configuration,
 )
 
@@ -58,7 +59,7 @@ _INJECTED: Final = """\
 def templates() -> dict[str, str]:
     """The generated templates of the chart: path below its folder, and content."""
     namespaced = [document for document in rbac() if document["kind"] != "Namespace"]
-    entries = _template([webhook_configuration(), engines_configuration()])
+    entries = _template([webhook_configuration(), engines_configuration(), validating_configuration()])
     entries = entries.replace("  name: 00-", f"{_INJECTED}  name: 00-")
     return {"templates/rbac.yaml": _template(namespaced), "templates/webhook-configuration.yaml": entries}
 

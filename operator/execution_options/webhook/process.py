@@ -111,7 +111,10 @@ def _certificates(kube: Kube, settings: Settings) -> CertificateManager | Certif
         service=WEBHOOK,
         secret=TLS_SECRET,
         configuration=WEBHOOK_CONFIGURATION,
-        others=(Target(ENGINES_CONFIGURATION, required=False),),
+        others=(
+            Target(ENGINES_CONFIGURATION, required=False),
+            Target(WEBHOOK_CONFIGURATION, "validatingwebhookconfigurations", required=False),
+        ),
     )
 
 

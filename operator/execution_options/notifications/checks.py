@@ -1,0 +1,31 @@
+"""What is wrong with the templates of an object: CEL cannot parse them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from execution_options.api.names import CHANNEL_KIND
+from execution_options.api.validation import Problem
+from execution_options.notifications.template import problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+def template_problems(kind: str, spec: Mapping[str, Any]) -> list[Problem]:
+    """Every template of a stored spec that is not possible; the shape of the spec is right."""
+    return [
+        Problem(path, f"is not a template that can be used: {what}")
+        for path, source in _templates(kind, spec)
+        if (what := problem(source)) is not None
+    ]
+
+
+def _templates(kind: str, spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    if kind == CHANNEL_KIND:
+        if "executionURL" in spec:
+            yield "spec.executionURL", spec["executionURL"]
+        return
+    for number, notification in enumerate(spec.get("notifications") or ()):
+        for part, source in (notification.get("template") or {}).items():
+            yield f"spec.notifications[{number}].template.{part}", source
