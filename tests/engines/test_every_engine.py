@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from execution_options.engines.patch import Patch
 from execution_options.engines.registry import builtin_engines
+from execution_options.engines.specification import add_patches
 from execution_options.engines.translate import metadata_places, strip_forged, translate
 from execution_options.options.levels import Layer, Level
 from execution_options.options.merge import merge
@@ -23,6 +24,7 @@ from support.strategies import layer_stacks
 ENGINES = builtin_engines()
 CASES: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "e2e" / "executions.yaml").read_text())
 EXECUTIONS = [(case["engine"], case["manifest"]) for case in CASES]
+SPECIFICATIONS = {case["engine"]: case.get("specification") for case in CASES}
 
 _layers = layer_stacks().map(lambda layers: [one for one in layers if one.source.level is not Level.AUTHOR])
 _below = _layers.map(lambda layers: [one for one in layers if one.source.level < Level.AUTHOR])
@@ -43,8 +45,10 @@ def _executions(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
 
 def worked(engine: str, document: dict[str, Any], layers: list[Layer]) -> Patch:
     patch = Patch(copy.deepcopy(document))
+    elsewhere = add_patches(patch, ENGINES[engine], copy.deepcopy(SPECIFICATIONS[engine]))
     places = metadata_places(ENGINES[engine], patch.document)
-    translate(patch, places, ENGINES[engine], merge(layers), identifier="0a", location="s3://own/")
+    effective = merge(layers)
+    translate(patch, places, ENGINES[engine], effective, identifier="0a", location="s3://own/", elsewhere=elsewhere)
     return patch
 
 

@@ -17,6 +17,7 @@ from execution_options.engines.authors import notes
 from execution_options.engines.effects import effect_notes
 from execution_options.engines.patch import Operation, Patch
 from execution_options.engines.paths import lookup
+from execution_options.engines.specification import add_patches
 from execution_options.engines.translate import (
     account_places,
     metadata_places,
@@ -31,7 +32,7 @@ from execution_options.options.selection import Execution, Selection, select
 from execution_options.options.snapshot import Snapshot, encode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from execution_options.api.resources import OptionsObject
     from execution_options.engines.profile import Engine
@@ -85,8 +86,17 @@ def decide(
     execution: Execution,
     candidates: Iterable[OptionsObject],
     identifier: str,
+    specification: Mapping[str, Any] | None = None,
 ) -> Decision:
     """Decide on the creation of ``document``, which is changed in place.
+
+    Args:
+        engine: its engine.
+        document: the execution.
+        execution: what is known of it.
+        candidates: the options that it can have.
+        identifier: a new one.
+        specification: the object that it takes the rest of its specification from, if there is one.
 
     Raises:
         RefusedError: it refers to options that do not exist.
@@ -109,7 +119,12 @@ def decide(
         if prefix is None
         else output_location(prefix.value, execution.namespace, execution.name, execution.generate_name, identifier)
     )
-    authored = translate(patch, places, engine, effective, identifier=identifier, location=location)
+    elsewhere = add_patches(patch, engine, specification)
+    if engine.template_patches is not UNSET:
+        places = metadata_places(engine, document)
+    authored = translate(
+        patch, places, engine, effective, identifier=identifier, location=location, elsewhere=elsewhere
+    )
     account = _account(engine, document, effective)
     snapshot = Snapshot(
         id=identifier,

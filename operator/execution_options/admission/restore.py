@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from execution_options.api.names import ID_LABEL, LIVE_ANNOTATION, MISSED_ANNOTATION, SNAPSHOT_ANNOTATION
 from execution_options.engines.patch import Operation, Patch, pointer
 from execution_options.engines.paths import lookup
+from execution_options.engines.specification import keep_patches, reference, said_elsewhere
 from execution_options.engines.translate import is_ours, metadata_places, prevails, translate
 from execution_options.options.levels import Level, Sourced
 from execution_options.options.live import InvalidLiveError, Live, current_layers, decode_live
@@ -62,8 +63,19 @@ def restore(engine: Engine, document: dict[str, Any], old: dict[str, Any], *, tr
     # templates can be changed, who changes them says himself what is to be there.
     missed = lookup(old, ("metadata", "annotations", MISSED_ANNOTATION)) is not None
     if not missed and not engine.is_pod and (original or engine.immutable_templates):
+        keep_patches(patch, engine, old)
         templates = metadata_places(engine, document)[1:]
-        translate(patch, templates, engine, effective, identifier=snapshot.id, location=snapshot.location)
+        # What its author wrote in another object is not read again.
+        elsewhere = said_elsewhere(snapshot.authored) if reference(engine, document) else None
+        translate(
+            patch,
+            templates,
+            engine,
+            effective,
+            identifier=snapshot.id,
+            location=snapshot.location,
+            elsewhere=elsewhere,
+        )
     return patch.operations
 
 

@@ -154,6 +154,51 @@ class PodRules(Resource, frozen=True):
     ] = ()
 
 
+class SpecificationKind(Resource, frozen=True, kw_only=True):
+    """A kind whose objects say what executions leave open that refer to them."""
+
+    name: Annotated[
+        str, described("Where an execution names the object that it refers to.", rules.SOME_PATH, max_length=256)
+    ]
+    when: Annotated[
+        tuple[Term, ...],
+        described("Conditions under which it is an object of this kind.", extra=ATOMIC_LIST, max_length=8),
+    ] = ()
+    group: Annotated[
+        str,
+        described("API group.", rules.GROUP, rules.GROUP_ALLOWED, rules.GROUP_GIVEN, max_length=253),
+    ]
+    version: _Version
+    kind: _Kind
+    plural: _Plural
+    cluster_scoped: Annotated[bool, described("Whether its objects are in no namespace. Absent: false.")] = False
+
+
+class TemplatePatches(Resource, frozen=True):
+    """Where an execution holds patches of the pod templates that its specification has."""
+
+    list: Annotated[
+        str, described("List of patches, each with the name of its author.", rules.SOME_PATH, max_length=256)
+    ]
+    author: Annotated[
+        str,
+        described(
+            "Field with the name of a patch's author; that of ours is execution.dev/options.",
+            rules.SOME_PATH,
+            max_length=256,
+        ),
+    ]
+    items: Annotated[
+        str,
+        described("In a patch, the list of named things whose templates it patches.", rules.SOME_PATH, max_length=256),
+    ]
+    pod_template: Annotated[str, described("The pod template in such a thing.", rules.SOME_PATH, max_length=256)]
+    of: Annotated[
+        str,
+        described("In the specification, the list of the named things themselves.", rules.SOME_PATH, max_length=256),
+    ]
+
+
 class ParallelismField(Resource, frozen=True):
     """A number of the execution by which the engine limits how many of its pods run at once."""
 
@@ -289,6 +334,22 @@ class ExecutionEngineSpec(Resource, frozen=True, kw_only=True):
             max_length=8,
         ),
     ] = ()
+    specifications: Annotated[
+        tuple[SpecificationKind, ...],
+        described(
+            "What an execution may take the rest of its specification from, for example a WorkflowTemplate: what "
+            "stands there counts as its author's. The first that applies is read.",
+            extra=_BY_KIND,
+            max_length=8,
+        ),
+    ] = ()
+    template_patches: (
+        Annotated[
+            TemplatePatches,
+            described("How pod templates of the specification are patched; podTemplates then names the patches."),
+        ]
+        | UnsetType
+    ) = UNSET
     parts: Annotated[
         tuple[PartKind, ...],
         described(

@@ -14,11 +14,13 @@ from execution_options.api import names
 from execution_options.api.resources import load
 from execution_options.api.validation import InvalidOptionsError
 from execution_options.cli.connection import asynchronous, cluster_options
-from execution_options.cli.reading import facts, has_account, options_in_reach
+from execution_options.cli.reading import facts, has_account, options_in_reach, whole
 from execution_options.engines.facts import Role, role, unserved
 from execution_options.engines.registry import builtin_engines
+from execution_options.engines.specification import reference
 from execution_options.kube.access import find
 from execution_options.kube.client import Kube
+from execution_options.kube.engines import specification_path
 from execution_options.kube.meta import ObjectMeta
 from execution_options.options.reference import InvalidReferenceError
 from execution_options.options.snapshot import SnapshotTooLargeError
@@ -103,7 +105,9 @@ async def _decide(
         return reason
     stored, _ = await options_in_reach(kube, namespace)
     candidates = {(o.kind, o.name): o for o in [*stored, *given] if o.namespace in (None, namespace)}
-    decision = decide(engine, document, execution, candidates.values(), PREVIEW_ID)
+    wanted = reference(engine, document)
+    specification = None if wanted is None else await whole(kube, specification_path(wanted, namespace))
+    decision = decide(engine, document, execution, candidates.values(), PREVIEW_ID, specification)
     account = decision.account
     if account and (namespace, account) not in accounts and not await has_account(kube, namespace, account):
         decision.require_account(engine, namespace)

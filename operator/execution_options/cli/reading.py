@@ -54,6 +54,17 @@ async def has_account(kube: Kube, namespace: str, name: str) -> bool:
     return await _partial(kube, path_of("", "v1", "serviceaccounts", namespace, name)) is not None
 
 
+async def whole(kube: Kube, path: str) -> dict[str, Any] | None:
+    """An object, if it is there."""
+    try:
+        found: dict[str, Any] = msgspec.json.decode(await kube.get(path))
+    except ApiError as error:
+        if error.status == 404:
+            return None
+        raise
+    return found
+
+
 async def _partial(kube: Kube, path: str) -> ObjectMeta | None:
     try:
         return msgspec.json.decode(await kube.get(path, accept=METADATA), type=PartialObject).metadata

@@ -37,10 +37,13 @@ def option_of(recorded: str) -> str:
     return "" if recorded.startswith("/") else recorded.partition(":")[0]
 
 
-def lower_parallelism(patch: Patch, engine: Engine, wanted: Sourced[int] | None) -> dict[str, str]:
+def lower_parallelism(
+    patch: Patch, engine: Engine, wanted: Sourced[int] | None, elsewhere: Mapping[str, Any]
+) -> dict[str, str]:
     """Lower the engine's own limits to ``wanted``; nothing is ever raised, and 0 (no limit) changes nothing.
 
     Where ``wanted`` is from below the author and he wrote a higher limit, all limits stay: they are about one thing.
+    What he wrote ``elsewhere`` counts where nothing stands in the execution.
 
     Returns:
         The limits that the author wrote.
@@ -48,17 +51,22 @@ def lower_parallelism(patch: Patch, engine: Engine, wanted: Sourced[int] | None)
     if wanted is None:
         return {}
     limits = [
-        _Limit(field, at, lookup(patch.document, at))
+        _Limit(field, at, lookup(elsewhere if lookup(patch.document, at) is None else patch.document, at))
         for field in engine.parallelism
         if all(holds(term, patch.document) for term in field.when)
         for at in locate(patch.document, field.path)
     ]
-    written = [limit for limit in limits if limit.now is not None and is_owned(patch.document, limit.at)]
+    written = [limit for limit in limits if limit.now is not None and _is_written(patch.document, limit.at)]
     stays = wanted.source.level < Level.AUTHOR and any(limit.is_above(wanted.value) for limit in written)
     for limit in limits if wanted.value and not stays else ():
         if limit.is_above(wanted.value) and not _is_gang(limit.field, patch.document, limit.now):
             patch.put(limit.at, wanted.value)
     return {key(PARALLELISM, limit.at): str(limit.now) for limit in written}
+
+
+def _is_written(document: Mapping[str, Any], at: Path) -> bool:
+    """Whether a limit is its author's word, which it always is where it stands elsewhere."""
+    return lookup(document, at) is None or is_owned(document, at)
 
 
 class _Limit:

@@ -9,10 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from execution_options.engines.paths import Path
 
 
-def is_owned(document: dict[str, Any], path: Path) -> bool:
+def is_owned(document: Mapping[str, Any], path: Path) -> bool:
     """Whether any manager owns ``path`` (names of fields only), that is, whether somebody wrote it.
 
     A document without managed fields is a manifest, not yet touched by any defaulting: all of it was written.

@@ -21,7 +21,7 @@ from execution_options.engines.paths import Path, locate, lookup
 from execution_options.options.levels import Level, Sourced
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from execution_options.engines.patch import Patch
     from execution_options.engines.profile import Engine
@@ -39,7 +39,14 @@ def output_location(prefix: str, namespace: str, name: str, generate_name: str, 
 
 
 def translate(
-    patch: Patch, places: list[Path], engine: Engine, effective: Effective, *, identifier: str, location: str
+    patch: Patch,
+    places: list[Path],
+    engine: Engine,
+    effective: Effective,
+    *,
+    identifier: str,
+    location: str,
+    elsewhere: Mapping[str, Any] | None = None,
 ) -> dict[str, str]:
     """Write ``effective`` into the execution that ``patch`` changes.
 
@@ -53,13 +60,14 @@ def translate(
         effective: merged options, without a layer of the author.
         identifier: value of the label ``execution.dev/id``.
         location: storage location of this execution (:func:`output_location`).
+        elsewhere: what the author wrote in another object, at the places of the execution where it counts.
 
     Returns:
         What the author wrote where options had something to say too: JSON Pointer to value, after the option and
         a colon where the place does not tell it (``fields.key``). A variable stands below its container's ``env``
         by name.
     """
-    work = _Work(patch, engine, effective)
+    work = _Work(patch, engine, effective, elsewhere or {})
     for place in places:
         work.mapping((*place, "labels"), effective.labels, {ID_LABEL: identifier})
         work.mapping((*place, "annotations"), effective.annotations, {})
@@ -70,7 +78,7 @@ def translate(
         work.environment(place, envs)
     work.authored |= fields.put_variables(patch, engine, envs)
     work.authored |= fields.put_location(patch, engine, envs.get(PREFIX_ENV))
-    work.authored |= fields.lower_parallelism(patch, engine, effective.max_parallelism)
+    work.authored |= fields.lower_parallelism(patch, engine, effective.max_parallelism, work.elsewhere)
     work.authored |= fields.bypass_cache(patch, engine, effective.overwrite_cache)
     return work.authored
 
@@ -118,8 +126,9 @@ def prevails(wanted: Sourced[Any], written: Any) -> bool:
 class _Work:
     """One translation in progress."""
 
-    def __init__(self, patch: Patch, engine: Engine, effective: Effective) -> None:
+    def __init__(self, patch: Patch, engine: Engine, effective: Effective, elsewhere: Mapping[str, Any]) -> None:
         self.patch = patch
+        self.elsewhere = elsewhere
         self.engine = engine
         self.effective = effective
         self.authored: dict[str, str] = {}
@@ -133,6 +142,8 @@ class _Work:
     def mapping(self, place: Path, wanted: dict[str, Sourced[str]], ours: dict[str, str]) -> None:
         """Labels or annotations, and those of ``ours`` whatever stands there."""
         there = lookup(self.patch.document, place) or {}
+        if self.elsewhere:
+            there = {**(lookup(self.elsewhere, place) or {}), **there}
         # Most of what is wanted is not there yet.
         fresh = {
             key: value.value
@@ -154,7 +165,8 @@ class _Work:
             *older,
             *(place for text in self.engine.service_account_fallbacks for place in locate(document, text)),
         ]
-        now = next((account for place in places if (account := lookup(document, place))), "")
+        sources = (document, self.elsewhere)
+        now = next((said for source in sources for place in places if (said := lookup(source, place))), "")
         # The ServiceAccount plugin has written "default" before any webhook sees a pod.
         written = any(is_owned(document, place) for place in places)
         defaulted = not now or (self.engine.is_pod and now == "default" and not written)
@@ -178,17 +190,29 @@ class _Work:
         """One list of variables."""
         there = lookup(self.patch.document, at) or []
         index = {entry.get("name"): place for place, entry in enumerate(there)}
+        others = _variables(lookup(self.elsewhere, at)) if self.elsewhere else {}
         fresh = []
         for name, value in wanted.items():
             entry = {"name": name, "value": value.value}
             place = index.get(name)
             if place is None:
-                fresh.append(entry)
+                if name not in others or self._settle((*at, name), others[name], value):
+                    fresh.append(entry)
                 continue
-            written = "(valueFrom)" if "valueFrom" in there[place] else there[place].get("value", "")
-            if self._settle((*at, name), written, value):
+            if self._settle((*at, name), _written(there[place]), value):
                 self.patch.put((*at, place), entry)
         self.patch.extend(at, fresh)
+
+
+def _written(entry: Mapping[str, Any]) -> str:
+    return "(valueFrom)" if "valueFrom" in entry else str(entry.get("value", ""))
+
+
+def _variables(listed: Any) -> dict[str, str]:
+    """Variables by name, of a list or of what is remembered of one."""
+    if isinstance(listed, dict):
+        return listed
+    return {str(entry.get("name")): _written(entry) for entry in listed or ()}
 
 
 def is_ours(kind: str, key: str) -> bool:

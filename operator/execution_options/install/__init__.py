@@ -60,6 +60,7 @@ def _rights(template: Manifest) -> Iterator[Manifest]:
     """The rule itself, or one for each API group of the engines or of their launch plans."""
     collections = {
         "EXECUTIONS": [(engine.group, engine.plural) for engine in builtin() if not engine.is_pod],
+        "SPECIFICATIONS": [(kind.group, kind.plural) for engine in builtin() for kind in engine.specifications],
         "LAUNCH_PLANS": [(plan.group, plan.plural) for engine in builtin() for plan in engine.launch_plans],
     }.get(template["resources"][0])
     if collections is None:

@@ -17,9 +17,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from execution_options.engines.registry import Engines
+    from execution_options.engines.specification import Reference
     from execution_options.kube.client import Kube
 
 _PATH = path_of(names.GROUP, names.VERSION, names.ENGINE_PLURAL)
+
+
+def specification_path(wanted: Reference, namespace: str) -> str:
+    """URL path of an object that an execution of ``namespace`` takes the rest of its specification from."""
+    kind = wanted.kind
+    return path_of(kind.group, kind.version, kind.plural, "" if kind.cluster_scoped else namespace, wanted.name)
 
 
 class StoredEngine(Struct, frozen=True):

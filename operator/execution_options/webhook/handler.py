@@ -10,6 +10,7 @@ import msgspec
 from execution_options.admission.decision import RefusedError, decide
 from execution_options.admission.restore import restore
 from execution_options.engines.facts import Role, execution_of, is_controller, launch_plan, role
+from execution_options.engines.specification import reference
 from execution_options.kube.meta import ObjectMeta, PartialObject
 from execution_options.options.reference import InvalidReferenceError
 from execution_options.options.snapshot import SnapshotTooLargeError, new_id
@@ -86,7 +87,9 @@ class Handler:
             candidates = await self._index.candidates(request.namespace)
         # Decoded only now: what is held while others are waited for costs memory, and time to collect it.
         document: dict[str, Any] = msgspec.json.decode(request.object)
-        decision = decide(engine, document, execution, candidates, new_id())
+        wanted = reference(engine, document) if candidates else None
+        specification = None if wanted is None else await self._index.specification(wanted, request.namespace)
+        decision = decide(engine, document, execution, candidates, new_id(), specification)
         account = decision.account
         if account and not await self._index.has_account(request.namespace, account):
             decision.require_account(engine, request.namespace)

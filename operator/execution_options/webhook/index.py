@@ -19,7 +19,7 @@ from execution_options.api import names
 from execution_options.api.resources import OptionsObject, from_api
 from execution_options.api.validation import InvalidOptionsError
 from execution_options.kube.client import METADATA, METADATA_LIST, ApiError, Kube, path_of
-from execution_options.kube.engines import EngineIndex, read_engines
+from execution_options.kube.engines import EngineIndex, read_engines, specification_path
 from execution_options.kube.meta import ObjectMeta, PartialObject
 from execution_options.kube.store import Store
 from execution_options.webhook.shared import SharedCalls
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from execution_options.api.engine import LaunchPlanKind
     from execution_options.engines.registry import Engines
+    from execution_options.engines.specification import Reference
     from execution_options.webhook.review import GroupVersionKind
 
 logger = logging.getLogger(__name__)
@@ -82,6 +83,7 @@ class Index:
         )
         self._accounts: SharedCalls[tuple[str, str], bool] = SharedCalls(self._account_exists, pause=PAUSE_SECONDS)
         self._plans: SharedCalls[str, dict[str, str]] = SharedCalls(self._annotations, pause=PAUSE_SECONDS)
+        self._specifications: SharedCalls[str, dict[str, Any] | None] = SharedCalls(self._object, pause=PAUSE_SECONDS)
         self._known: dict[str, list[OptionsObject]] = {}
         self._engines = EngineIndex(kube)
         self._fresh_engines: SharedCalls[None, Engines] = SharedCalls(lambda _: read_engines(kube), pause=PAUSE_SECONDS)
@@ -152,6 +154,10 @@ class Index:
         """Annotations of a launch plan, read consistently; none where it is gone."""
         return await self._plans.call(path_of(plan.group, plan.version, plan.plural, namespace, name))
 
+    async def specification(self, wanted: Reference, namespace: str) -> dict[str, Any] | None:
+        """The object that an execution takes the rest of its specification from, read consistently, if it is there."""
+        return await self._specifications.call(specification_path(wanted, namespace))
+
     async def has_account(self, namespace: str, name: str) -> bool:
         """Whether a service account exists, read consistently."""
         return await self._accounts.call((namespace, name))
@@ -164,6 +170,15 @@ class Index:
                 return {}
             raise
         return found.metadata.annotations or {}
+
+    async def _object(self, path: str) -> dict[str, Any] | None:
+        try:
+            found: dict[str, Any] = msgspec.json.decode(await self._kube.get(path))
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+        return found
 
     async def _account_exists(self, account: tuple[str, str]) -> bool:
         try:

@@ -16,6 +16,7 @@ from execution_options.local import LocalOperator
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from execution_options.api.engine import SpecificationKind
     from execution_options.cluster import ControlPlane
     from execution_options.engines.profile import Engine
 
@@ -28,17 +29,17 @@ CASES: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "execution
 ENGINES = {engine.name: engine for engine in builtin()}
 
 
-def definition(engine: Engine) -> str:
-    name = f"{engine.plural}.{engine.group}"
-    published = PUBLISHED / f"{engine.group}_{engine.plural}.yaml"
+def definition(kind: Engine | SpecificationKind) -> str:
+    name = f"{kind.plural}.{kind.group}"
+    published = PUBLISHED / f"{kind.group}_{kind.plural}.yaml"
     if published.exists():
         return published.read_text()
     anything = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    version = {"name": engine.version, "served": True, "storage": True, "schema": {"openAPIV3Schema": anything}}
+    version = {"name": kind.version, "served": True, "storage": True, "schema": {"openAPIV3Schema": anything}}
     spec = {
-        "group": engine.group,
-        "scope": "Namespaced",
-        "names": {"kind": engine.kind, "plural": engine.plural, "singular": engine.kind.lower()},
+        "group": kind.group,
+        "scope": "Cluster" if getattr(kind, "cluster_scoped", False) else "Namespaced",
+        "names": {"kind": kind.kind, "plural": kind.plural, "singular": kind.kind.lower()},
         "versions": [version],
     }
     document = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition"}
@@ -51,10 +52,11 @@ def definition(engine: Engine) -> str:
 def served(embedded_for_engines: ControlPlane) -> ControlPlane:
     """The control plane with every engine's kind."""
     custom = [engine for engine in ENGINES.values() if "." in engine.group]
-    for engine in custom:
-        embedded_for_engines.run_kubectl(["apply", "--server-side", "-f", "-"], input=definition(engine))
-    for engine in custom:
-        name = f"crd/{engine.plural}.{engine.group}"
+    kinds = [*custom, *(kind for engine in custom for kind in engine.specifications)]
+    for kind in kinds:
+        embedded_for_engines.run_kubectl(["apply", "--server-side", "-f", "-"], input=definition(kind))
+    for kind in kinds:
+        name = f"crd/{kind.plural}.{kind.group}"
         embedded_for_engines.run_kubectl(["wait", "--for=condition=Established", name])
     return embedded_for_engines
 
@@ -88,6 +90,8 @@ def test_every_option_stands_where_the_engine_reads_it(
 ) -> None:
     served.run_kubectl(["create", "serviceaccount", "trainer", "-n", namespace])
     served.run_kubectl(["apply", "-n", namespace, "-f", "-"], input=OPTIONS)
+    if "specification" in case:
+        served.run_kubectl(["apply", "-n", namespace, "-f", "-"], input=json.dumps(case["specification"]))
     manifest = json.dumps(case["manifest"])
     created = served.run_kubectl(["create", "-n", namespace, "-o", "json", "-f", "-"], input=manifest)
     document = json.loads(created.stdout)
