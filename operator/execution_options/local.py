@@ -27,6 +27,7 @@ import yaml
 
 from execution_options import install
 from execution_options.cluster.process import guarded
+from execution_options.install.policies import policies
 from execution_options.kube.access import NoClusterError
 from execution_options.kube.client import ApiError, Kube, path_of
 
@@ -122,7 +123,7 @@ class LocalOperator:
             await install.established(kube)
             for name, account in (("webhook", install.WEBHOOK), ("controller", install.CONTROLLER)):
                 await self._write_kubeconfig(kube, name, account)
-            await install.apply(kube, install.local_webhook(self.webhook_port))
+            await install.apply(kube, [*install.local_webhook(self.webhook_port), *policies()])
 
     async def _write_kubeconfig(self, kube: Kube, name: str, account: str) -> None:
         path = path_of("", "v1", "serviceaccounts", install.SYSTEM_NAMESPACE, account, "token")
@@ -231,6 +232,8 @@ class LocalOperator:
         async with await Kube.connect(self._kubeconfig, self._context) as kube:
             for path in _CONFIGURATIONS:
                 await kube.delete(path)
+            for manifest in reversed(policies()):
+                await kube.delete(install.path_to(manifest))
 
     def _tail(self, name: str) -> str:
         return "\n".join(self.log(name).splitlines()[-20:])

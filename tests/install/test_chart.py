@@ -13,6 +13,7 @@ from execution_options.api.crd import crds
 from execution_options.controller.metrics import Metrics
 from execution_options.install import SYSTEM_NAMESPACE, rbac
 from execution_options.install.chart import CONDITIONS, templates
+from execution_options.install.controllers import ENGINE_CONTROLLERS
 from execution_options.webhook import metrics as webhook_metrics
 
 if TYPE_CHECKING:
@@ -46,6 +47,10 @@ def test_every_value_has_a_default_and_every_default_is_a_value() -> None:
                 same(node, value)
 
     same(SCHEMA, VALUES)
+
+
+def test_the_chart_knows_the_controllers_that_the_code_knows() -> None:
+    assert tuple(VALUES["engineControllers"]) == ENGINE_CONTROLLERS
 
 
 def test_the_chart_has_the_version_of_the_package() -> None:

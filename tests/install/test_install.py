@@ -22,6 +22,7 @@ from execution_options.install import (
     rbac,
     webhook_configuration,
 )
+from execution_options.install.policies import MOST_NAMED, policies
 
 Manifest = dict[str, Any]
 ENTRIES = {entry["name"]: entry for entry in webhook_configuration()["webhooks"]}
@@ -32,7 +33,9 @@ def named(kind: str, name: str) -> Manifest:
     return found
 
 
-@pytest.mark.parametrize("manifest", [*definitions(), *rbac(), *local_webhook(1)], ids=lambda one: one["kind"])
+@pytest.mark.parametrize(
+    "manifest", [*definitions(), *rbac(), *local_webhook(1), *policies()], ids=lambda one: one["kind"]
+)
 def test_every_manifest_can_be_applied(manifest: Manifest) -> None:
     assert manifest["kind"] in install._PLURALS
     assert manifest["apiVersion"]
@@ -104,6 +107,35 @@ def test_only_the_controller_passes_by_the_entries_for_updates() -> None:
         expressions = [condition["expression"] for condition in entry["matchConditions"]]
         others = f"request.userInfo.username != '{controller_user()}'"
         assert (others in expressions) is name.startswith("updated")
+
+
+POLICIES = {one["metadata"]["name"]: one["spec"] for one in policies() if one["kind"] == "ValidatingAdmissionPolicy"}
+
+
+def test_every_policy_refuses_also_what_it_cannot_judge() -> None:
+    bound = {one["spec"]["policyName"]: one["spec"] for one in policies() if one["kind"].endswith("Binding")}
+    assert set(bound) == set(POLICIES)
+    for name, spec in POLICIES.items():
+        assert spec["failurePolicy"] == "Fail"
+        assert bound[name]["validationActions"] == ["Deny"]
+
+
+def test_the_policy_for_metadata_covers_every_engine_and_its_status() -> None:
+    rules = POLICIES["execution-options-metadata"]["matchConstraints"]["resourceRules"]
+    covered = {(group, name) for rule in rules for group in rule["apiGroups"] for name in rule["resources"]}
+    for engine in builtin():
+        assert {(engine.group, engine.plural), (engine.group, f"{engine.plural}/status")} <= covered
+
+
+def test_no_word_that_stands_for_something_is_left() -> None:
+    for document in (webhook_configuration(), *policies()):
+        assert re.findall(r"\b[A-Z]+_[A-Z]+\b", str(document)) == []
+
+
+def test_the_checks_of_a_channel_stay_within_the_price_of_a_policy() -> None:
+    checks = str(POLICIES["execution-options-channels"]["validations"]).count(".check(")
+    assert checks == MOST_NAMED
+    assert (checks + 1) * 350_000 < 10_000_000
 
 
 def test_every_entry_leads_to_the_local_port() -> None:

@@ -50,6 +50,8 @@ class EngineController(ABC):
     """The Go module that it is published in."""
     namespace: ClassVar[str]
     """Where it is at home."""
+    account: ClassVar[str]
+    """Its service account there, as its own installation names it."""
     crds: ClassVar[str]
     """Its CustomResourceDefinitions among the module's files, as a pattern."""
 
@@ -138,7 +140,7 @@ class EngineController(ABC):
         wait = ["wait", "--for=condition=Established", "--timeout=60s", *names]
         # kubectl gives up on a definition so new that its list of conditions is null.
         eventually(lambda: self._cluster.run_kubectl(wait), retry_on=(ClusterError,))
-        account = {"kind": "ServiceAccount", "name": f"{self.name}-controller", "namespace": self.namespace}
+        account = {"kind": "ServiceAccount", "name": self.account, "namespace": self.namespace}
         role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"}
         setup: list[Manifest] = [
             {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}},

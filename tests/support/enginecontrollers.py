@@ -28,6 +28,7 @@ class JobSetController(EngineController):
     name = "jobset"
     module = "sigs.k8s.io/jobset"
     namespace = "jobset-system"
+    account = "jobset-controller-manager"
     crds = "config/components/crd/bases/*.yaml"
 
     def __init__(self, cluster: ControlPlane, folder: Path) -> None:
@@ -92,6 +93,7 @@ class ArgoController(EngineController):
     name = "argo"
     module = "github.com/argoproj/argo-workflows/v3"
     namespace = "argo"
+    account = "argo"
     crds = "manifests/base/crds/minimal/argoproj.io_*.yaml"
 
     def manifests(self, module: Path) -> list[Manifest]:
@@ -131,6 +133,7 @@ class TektonController(EngineController):
     name = "tekton"
     module = "github.com/tektoncd/pipeline"
     namespace = "tekton-pipelines"
+    account = "tekton-pipelines-controller"
     crds = "config/300-crds/300-*.yaml"
 
     def definitions(self, path: Path) -> list[Manifest]:

@@ -18,7 +18,7 @@ from execution_options.webhook.handler import Handler
 from execution_options.webhook.index import Index, Stored
 from execution_options.webhook.review import GroupVersionKind, Request, UserInfo
 from support import descriptions
-from support.workloads import JOB, controlled_by, job
+from support.workloads import JOB, controlled_by, job, pod
 
 PATH = "/apis/execution.dev/v1beta1/namespaces/team/executionoptions"
 CLUSTER = "/apis/execution.dev/v1beta1/clusterexecutionoptions"
@@ -109,25 +109,42 @@ async def test_errors_about_launch_plans_and_accounts_are_not_taken_for_their_ab
         await index_with(kube).has_account("team", "x")
 
 
-def request(manifest: dict[str, Any], kind: str = "Job") -> Request:
+JOBSET = "system:serviceaccount:jobset-system:jobset-controller-manager"
+
+
+def request(manifest: dict[str, Any], kind: str = "Job", user: UserInfo | None = None, group: str = "batch") -> Request:
     body: Any = json.dumps(manifest).encode()
-    group = GroupVersionKind("batch", "v1", kind)
-    controller = UserInfo("system:serviceaccount:jobset-system:jobset-controller")
-    return Request("u", group, "CREATE", namespace="team", user_info=controller, object=body)
+    what = GroupVersionKind(group, "v1", kind)
+    return Request("u", what, "CREATE", namespace="team", user_info=user or UserInfo(JOBSET), object=body)
 
 
 async def test_a_part_of_an_execution_stays_as_that_made_it() -> None:
     kube = Answers()
-    handler = Handler(index_with(kube, options("o", "1", "x")), ())
+    handler = Handler(index_with(kube, options("o", "1", "x")), (), (JOBSET, "system:serviceaccounts:kube-system"))
     part = controlled_by(job(), "jobset.x-k8s.io/v1alpha2", "JobSet", "set")
     assert b'"patch"' not in await handler.answer(request(part))
     given = controlled_by(job(labels={"execution.dev/id": "x"}), "jobset.x-k8s.io/v1alpha2", "JobSet", "set")
     assert b'"patch"' not in await handler.answer(request(given))
+    cluster = UserInfo("system:serviceaccount:kube-system:any", ("system:serviceaccounts:kube-system",))
+    assert b'"patch"' not in await handler.answer(request(given, user=cluster))
+    driver = UserInfo("system:serviceaccount:team:spark", extra={"authentication.kubernetes.io/pod-uid": ("7",)})
+    executor = controlled_by(pod(labels={"execution.dev/id": "x"}), "v1", "Pod", "driver", "7")
+    assert b'"patch"' not in await handler.answer(request(executor, "Pod", driver, ""))
     assert kube.asked == []
 
 
+@pytest.mark.parametrize("user", ["ann", "system:serviceaccount:team:default", "system:serviceaccount:team:spark"])
+async def test_an_owner_that_anybody_else_claims_changes_nothing(user: str) -> None:
+    kube = Answers(**{PATH: [options("o", "1", "x")]})
+    kube.answers["/api/v1/namespaces/team"] = {"metadata": {"name": "team"}}
+    handler = Handler(index_with(kube, options("o", "1", "x")), (), (JOBSET,))
+    claim = controlled_by(job(), "jobset.x-k8s.io/v1alpha2", "JobSet", "set", "1")
+    other = UserInfo(user, extra={"authentication.kubernetes.io/pod-uid": ("2",)})
+    assert b'"patch"' in await handler.answer(request(claim, user=other))
+
+
 async def test_a_kind_that_is_no_engine_passes() -> None:
-    assert b'"allowed":true' in await Handler(index_with(Answers()), ()).answer(request(job(), "Deployment"))
+    assert b'"allowed":true' in await Handler(index_with(Answers()), (), ()).answer(request(job(), "Deployment"))
 
 
 def described(version: str = "v1") -> dict[str, Any]:
@@ -143,7 +160,7 @@ async def test_an_engine_that_was_described_just_before_is_known() -> None:
     manifest = {"apiVersion": "example.com/v1", "kind": "Backup", "metadata": {"name": "b"}}
     create = Request("u", GroupVersionKind("example.com", "v1", "Backup"), "CREATE", namespace="team")
     create = msgspec.structs.replace(create, object=msgspec.Raw(json.dumps(manifest).encode()))
-    assert b'"patch"' in await Handler(index_with(kube), ()).answer(create)
+    assert b'"patch"' in await Handler(index_with(kube), (), ()).answer(create)
     # Its paths are those of one version.
     kube.answers[engines] = [described("v2")]
-    assert b'"patch"' not in await Handler(index_with(kube), ()).answer(create)
+    assert b'"patch"' not in await Handler(index_with(kube), (), ()).answer(create)

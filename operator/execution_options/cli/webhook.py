@@ -9,6 +9,7 @@ import click
 from execution_options.cli.connection import asynchronous, cluster_options
 from execution_options.cli.process import log_options, with_logs
 from execution_options.install import SYSTEM_NAMESPACE, controller_user
+from execution_options.install.controllers import CLUSTER_CONTROLLERS, ENGINE_CONTROLLERS
 from execution_options.kube.client import Kube
 from execution_options.webhook.process import Settings, serve
 
@@ -25,6 +26,13 @@ from execution_options.webhook.process import Settings, serve
     default=[controller_user()],
     show_default=True,
     help="User name that may change the operator's own metadata on executions; repeatable.",
+)
+@click.option(
+    "--engine-controller",
+    multiple=True,
+    default=ENGINE_CONTROLLERS,
+    help="User or group of an engine's controller, whose owner references are believed; repeatable.  [default: as the "
+    "engines' own installations name them]",
 )
 @click.option(
     "--certificate-folder",
@@ -49,6 +57,7 @@ async def webhook(
     port: int,
     health_port: int,
     trusted_user: tuple[str, ...],
+    engine_controller: tuple[str, ...],
     certificate_folder: Path | None,
     linger_seconds: float,
 ) -> None:
@@ -56,6 +65,9 @@ async def webhook(
 
     Any number of replicas; each is ready once it has listed all options and its certificate is in place.
     """
-    settings = Settings(host, port, health_port, namespace, trusted_user, certificate_folder, linger_seconds)
+    controllers = (*CLUSTER_CONTROLLERS, *engine_controller)
+    settings = Settings(
+        host, port, health_port, namespace, trusted_user, controllers, certificate_folder, linger_seconds
+    )
     async with await Kube.connect(kubeconfig, context) as kube:
         await serve(kube, settings)

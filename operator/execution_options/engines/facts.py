@@ -79,15 +79,6 @@ def role(engines: Engines, engine: Engine, metadata: Metadata) -> Role:
     return Role.PART if owning else Role.STANDALONE
 
 
-def is_controller(username: str) -> bool:
-    """Whether a user name is one that controllers have: a service account's, or a component's of the cluster.
-
-    Only these create parts of executions. An owner that somebody else writes down is a claim, by which he
-    could talk his execution out of enforced options.
-    """
-    return username.startswith("system:")
-
-
 def launch_plan(metadata: Metadata, plan_annotations: Mapping[str, str]) -> LaunchPlan | None:
     """The launch plan of a launched execution, with the options that it passes on.
 

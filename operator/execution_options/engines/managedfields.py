@@ -6,12 +6,17 @@ https://kubernetes.io/docs/reference/using-api/server-side-apply/#managed-fields
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+from execution_options.engines.paths import lookup
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from execution_options.engines.patch import Patch
     from execution_options.engines.paths import Path
+
+_MANAGED: Final[Path] = ("metadata", "managedFields")
 
 
 def is_owned(document: Mapping[str, Any], path: Path) -> bool:
@@ -23,6 +28,17 @@ def is_owned(document: Mapping[str, Any], path: Path) -> bool:
     if not entries:
         return True
     return any(_holds(entry.get("fieldsV1") or {}, path) for entry in entries)
+
+
+def disown(patch: Patch, path: Path) -> None:
+    """Have no manager own ``path`` (names of fields only), as if nobody had ever sent it."""
+    for index, entry in enumerate(lookup(patch.document, _MANAGED) or ()):
+        if not _holds(entry.get("fieldsV1") or {}, path):
+            continue
+        at: Path = (*_MANAGED, index, "fieldsV1", *(f"f:{part}" for part in path))
+        # What is left without members would mean the map as a whole, with what others wrote into it.
+        alone = len(lookup(patch.document, at[:-1])) == 1
+        patch.remove(at[:-1] if alone else at)
 
 
 def _holds(fields: Any, path: Path) -> bool:

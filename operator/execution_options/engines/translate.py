@@ -15,7 +15,7 @@ from execution_options.api.names import (
     PREFIX_ENV,
 )
 from execution_options.engines import fields
-from execution_options.engines.managedfields import is_owned
+from execution_options.engines.managedfields import disown, is_owned
 from execution_options.engines.patch import pointer
 from execution_options.engines.paths import Path, locate, lookup
 from execution_options.options.levels import Level, Sourced
@@ -221,8 +221,16 @@ def is_ours(kind: str, key: str) -> bool:
 
 
 def strip_forged(patch: Patch, places: list[Path]) -> None:
-    """Remove ``execution.dev/`` metadata that only this operator may write from :func:`metadata_places`."""
+    """Remove ``execution.dev/`` metadata that only this operator may write, and that it was ever sent.
+
+    By that the API server's own policy tells what is written here from what is forged (``install/policies.yaml``).
+
+    Args:
+        patch: an execution.
+        places: of its :func:`metadata_places`.
+    """
     for place in places:
         for kind in ("labels", "annotations"):
             for key in [key for key in lookup(patch.document, (*place, kind)) or () if is_ours(kind, key)]:
                 patch.remove((*place, kind, key))
+                disown(patch, (*place, kind, key))

@@ -14,10 +14,11 @@ from execution_options.api.crd import crds
 from execution_options.api.names import GROUP
 from execution_options.engines.profile import builtin
 from execution_options.engines.registry import builtin_engines
+from execution_options.install.controllers import ENGINE_CONTROLLERS, filled
 from execution_options.kube.client import APPLY_PATCH, ApiError, Kube, path_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 Manifest = dict[str, Any]
 
@@ -43,6 +44,8 @@ _PLURALS: Final = {
     "RoleBinding": "rolebindings",
     "Service": "services",
     "ServiceAccount": "serviceaccounts",
+    "ValidatingAdmissionPolicy": "validatingadmissionpolicies",
+    "ValidatingAdmissionPolicyBinding": "validatingadmissionpolicybindings",
     "ValidatingWebhookConfiguration": "validatingwebhookconfigurations",
 }
 
@@ -71,14 +74,19 @@ def _rights(template: Manifest) -> Iterator[Manifest]:
         yield {"apiGroups": [group], "resources": plurals, "verbs": template["verbs"]}
 
 
-def webhook_configuration() -> Manifest:
-    """The webhook entries; their service is :data:`WEBHOOK` in :data:`SYSTEM_NAMESPACE`."""
+def webhook_configuration(engine_controllers: Sequence[str] = ENGINE_CONTROLLERS) -> Manifest:
+    """The webhook entries; their service is :data:`WEBHOOK` in :data:`SYSTEM_NAMESPACE`.
+
+    Args:
+        engine_controllers: users and groups of the engines' controllers.
+    """
     document, _ = _documents("webhook.yaml")
     kinds = msgspec.json.encode(sorted(f"{group}/{kind}" for group, kind in builtin_engines().owning)).decode()
     for entry in document["webhooks"]:
         entry["rules"] = [rule for template in entry["rules"] for rule in _rules(template)]
         entry["matchConditions"] = [
-            condition | {"expression": condition["expression"].replace("ENGINE_KINDS", kinds)}
+            condition
+            | {"expression": filled(condition["expression"].replace("ENGINE_KINDS", kinds), engine_controllers)}
             for condition in entry["matchConditions"]
         ]
     return document
@@ -140,15 +148,19 @@ async def apply(kube: Kube, manifests: Iterable[Manifest]) -> None:
         execution_options.kube.client.ApiError: the API server refuses one.
     """
     for manifest in manifests:
-        metadata = manifest["metadata"]
-        group, _, version = manifest["apiVersion"].rpartition("/")
-        path = path_of(group, version, _PLURALS[manifest["kind"]], metadata.get("namespace", ""), metadata["name"])
         await kube.patch(
-            path,
+            path_to(manifest),
             msgspec.json.encode(manifest),
             APPLY_PATCH,
             params={"fieldManager": INSTALLER, "force": "true"},
         )
+
+
+def path_to(manifest: Manifest) -> str:
+    """The path of an object of a kind that is installed."""
+    metadata = manifest["metadata"]
+    group, _, version = manifest["apiVersion"].rpartition("/")
+    return path_of(group, version, _PLURALS[manifest["kind"]], metadata.get("namespace", ""), metadata["name"])
 
 
 async def established(kube: Kube) -> None:

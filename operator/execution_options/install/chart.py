@@ -1,8 +1,8 @@
 """The parts of the Helm chart that follow from what :mod:`execution_options.install` gives, and from its values.
 
-Rights and webhook entries have one source, ``install/*.yaml``; here they become templates: the release's namespace
-in place of :data:`~execution_options.install.SYSTEM_NAMESPACE`, the chart's labels, and a condition where a document
-depends on a value.
+Rights, webhook entries and policies have one source, ``install/*.yaml``; here they become templates: the release's
+namespace in place of :data:`~execution_options.install.SYSTEM_NAMESPACE`, the chart's labels, and a condition where a
+document depends on a value.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from execution_options.install import (
     validating_configuration,
     webhook_configuration,
 )
+from execution_options.install.policies import policies
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -42,6 +43,7 @@ CONDITIONS: Final = {
 """Kind and name of a document: the template's condition under which it is rendered."""
 
 _LABELS: Final = "__labels__"
+_CONTROLLERS: Final = "__engineControllers__"
 _ANNOTATED: Final = """\
   {{{{- with .Values.{component}.serviceAccountAnnotations }}}}
   annotations:
@@ -59,9 +61,14 @@ _INJECTED: Final = """\
 def templates() -> dict[str, str]:
     """The generated templates of the chart: path below its folder, and content."""
     namespaced = [document for document in rbac() if document["kind"] != "Namespace"]
-    entries = _template([webhook_configuration(), engines_configuration(), validating_configuration()])
+    configurations = [webhook_configuration([_CONTROLLERS]), engines_configuration(), validating_configuration()]
+    entries = _template(configurations)
     entries = entries.replace("  name: 00-", f"{_INJECTED}  name: 00-")
-    return {"templates/rbac.yaml": _template(namespaced), "templates/webhook-configuration.yaml": entries}
+    return {
+        "templates/policies.yaml": _template(policies([_CONTROLLERS])),
+        "templates/rbac.yaml": _template(namespaced),
+        "templates/webhook-configuration.yaml": entries,
+    }
 
 
 def definitions() -> dict[str, str]:
@@ -88,6 +95,7 @@ def _document(document: Manifest) -> str:
     text = re.sub(rf"( *){_LABELS}: (\S+)\n", _labels, text)
     text = re.sub(rf"^(.*[:-] ){SYSTEM_NAMESPACE}$", r"\1{{ .Release.Namespace | quote }}", text, flags=re.MULTILINE)
     text = text.replace(SYSTEM_NAMESPACE, "{{ .Release.Namespace }}")
+    text = text.replace(f'["{_CONTROLLERS}"]', "{{ .Values.engineControllers | toJson }}")
     if document["kind"] == "ServiceAccount":
         annotations = _ANNOTATED.format(component=_component(metadata["name"]))
         text = text.replace("  name: ", f"{annotations}  name: ", 1)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from execution_options.admission.decision import RefusedError, decide
 from execution_options.admission.restore import restore
-from execution_options.engines.facts import Role, execution_of, is_controller, launch_plan, role
+from execution_options.engines.facts import Role, execution_of, launch_plan, role
 from execution_options.engines.specification import reference
 from execution_options.kube.meta import ObjectMeta, PartialObject
 from execution_options.options.reference import InvalidReferenceError
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+POD_UID: Final = "authentication.kubernetes.io/pod-uid"
+"""Of the pod that a service account's token was made for; the API server puts it among what it knows of a user."""
 MAX_WARNINGS = 8
 """The API server drops what goes beyond 4,096 characters of warnings of one request."""
 
@@ -37,11 +39,13 @@ class Handler:
     Args:
         index: the options.
         trusted: user names of the operator itself, which may change its own metadata on executions.
+        controllers: users and groups whose owner references are believed.
     """
 
-    def __init__(self, index: Index, trusted: Collection[str]) -> None:
+    def __init__(self, index: Index, trusted: Collection[str], controllers: Collection[str]) -> None:
         self._index = index
         self._trusted = frozenset(trusted)
+        self._controllers = frozenset(controllers)
 
     def engine(self, request: review.Request) -> Engine | None:
         """The engine of the request's object."""
@@ -68,9 +72,19 @@ class Handler:
             logger.info("%s in %s refused: %s", engine.name, request.namespace, refusal)
             return review.refused(request.uid, str(refusal))
 
+    def _believes(self, user: review.UserInfo, metadata: ObjectMeta) -> bool:
+        """Whether a user's word counts for the owner of what he creates: a controller's, or a pod's for itself.
+
+        The entries say the same, but they do not know engines that were added at run time.
+        """
+        if not self._controllers.isdisjoint((user.username, *user.groups)):
+            return True
+        owner = metadata.controller
+        return owner is not None and owner.uid in user.extra.get(POD_UID, ())
+
     async def _create(self, request: review.Request, engines: Engines, engine: Engine) -> bytes:
         metadata = _DECODER.decode(request.object).metadata
-        if role(engines, engine, metadata) is Role.PART and is_controller(request.user_info.username):
+        if role(engines, engine, metadata) is Role.PART and self._believes(request.user_info, metadata):
             # What it carries of ours it got with its execution, the engine's own way.
             return review.allowed(request.uid, [], [])
         owner = metadata.controller

@@ -47,6 +47,7 @@ class Settings(Struct, frozen=True):
     health_port: int = 8081
     namespace: str = SYSTEM_NAMESPACE
     trusted: tuple[str, ...] = ()
+    controllers: tuple[str, ...] = ()
     certificate_folder: Path | None = None
     """Where somebody else puts the certificate; ``None``: the webhook makes its own."""
     linger_seconds: float = 5.0
@@ -83,7 +84,7 @@ async def serve(kube: Kube, settings: Settings) -> None:
         health = await _listen(
             health_app(missing, metrics.REGISTRY), settings.host, settings.health_port, None, runners
         )
-        admission = admission_app(Handler(index, settings.trusted), stop.is_set)
+        admission = admission_app(Handler(index, settings.trusted, settings.controllers), stop.is_set)
         # Handshakes fail until there is a certificate, so that nobody is answered before.
         port = await _listen(admission, settings.host, settings.port, certificates.ssl_context, runners)
         logger.info("admission requests on port %d, probes and metrics on port %d", port, health)

@@ -21,6 +21,8 @@ class UserInfo(Struct, frozen=True):
     """Who sent the request."""
 
     username: str = ""
+    groups: tuple[str, ...] = ()
+    extra: dict[str, tuple[str, ...]] = {}
 
 
 class Request(Struct, frozen=True, rename="camel"):

@@ -12,6 +12,7 @@ import yaml
 from execution_options.cluster import ControlPlane
 from execution_options.install import definitions, rbac, webhook_configuration
 from execution_options.install.plain import PLAIN, render
+from execution_options.install.policies import policies
 from support.release import CHART, ENTRIES, Release
 from support.waiting import eventually
 
@@ -26,6 +27,7 @@ EVERYTHING: Manifest = {
     "image": {"repository": "registry.example.com/eo", "digest": f"sha256:{'0' * 64}", "pullPolicy": "Always"},
     "imagePullSecrets": [{"name": "registry"}],
     "commonLabels": {"team": "platform"},
+    "engineControllers": ["system:serviceaccount:workflows:argo", "system:serviceaccounts:engines"],
     "certManager": {"enabled": True, "issuerRef": {"name": "ours", "kind": "ClusterIssuer"}},
     "networkPolicy": {
         "enabled": True,
@@ -62,6 +64,10 @@ MATRIX = {
     "text logs": {"log": {"format": "text", "level": "debug"}},
     "definitions that go": {"crds": {"keep": False}},
 }
+OF_THE_CLUSTER = (
+    "mutatingwebhookconfigurations,clusterroles,clusterrolebindings,"
+    "validatingadmissionpolicies,validatingadmissionpolicybindings"
+)
 FOREIGN = ("cert-manager.io", "monitoring.coreos.com")
 
 
@@ -109,6 +115,8 @@ def test_the_api_server_takes_what_is_rendered(
         {"log": {"level": "verbose"}},
         {"controller": {"leaseDurationSeconds": 1}},
         {"certManager": {"issuer": {}}},
+        {"engineControllers": []},
+        {"engineControllers": ["o'brien"]},
     ],
     ids=str,
 )
@@ -121,7 +129,7 @@ def test_values_that_mean_nothing_are_refused(cluster: ControlPlane, tmp_path: P
 
 
 def test_what_is_rendered_is_what_the_tests_run_under(rendered: Callable[..., list[Manifest]]) -> None:
-    expected = [*rbac(), *definitions(), webhook_configuration()]
+    expected = [*rbac(), *definitions(), *policies(), webhook_configuration()]
     found = {(one["kind"], one["metadata"]["name"]): one for one in rendered({}, "execution-options-system")}
     for manifest in expected:
         if manifest["kind"] != "Namespace":
@@ -205,9 +213,7 @@ def test_a_release_from_its_installation_to_its_end(
         eventually(lambda: labels_of_the_job(cluster)["tier"] == "two")
 
         release.helm("uninstall")
-        left = cluster.run_kubectl(
-            ["get", "all,mutatingwebhookconfigurations,clusterroles,clusterrolebindings", "-A", "-o", "name"]
-        ).stdout
+        left = cluster.run_kubectl(["get", f"all,{OF_THE_CLUSTER}", "-A", "-o", "name"]).stdout
         assert "execution-options" not in left
         # Nobody waits for what is gone, and what was given stays.
         cluster.run_kubectl(

@@ -1,0 +1,92 @@
+"""What the API server itself decides by expressions: ValidatingAdmissionPolicies and their bindings."""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import yaml
+
+from execution_options.api.names import DISABLE_NOTIFICATIONS_ANNOTATION, OPTIONS_ANNOTATION
+from execution_options.engines.profile import builtin
+from execution_options.engines.registry import builtin_engines
+from execution_options.install.controllers import ENGINE_CONTROLLERS, filled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from execution_options.install import Manifest
+
+MOST_NAMED: Final = 12
+"""Secrets of one channel that can be checked one by one; an authorization check costs 350,000 of 10,000,000 units."""
+
+
+def policies(engine_controllers: Sequence[str] = ENGINE_CONTROLLERS) -> list[Manifest]:
+    """The policies, each with the binding that makes it refuse.
+
+    Args:
+        engine_controllers: user and group names of the engines' controllers.
+    """
+    launch_plans = {f"{plan.group}/{plan.kind}" for engine in builtin() for plan in engine.launch_plans}
+    words = {
+        "AUTHORS_ANNOTATIONS": [OPTIONS_ANNOTATION, DISABLE_NOTIFICATIONS_ANNOTATION],
+        "ENGINE_KINDS": sorted(f"{group}/{kind}" for group, kind in builtin_engines().owning),
+        "LAUNCH_PLANS": sorted(launch_plans),
+        "MOST_NAMED": MOST_NAMED,
+    }
+    literals = {word: msgspec.json.encode(value).decode() for word, value in words.items()}
+
+    def literal(text: str) -> str:
+        for word, value in literals.items():
+            text = text.replace(word, value)
+        return filled(text, engine_controllers)
+
+    text = (resources.files(__package__) / "policies.yaml").read_text()
+    made = []
+    for policy in yaml.safe_load_all(text):
+        spec = policy["spec"]
+        constraints = spec["matchConstraints"]
+        constraints["resourceRules"] = [rule for template in constraints["resourceRules"] for rule in _rules(template)]
+        spec["validations"] = [one for template in spec["validations"] for one in _repeated(template)]
+        made += [_mapped(policy, literal), _binding(policy["metadata"]["name"])]
+    return made
+
+
+def _rules(template: Manifest) -> Iterator[Manifest]:
+    """The rule itself, or one for each API group of the engines, for executions and their status."""
+    if "apiGroups" in template:
+        yield template
+        return
+    engines = [engine for engine in builtin() if not engine.is_pod]
+    for group in sorted({engine.group for engine in engines}):
+        plurals = sorted({engine.plural for engine in engines if engine.group == group})
+        resources = [name for plural in plurals for name in (plural, f"{plural}/status")]
+        yield template | {"apiGroups": [group], "apiVersions": ["*"], "resources": resources}
+
+
+def _repeated(template: Manifest) -> Iterator[Manifest]:
+    """The validation itself, or one for each secret that can be checked."""
+    if "INDEX" not in template["expression"]:
+        yield template
+        return
+    for index in range(MOST_NAMED):
+        yield {key: text.replace("INDEX", str(index)) for key, text in template.items()}
+
+
+def _mapped(value: Any, change: Callable[[str], str]) -> Any:
+    """``value`` with every text in it changed."""
+    if isinstance(value, dict):
+        return {key: _mapped(item, change) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_mapped(item, change) for item in value]
+    return change(value) if isinstance(value, str) else value
+
+
+def _binding(policy: str) -> Manifest:
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": policy},
+        "spec": {"policyName": policy, "validationActions": ["Deny"]},
+    }
