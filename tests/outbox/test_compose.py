@@ -20,7 +20,6 @@ from execution_options.options.levels import Layer, Level, Source
 from execution_options.options.merge import merge
 from execution_options.outbox import state
 from execution_options.outbox.compose import Composed, compose, ended, is_disabled
-from execution_options.outbox.record import manifest
 
 JOB = next(engine for engine in builtin() if engine.name == "job")
 MAIL = {"default": True, "email": {"host": "mail.example.com", "from": "jobs@example.com"}}
@@ -114,7 +113,7 @@ def test_what_is_enforced_stands_above_the_annotation(level: Level, said: bool, 
 def test_what_is_written_is_what_the_definition_knows() -> None:
     """The API server would drop a field that the definition does not have."""
     (one,) = composed({"notifications": [mail("FAILED")], "disableNotifications": True}, mail=MAIL)
-    written = manifest("team", one.name, one.spec, one.lineage_digest)["spec"]
+    written = one.manifest("team")["spec"]
     assert msgspec.to_builtins(msgspec.convert(written, DeliverySpec)) == written
     assert set(state.Status.__struct_encode_fields__) == set(DeliveryStatus.__struct_encode_fields__)
     status = crd(DELIVERY_KIND)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"][

@@ -47,6 +47,8 @@ NOTIFICATIONS_FINALIZER: Final = f"{GROUP}/notifications"
 # On a delivery.
 LINEAGE_LABEL: Final = f"{GROUP}/lineage"
 """By this operator: what the execution was a run of, where the order of deliveries matters."""
+TEST_LABEL: Final = f"{GROUP}/test"
+"""By this operator: the request for a test."""
 REDELIVER_LABEL: Final = f"{GROUP}/redeliver"
 """By a user: any new value has it delivered again. A label, because the API server can select by it."""
 

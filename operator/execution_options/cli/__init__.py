@@ -10,6 +10,7 @@ _COMMANDS = {
     "cluster": ("execution_options.cli.cluster:cluster", "Start, stop and use a Kubernetes control plane of your own."),
     "controller": ("execution_options.cli.controller:controller", "Run the controller."),
     "explain": ("execution_options.cli.explain:explain", "Show which options an execution has, and why."),
+    "notify": ("execution_options.cli.notify:notify", "Deliver notifications again, and try channels out."),
     "preview": ("execution_options.cli.preview:preview", "Show what options would make of a manifest."),
     "run": ("execution_options.cli.run:run", "Run the whole operator on this machine, to try it out."),
     "webhook": ("execution_options.cli.webhook:webhook", "Run the admission webhook."),

@@ -23,6 +23,7 @@ from execution_options.controller.index import OptionsIndex
 from execution_options.controller.kopf_loop import KopfLoop, quiet
 from execution_options.controller.lease import Elector, LeaseLostError
 from execution_options.controller.metrics import Metrics
+from execution_options.controller.objects import OptionsKey
 from execution_options.controller.options import OptionsReconciler
 from execution_options.controller.outbox import Outbox
 from execution_options.controller.pods import PodReconciler
@@ -42,12 +43,13 @@ from execution_options.providers.outbound import Outbound
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from execution_options.controller.objects import ExecutionKey, ExecutionObject, OptionsKey
+    from execution_options.controller.objects import ExecutionKey, ExecutionObject
     from execution_options.controller.settings import Settings
     from execution_options.controller.tracking import Tracked
     from execution_options.kube.client import Kube
     from execution_options.kube.meta import PartialObject
     from execution_options.kube.store import Key
+    from execution_options.notifications.route import ChannelKey
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +89,7 @@ class Controller:
         self._of_pods = PodReconciler(self.world, shell, self._recorder)
         self._of_executions = ExecutionReconciler(self.world, self.index, shell, self._recorder, self._of_pods)
         self._of_options = OptionsReconciler(self.index, self.world, writer, self._executions, settings.status_interval)
-        directory = Directory(kube, settings.namespace, self.world.namespace_labels, lambda key: None)
+        directory = Directory(kube, settings.namespace, self.world.namespace_labels, self.channel_changed)
         self._providers = Providers(Outbound(settings.allowed_networks), settings.send_timeout)
         self._outbox = Outbox(
             kube,
@@ -173,6 +175,11 @@ class Controller:
         if self.index.hint(key, version):
             self._options.add(key)
 
+    def channel_changed(self, key: ChannelKey) -> None:
+        """See whether the channel asks for a test."""
+        if self._active:
+            self._outbox.trials.look(OptionsKey(names.CHANNEL_KIND, key.namespace, key.name))
+
     # What runs.
 
     def missing(self, stop: asyncio.Event) -> str:
@@ -243,11 +250,16 @@ class Controller:
             group.create_task(self._outbox.work())
             group.create_task(self._engines.work())
             for _ in range(WORKERS["options"]):
-                group.create_task(work("options", self._options, self._of_options.reconcile, self.metrics))
+                group.create_task(work("options", self._options, self._reconcile_options, self.metrics))
             for _ in range(WORKERS["executions"]):
                 group.create_task(work("executions", self._executions, self._of_executions.reconcile, self.metrics))
             for _ in range(WORKERS["pods"]):
                 group.create_task(work("pods", self._pods, self._of_pods.reconcile, self.metrics))
+
+    async def _reconcile_options(self, key: OptionsKey) -> float | None:
+        again = await self._of_options.reconcile(key)
+        self._outbox.trials.look(key)
+        return again
 
     async def _resync(self) -> None:
         """List all options; while that fails, again and again."""

@@ -12,9 +12,9 @@ import aiohttp
 import msgspec
 from msgspec import Struct
 
-from execution_options.api.names import LINEAGE_LABEL, NOTIFIED_ANNOTATION
+from execution_options.api.names import CHANNEL_KIND, LINEAGE_LABEL, NOTIFIED_ANNOTATION
 from execution_options.controller.deliveries import COLLECTION, Delivery
-from execution_options.controller.objects import ExecutionKey
+from execution_options.controller.objects import ExecutionKey, OptionsKey
 from execution_options.kube.client import ApiError
 from execution_options.kube.store import PAGE
 from execution_options.outbox import lineage
@@ -24,6 +24,7 @@ from execution_options.outbox.retention import Finished, outdated
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from execution_options.controller.trials import Trials
     from execution_options.controller.world import World
     from execution_options.controller.writer import Writer
     from execution_options.kube.client import Kube
@@ -52,12 +53,14 @@ class Cleaning:
         kube: for reading.
         writer: writes while the lease holds.
         world: tells whether an execution still has to be noted as notified.
+        trials: tells whether a test is still asked for.
     """
 
-    def __init__(self, kube: Kube, writer: Writer, world: World) -> None:
+    def __init__(self, kube: Kube, writer: Writer, world: World, trials: Trials) -> None:
         self._kube = kube
         self._writer = writer
         self._world = world
+        self._trials = trials
 
     async def run(self) -> None:
         """Clean now and then until cancelled."""
@@ -120,7 +123,18 @@ class Cleaning:
             )
 
     def _is_needed(self, delivery: Delivery) -> bool:
-        """Whether its execution is still there and does not say that this end of it is recorded."""
+        """Whether it would be recorded again.
+
+        So it is where its execution is still there and does not say that this end of it is recorded, or
+        where a test is still asked for.
+        """
+        spec = delivery.spec
+        if spec.test:
+            namespace = delivery.metadata.namespace
+            asks = OptionsKey(CHANNEL_KIND, spec.channel.namespace, spec.channel.name)
+            if spec.options is not None:
+                asks = OptionsKey.of(spec.options.kind, namespace, spec.options.name)
+            return self._trials.still_asks(asks, spec.test)
         execution = delivery.spec.execution
         if execution is None or execution.engine not in self._world.engines:
             return False

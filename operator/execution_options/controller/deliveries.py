@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from execution_options.kube.client import Kube
     from execution_options.kube.store import Key
     from execution_options.notifications.route import ChannelKey as Channel
+    from execution_options.outbox.compose import Composed
 
 logger = logging.getLogger(__name__)
 
@@ -154,7 +155,22 @@ class Deliveries:
         for key in self.known:
             self.queue.add(key)
 
-    def submit(self, metadata: ObjectMeta, spec: FullSpec) -> None:
+    async def record(self, namespace: str, composed: Composed) -> None:
+        """Create a delivery, which is then sent; that it is there already is as good."""
+        collection = path_of(names.GROUP, names.VERSION, names.DELIVERY_PLURAL, namespace)
+        try:
+            metadata = await self._writer.create(collection, composed.manifest(namespace))
+        except ApiError as error:
+            if error.status == 409 and error.reason == "AlreadyExists":
+                return
+            gone = error.status == 404 and error.reason == "NotFound"  # otherwise it is our kind that is missing
+            if gone or (error.status == 403 and "being terminated" in error.message):
+                logger.warning("delivery %s/%s: its namespace is going: not recorded", namespace, composed.name)
+                return
+            raise
+        self._submit(metadata, composed.spec)
+
+    def _submit(self, metadata: ObjectMeta, spec: FullSpec) -> None:
         """A delivery was just created: send it without waiting to be told of it."""
         delivery = Delivery(metadata, spec.bare())
         if not self._is_news(delivery):

@@ -9,12 +9,9 @@ import msgspec
 from msgspec import UNSET
 
 from execution_options.api.names import (
-    DELIVERY_PLURAL,
     DISABLE_NOTIFICATIONS_ANNOTATION,
-    GROUP,
     NOTIFICATIONS_FINALIZER,
     NOTIFIED_ANNOTATION,
-    VERSION,
 )
 from execution_options.controller import live
 from execution_options.controller.live import Plan
@@ -29,7 +26,6 @@ from execution_options.options.merge import merge
 from execution_options.options.snapshot import InvalidSnapshotError
 from execution_options.outbox import episode
 from execution_options.outbox.compose import compose, ended, is_disabled
-from execution_options.outbox.record import manifest
 
 if TYPE_CHECKING:
     from execution_options.api.resources import OptionsObject
@@ -147,7 +143,7 @@ class Ends:
             return TIME_DELAY
         composed = [] if self._is_handled(item.metadata, outcome) else self._compose(engine, item.metadata, outcome)
         for one in composed:
-            await self._create(end.namespace, one)
+            await self._deliveries.record(end.namespace, one)
         if composed:
             self._recorded[end] = outcome
         if composed and not _is_held(item):
@@ -210,21 +206,6 @@ class Ends:
         return merge(current_layers(state.snapshot, edited(state.snapshot, state.live, find)))
 
     # What is written.
-
-    async def _create(self, namespace: str, one: Composed) -> None:
-        """Record a delivery; that it is there already is as good."""
-        body = manifest(namespace, one.name, one.spec, one.lineage_digest)
-        try:
-            created = await self._shell.writer.create(path_of(GROUP, VERSION, DELIVERY_PLURAL, namespace), body)
-        except ApiError as error:
-            if error.status == 409 and error.reason == "AlreadyExists":
-                return
-            gone = error.status == 404 and error.reason == "NotFound"  # otherwise it is our kind that is missing
-            if gone or (error.status == 403 and "being terminated" in error.message):
-                logger.warning("delivery %s/%s: its namespace is going: not recorded", namespace, one.name)
-                return
-            raise
-        self._deliveries.submit(created, one.spec)
 
     async def _settle(self, end: EndKey, engine: Engine, item: ExecutionObject, outcome: Outcome | None) -> None:
         """Note on the execution that its deliveries are recorded, and let it go."""

@@ -35,6 +35,8 @@ class Known(Struct, frozen=True, kw_only=True):
     status: dict[str, Any]
     options: OptionsObject | None
     problem: str = ""
+    test: str = ""
+    """A request for a test; empty where there is none."""
 
 
 class OptionsIndex:
@@ -164,6 +166,7 @@ class OptionsIndex:
             status=status if isinstance(status, dict) else {},
             options=options,
             problem=problem,
+            test=str((metadata.get("annotations") or {}).get(names.TEST_ANNOTATION, "")),
         )
         self._drop(key)
         self._known[key] = known

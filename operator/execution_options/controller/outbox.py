@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Final
 import aiohttp
 import msgspec
 
-from execution_options.api.names import DELIVERY_PLURAL, GROUP
+from execution_options.api.names import CHANNEL_KIND, DELIVERY_PLURAL, GROUP
 from execution_options.controller.cleaning import Cleaning
 from execution_options.controller.deliveries import Deliveries
 from execution_options.controller.ends import Ends
 from execution_options.controller.lanes import Lanes
 from execution_options.controller.lease import LeaseLostError
+from execution_options.controller.objects import OptionsKey
 from execution_options.controller.rate import TokenBucket
 from execution_options.controller.reporting import Reporting, summary
 from execution_options.controller.shell import Shell
+from execution_options.controller.trials import Trials
 from execution_options.controller.work import work
 from execution_options.kube.client import METADATA, ApiError, path_of
 from execution_options.kube.meta import PartialObject
@@ -88,9 +90,11 @@ class Outbox:
         self._lanes = Lanes(
             "deliveries", self.deliveries.queue, self.deliveries.place, self.deliveries.reconcile, metrics
         )
-        self._cleaning = Cleaning(kube, writer, world)
-        for name, queue in (("ends", self.ends.queue), ("deliveries", self.deliveries.queue)):
-            metrics.watch_queue(name, queue.__len__)
+        self.trials = Trials(index, directory, self.deliveries, settings.namespace)
+        self._cleaning = Cleaning(kube, writer, world, self.trials)
+        metrics.watch_queue("ends", self.ends.queue.__len__)
+        metrics.watch_queue("deliveries", self.deliveries.queue.__len__)
+        metrics.watch_queue("trials", self.trials.queue.__len__)
         metrics.watch_deliveries(lambda: summary(self.deliveries.unfinished))
 
     def _stores(self) -> tuple[Store[Any], ...]:
@@ -119,9 +123,12 @@ class Outbox:
         for key, record in self._world.tracker.records.items():
             self.ends.changed(key, None, self._world.execution(key), record)
         self.deliveries.start()
+        for namespace, name in self._directory.store.items:
+            self.trials.look(OptionsKey(CHANNEL_KIND, namespace, name))
         async with asyncio.TaskGroup() as group:
             group.create_task(self._lanes.run())
             group.create_task(self._cleaning.run())
+            group.create_task(work("trials", self.trials.queue, self.trials.reconcile, self._metrics))
             for _ in range(RECORDERS):
                 group.create_task(work("ends", self.ends.queue, self.ends.reconcile, self._metrics))
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
+import msgspec
 from msgspec import UNSET, Struct
 
-from execution_options.api.names import ID_LABEL
+from execution_options.api.names import API_VERSION, DELIVERY_KIND, ID_LABEL, LINEAGE_LABEL, TEST_LABEL
 from execution_options.notifications.ended import Ended, lineage
 from execution_options.notifications.naming import delivery_name
 from execution_options.notifications.render import render
@@ -60,11 +61,24 @@ class Metadata(Protocol):
 
 
 class Composed(Struct, frozen=True):
-    """A delivery to record: its name, what it says, and the label of its lineage (empty: none)."""
+    """A delivery to record: its name, what it says, and its labels where it has them: of its lineage, of a test."""
 
     name: str
     spec: FullSpec
     lineage_digest: str = ""
+    test_id: str = ""
+
+    def manifest(self, namespace: str) -> dict[str, Any]:
+        """The object to create."""
+        labels = {LINEAGE_LABEL: self.lineage_digest, TEST_LABEL: self.test_id}
+        metadata: dict[str, Any] = {"name": self.name, "namespace": namespace}
+        written = {key: value for key, value in labels.items() if value}
+        return {
+            "apiVersion": API_VERSION,
+            "kind": DELIVERY_KIND,
+            "metadata": metadata | ({"labels": written} if written else {}),
+            "spec": msgspec.to_builtins(self.spec),
+        }
 
 
 def ended(engine: Engine, metadata: Metadata, outcome: Outcome) -> Ended:

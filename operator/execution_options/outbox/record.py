@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
-import msgspec
 from msgspec import Struct
 
 from execution_options.api.channel import ChannelType
 from execution_options.api.model import Phase
-from execution_options.api.names import API_VERSION, DELIVERY_KIND, LINEAGE_LABEL
 from execution_options.notifications.message import Message
 from execution_options.outbox.episode import time_of
 from execution_options.outbox.lineage import Report
@@ -82,26 +80,6 @@ class FullSpec(Spec, frozen=True, kw_only=True, rename="camel", omit_defaults=Tr
     def bare(self) -> Spec:
         """It without its message."""
         return Spec(**{name: getattr(self, name) for name in Spec.__struct_fields__})
-
-
-def manifest(namespace: str, name: str, spec: FullSpec, lineage_digest: str = "") -> dict[str, Any]:
-    """The object to create.
-
-    Args:
-        namespace: of the execution.
-        name: of the delivery.
-        spec: of the delivery.
-        lineage_digest: tells lineages apart in a label.
-    """
-    metadata: dict[str, Any] = {"name": name, "namespace": namespace}
-    if lineage_digest:
-        metadata["labels"] = {LINEAGE_LABEL: lineage_digest}
-    return {
-        "apiVersion": API_VERSION,
-        "kind": DELIVERY_KIND,
-        "metadata": metadata,
-        "spec": msgspec.to_builtins(spec),
-    }
 
 
 def report(name: str, spec: Spec, status: Status | None, created: str | None) -> Report:

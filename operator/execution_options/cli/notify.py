@@ -1,0 +1,169 @@
+"""``execution-options notify``: have notifications delivered again, tested, or no longer waited for."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+import msgspec
+
+from execution_options.api.names import (
+    CHANNEL_PLURAL,
+    CLUSTER_OPTIONS_PLURAL,
+    DELIVERY_PLURAL,
+    GROUP,
+    OPTIONS_PLURAL,
+    REDELIVER_LABEL,
+    TEST_ANNOTATION,
+    TEST_LABEL,
+    VERSION,
+)
+from execution_options.cli.connection import asynchronous, cluster_options
+from execution_options.cli.output import table
+from execution_options.engines.profile import builtin
+from execution_options.install import SYSTEM_NAMESPACE
+from execution_options.install.release import release_all
+from execution_options.kube.access import find
+from execution_options.kube.client import MERGE_PATCH, METADATA, Kube, path_of
+from execution_options.kube.meta import PartialObject
+from execution_options.outbox.state import FINISHED
+from execution_options.outbox.trial import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+KINDS: Final = {"channel": CHANNEL_PLURAL, "options": OPTIONS_PLURAL, "cluster-options": CLUSTER_OPTIONS_PLURAL}
+SECONDS: Final = 60.0
+"""That a command waits for the operator."""
+
+
+@click.group()
+def notify() -> None:
+    """Deliver notifications again, and try channels out.
+
+    What became of notifications is told by `kubectl get notificationdeliveries`.
+    """
+
+
+@notify.command()
+@click.argument("name")
+@click.option("-n", "--namespace", help="Namespace of the delivery.  [default: the context's]")
+@cluster_options
+@asynchronous
+async def redeliver(name: str, namespace: str | None, kubeconfig: Path | None, context: str | None) -> None:
+    """Deliver a NotificationDelivery again, and say what became of it.
+
+    Those who did not get it are tried again; where everybody did, everybody.
+    """
+    access = await find(kubeconfig, context)
+    request = _request()
+    async with Kube(access) as kube:
+        path = path_of(GROUP, VERSION, DELIVERY_PLURAL, namespace or access.namespace, name)
+        await kube.patch(path, {"metadata": {"labels": {REDELIVER_LABEL: request}}}, MERGE_PATCH, accept=METADATA)
+
+        async def look() -> list[dict[str, Any]]:
+            found: dict[str, Any] = msgspec.json.decode(await kube.get(path))
+            return [found] if (found.get("status") or {}).get("redelivery") == request else []
+
+        _say(await _settled(look))
+
+
+@notify.command("test")
+@click.argument("target", metavar="KIND/NAME")
+@click.option("-n", "--namespace", help="Namespace of the object.  [default: the context's]")
+@click.option("--to", "recipients", multiple=True, help="Recipient of the test of a channel. Repeatable.")
+@click.option("--operator-namespace", default=SYSTEM_NAMESPACE, show_default=True, help="Namespace of the operator.")
+@cluster_options
+@asynchronous
+async def trial(
+    target: str,
+    namespace: str | None,
+    recipients: tuple[str, ...],
+    operator_namespace: str,
+    kubeconfig: Path | None,
+    context: str | None,
+) -> None:
+    """Send a test by a channel, or to everybody whom options would notify, and show what the services answer.
+
+    KIND/NAME is channel/NAME, options/NAME or cluster-options/NAME.
+    """
+    kind, _, name = target.partition("/")
+    if kind not in KINDS or not name:
+        raise click.UsageError(f"{target!r} is none of {', '.join(f'{kind}/NAME' for kind in KINDS)}")
+    access = await find(kubeconfig, context)
+    of_cluster = kind == "cluster-options"
+    home = operator_namespace if of_cluster else namespace or access.namespace
+    text = " ".join((_request(), *recipients))
+    async with Kube(access) as kube:
+        path = path_of(GROUP, VERSION, KINDS[kind], "" if of_cluster else home, name)
+        change = {"metadata": {"annotations": {TEST_ANNOTATION: text}}}
+        written = await kube.patch(path, change, MERGE_PATCH, accept=METADATA)
+        request = Request(msgspec.json.decode(written, type=PartialObject).metadata.uid, text)
+        collection = path_of(GROUP, VERSION, DELIVERY_PLURAL, home)
+
+        async def look() -> list[dict[str, Any]]:
+            params = {"labelSelector": f"{TEST_LABEL}={request.id}"}
+            items: list[dict[str, Any]] = msgspec.json.decode(await kube.get(collection, params=params))["items"]
+            return items
+
+        _say(await _settled(look))
+
+
+@notify.command()
+@click.option("--all", "everything", is_flag=True, required=True, help="In all namespaces: before the operator goes.")
+@cluster_options
+@asynchronous
+async def release(everything: bool, kubeconfig: Path | None, context: str | None) -> None:
+    """Let executions go that are held until their notifications are recorded.
+
+    To be run when the operator was taken away, or is about to be: nobody else would let them go.
+    """
+    async with Kube(await find(kubeconfig, context)) as kube:
+        released = await release_all(kube, builtin())
+    click.echo(f"{released} executions are not held any more")
+
+
+def _request() -> str:
+    """Another one each time."""
+    return f"{int(time.time())}-{secrets.token_hex(4)}"
+
+
+async def _settled(look: Callable[[], Any]) -> list[dict[str, Any]]:
+    """The deliveries, once each has finished or was tried.
+
+    Raises:
+        click.ClickException: the operator does nothing about them.
+    """
+    found: list[dict[str, Any]] = []
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(SECONDS):
+            while True:
+                found = await look()
+                states = [one.get("status") or {} for one in found]
+                if found and all(one.get("state") in FINISHED or one.get("nextAttempt") for one in states):
+                    return found
+                await asyncio.sleep(0.3)
+    if not found:
+        raise click.ClickException(f"nothing happened within {SECONDS:.0f} s: is the controller running?")
+    return found
+
+
+def _say(deliveries: list[dict[str, Any]]) -> None:
+    rows: list[tuple[str, ...]] = []
+    for delivery in deliveries:
+        spec, status = delivery["spec"], delivery.get("status") or {}
+        channel = f"{spec['channel']['type']} {spec['channel']['name']}".strip()
+        for one in status.get("recipients") or ():
+            reason, answer = (
+                one.get("reason") or status.get("reason", ""),
+                one.get("answer") or status.get("message", ""),
+            )
+            rows.append((channel, one["name"] or "-", one.get("state", "Pending"), reason, answer))
+    table(("CHANNEL", "TO", "STATE", "REASON", "ANSWER"), rows)
+    if any((delivery.get("status") or {}).get("state") != "Delivered" for delivery in deliveries):
+        raise click.exceptions.Exit(1)

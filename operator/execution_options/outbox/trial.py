@@ -1,0 +1,110 @@
+"""Tests that somebody asks for: what a channel would be sent, or everybody whom options would notify."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Final, cast
+
+from msgspec import UNSET, Struct, structs
+
+from execution_options.api.model import TERMINAL_PHASES, Phase
+from execution_options.api.names import API_VERSION, CHANNEL_KIND, CLUSTER_OPTIONS_KIND
+from execution_options.notifications.ended import Ended
+from execution_options.notifications.naming import delivery_name
+from execution_options.notifications.render import render
+from execution_options.notifications.route import Due
+from execution_options.options.levels import Layer, Level, Source
+from execution_options.options.merge import merge
+from execution_options.outbox.compose import Composed, compose
+from execution_options.outbox.record import ChannelRef, FullSpec, Unsent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from execution_options.api.resources import OptionsObject
+    from execution_options.notifications.route import Channel, Channels
+
+_DIGITS: Final = 20
+ORDER: Final[tuple[Phase, ...]] = cast("tuple[Phase, ...]", ("FAILED", "TIMED_OUT", "ABORTED", "SUCCEEDED"))
+"""Of several phases a test is about the first of these."""
+assert set(ORDER) == set(TERMINAL_PHASES)  # noqa: S101 - no phase is left out
+
+
+class Request(Struct, frozen=True):
+    """A test that is asked for by an annotation: any new text asks again.
+
+    What follows the first word of it are recipients, for a channel that has none of its own.
+    """
+
+    uid: str
+    text: str
+
+    @property
+    def id(self) -> str:
+        """The label of the deliveries of this request."""
+        return hashlib.sha256(f"{self.uid}/{self.text}".encode()).hexdigest()[:_DIGITS]
+
+    @property
+    def recipients(self) -> tuple[str, ...]:
+        """Whom it names."""
+        return tuple(dict.fromkeys(self.text.replace(",", " ").split()[1:]))
+
+
+def of_channel(channel: Channel, request: Request) -> Composed:
+    """The test of one channel."""
+    recipients = ("",) if channel.is_destination else request.recipients
+    unsent = None
+    if not recipients and channel.type == "pagerDuty":
+        recipients = ("",)
+    if not recipients:
+        recipients = ("",)
+        unsent = Unsent("Failed", "NoRecipient", "write recipients behind the first word of the annotation")
+    end = _end("NotificationChannel", CHANNEL_KIND, channel.key.namespace, channel.key.name, request, ORDER[0])
+    source = Source(Level.EXECUTION, CHANNEL_KIND, channel.key.name)
+    due = Due(channel=channel.key, type=channel.type, recipients=recipients, template=None, sources=(source,))
+    name = delivery_name(end, channel.key)
+    url = channel.spec.execution_url
+    spec = FullSpec(
+        phase=end.phase,
+        episode=request.text,
+        lineage=end.lineage,
+        channel=ChannelRef(channel.key.namespace, channel.key.name, channel.type),
+        recipients=recipients,
+        unsent=unsent,
+        test=request.text,
+        message=render(end, due, f"{end.namespace}/{name}", "" if url is UNSET else url),
+    )
+    return Composed(name, spec, test_id=request.id)
+
+
+def of_options(options: OptionsObject, channels: Channels, request: Request) -> Iterator[Composed]:
+    """A test for each way by which options would notify, whether they are silenced or not."""
+    level = Level.CLUSTER_DEFAULT if options.kind == CLUSTER_OPTIONS_KIND else Level.NAMESPACE_DEFAULT
+    source = Source(level, options.kind, options.name, options.uid, options.generation)
+    spec = structs.replace(options.spec, disable_notifications=UNSET)
+    effective = merge([Layer(source, spec)])
+    seen: set[tuple[ChannelRef, tuple[str, ...]]] = set()
+    for phase in ORDER:
+        end = _end(options.kind, options.kind, channels.namespace, options.name, request, phase)
+        for composed in compose(end, effective, channels, disabled=False):
+            way = (composed.spec.channel, composed.spec.recipients)
+            if way in seen or (composed.spec.channel.type == "pagerDuty" and phase == "SUCCEEDED"):
+                continue
+            seen.add(way)
+            tested = structs.replace(composed.spec, execution=None, test=request.text)
+            yield Composed(composed.name, tested, test_id=request.id)
+
+
+def _end(engine: str, kind: str, namespace: str, name: str, request: Request, phase: Phase) -> Ended:
+    return Ended(
+        engine="test",
+        api_version=API_VERSION,
+        kind=kind,
+        namespace=namespace,
+        name=name,
+        uid=request.uid,
+        phase=phase,
+        episode=request.text,
+        message=f"This is a test of {engine} {name}, which somebody asked for. No execution has ended.",
+        lineage=f"test/{namespace}/{name}",
+    )

@@ -1,0 +1,246 @@
+"""From the end of an execution to the delivery log, with services on loopback."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import urllib.request
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from execution_options.api.names import GROUP, NOTIFICATIONS_FINALIZER
+from support.services import PagerDuty, Says
+from support.waiting import eventually
+
+from .conftest import MERGE, TOKEN, Office, state
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from execution_options.cluster import Cluster
+    from execution_options.local import LocalOperator
+    from support.services import Slack, WebhookReceiver
+
+    from .conftest import Controller
+
+pytestmark = pytest.mark.e2e
+
+MAIL_TO_NOBODY = {"phases": ["FAILED"], "email": {"recipients": ["a@b.c"]}}
+HOOK = {"phases": ["FAILED"], "webhook": {}}
+
+
+@pytest.fixture(scope="module")
+def controller(operator: LocalOperator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Controller]:
+    """One controller for all tests of this module; its log is scanned in the end."""
+    from .conftest import Controller
+
+    running = Controller(operator.logs / "controller.kubeconfig", tmp_path_factory.mktemp("controller") / "log")
+    yield running.active()
+    running.process.terminate()
+    assert running.process.wait(20) == 0, running.log.read_text()
+    lines = running.log.read_text().splitlines()
+    assert [line for line in lines if " WARNING " in line or " ERROR " in line or "Traceback" in line] == []
+
+
+@pytest.fixture(autouse=True)
+def running(controller: Controller) -> None:
+    """Every test has it."""
+
+
+def command(cluster: Cluster, *arguments: str) -> subprocess.CompletedProcess[str]:
+    where = ["--kubeconfig", str(cluster.kubeconfig), "--context", cluster.context]
+    line = [sys.executable, "-m", "execution_options", "notify", *arguments, *where]
+    return subprocess.run(line, capture_output=True, text=True, check=False)
+
+
+def test_a_bad_recipient_fails_at_once_and_is_told_in_the_log_and_in_events(office: Office, slack: Slack) -> None:
+    office.may_read_secrets()
+    office.secret(token=TOKEN)
+    office.channel("slack", slack={"botTokenSecretRef": {"name": "channel", "key": "token"}, "apiURL": slack.api})
+    office.options({"phases": ["FAILED"], "slack": {"recipients": ["#dev-alerts", "#gone"]}})
+    office.jobs("train")
+    office.end("train")
+    delivery = office.delivery("train")
+    assert state(delivery) == "Failed"
+    assert {one["name"]: one["state"] for one in delivery["status"]["recipients"]} == {
+        "#dev-alerts": "Delivered",
+        "#gone": "Failed",
+    }
+    assert len(slack.posted) == 1
+    (row,) = office.team.kubectl("get", "nd", "--no-headers").splitlines()
+    for shown in ("train", "FAILED", "slack", '["#dev-alerts","#gone"]', "Failed", "ChannelNotFound"):
+        assert shown in row
+    events = eventually(lambda: office.team.kubectl("get", "events"))
+    eventually(lambda: "NotificationFailed" in office.team.kubectl("get", "events"))
+    assert TOKEN not in events
+
+
+def test_a_busy_service_is_left_alone_as_long_as_it_asks(
+    office: Office, receiver: WebhookReceiver, controller: Controller
+) -> None:
+    office.channel("hook", webhook={"url": receiver.url})
+    office.options(HOOK)
+    office.jobs("train")
+    receiver.answers.append(Says(429, "slow down", {"Retry-After": "3"}))
+    office.end("train")
+    waiting = eventually(lambda: [one for one in office.deliveries() if "nextAttempt" in one.get("status", {})])[0]
+    assert (state(waiting), waiting["status"]["reason"]) == ("Pending", "RateLimited")
+    assert state(office.delivery("train")) == "Delivered"
+    first, second = receiver.received
+    assert second.at - first.at >= 3
+    assert first.headers["webhook-id"] == second.headers["webhook-id"]
+    port = next(line.rsplit(" ", 1)[1] for line in controller.log.read_text().splitlines() if "metrics on port" in line)
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as page:
+        metrics = page.read().decode()
+    assert 'execution_options_delivery_attempts_total{result="Temporary",type="webhook"}' in metrics
+    assert 'execution_options_deliveries_total{state="Delivered",type="webhook"}' in metrics
+    assert 'execution_options_delivery_seconds_count{type="webhook"}' in metrics
+    assert "execution_options_delivery_oldest_seconds" in metrics
+    assert office.namespace not in metrics
+
+
+def test_what_is_silenced_and_what_reaches_nobody_is_recorded_with_its_reason(office: Office) -> None:
+    office.options(MAIL_TO_NOBODY)
+    office.jobs("train")
+    office.end("train")
+    lost = office.delivery("train")
+    assert (state(lost), lost["status"]["reason"]) == ("Failed", "NoChannel")
+    office.team.merge("ExecutionOptions", "o", {"spec": {"disableNotifications": True}})
+    office.jobs("silent")
+    office.end("silent")
+    silent = office.delivery("silent")
+    assert (state(silent), silent["status"]["reason"]) == ("Suppressed", "Disabled")
+    assert "ExecutionOptions o" in silent["status"]["message"]
+
+
+def test_what_ended_before_anybody_could_know_of_it_is_no_news(office: Office, receiver: WebhookReceiver) -> None:
+    office.channel("hook", webhook={"url": receiver.url})
+    office.options(HOOK)
+    office.jobs("restored", "fresh")
+    office.end("restored", at=datetime.now(UTC) - timedelta(hours=1))
+    office.end("fresh")
+    office.delivery("fresh")
+    assert office.deliveries("restored") == []
+    assert len(receiver.received) == 1
+
+
+def test_a_notification_that_was_added_while_it_ran_counts_and_later_edits_do_not(
+    office: Office, receiver: WebhookReceiver
+) -> None:
+    office.channel("hook", webhook={"url": receiver.url})
+    office.options()
+    office.jobs("train")
+    office.team.merge("ExecutionOptions", "o", {"spec": {"notifications": [HOOK]}})
+    eventually(lambda: f"{GROUP}/live" in office.team.get("Job", "train")["metadata"]["annotations"])
+    office.end("train")
+    office.delivery("train")
+    office.team.merge("ExecutionOptions", "o", {"spec": {"notifications": []}})
+    assert len(receiver.received) == 1
+
+
+def test_held_executions_stay_until_their_notifications_are_recorded(office: Office, receiver: WebhookReceiver) -> None:
+    office.channel("hook", webhook={"url": receiver.url})
+    office.options(HOOK, notificationGuarantee="Held")
+    office.jobs("ended", "unfinished")
+    for name in ("ended", "unfinished"):
+        assert NOTIFICATIONS_FINALIZER in office.team.get("Job", name)["metadata"]["finalizers"]
+    office.team.request("DELETE", office.team.path("Job", "unfinished") + "?propagationPolicy=Background")
+    office.end("ended")
+    office.delivery("ended")
+    eventually(lambda: NOTIFICATIONS_FINALIZER not in office.team.get("Job", "ended")["metadata"].get("finalizers", ()))
+    eventually(lambda: [job["metadata"]["name"] for job in office.team.listed("Job")] == ["ended"])
+    assert office.deliveries("unfinished") == []
+
+
+def test_a_pod_that_is_deleted_before_its_end_is_told_of_as_aborted_and_once(
+    office: Office, receiver: WebhookReceiver
+) -> None:
+    office.channel("hook", webhook={"url": receiver.url})
+    office.options({"phases": ["ABORTED", "FAILED", "SUCCEEDED"], "webhook": {}})
+    annotations = {f"{GROUP}/options": "o", "sim.execution.dev/outcome": "never"}
+    pod = {"containers": [{"name": "main", "image": "none"}], "restartPolicy": "Never"}
+    body = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "notebook", "annotations": annotations}}
+    office.team.create({**body, "spec": pod})
+    eventually(lambda: office.team.get("Pod", "notebook")["status"].get("phase") == "Running")
+    office.team.request("DELETE", office.team.path("Pod", "notebook"))
+    assert office.delivery("notebook")["spec"]["phase"] == "ABORTED"
+    eventually(lambda: office.team.listed("Pod") == [])
+    assert len(office.deliveries("notebook")) == 1
+
+
+def test_a_later_success_resolves_the_incident_and_an_old_failure_does_not_open_it_again(office: Office) -> None:
+    with PagerDuty("key") as pager:
+        office.may_read_secrets()
+        office.secret(key="key")
+        key = {"routingKeySecretRef": {"name": "channel", "key": "key"}}
+        office.channel("pager", pagerDuty={**key, "apiURL": pager.url})
+        office.options({"phases": ["FAILED"], "pagerDuty": {"recipients": ["on-call"]}})
+        now = datetime.now(UTC)
+        for name in ("early", "late", "well"):
+            body: dict[str, Any] = {
+                "apiVersion": "batch/v1",
+                "kind": "Job",
+                "metadata": {"name": name, "labels": {"workflow-name": "nightly"}},
+                "spec": {
+                    "managedBy": "example.com/test",
+                    "template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "m", "image": "none"}]}},
+                },
+            }
+            office.team.create(body)
+        office.end("early", at=now)
+        assert state(office.delivery("early")) == "Delivered"
+        assert list(pager.incidents.values()) == ["triggered"]
+        office.end("well", well=True, at=now + timedelta(seconds=20))
+        assert state(office.delivery("well")) == "Delivered"
+        assert list(pager.incidents.values()) == ["resolved"]
+        office.end("late", at=now + timedelta(seconds=10))
+        late = office.delivery("late")
+        assert (state(late), late["status"]["reason"]) == ("Suppressed", "Superseded")
+        assert list(pager.incidents.values()) == ["resolved"]
+
+
+def test_a_delivery_is_delivered_again_when_somebody_asks(
+    control_plane: Cluster, office: Office, receiver: WebhookReceiver
+) -> None:
+    office.channel("hook", webhook={"url": receiver.url})
+    office.options(HOOK)
+    office.jobs("train")
+    receiver.answers.append(Says(400, "no"))
+    office.end("train")
+    delivery = office.delivery("train")
+    assert state(delivery) == "Failed"
+    name = delivery["metadata"]["name"]
+    said = command(control_plane, "redeliver", name, "-n", office.namespace)
+    assert said.returncode == 0, said.stdout + said.stderr
+    assert "Delivered" in said.stdout
+    assert len(receiver.received) == 2
+    # A label is enough for those without the command.
+    change = {"metadata": {"labels": {f"{GROUP}/redeliver": "please"}}}
+    office.team.request("PATCH", office.path("notificationdeliveries", name), change, MERGE)
+    eventually(lambda: len(receiver.received) == 3)
+    missing = command(control_plane, "redeliver", "nothing", "-n", office.namespace)
+    assert missing.returncode == 1
+    assert "not found" in missing.stderr
+
+
+def test_channels_and_options_are_tried_out(control_plane: Cluster, office: Office, receiver: WebhookReceiver) -> None:
+    office.channel("hook", webhook={"url": receiver.url})
+    office.options(HOOK, MAIL_TO_NOBODY, disableNotifications=True)
+    said = command(control_plane, "test", "channel/hook", "-n", office.namespace)
+    assert said.returncode == 0, said.stdout + said.stderr
+    assert "webhook hook" in said.stdout
+    assert len(receiver.received) == 1
+    said = command(control_plane, "test", "options/o", "-n", office.namespace)
+    assert said.returncode == 1
+    assert "NoChannel" in said.stdout
+    assert len(receiver.received) == 2
+    # GitOps: what is written in the manifest is done once.
+    change = {"metadata": {"annotations": {f"{GROUP}/test-notification": "v1"}}}
+    office.team.request("PATCH", office.path("notificationchannels", "hook"), change, MERGE)
+    eventually(lambda: len(receiver.received) == 3)
+    office.team.request(
+        "PATCH", office.path("notificationchannels", "hook"), {"metadata": {"labels": {"a": "b"}}}, MERGE
+    )
+    assert command(control_plane, "test", "nonsense/x").returncode == 2
