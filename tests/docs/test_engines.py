@@ -11,13 +11,28 @@ from execution_options.engines.profile import builtin, parse
 PAGE = (Path(__file__).parents[2] / "docs" / "engines.md").read_text()
 
 
+EXAMPLE = Path(__file__).parents[2] / "examples" / "engine"
+
+
+def test_it_shows_the_example_that_is_tried() -> None:
+    shown = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    assert shown == [(EXAMPLE / name).read_text() for name in ("engine.yaml", "rights.yaml")]
+
+
 def test_the_engine_that_it_shows_is_one() -> None:
-    (document,) = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-    engine = parse(document.encode())
+    engine = parse((EXAMPLE / "engine.yaml").read_bytes())
     done = {"status": {"conditions": [{"type": "Done", "status": "True"}], "endTime": "t"}}
     outcome = engine.status.outcome(done)
     assert (outcome.phase, outcome.finished_at) == ("SUCCEEDED", "t")
     assert outcome.phase in TERMINAL
+
+
+def test_it_explains_every_reason() -> None:
+    sources = Path(__file__).parents[2] / "operator" / "execution_options"
+    code = (sources / "controller" / "engines.py").read_text() + (sources / "engines" / "resolution.py").read_text()
+    reasons = {*re.findall(r'Aspect\("Ready", "\w+", "(\w+)"', code), *re.findall(r'Rejection\(\s*"(\w+)"', code)}
+    assert len(reasons) > 7
+    assert [reason for reason in reasons if f"`{reason}`" not in PAGE] == []
 
 
 def test_it_names_every_engine() -> None:

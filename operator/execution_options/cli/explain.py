@@ -10,11 +10,10 @@ import msgspec
 from execution_options.api.names import LIVE_ANNOTATION, MISSED_ANNOTATION, SNAPSHOT_ANNOTATION
 from execution_options.cli.connection import asynchronous, cluster_options
 from execution_options.cli.output import table
-from execution_options.cli.reading import facts, options_in_reach
+from execution_options.cli.reading import engines_in, facts, options_in_reach
 from execution_options.engines.authors import author_layer
 from execution_options.engines.effects import effect_notes
 from execution_options.engines.facts import Role, role, unserved
-from execution_options.engines.registry import builtin_engines
 from execution_options.kube.access import find
 from execution_options.kube.client import Kube, path_of
 from execution_options.kube.meta import ObjectMeta
@@ -46,14 +45,14 @@ async def explain(execution: str, namespace: str | None, kubeconfig: Path | None
     """
     kind, _, name = execution.partition("/")
     kind = kind.partition(".")[0]  # kubectl prints job.batch/name
-    engines = builtin_engines()
-    engine = next((e for e in engines.values() if kind.lower() in (e.name, e.kind.lower(), e.plural)), None)
-    if engine is None or not name:
-        kinds = ", ".join(f"{engine.kind.lower()}/NAME" for engine in engines.values())
-        raise click.UsageError(f"{execution!r} is no execution; write one of: {kinds}")
     access = await find(kubeconfig, context)
     namespace = namespace or access.namespace
     async with Kube(access) as kube:
+        engines = await engines_in(kube)
+        engine = next((e for e in engines.values() if kind.lower() in (e.name, e.kind.lower(), e.plural)), None)
+        if engine is None or not name:
+            kinds = ", ".join(f"{engine.kind.lower()}/NAME" for engine in engines.values())
+            raise click.UsageError(f"{execution!r} is no execution; write one of: {kinds}")
         path = path_of(engine.group, engine.version, engine.plural, namespace, name)
         document: dict[str, Any] = msgspec.json.decode(await kube.get(path))
         metadata = msgspec.convert(document["metadata"], ObjectMeta)

@@ -14,9 +14,8 @@ from execution_options.api import names
 from execution_options.api.resources import load
 from execution_options.api.validation import InvalidOptionsError
 from execution_options.cli.connection import asynchronous, cluster_options
-from execution_options.cli.reading import facts, has_account, options_in_reach, whole
+from execution_options.cli.reading import engines_in, facts, has_account, options_in_reach, whole
 from execution_options.engines.facts import Role, role, unserved
-from execution_options.engines.registry import builtin_engines
 from execution_options.engines.specification import reference
 from execution_options.kube.access import find
 from execution_options.kube.client import Kube
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 
     from execution_options.api.resources import OptionsObject
     from execution_options.engines.profile import Engine
+    from execution_options.engines.registry import Engines
 
 PREVIEW_ID = "0000000000000000"
 """Stands for the identifier that a real execution gets."""
@@ -60,18 +60,20 @@ async def preview(
     namespace = namespace or access.namespace
     given = _options(documents, namespace)
     accounts = {_place(document, namespace) for document in documents if document.get("kind") == "ServiceAccount"}
-    executions = [(engine, document) for document in documents if (engine := _engine(document)) is not None]
-    if not executions:
-        kinds = ", ".join(engine.kind for engine in builtin_engines().values())
-        raise click.ClickException(f"{' '.join(file.name for file in files)} holds no execution (one of: {kinds})")
     refused = False
     async with Kube(access) as kube:
+        engines = await engines_in(kube)
+        found = ((_engine(engines, document), document) for document in documents)
+        executions = [(engine, document) for engine, document in found if engine is not None]
+        if not executions:
+            kinds = ", ".join(engine.kind for engine in engines.values())
+            raise click.ClickException(f"{' '.join(file.name for file in files)} holds no execution (one of: {kinds})")
         for engine, document in executions:
             where, name = _place(document, namespace)
             title = f"{engine.kind} {where}/{name}"
             before = _yaml(document)
             try:
-                result = await _decide(kube, engine, document, where, given, accounts)
+                result = await _decide(kube, engines, engine, document, where, given, accounts)
             except (RefusedError, InvalidReferenceError, SnapshotTooLargeError, msgspec.ValidationError) as error:
                 refused = True
                 click.echo(f"{title} would be refused: {error}")
@@ -89,6 +91,7 @@ async def preview(
 
 async def _decide(
     kube: Kube,
+    engines: Engines,
     engine: Engine,
     document: dict[str, Any],
     namespace: str,
@@ -97,7 +100,7 @@ async def _decide(
 ) -> Decision | str:
     """What the webhook would decide, or why it would not be asked."""
     metadata = msgspec.convert(document.get("metadata", {}), ObjectMeta)
-    if role(builtin_engines(), engine, metadata) is Role.PART:
+    if role(engines, engine, metadata) is Role.PART:
         return f"part of {metadata.controller and metadata.controller.kind}, it stays as it is"
     execution = await facts(kube, engine, document, namespace)
     reason = unserved(engine, execution)
@@ -151,9 +154,9 @@ def _options(documents: list[dict[str, Any]], namespace: str) -> list[OptionsObj
     return given
 
 
-def _engine(document: dict[str, Any]) -> Engine | None:
+def _engine(engines: Engines, document: dict[str, Any]) -> Engine | None:
     group = str(document.get("apiVersion", "")).rpartition("/")[0]
-    return builtin_engines().of(group, str(document.get("kind")))
+    return engines.of(group, str(document.get("kind")))
 
 
 def _yaml(document: dict[str, Any]) -> list[str]:

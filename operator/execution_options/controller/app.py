@@ -103,7 +103,7 @@ class Controller:
             self._recorder,
             self.metrics,
         )
-        self._engines = EngineLoop(kube, self.world, writer, settings.status_interval, self.metrics, self._engines_used)
+        self._engines = EngineLoop(kube, self.world, writer, settings, self.metrics, self._engines_used)
         for name, depth in (("options", self._options), ("executions", self._executions), ("pods", self._pods)):
             self.metrics.watch_queue(name, depth.__len__)
         self.metrics.watch_executions(self.world.tracker.counts)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from execution_options.controller.metrics import Metrics
+    from execution_options.controller.settings import Settings
     from execution_options.controller.tracking import Tracked
     from execution_options.controller.world import World
     from execution_options.controller.writer import Writer
@@ -35,7 +36,7 @@ class EngineLoop:
         kube: the connection.
         world: gets the engines.
         writer: sends what is to be changed.
-        interval: seconds between two writes of an object's status where only numbers changed.
+        settings: how the controller is run.
         metrics: counts.
         used: is told after other engines are used than before, with the executions that are none any more.
     """
@@ -45,7 +46,7 @@ class EngineLoop:
         kube: Kube,
         world: World,
         writer: Writer,
-        interval: float,
+        settings: Settings,
         metrics: Metrics,
         used: Callable[[list[Tracked]], None],
     ) -> None:
@@ -53,7 +54,7 @@ class EngineLoop:
         self._metrics = metrics
         self._used = used
         self._index = EngineIndex(kube, lambda _: self._note())
-        self._reconciler = EngineReconciler(kube, self._index, world, writer, interval)
+        self._reconciler = EngineReconciler(kube, self._index, world, writer, settings)
         self._queue: Queue[str] = Queue()
         self._changed = asyncio.Event()
         self._ready = asyncio.Event()

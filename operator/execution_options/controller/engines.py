@@ -18,6 +18,7 @@ from execution_options.install import ENGINES_CONFIGURATION, WEBHOOK_CONFIGURATI
 from execution_options.kube.client import ApiError, path_of
 
 if TYPE_CHECKING:
+    from execution_options.controller.settings import Settings
     from execution_options.controller.world import World
     from execution_options.controller.writer import Writer
     from execution_options.engines.profile import Engine
@@ -53,15 +54,16 @@ class EngineReconciler:
         index: the descriptions.
         world: what is known of executions.
         writer: sends what is to be changed.
-        interval: seconds between two writes of an object's status where only numbers changed.
+        settings: how the controller is run.
     """
 
-    def __init__(self, kube: Kube, index: EngineIndex, world: World, writer: Writer, interval: float) -> None:
+    def __init__(self, kube: Kube, index: EngineIndex, world: World, writer: Writer, settings: Settings) -> None:
         self._kube = kube
+        self._namespace = settings.namespace
         self._index = index
         self._world = world
         self._writer = writer
-        self._interval = interval
+        self._interval = settings.status_interval
         self._checked: dict[str, tuple[Engine, float]] = {}
         """Engines that lacked nothing, and when that was found."""
         self._written: dict[str, float] = {}
@@ -127,7 +129,7 @@ class EngineReconciler:
             return Aspect("Ready", "False", "KindMismatch", message)
         if not resource.namespaced:
             return Aspect("Ready", "False", "NotNamespaced", f"{engine.kind} objects belong to no namespace")
-        missing = await rights.missing(self._kube, rights.needed(engine))
+        missing = await rights.missing(self._kube, rights.needed(engine), self._namespace)
         if missing:
             return Aspect("Ready", "False", "RightsMissing", rights.grant(engine, missing))
         self._checked[engine.name] = (engine, time.monotonic())

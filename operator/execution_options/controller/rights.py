@@ -1,13 +1,15 @@
-"""What the controller must be allowed to do with the executions of an engine."""
+"""What the operator must be allowed to do with the objects of an engine."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final, NamedTuple
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
 from execution_options.api.names import GROUP
+from execution_options.install import CONTROLLER, WEBHOOK
 from execution_options.kube.client import path_of
 
 if TYPE_CHECKING:
@@ -16,16 +18,13 @@ if TYPE_CHECKING:
     from execution_options.engines.profile import Engine
     from execution_options.kube.client import Kube
 
-_REVIEWS: Final = path_of("authorization.k8s.io", "v1", "selfsubjectaccessreviews")
-_VERBS: Final = ("get", "list", "watch", "patch")
-AGGREGATE_TO_CONTROLLER: Final = f"rbac.{GROUP}/aggregate-to-controller"
-AGGREGATE_TO_WEBHOOK: Final = f"rbac.{GROUP}/aggregate-to-webhook"
-"""Labels of ClusterRoles whose rules the two processes get; ``install/rbac.yaml`` says so."""
+_REVIEWS: Final = path_of("authorization.k8s.io", "v1", "subjectaccessreviews")
 
 
 class Right(NamedTuple):
-    """One verb on one collection."""
+    """One verb on one collection, for the service account of one process."""
 
+    account: str
     group: str
     plural: str
     verb: str
@@ -40,54 +39,57 @@ class _Review(msgspec.Struct):
 
 
 def needed(engine: Engine) -> Iterator[Right]:
-    """What the controller does with executions of the engine and with their launch plans."""
-    yield from (Right(engine.group, engine.plural, verb) for verb in _VERBS)
-    yield from (Right(plan.group, plan.plural, "get") for plan in engine.launch_plans)
+    """What the controller and the webhook do with executions of the engine, and with what these refer to."""
+    yield from (Right(CONTROLLER, engine.group, engine.plural, verb) for verb in ("get", "list", "watch", "patch"))
+    plans = [(plan.group, plan.plural) for plan in engine.launch_plans]
+    specifications = [(kind.group, kind.plural) for kind in engine.specifications]
+    yield from (Right(CONTROLLER, *collection, "get") for collection in plans)
+    yield from (Right(WEBHOOK, *collection, "get") for collection in (*plans, *specifications))
 
 
-async def missing(kube: Kube, rights: Iterable[Right]) -> list[Right]:
-    """Those of the rights that this process does not have.
+async def missing(kube: Kube, rights: Iterable[Right], namespace: str) -> list[Right]:
+    """Those of the rights that the accounts, which are in ``namespace``, do not have.
 
     Raises:
         execution_options.kube.client.ApiError: the API server does not say.
     """
     wanted = list(rights)
-    have = await asyncio.gather(*(_allowed(kube, right) for right in wanted))
+    have = await asyncio.gather(*(_allowed(kube, right, namespace) for right in wanted))
     return [right for right, allowed in zip(wanted, have, strict=True) if not allowed]
 
 
-async def _allowed(kube: Kube, right: Right) -> bool:
-    attributes = {"group": right.group, "resource": right.plural, "verb": right.verb}
-    answer = await kube.create(_REVIEWS, {"spec": {"resourceAttributes": attributes}})
-    return msgspec.json.decode(answer, type=_Review).status.allowed
+async def _allowed(kube: Kube, right: Right, namespace: str) -> bool:
+    spec: dict[str, Any] = {
+        "user": f"system:serviceaccount:{namespace}:{right.account}",
+        "groups": ["system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated"],
+        "resourceAttributes": {"group": right.group, "resource": right.plural, "verb": right.verb},
+    }
+    return msgspec.json.decode(await kube.create(_REVIEWS, {"spec": spec}), type=_Review).status.allowed
 
 
 def grant(engine: Engine, lacking: Iterable[Right]) -> str:
     """A sentence that says what is lacking, and the ClusterRoles that give all that the engine needs."""
-    lacking = list(lacking)
     what = "; ".join(
-        f"{', '.join(right.verb for right in lacking if right[:2] == (group, plural))} {plural}.{group}"
-        for group, plural in dict.fromkeys(right[:2] for right in lacking)
+        f"{account} may not {', '.join(right.verb for right in some)} {plural}.{group}"
+        for (account, group, plural), some in groupby(lacking, lambda right: right[:3])
     )
-    return f"the operator may not {what}; grant it with:\n" + "---\n".join(_roles(engine))
+    roles = (
+        _role(engine.name, account, list(some)) for account, some in groupby(needed(engine), lambda right: right[0])
+    )
+    return f"{what}; grant it with:\n" + "---\n".join(roles)
 
 
-def _roles(engine: Engine) -> Iterator[str]:
-    name = f"execution-options-engine-{engine.name}"
-    yield _role(name, [AGGREGATE_TO_CONTROLLER], [(engine.group, engine.plural, _VERBS)])
-    if engine.launch_plans:
-        rules = [(plan.group, plan.plural, ("get",)) for plan in engine.launch_plans]
-        # The webhook reads what the launch plan of an execution refers to.
-        yield _role(f"{name}-plans", [AGGREGATE_TO_CONTROLLER, AGGREGATE_TO_WEBHOOK], rules)
-
-
-def _role(name: str, labels: list[str], rules: Iterable[tuple[str, str, Iterable[str]]]) -> str:
-    given = ", ".join(f'{label}: "true"' for label in labels)
-    listed = "".join(
-        f"- {{apiGroups: [{group}], resources: [{plural}], verbs: [{', '.join(verbs)}]}}\n"
-        for group, plural, verbs in rules
+def _role(engine: str, account: str, rights: list[Right]) -> str:
+    process = account.rpartition("-")[2]
+    rules = "".join(
+        f"- {{apiGroups: [{group}], resources: [{plural}], verbs: [{', '.join(right.verb for right in some)}]}}\n"
+        for (_, group, plural), some in groupby(rights, lambda right: right[:3])
     )
     return (
-        "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata:\n"
-        f"  name: {name}\n  labels: {{{given}}}\nrules:\n{listed}"
+        "apiVersion: rbac.authorization.k8s.io/v1\n"
+        "kind: ClusterRole\n"
+        "metadata:\n"
+        f"  name: execution-options-engine-{engine}-{process}\n"
+        f'  labels: {{rbac.{GROUP}/aggregate-to-{process}: "true"}}\n'
+        f"rules:\n{rules}"
     )

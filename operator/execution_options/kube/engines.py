@@ -103,7 +103,7 @@ async def read_engines(kube: Kube) -> Engines:
     """The engines as they are at this moment.
 
     Raises:
-        execution_options.kube.client.ApiError: the API server does not say.
+        execution_options.kube.client.ApiError: the API server does not say; status 403 where one may not know.
     """
     try:
         listed = msgspec.json.decode(await kube.get(_PATH), type=_List)

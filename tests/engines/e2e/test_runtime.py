@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -176,6 +179,11 @@ def test_an_engine_is_added_with_a_page_of_yaml(platform: Platform, team: Team) 
     assert upload["metadata"]["labels"]["team"] == "network", "its author's"
     assert dump["spec"]["containers"][0]["env"] == [{"name": "REGION", "value": "eu"}]
 
+    command = [*(sys.executable, "-m", "execution_options", "explain", "backup/weekly", "-n", team.namespace)]
+    command += ["--kubeconfig", str(team.cluster.kubeconfig), "--context", str(team.cluster.context)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert re.search(r"team.*storage.*ExecutionOptions backups", said), said
+
     # Edits of the options reach it while it runs.
     team.merge("ExecutionOptions", "backups", {"spec": {"labels": {"team": "disks"}}})
     eventually(lambda: backups.get("weekly")["metadata"]["labels"]["team"] == "disks")
@@ -293,7 +301,7 @@ def test_a_right_that_lacks_is_said_and_used_as_soon_as_it_is_granted(
     assert missing["status"] == "False"
     assert platform.admitted() == set()
     sentence, _, roles = missing["message"].partition("\n")
-    assert sentence == "the operator may not get, list, watch, patch audits.example.com; grant it with:"
+    assert sentence == "execution-options-controller may not get, list, watch, patch audits.example.com; grant it with:"
     platform.apply(*yaml.safe_load_all(roles))
     platform.becomes("audit", "InUse")
     assert platform.admitted() == {"audits"}
