@@ -119,7 +119,7 @@ class LocalOperator:
                 )
             await _refuse_a_second(kube)
             self._installed = True
-            await install.apply(kube, [*install.definitions(), *install.rbac()])
+            await install.apply(kube, [*install.definitions(), *install.rbac(), *install.roles()])
             await install.established(kube)
             for name, account in (("webhook", install.WEBHOOK), ("controller", install.CONTROLLER)):
                 await self._write_kubeconfig(kube, name, account)

@@ -59,6 +59,11 @@ def rbac() -> list[Manifest]:
     return documents
 
 
+def roles() -> list[Manifest]:
+    """What people may do with the namespaced kinds, aggregated to Kubernetes' roles view, edit and admin."""
+    return _documents("roles.yaml")
+
+
 def _rights(template: Manifest) -> Iterator[Manifest]:
     """The rule itself, or one for each API group of the engines or of their launch plans."""
     collections = {

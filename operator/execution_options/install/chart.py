@@ -21,6 +21,7 @@ from execution_options.install import (
     WEBHOOK,
     engines_configuration,
     rbac,
+    roles,
     validating_configuration,
     webhook_configuration,
 )
@@ -66,7 +67,7 @@ def templates() -> dict[str, str]:
     entries = entries.replace("  name: 00-", f"{_INJECTED}  name: 00-")
     return {
         "templates/policies.yaml": _template(policies([_CONTROLLERS])),
-        "templates/rbac.yaml": _template(namespaced),
+        "templates/rbac.yaml": _template([*namespaced, *roles()]),
         "templates/webhook-configuration.yaml": entries,
     }
 

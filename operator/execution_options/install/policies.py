@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import yaml
 
-from execution_options.api.names import DISABLE_NOTIFICATIONS_ANNOTATION, OPTIONS_ANNOTATION
+from execution_options.api.names import API_VERSION, DISABLE_NOTIFICATIONS_ANNOTATION, ENGINE_KIND, OPTIONS_ANNOTATION
 from execution_options.engines.profile import builtin
 from execution_options.engines.registry import builtin_engines
 from execution_options.install.controllers import ENGINE_CONTROLLERS, filled
@@ -44,12 +45,13 @@ def policies(engine_controllers: Sequence[str] = ENGINE_CONTROLLERS) -> list[Man
 
     text = (resources.files(__package__) / "policies.yaml").read_text()
     made = []
-    for policy in yaml.safe_load_all(text):
+    documents = list(yaml.safe_load_all(text))
+    for policy in (*documents, _of_described_engines(documents[0])):
         spec = policy["spec"]
         constraints = spec["matchConstraints"]
         constraints["resourceRules"] = [rule for template in constraints["resourceRules"] for rule in _rules(template)]
         spec["validations"] = [one for template in spec["validations"] for one in _repeated(template)]
-        made += [_mapped(policy, literal), _binding(policy["metadata"]["name"])]
+        made += [_mapped(policy, literal), _binding(policy)]
     return made
 
 
@@ -83,10 +85,37 @@ def _mapped(value: Any, change: Callable[[str], str]) -> Any:
     return change(value) if isinstance(value, str) else value
 
 
-def _binding(policy: str) -> Manifest:
+def _of_described_engines(policy: Manifest) -> Manifest:
+    """The policy for metadata of engines that are added at run time: each ``ExecutionEngine`` is a parameter of it."""
+    described = copy.deepcopy(policy)
+    described["metadata"]["name"] += "-engines"
+    spec = described["spec"]
+    # Where the kind of the parameters is not known (yet), nothing else may wait for it.
+    spec["failurePolicy"] = "Ignore"
+    spec["paramKind"] = {"apiVersion": API_VERSION, "kind": ENGINE_KIND}
+    everything = {"apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*", "*/status"]}
+    spec["matchConstraints"]["resourceRules"] = [
+        everything | {"operations": ["CREATE", "UPDATE"], "scope": "Namespaced"},
+    ]
+    spec["matchConditions"].append(
+        {
+            "name": "is-of-the-engine",
+            "expression": "request.resource.group == params.spec.group && "
+            "request.resource.resource == params.spec.plural",
+        }
+    )
+    plans = "(LAUNCH_PLANS + params.spec.?launchPlans.orValue([]).map(p, p.group + '/' + p.kind))"
+    return _mapped(described, lambda text: text.replace("LAUNCH_PLANS", plans))  # type: ignore[no-any-return]
+
+
+def _binding(policy: Manifest) -> Manifest:
+    name = policy["metadata"]["name"]
+    spec: Manifest = {"policyName": name, "validationActions": ["Deny"]}
+    if "paramKind" in policy["spec"]:
+        spec["paramRef"] = {"selector": {}, "parameterNotFoundAction": "Allow"}
     return {
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "ValidatingAdmissionPolicyBinding",
-        "metadata": {"name": policy},
-        "spec": {"policyName": policy, "validationActions": ["Deny"]},
+        "metadata": {"name": name},
+        "spec": spec,
     }

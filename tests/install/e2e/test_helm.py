@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from execution_options.cluster import ControlPlane
-from execution_options.install import definitions, rbac, webhook_configuration
+from execution_options.install import definitions, rbac, roles, webhook_configuration
 from execution_options.install.plain import PLAIN, render
 from execution_options.install.policies import policies
 from support.release import CHART, ENTRIES, Release
@@ -129,7 +129,7 @@ def test_values_that_mean_nothing_are_refused(cluster: ControlPlane, tmp_path: P
 
 
 def test_what_is_rendered_is_what_the_tests_run_under(rendered: Callable[..., list[Manifest]]) -> None:
-    expected = [*rbac(), *definitions(), *policies(), webhook_configuration()]
+    expected = [*rbac(), *roles(), *definitions(), *policies(), webhook_configuration()]
     found = {(one["kind"], one["metadata"]["name"]): one for one in rendered({}, "execution-options-system")}
     for manifest in expected:
         if manifest["kind"] != "Namespace":

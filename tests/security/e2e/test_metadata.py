@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from execution_options.api.names import API_VERSION
 from execution_options.install import webhook_configuration
 from execution_options.kube.client import path_of
+from support import descriptions
 from support.team import RefusedError
 from support.waiting import eventually
 from support.workloads import controlled_by, job, pod, pod_spec
@@ -17,6 +19,7 @@ from support.workloads import controlled_by, job, pod, pod_spec
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from execution_options.cluster import Cluster
     from execution_options.local import LocalOperator
     from support.team import Team
     from support.users import Users
@@ -221,6 +224,40 @@ def test_a_pod_may_own_what_it_creates_itself(team: Team, users: Users, grant: G
     eventually(selected)
     made = users.may(spark, "POST", team.path("Pod"), executor, extra={POD_UID: driver})
     assert made["metadata"]["labels"] == {ID: "of-the-app"}
+
+
+def test_engines_that_are_added_at_run_time_are_protected_alike(
+    control_plane: Cluster, team: Team, users: Users, grant: Grant
+) -> None:
+    group, plural = "security.example.com", "backups"
+    grant("ann", f"create,patch {plural}.{group}", "create configmaps")
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    names = {"kind": "Backup", "plural": plural}
+    definition = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.{group}"},
+        "spec": {"group": group, "scope": "Namespaced", "names": names, "versions": [version]},
+    }
+    engine = {
+        "apiVersion": API_VERSION,
+        "kind": "ExecutionEngine",
+        "metadata": {"name": "security-backup"},
+        "spec": descriptions.spec(group=group),
+    }
+    backup = forged({"apiVersion": f"{group}/v1", "kind": "Backup", "metadata": {"name": "b"}})
+    path = f"{path_of(group, 'v1', plural, team.namespace)}?dryRun=All"
+    try:
+        team.kubectl("apply", "-f", "-", manifests=[definition])
+        eventually(lambda: users.ask("ann", "POST", path, backup).status == 201)
+        team.kubectl("apply", "-f", "-", manifests=[engine])
+        refused = eventually(lambda: (a := users.ask("ann", "POST", path, backup)).status == 403 and a, timeout=60)
+        assert "execution.dev/id is written by the execution-options operator alone" in refused.message
+        labelled = forged({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "report"}})
+        users.may("ann", "POST", team.path("ConfigMap"), labelled)
+    finally:
+        team.kubectl("delete", "executionengine/security-backup", f"crd/{plural}.{group}", "--ignore-not-found")
 
 
 def test_the_operator_is_not_in_its_own_way(team: Team, users: Users, grant: Grant, execution: Manifest) -> None:
