@@ -13,6 +13,7 @@ from execution_options.api.names import (
     OPTIONS_KIND,
     SNAPSHOT_ANNOTATION,
 )
+from execution_options.engines.artifacts import Referred, Repositories, refer
 from execution_options.engines.authors import notes
 from execution_options.engines.effects import effect_notes
 from execution_options.engines.patch import Operation, Patch
@@ -25,7 +26,7 @@ from execution_options.engines.translate import (
     strip_forged,
     translate,
 )
-from execution_options.options.levels import Level
+from execution_options.options.levels import Level, Sourced
 from execution_options.options.merge import Effective
 from execution_options.options.prepared import prepare
 from execution_options.options.selection import Execution, Selection, select
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from execution_options.engines.profile import Engine
 
 MAX_LISTED = 10
+
+NO_REPOSITORIES = Repositories()
 
 
 class RefusedError(Exception):
@@ -87,6 +90,7 @@ def decide(
     candidates: Iterable[OptionsObject],
     identifier: str,
     specification: Mapping[str, Any] | None = None,
+    repositories: Repositories = NO_REPOSITORIES,
 ) -> Decision:
     """Decide on the creation of ``document``, which is changed in place.
 
@@ -97,9 +101,10 @@ def decide(
         candidates: the options that it can have.
         identifier: a new one.
         specification: the object that it takes the rest of its specification from, if there is one.
+        repositories: the artifact repositories of its namespace, where its engine has any.
 
     Raises:
-        RefusedError: it refers to options that do not exist.
+        RefusedError: it refers to options that do not exist, or whose artifact repository is not there yet.
         execution_options.options.snapshot.SnapshotTooLargeError: its options are too large.
     """
     known = list(candidates)
@@ -125,6 +130,8 @@ def decide(
     authored = translate(
         patch, places, engine, effective, identifier=identifier, location=location, elsewhere=elsewhere
     )
+    referred = _refer(patch, engine, effective, location, repositories, elsewhere)
+    authored |= referred.authored
     account = _account(engine, document, effective)
     snapshot = Snapshot(
         id=identifier,
@@ -139,7 +146,27 @@ def decide(
         # Only here it is there before the execution can end and go.
         patch.put(("metadata", "finalizers"), [*held, NOTIFICATIONS_FINALIZER])
     said = [*notes(authored, effective), *effect_notes(effective, engine, document, Level.LAUNCH_PLAN)]
+    if referred.problem:
+        said.append(f"{referred.problem}: artifacts are stored as without options")
     return Decision(patch.operations, selection, effective, said, account)
+
+
+def _refer(
+    patch: Patch,
+    engine: Engine,
+    effective: Effective,
+    location: str,
+    repositories: Repositories,
+    elsewhere: Mapping[str, Any],
+) -> Referred:
+    """Have artifacts stored at ``location``, which options that were asked for need not do without."""
+    prefix = effective.output_location_prefix
+    if prefix is None:
+        return Referred()
+    referred = refer(patch, engine, Sourced(location, prefix.source), repositories, elsewhere)
+    if referred.passing and prefix.source.level > Level.AUTHOR:
+        raise RefusedError(f"{referred.problem} (outputLocationPrefix of {prefix.source}), try again in a moment")
+    return referred
 
 
 def _account(engine: Engine, document: dict[str, Any], effective: Effective) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from execution_options.api.names import ID_LABEL, LIVE_ANNOTATION, MISSED_ANNOTATION, SNAPSHOT_ANNOTATION
+from execution_options.engines.artifacts import keep_reference
 from execution_options.engines.patch import Operation, Patch, pointer
 from execution_options.engines.paths import lookup
 from execution_options.engines.specification import keep_patches, reference, said_elsewhere
@@ -64,6 +65,7 @@ def restore(engine: Engine, document: dict[str, Any], old: dict[str, Any], *, tr
     missed = lookup(old, ("metadata", "annotations", MISSED_ANNOTATION)) is not None
     if not missed and not engine.is_pod and (original or engine.immutable_templates):
         keep_patches(patch, engine, old)
+        keep_reference(patch, engine, old)
         templates = metadata_places(engine, document)[1:]
         # What its author wrote in another object is not read again.
         elsewhere = said_elsewhere(snapshot.authored) if reference(engine, document) else None

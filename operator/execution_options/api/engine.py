@@ -310,6 +310,15 @@ class ExecutionEngineSpec(Resource, frozen=True, kw_only=True):
             max_length=8,
         ),
     ] = ()
+    artifact_repository_refs: Annotated[
+        tuple[Path, ...],
+        described(
+            "Fields that refer to an artifact repository as Argo Workflows describes them, by configMap and key: one "
+            "for the execution's raw output data is rendered from the default repository of its namespace.",
+            extra=SET,
+            max_length=8,
+        ),
+    ] = ()
     parallelism: Annotated[
         tuple[ParallelismField, ...],
         described(

@@ -32,6 +32,9 @@ DISABLE_NOTIFICATIONS_ANNOTATION: Final = f"{GROUP}/disable-notifications"
 ID_LABEL: Final = f"{GROUP}/id"
 SNAPSHOT_ANNOTATION: Final = f"{GROUP}/snapshot"
 
+OUTPUT_KEY_ANNOTATION: Final = f"{GROUP}/output-key"
+"""On an execution whose engine keeps artifacts: its storage location without the bucket, which the engine reads."""
+
 LIVE_ANNOTATION: Final = f"{GROUP}/live"
 """Options of the snapshot that were edited since: what now holds instead of their frozen specs."""
 APPLIED_ANNOTATION: Final = f"{GROUP}/applied"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from execution_options.api import validation
 from execution_options.api.model import ExecutionOptionsSpec
@@ -30,6 +30,12 @@ class OptionsObject(Struct, frozen=True, kw_only=True):
     creation_timestamp: str = ""
     spec: ExecutionOptionsSpec
     unknown_fields: tuple[str, ...] = ()
+
+    @property
+    def output_location_prefix(self) -> str:
+        """The storage prefix; empty where there is none."""
+        config = self.spec.raw_output_data_config
+        return "" if config is UNSET else config.output_location_prefix
 
 
 def load(manifest: Mapping[str, Any]) -> OptionsObject:

@@ -15,6 +15,7 @@ from aiohttp import web
 from execution_options.api import names
 from execution_options.api.names import LIVE_ANNOTATION
 from execution_options.controller.accounts import created_account, required_account
+from execution_options.controller.artifacts import ArtifactRepositories
 from execution_options.controller.directory import Directory
 from execution_options.controller.engine_loop import EngineLoop
 from execution_options.controller.events import Recorder
@@ -88,6 +89,7 @@ class Controller:
         self._recorder = Recorder(writer, events, self.metrics, identity)
         self._of_pods = PodReconciler(self.world, shell, self._recorder)
         self._of_executions = ExecutionReconciler(self.world, self.index, shell, self._recorder, self._of_pods)
+        self._artifacts = ArtifactRepositories(kube, self.index, writer)
         self._of_options = OptionsReconciler(self.index, self.world, writer, self._executions, settings.status_interval)
         directory = Directory(kube, settings.namespace, self.world.namespace_labels, self.channel_changed)
         self._providers = Providers(Outbound(settings.allowed_networks), settings.send_timeout)
@@ -106,6 +108,7 @@ class Controller:
         self._engines = EngineLoop(kube, self.world, writer, settings, self.metrics, self._engines_used)
         for name, depth in (("options", self._options), ("executions", self._executions), ("pods", self._pods)):
             self.metrics.watch_queue(name, depth.__len__)
+        self.metrics.watch_queue("artifacts", self._artifacts.pending)
         self.metrics.watch_executions(self.world.tracker.counts)
 
     # What the world tells.
@@ -186,7 +189,7 @@ class Controller:
         """What the process waits for before it is ready."""
         if stop.is_set():
             return "stopping"
-        synced = self._engines.synced and self.world.synced and self._outbox.synced
+        synced = all(part.synced for part in (self._engines, self.world, self._outbox, self._artifacts))
         return "" if synced else "not everything is listed yet"
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -218,6 +221,7 @@ class Controller:
             group.create_task(self._engines.follow())
             group.create_task(self.world.run())
             group.create_task(self._outbox.follow())
+            group.create_task(self._artifacts.follow())
 
     async def _lead(self) -> None:
         await self.elector.acquire()
@@ -235,6 +239,7 @@ class Controller:
         await self._engines.wait_synced()
         await self.world.wait_synced()
         await self._outbox.wait_synced()
+        await self._artifacts.wait_synced()
         await self._resync()
         # Until now changes were only remembered: whoever stands by would queue them for ever.
         self._active = True
@@ -249,6 +254,7 @@ class Controller:
             group.create_task(self._follow_options())
             group.create_task(self._outbox.work())
             group.create_task(self._engines.work())
+            group.create_task(self._artifacts.work(self.metrics))
             for _ in range(WORKERS["options"]):
                 group.create_task(work("options", self._options, self._reconcile_options, self.metrics))
             for _ in range(WORKERS["executions"]):
@@ -259,6 +265,7 @@ class Controller:
     async def _reconcile_options(self, key: OptionsKey) -> float | None:
         again = await self._of_options.reconcile(key)
         self._outbox.trials.look(key)
+        self._artifacts.options_changed(key.namespace)
         return again
 
     async def _resync(self) -> None:

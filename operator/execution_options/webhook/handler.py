@@ -9,6 +9,7 @@ import msgspec
 
 from execution_options.admission.decision import RefusedError, decide
 from execution_options.admission.restore import restore
+from execution_options.engines.artifacts import Repositories, entries
 from execution_options.engines.facts import Role, execution_of, launch_plan, role
 from execution_options.engines.specification import reference
 from execution_options.kube.meta import ObjectMeta, PartialObject
@@ -17,8 +18,9 @@ from execution_options.options.snapshot import SnapshotTooLargeError, new_id
 from execution_options.webhook import review
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
+    from execution_options.api.resources import OptionsObject
     from execution_options.engines.profile import Engine
     from execution_options.engines.registry import Engines
     from execution_options.webhook.index import Index
@@ -103,8 +105,15 @@ class Handler:
         document: dict[str, Any] = msgspec.json.decode(request.object)
         wanted = reference(engine, document) if candidates else None
         specification = None if wanted is None else await self._index.specification(wanted, request.namespace)
-        decision = decide(engine, document, execution, candidates, new_id(), specification)
+        repositories = await self._repositories(engine, request.namespace, candidates)
+        decision = decide(engine, document, execution, candidates, new_id(), specification, repositories)
         account = decision.account
         if account and not await self._index.has_account(request.namespace, account):
             decision.require_account(engine, request.namespace)
         return review.allowed(request.uid, decision.operations, decision.notes[:MAX_WARNINGS])
+
+    async def _repositories(self, engine: Engine, namespace: str, candidates: Iterable[OptionsObject]) -> Repositories:
+        if not engine.artifact_repository_refs:
+            return Repositories()
+        wanted = entries(prefix for options in candidates if (prefix := options.output_location_prefix))
+        return await self._index.repositories(namespace, wanted) if wanted else Repositories()

@@ -18,6 +18,7 @@ from msgspec import Raw, Struct
 from execution_options.api import names
 from execution_options.api.resources import OptionsObject, from_api
 from execution_options.api.validation import InvalidOptionsError
+from execution_options.engines.artifacts import RENDERED, REPOSITORIES, Repositories
 from execution_options.kube.client import METADATA, METADATA_LIST, ApiError, Kube, path_of
 from execution_options.kube.engines import EngineIndex, read_engines, specification_path
 from execution_options.kube.meta import ObjectMeta, PartialObject
@@ -44,6 +45,10 @@ it, so that under load more requests share one; without load nobody waits."""
 
 FRESH_SECONDS: Final = 0.5
 """How long a request waits at most for the consistent list; then the stores must do."""
+
+
+RENDERING_SECONDS: Final = 0.05
+"""Between two looks for an artifact repository that the controller is about to render."""
 
 
 class Stored(Struct, frozen=True):
@@ -83,7 +88,7 @@ class Index:
         )
         self._accounts: SharedCalls[tuple[str, str], bool] = SharedCalls(self._account_exists, pause=PAUSE_SECONDS)
         self._plans: SharedCalls[str, dict[str, str]] = SharedCalls(self._annotations, pause=PAUSE_SECONDS)
-        self._specifications: SharedCalls[str, dict[str, Any] | None] = SharedCalls(self._object, pause=PAUSE_SECONDS)
+        self._objects: SharedCalls[str, dict[str, Any] | None] = SharedCalls(self._object, pause=PAUSE_SECONDS)
         self._known: dict[str, list[OptionsObject]] = {}
         self._engines = EngineIndex(kube)
         self._fresh_engines: SharedCalls[None, Engines] = SharedCalls(lambda _: read_engines(kube), pause=PAUSE_SECONDS)
@@ -156,7 +161,22 @@ class Index:
 
     async def specification(self, wanted: Reference, namespace: str) -> dict[str, Any] | None:
         """The object that an execution takes the rest of its specification from, read consistently, if it is there."""
-        return await self._specifications.call(specification_path(wanted, namespace))
+        return await self._objects.call(specification_path(wanted, namespace))
+
+    async def repositories(self, namespace: str, wanted: set[str]) -> Repositories:
+        """The artifact repositories of a namespace, once the ``wanted`` entries are rendered, or after a moment."""
+        rendered, default = (path_of("", "v1", "configmaps", namespace, name) for name in (RENDERED, REPOSITORIES))
+        deadline = asyncio.get_running_loop().time() + FRESH_SECONDS
+        while True:
+            found = await self._objects.call(rendered)
+            known: dict[str, str] = (found or {}).get("data") or {}
+            if wanted <= known.keys():
+                return Repositories(has_default=True, entries=known)
+            if await self._objects.call(default) is None:
+                return Repositories()
+            if asyncio.get_running_loop().time() >= deadline:
+                return Repositories(has_default=True, entries=known)
+            await asyncio.sleep(RENDERING_SECONDS)
 
     async def has_account(self, namespace: str, name: str) -> bool:
         """Whether a service account exists, read consistently."""

@@ -9,6 +9,7 @@ import pytest
 
 from execution_options.cluster import ClusterError
 from execution_options.engines.registry import builtin_engines
+from execution_options.local import LocalOperator
 from support.desk import OUTCOME, Desk, Manifest
 from support.enginecontrollers import ArgoController
 from support.waiting import eventually
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from execution_options.cluster import Cluster
     from execution_options.engines.phases import Outcome
 
-pytestmark = [pytest.mark.e2e, pytest.mark.engines, pytest.mark.usefixtures("webhook")]
+pytestmark = [pytest.mark.e2e, pytest.mark.engines, pytest.mark.usefixtures("operator")]
 
 OPTIONS: Manifest = {
     "selector": {"matchLabels": {"run": "with-options"}},
@@ -30,6 +31,12 @@ OPTIONS: Manifest = {
     "envs": [{"name": "REGION", "value": "eu"}, {"name": "MINE", "value": "options'"}],
 }
 ENGINE_OF = {"Workflow": "argo-workflow", "PipelineRun": "tekton-pipelinerun", "JobSet": "jobset"}
+
+
+@pytest.fixture(scope="module")
+def operator(control_plane: Cluster) -> Iterator[LocalOperator]:
+    with LocalOperator(control_plane.kubeconfig, control_plane.context) as operator:
+        yield operator
 
 
 @pytest.fixture
@@ -204,6 +211,46 @@ def test_a_workflow_that_is_retried_ends_a_second_time(desk: Desk) -> None:
     )
     assert desk.get("Workflow")["metadata"]["uid"] == uid
     assert second.finished_at > first.finished_at
+
+
+REPOSITORY = """
+archiveLogs: true
+s3:
+  bucket: theirs
+  endpoint: minio:9000
+  accessKeySecret: {name: minio, key: accesskey}
+  secretKeySecret: {name: minio, key: secretkey}
+"""
+
+
+@pytest.mark.usefixtures("argo_controller")
+def test_argo_stores_artifacts_below_the_prefix_with_the_credentials_of_the_namespace(
+    desk: Desk, namespace: str
+) -> None:
+    default = {"workflows.argoproj.io/default-artifact-repository": "main"}
+    repositories: Manifest = {"apiVersion": "v1", "kind": "ConfigMap", "data": {"main": REPOSITORY}}
+    desk.start({**repositories, "metadata": {"name": "artifact-repositories", "annotations": default}})
+    desk.start({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "minio"}, "data": {}})
+    # The reference has the workflow wait for its repository, which is rendered just now.
+    run = argo([container("only")])
+    run["metadata"] = {"annotations": {"execution.dev/options": "o"}}
+    eventually(lambda: desk.start(run) is None, retry_on=(ClusterError,))
+    assert outcome(desk, "Workflow").phase == "SUCCEEDED"
+    workflow, (pod,) = desk.get("Workflow"), desk.pods()
+    # What the executor in the pod is told.
+    variables = [entry for init in pod["spec"]["initContainers"] for entry in init["env"]]
+    told = next(json.loads(entry["value"]) for entry in variables if entry["name"] == "ARGO_TEMPLATE")
+    identifier, name = workflow["metadata"]["labels"]["execution.dev/id"], pod["metadata"]["name"]
+    assert told["archiveLocation"]["s3"] == {
+        "endpoint": "minio:9000",
+        "bucket": "bucket",
+        "accessKeySecret": {"name": "minio", "key": "accesskey"},
+        "secretKeySecret": {"name": "minio", "key": "secretkey"},
+        "key": f"prefix/{namespace}/run-{identifier}/{name}",
+    }
+    # The rendered one goes with the namespace's own, and is put right if somebody changes that.
+    desk.kubectl("delete", "configmap", "execution-options-artifacts")
+    eventually(lambda: desk.get("configmap", "execution-options-artifacts"), retry_on=(ClusterError,))
 
 
 # Tekton Pipelines
