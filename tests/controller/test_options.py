@@ -46,9 +46,11 @@ async def test_an_edit_while_the_status_is_written_is_looked_at_although_nobody_
             return msgspec.json.encode(api.put(PATH, api.objects[PATH] | {"status": body["status"]}))
 
     index = OptionsIndex(cast("Kube", api))
-    reconciler = OptionsReconciler(
-        index, cast("World", world), cast("Writer", Edited()), cast("Any", SimpleNamespace(add=None)), 0.0
+    directory, executions = (
+        cast("Any", SimpleNamespace(channels=lambda _: None)),
+        cast("Any", SimpleNamespace(add=None)),
     )
+    reconciler = OptionsReconciler(index, cast("World", world), directory, cast("Writer", Edited()), executions, 0.0)
     index.hint(KEY, None)
     assert await reconciler.reconcile(KEY) == 0.0
     # All that a watch that began anew has to tell is the version that is known.

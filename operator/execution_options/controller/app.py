@@ -16,6 +16,7 @@ from execution_options.api import names
 from execution_options.api.names import LIVE_ANNOTATION
 from execution_options.controller.accounts import created_account, required_account
 from execution_options.controller.artifacts import ArtifactRepositories
+from execution_options.controller.channels import ChannelReconciler
 from execution_options.controller.directory import Directory
 from execution_options.controller.engine_loop import EngineLoop
 from execution_options.controller.events import Recorder
@@ -23,6 +24,7 @@ from execution_options.controller.executions import ExecutionReconciler
 from execution_options.controller.index import OptionsIndex
 from execution_options.controller.kopf_loop import KopfLoop, quiet
 from execution_options.controller.lease import Elector, LeaseLostError
+from execution_options.controller.materials import Materials
 from execution_options.controller.metrics import Metrics
 from execution_options.controller.objects import OptionsKey
 from execution_options.controller.options import OptionsReconciler
@@ -54,7 +56,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-WORKERS: Final = {"options": 4, "executions": 4, "pods": 8}
+WORKERS: Final = {"channels": 2, "options": 4, "executions": 4, "pods": 8}
 COUNTS_SETTLE: Final = 1.0
 """Seconds in which many executions may come and go before their options are looked at once."""
 RETRY_SECONDS: Final = 2.0
@@ -90,8 +92,14 @@ class Controller:
         self._of_pods = PodReconciler(self.world, shell, self._recorder)
         self._of_executions = ExecutionReconciler(self.world, self.index, shell, self._recorder, self._of_pods)
         self._artifacts = ArtifactRepositories(kube, self.index, writer)
-        self._of_options = OptionsReconciler(self.index, self.world, writer, self._executions, settings.status_interval)
         directory = Directory(kube, settings.namespace, self.world.namespace_labels, self.channel_changed)
+        materials = Materials(kube, settings.namespace)
+        self._of_channels = ChannelReconciler(
+            directory, materials, writer, settings.namespace, settings.status_interval
+        )
+        self._of_options = OptionsReconciler(
+            self.index, self.world, directory, writer, self._executions, settings.status_interval
+        )
         self._providers = Providers(Outbound(settings.allowed_networks), settings.send_timeout)
         self._outbox = Outbox(
             kube,
@@ -101,11 +109,12 @@ class Controller:
             self.world,
             self.index,
             directory,
-            ChannelPost(kube, directory, self._providers),
+            ChannelPost(directory, materials, self._providers, self._of_channels),
             self._recorder,
             self.metrics,
         )
         self._engines = EngineLoop(kube, self.world, writer, settings, self.metrics, self._engines_used)
+        self.metrics.watch_queue("channels", self._of_channels.queue.__len__)
         for name, depth in (("options", self._options), ("executions", self._executions), ("pods", self._pods)):
             self.metrics.watch_queue(name, depth.__len__)
         self.metrics.watch_queue("artifacts", self._artifacts.pending)
@@ -179,9 +188,13 @@ class Controller:
             self._options.add(key)
 
     def channel_changed(self, key: ChannelKey) -> None:
-        """See whether the channel asks for a test."""
+        """Have the channel reconciled, and the options that may use it; see whether it asks for a test."""
+        self._of_channels.changed(key)
         if self._active:
             self._outbox.trials.look(OptionsKey(names.CHANNEL_KIND, key.namespace, key.name))
+            for options in self.index.all():
+                if key.namespace in (options.namespace, self._settings.namespace):
+                    self._options.add(options, COUNTS_SETTLE)
 
     # What runs.
 
@@ -247,6 +260,7 @@ class Controller:
             self._executions.add(key)
         for pod in self.world.pods.items:
             self._pods.add(pod)
+        self._of_channels.start()
         self.metrics.leader.set(1)
         logger.info("active: %d executions known", len(self.world.tracker.records))
         async with asyncio.TaskGroup() as group:
@@ -255,6 +269,9 @@ class Controller:
             group.create_task(self._outbox.work())
             group.create_task(self._engines.work())
             group.create_task(self._artifacts.work(self.metrics))
+            for _ in range(WORKERS["channels"]):
+                queue, reconcile = self._of_channels.queue, self._of_channels.reconcile
+                group.create_task(work("channels", queue, reconcile, self.metrics))
             for _ in range(WORKERS["options"]):
                 group.create_task(work("options", self._options, self._reconcile_options, self.metrics))
             for _ in range(WORKERS["executions"]):

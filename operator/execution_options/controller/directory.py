@@ -31,6 +31,7 @@ class ChannelObject(Struct, frozen=True):
 
     metadata: ObjectMeta
     spec: dict[str, Any]
+    status: dict[str, Any] = {}
 
 
 class Directory:
@@ -60,8 +61,13 @@ class Directory:
         """A channel that can be understood."""
         return self._known.get(key)
 
-    def channels(self, namespace: str) -> Channels:
-        """What notifications of a namespace can use."""
+    def in_namespace(self, namespace: str) -> list[Channel]:
+        """The channels of a namespace."""
+        return [channel for key, channel in self._known.items() if key.namespace == namespace]
+
+    def channels(self, namespace: str | None) -> Channels:
+        """What notifications of a namespace can use; of cluster options, which have none, without it."""
+        namespace = namespace or self._operator_namespace
         near = {namespace, self._operator_namespace}
         known = [channel for key, channel in self._known.items() if key.namespace in near]
         return Channels(known, namespace, self._namespace_labels(namespace), self._operator_namespace)
@@ -71,6 +77,8 @@ class Directory:
         if item is None:
             return
         key = ChannelKey(item.metadata.namespace, item.metadata.name)
+        if old is not None and new is not None and _said(old) == _said(new):
+            return  # its status was written
         self._known.pop(key, None)
         if new is not None:
             try:
@@ -79,3 +87,8 @@ class Directory:
             except msgspec.ValidationError as error:
                 logger.warning("NotificationChannel %s/%s cannot be understood: %s", *key, error)
         self._told(key)
+
+
+def _said(item: ChannelObject) -> tuple[object, ...]:
+    """What others than this operator say in a channel."""
+    return item.metadata.uid, item.spec, item.metadata.annotations, item.metadata.deletion_timestamp

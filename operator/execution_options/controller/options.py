@@ -18,6 +18,7 @@ from execution_options.kube.client import ApiError, path_of
 if TYPE_CHECKING:
     from execution_options.api.resources import OptionsObject
     from execution_options.controller.accounts import Accounts, Action
+    from execution_options.controller.directory import Directory
     from execution_options.controller.index import Known, OptionsIndex
     from execution_options.controller.objects import ExecutionKey, OptionsKey
     from execution_options.controller.world import World
@@ -46,16 +47,24 @@ class OptionsReconciler:
     Args:
         index: the options.
         world: executions and service accounts.
+        directory: the channels that notifications can use.
         writer: sends what is to be changed.
         executions: has the executions of edited options reconciled.
         status_interval: seconds between two writes of an object's status where only numbers changed.
     """
 
     def __init__(
-        self, index: OptionsIndex, world: World, writer: Writer, executions: Executions, status_interval: float
+        self,
+        index: OptionsIndex,
+        world: World,
+        directory: Directory,
+        writer: Writer,
+        executions: Executions,
+        status_interval: float,
     ) -> None:
         self._index = index
         self._world = world
+        self._directory = directory
         self._writer = writer
         self._executions = executions
         self._interval = status_interval
@@ -102,6 +111,7 @@ class OptionsReconciler:
             status.ready(verdicts, problem),
             status.fully_effective(options, self._world.engines.values()),
             status.selecting(options),
+            status.notifications_routed(options, self._directory.channels(options.namespace)),
             status.admission(counts),
         ]
         wait = await self._report(known, aspects, counts)

@@ -2,39 +2,49 @@
 
 from __future__ import annotations
 
-import base64
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
 import aiohttp
-import msgspec
 
-from execution_options.kube.client import ApiError, path_of
-from execution_options.providers.answer import Answer, temporary
-from execution_options.providers.material import Material, Reference, references
+from execution_options.kube.client import ApiError
+from execution_options.providers.answer import Answer, permanent, temporary
+from execution_options.providers.material import MaterialError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from execution_options.controller.directory import Directory
-    from execution_options.kube.client import Kube
-    from execution_options.notifications.route import ChannelKey
+    from execution_options.controller.materials import Materials
+    from execution_options.notifications.route import Channel, ChannelKey
     from execution_options.providers.factory import Providers
     from execution_options.providers.parcel import Parcel
+
+
+class Reports(Protocol):
+    """Is told what channels send."""
+
+    def is_gone(self, key: ChannelKey) -> bool:
+        """Whether nothing is sent by a channel any more."""
+
+    def sent(self, key: ChannelKey, answers: Mapping[str, Answer]) -> None:
+        """A message was sent, or it was tried."""
 
 
 class ChannelPost:
     """Sends by channels.
 
     Args:
-        kube: for reading Secrets and ConfigMaps, anew for every attempt, so that a rotated one counts at once.
         directory: the channels.
+        materials: what they refer to, read for every attempt, so that a rotated secret counts at once.
         providers: what sends.
+        reports: is told what became of it.
     """
 
-    def __init__(self, kube: Kube, directory: Directory, providers: Providers) -> None:
-        self._kube = kube
+    def __init__(self, directory: Directory, materials: Materials, providers: Providers, reports: Reports) -> None:
         self._directory = directory
+        self._materials = materials
         self._providers = providers
+        self._reports = reports
 
     async def send(self, key: ChannelKey, parcel: Parcel) -> Mapping[str, Answer]:
         """What became of the message for each recipient."""
@@ -42,29 +52,21 @@ class ChannelPost:
         if channel is None:
             missing = temporary("ChannelMissing", f"there is no NotificationChannel {key.namespace}/{key.name}")
             return dict.fromkeys(parcel.recipients, missing)
-        data: dict[Reference, Mapping[str, bytes]] = {}
-        for reference in references(channel.spec):
-            try:
-                data[reference] = await self._data(key.namespace, reference)
-            except (ApiError, aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-                unread = temporary("SecretMissing", _why(reference, error), blames_channel=True)
-                return dict.fromkeys(parcel.recipients, unread)
-        return await self._providers.send(channel.spec, Material(data), parcel)
+        if self._reports.is_gone(key):
+            gone = "the webhook answered 410 before, and nothing is sent to it until the channel is edited"
+            return dict.fromkeys(parcel.recipients, permanent("Gone", gone, blames_channel=True))
+        answers = await self._sent(channel, parcel)
+        self._reports.sent(key, answers)
+        return answers
 
-    async def _data(self, namespace: str, reference: Reference) -> Mapping[str, bytes]:
-        plural = "secrets" if reference.kind == "Secret" else "configmaps"
-        found = await self._kube.get(path_of("", "v1", plural, namespace, reference.name))
-        document: dict[str, Any] = msgspec.json.decode(found)
-        data = document.get("data") or {}
-        if reference.kind == "ConfigMap":
-            return {key: value.encode() for key, value in data.items()}
-        return {key: base64.b64decode(value) for key, value in data.items()}
-
-
-def _why(reference: Reference, error: Exception) -> str:
-    what = f"{reference.kind} {reference.name}"
-    if isinstance(error, ApiError) and error.status == 404:
-        return f"{what} does not exist"
-    if isinstance(error, ApiError) and error.status == 403:
-        return f"{what} may not be read"
-    return f"{what} cannot be read: {type(error).__name__}"
+    async def _sent(self, channel: Channel, parcel: Parcel) -> Mapping[str, Answer]:
+        try:
+            material = await self._materials.of(channel.key, channel.spec)
+        except MaterialError as error:
+            # Somebody can put it right, and what is due must still arrive then.
+            unread = temporary(error.reason, str(error), blames_channel=True)
+        except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
+            unread = temporary("SecretUnread", f"its Secrets cannot be read: {type(error).__name__}")
+        else:
+            return await self._providers.send(channel.spec, material, parcel)
+        return dict.fromkeys(parcel.recipients, unread)

@@ -10,6 +10,9 @@ from msgspec import UNSET, Struct
 
 from execution_options.api.status import Condition, ExecutionCounts, OptionsStatus
 from execution_options.engines.effects import effects
+from execution_options.notifications.checks import template_problems
+from execution_options.notifications.route import Unrouted, destinations
+from execution_options.options.levels import Level, Source, Sourced
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from execution_options.api.resources import OptionsObject
     from execution_options.controller.accounts import Verdict
     from execution_options.engines.profile import Engine
+    from execution_options.notifications.route import Channels
 
 MAX_MESSAGE: Final = 4096
 
@@ -74,6 +78,7 @@ def fully_effective(options: OptionsObject, engines: Collection[Engine]) -> Aspe
             f"spec.{field} on {', '.join(lacking)}"
             for field, lacking, _ in effects(options.spec, [known[name] for name in listed if name in known])
         ]
+    fields += [str(problem) for problem in template_problems(options.kind, msgspec.to_builtins(options.spec))]
     fields += [f"{path} is unknown to this version" for path in options.unknown_fields]
     if not fields:
         # Without a list of engines nobody asked for an effect on each of them.
@@ -103,6 +108,25 @@ def selecting(options: OptionsObject) -> Aspect:
         )
         return Aspect("Selecting", "False", "OnlyByReference", message)
     return Aspect("Selecting", "True", "HasSelector", "")
+
+
+def notifications_routed(options: OptionsObject, channels: Channels) -> Aspect:
+    """Whether a channel reaches every recipient of the notifications."""
+    given = options.spec.notifications
+    if given is UNSET or not given:
+        return Aspect("NotificationsRouted", "True", "NoNotifications", "")
+    level = Level.CLUSTER_DEFAULT if options.namespace is None else Level.NAMESPACE_DEFAULT
+    source = Source(level, options.kind, options.name, options.uid)
+    unrouted = [
+        (f"spec.notifications[{number}]: {found.message}", found.reason)
+        for number, notification in enumerate(given)
+        for found in destinations(Sourced(notification, source), channels)
+        if isinstance(found, Unrouted)
+    ]
+    if not unrouted:
+        return Aspect("NotificationsRouted", "True", "Routed", "")
+    message = "; ".join(message for message, _ in unrouted)
+    return Aspect("NotificationsRouted", "False", unrouted[0][1], message)
 
 
 def admission(counts: Counts) -> Aspect:

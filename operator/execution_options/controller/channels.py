@@ -1,0 +1,166 @@
+"""The reconcile of notification channels: whether they can send, and what became of what they sent."""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import structs
+
+from execution_options.api import names
+from execution_options.controller import channelstatus
+from execution_options.controller.channelstatus import GONE, Sent
+from execution_options.controller.queue import Queue
+from execution_options.controller.status import is_urgent
+from execution_options.kube.client import ApiError, path_of
+from execution_options.notifications.route import ChannelKey
+from execution_options.providers.material import MaterialError
+from execution_options.providers.usable import check
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from execution_options.controller.directory import ChannelObject, Directory
+    from execution_options.controller.materials import Materials
+    from execution_options.controller.writer import Writer
+    from execution_options.notifications.route import Channel
+    from execution_options.providers.answer import Answer
+
+logger = logging.getLogger(__name__)
+
+LATER: Final = 60.0
+"""Seconds after which Secrets are looked at again: the operator may not watch them."""
+WAITING: Final = 5.0
+"""The same while something is wrong with them: somebody may be putting it right."""
+SOON: Final = 0.5
+
+
+class ChannelReconciler:
+    """Says in the status of one channel at a time whether it works.
+
+    Args:
+        directory: the channels.
+        materials: reads what they refer to.
+        writer: writes the status.
+        operator_namespace: whose channels are offered to others.
+        interval: seconds between two writes of an object's status where only numbers changed.
+    """
+
+    def __init__(
+        self, directory: Directory, materials: Materials, writer: Writer, operator_namespace: str, interval: float
+    ) -> None:
+        self._directory = directory
+        self._materials = materials
+        self._writer = writer
+        self._operator_namespace = operator_namespace
+        self._interval = interval
+        self.queue: Queue[ChannelKey] = Queue()
+        self.active = False
+        """Whether this process works; one that stands by looks at everything when it begins to."""
+        self._sent: dict[ChannelKey, Sent] = {}
+        self._written: dict[ChannelKey, float] = {}
+        self._gone: dict[ChannelKey, tuple[str, int]] = {}
+        """uid and generation of webhooks that do not want to be told any more."""
+
+    def start(self) -> None:
+        """Begin to work."""
+        self.active = True
+        for place in self._directory.store.items:
+            self.queue.add(ChannelKey(*place))
+
+    def changed(self, key: ChannelKey) -> None:
+        """A channel came, changed or went: others of its namespace may be the default now."""
+        if self.active:
+            self.queue.add(key)
+            for other in self._directory.in_namespace(key.namespace):
+                self.queue.add(other.key)
+
+    def is_gone(self, key: ChannelKey) -> bool:
+        """Whether a webhook said that it does not want to be told any more, and was not edited since."""
+        item = self._directory.store.get(*key)
+        if item is None:
+            return False
+        version = (item.metadata.uid, item.metadata.generation)
+        last = channelstatus.last_problem(item.status, item.metadata.generation)
+        return self._gone.get(key) == version or (last is not None and last[0] == GONE)
+
+    def sent(self, key: ChannelKey, answers: Mapping[str, Answer]) -> None:
+        """A message was sent, or it was tried."""
+        given = [answer.result for answer in answers.values()]
+        before, blamed = self._sent.get(key, Sent()), [a for a in answers.values() if a.blames_channel]
+        now = datetime.now(UTC).replace(microsecond=0)
+        accepted = given.count("Accepted")
+        self._sent[key] = structs.replace(
+            before,
+            delivered=before.delivered + accepted,
+            failed=before.failed + given.count("Permanent"),
+            last=now if accepted else before.last,
+            reason=blamed[-1].reason if blamed else "" if accepted else before.reason,
+            text=blamed[-1].text if blamed else "" if accepted else before.text,
+        )
+        item = self._directory.store.get(*key)
+        if item is not None and any(answer.reason == GONE for answer in blamed):
+            self._gone[key] = (item.metadata.uid, item.metadata.generation)
+        if self.active:
+            self.queue.add(key)
+
+    async def reconcile(self, key: ChannelKey) -> float | None:
+        """Reconcile one channel; seconds until it must be looked at again, or ``None``."""
+        item = self._directory.store.get(*key)
+        if item is None or item.metadata.deletion_timestamp is not None:
+            for kept in (self._sent, self._written, self._gone):
+                kept.pop(key, None)
+            return None
+        channel, sent, generation = self._directory.get(key), self._sent.get(key, Sent()), item.metadata.generation
+        settings = None if channel is None else await self._settings(channel)
+        again = LATER if settings is None else WAITING
+        if channel is None:
+            aspects = [channelstatus.invalid("its spec is not one of this version")]
+        else:
+            others = self._directory.in_namespace(key.namespace)
+            aspects = [
+                channelstatus.ready(item.status, generation, sent, settings),
+                channelstatus.fully_effective(channel, others, self._operator_namespace),
+            ]
+        document = channelstatus.status(item.status, generation, channel, aspects, sent, datetime.now(UTC))
+        if document == {name: item.status[name] for name in document if name in item.status}:
+            return again
+        wait = self._written.get(key, float("-inf")) + self._interval - time.monotonic()
+        if wait > 0 and not is_urgent(item.status, document):
+            return wait
+        return again if await self._write(item, document, sent) else SOON
+
+    async def _settings(self, channel: Channel) -> tuple[str, str] | None:
+        """Reason and message of what is wrong with what a channel refers to."""
+        try:
+            check(channel.spec, await self._materials.of(channel.key, channel.spec))
+        except MaterialError as error:
+            return error.reason, str(error)
+        return None
+
+    async def _write(self, item: ChannelObject, document: dict[str, Any], sent: Sent) -> bool:
+        """Whether it was written; not where the channel changed since it was read."""
+        metadata = item.metadata
+        key = ChannelKey(metadata.namespace, metadata.name)
+        path = path_of(names.GROUP, names.VERSION, names.CHANNEL_PLURAL, *key, "status")
+        # Counts are added to those that were read: what somebody else wrote since must not be lost.
+        fixed = {"uid": metadata.uid, "resourceVersion": metadata.resource_version}
+        try:
+            await self._writer.merge(path, {"metadata": fixed, "status": document})
+        except ApiError as error:
+            if error.status in (404, 409):
+                return False
+            raise
+        now = self._sent.get(key, sent)
+        # What was sent while this was written is still to be told.
+        self._sent[key] = structs.replace(
+            now, delivered=now.delivered - sent.delivered, failed=now.failed - sent.failed
+        )
+        self._written[key] = time.monotonic()
+        if is_urgent(item.status, document):
+            ready = next(condition for condition in document["conditions"] if condition["type"] == "Ready")
+            level = logging.INFO if ready["status"] == "True" else logging.WARNING
+            logger.log(level, "NotificationChannel %s/%s: %s: %s", *key, ready["reason"], ready["message"])
+        return True

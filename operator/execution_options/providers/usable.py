@@ -1,0 +1,42 @@
+"""Whether a channel could send with what it refers to, before anything is sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from msgspec import UNSET, Struct
+
+from execution_options.api.transports import Authority, KeyRef
+from execution_options.providers import webhook
+from execution_options.providers.http import UnansweredError, authority
+from execution_options.providers.material import MaterialError
+
+if TYPE_CHECKING:
+    from execution_options.api.channel import NotificationChannelSpec
+    from execution_options.providers.material import Material
+
+
+def check(spec: NotificationChannelSpec, material: Material) -> None:
+    """Nothing, where every reference leads to something that can be used.
+
+    Raises:
+        MaterialError: one does not.
+    """
+    _check(spec, material)
+    if spec.webhook is not UNSET:
+        webhook.headers(spec.webhook, material, "", 0, b"")
+
+
+def _check(part: Struct, material: Material) -> None:
+    for name in part.__struct_fields__:
+        value: Any = getattr(part, name)
+        for item in value if isinstance(value, tuple) else (value,):
+            if isinstance(item, Authority):
+                try:
+                    authority(material.authority(item))
+                except UnansweredError as error:
+                    raise MaterialError("InvalidAuthority", error.answer.text) from None
+            elif isinstance(item, KeyRef):
+                material.text(item)
+            elif isinstance(item, Struct):
+                _check(item, material)

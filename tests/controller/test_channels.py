@@ -1,0 +1,198 @@
+"""A channel's status says whether it can send, what was wrong with the last message, and how many there were."""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from execution_options.api.channel import NotificationChannelSpec
+from execution_options.api.names import CHANNEL_KIND
+from execution_options.api.validation import typed
+from execution_options.controller import channelstatus
+from execution_options.controller.channels import ChannelReconciler
+from execution_options.controller.channelstatus import Sent
+from execution_options.controller.materials import Materials
+from execution_options.kube.client import ApiError
+from execution_options.notifications.route import Channel, ChannelKey
+from execution_options.providers.answer import Answer, accepted, permanent, temporary
+from execution_options.providers.material import MaterialError
+
+if TYPE_CHECKING:
+    from execution_options.controller.status import Aspect
+
+NOW = datetime(2026, 3, 2, tzinfo=UTC)
+SMTP = {
+    "host": "smtp.example.com",
+    "from": "a@b.c",
+    "auth": {
+        "usernameSecretRef": {"name": "smtp", "key": "user"},
+        "passwordSecretRef": {"name": "smtp", "key": "password"},
+    },
+    "ca": {"configMapRef": {"name": "authority", "key": "ca.crt"}},
+}
+
+
+def channel(name: str = "mail", namespace: str = "team", **spec: Any) -> Channel:
+    wire = spec or {"email": SMTP}
+    return Channel(ChannelKey(namespace, name), typed(wire, CHANNEL_KIND, NotificationChannelSpec))
+
+
+class Objects:
+    """An API server with some Secrets and ConfigMaps."""
+
+    def __init__(self, refusal: int = 0, **found: dict[str, Any]) -> None:
+        self.found = found
+        self.refusal = refusal
+        self.asked: list[str] = []
+
+    async def get(self, path: str) -> bytes:
+        self.asked.append(path)
+        if self.refusal:
+            raise ApiError(self.refusal, "Refused", "no")
+        if (data := self.found.get(path.rpartition("/")[2])) is None:
+            raise ApiError(404, "NotFound", "no such object")
+        return json.dumps({"data": data}).encode()
+
+
+def secret(**values: str) -> dict[str, str]:
+    return {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
+
+
+def materials(objects: Any, clock: Any = lambda: 0.0) -> Materials:
+    return Materials(objects, "execution-options-system", clock)
+
+
+async def test_what_a_channel_refers_to_is_read_by_name() -> None:
+    objects = Objects(smtp=secret(user="operator", password="canary\n"), authority={"ca.crt": "PEM"})
+    spec = channel().spec
+
+    found = await materials(objects).of(ChannelKey("team", "mail"), spec)
+
+    assert spec.email is not None
+    assert sorted(objects.asked) == [
+        "/api/v1/namespaces/team/configmaps/authority",
+        "/api/v1/namespaces/team/secrets/smtp",
+    ]
+    assert found.masked("canary of operator") == "*** of ***"
+
+
+async def test_many_messages_at_once_read_a_secret_once_and_a_later_try_anew() -> None:
+    now = 0.0
+    objects = Objects(smtp=secret(user="u", password="p"), authority={"ca.crt": "PEM"})
+    read = materials(objects, lambda: now)
+    for _ in range(5):
+        await read.of(ChannelKey("team", "mail"), channel().spec)
+    assert len(objects.asked) == 2
+
+    now = 1.0
+    objects.found["smtp"] = secret(user="u", password="rotated")
+    found = await read.of(ChannelKey("team", "mail"), channel().spec)
+    assert found.masked("rotated") == "***"
+
+
+async def test_a_failed_read_is_not_kept() -> None:
+    objects = Objects(authority={"ca.crt": "PEM"})
+    read = materials(objects)
+    with pytest.raises(MaterialError, match="Secret smtp does not exist in namespace team"):
+        await read.of(ChannelKey("team", "mail"), channel().spec)
+    objects.found["smtp"] = secret(user="u", password="p")
+    await read.of(ChannelKey("team", "mail"), channel().spec)
+
+
+async def test_a_secret_that_may_not_be_read_says_how_to_let_the_operator() -> None:
+    with pytest.raises(MaterialError) as refused:
+        await materials(Objects(refusal=403)).of(ChannelKey("team", "mail"), channel().spec)
+    assert refused.value.reason == "SecretForbidden"
+    assert str(refused.value).endswith(
+        "to let it: kubectl create role execution-options-mail -n team --verb=get --resource=configmaps,secrets "
+        "--resource-name=authority --resource-name=smtp && kubectl create rolebinding execution-options-mail -n team "
+        "--role=execution-options-mail --serviceaccount=execution-options-system:execution-options-controller"
+    )
+
+
+def ready(sent: Sent | None = None, present: Any = None, settings: Any = None) -> Aspect:
+    return channelstatus.ready(present or {}, 3, sent or Sent(), settings)
+
+
+def stored(reason: str, generation: int = 3) -> dict[str, Any]:
+    condition = {
+        "type": "Ready",
+        "status": "False",
+        "reason": reason,
+        "message": "m",
+        "observedGeneration": generation,
+    }
+    return {"conditions": [condition]}
+
+
+def test_a_channel_is_ready_until_something_is_wrong() -> None:
+    assert ready().status == "True"
+    assert ready(Sent(reason="")).status == "True"
+    assert ready(settings=("SecretMissing", "gone")).reason == "SecretMissing"
+    assert ready(Sent(reason="TokenRevoked", text="token_revoked")).message == "the last message: token_revoked"
+
+
+def test_what_was_wrong_with_the_last_message_outlives_a_restart_until_the_next() -> None:
+    assert ready(present=stored("TokenRevoked")).reason == "TokenRevoked"
+    assert ready(Sent(reason=""), stored("TokenRevoked")).status == "True"
+    assert ready(present=stored("TokenRevoked", generation=2)).status == "True"
+
+
+def test_a_secret_that_is_there_again_is_no_problem_any_more() -> None:
+    assert ready(present=stored("SecretMissing")).status == "True"
+    assert ready(Sent(reason="SecretMissing"), stored("SecretMissing")).status == "True"
+
+
+def effect(one: Channel, *others: Channel) -> Aspect:
+    return channelstatus.fully_effective(one, [one, *others], "execution-options-system")
+
+
+def test_the_second_default_of_a_type_is_told() -> None:
+    first, second = channel("a", default=True, email=SMTP), channel("b", default=True, email=SMTP)
+    hook = channel("a", default=True, webhook={"url": "https://example.com/"})
+    assert effect(first, second).status == "True"
+    assert effect(second, hook).status == "True"
+    assert "NotificationChannel a is the default for email already" in effect(second, first).message
+
+
+def test_what_has_no_effect_is_told() -> None:
+    one = channel(email=SMTP, allowedNamespaces={}, executionURL="https://a.b/{{ nam }}")
+    assert "only channels in namespace execution-options-system are offered" in effect(one).message
+    assert "messages have no link: line 1: there is no variable nam" in effect(one).message
+    assert effect(channel(namespace="execution-options-system", email=SMTP, allowedNamespaces={})).status == "True"
+
+
+def test_counts_are_added_up() -> None:
+    present = {"deliveries": {"delivered": 5, "failed": 1}, "lastDelivered": "2026-03-01T00:00:00Z"}
+    sent = Sent(delivered=2, failed=1, last=NOW, reason="")
+    document = channelstatus.status(present, 3, channel(), [ready(sent)], sent, NOW)
+    assert document["deliveries"] == {"delivered": 7, "failed": 2}
+    assert document["lastDelivered"] == "2026-03-02T00:00:00Z"
+    assert document["type"] == "email"
+
+    again = channelstatus.status(document, 3, channel(), [ready()], Sent(), NOW)
+    assert again == document
+
+
+def after(*answers: Answer) -> Sent:
+    nothing: Any = SimpleNamespace(store=SimpleNamespace(get=lambda *_: None))
+    reconciler = ChannelReconciler(nothing, nothing, nothing, "execution-options-system", 10)
+    key = ChannelKey("team", "mail")
+    for number, answer in enumerate(answers):
+        reconciler.sent(key, {f"r{number}": answer})
+    return reconciler._sent[key]
+
+
+def test_the_last_message_decides_and_a_bad_recipient_is_not_the_channels_fault() -> None:
+    broken = permanent("TokenRevoked", "token_revoked", blames_channel=True)
+    assert after(accepted(), broken).reason == "TokenRevoked"
+    assert after(broken, accepted()).reason == ""
+    assert after(accepted(), permanent("ChannelNotFound", "channel_not_found")).reason == ""
+    assert after(broken, temporary("RateLimited", "")).reason == "TokenRevoked"
+    counted = after(accepted(), accepted(), broken, temporary("RateLimited", ""))
+    assert (counted.delivered, counted.failed) == (2, 1)
