@@ -7,10 +7,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from execution_options.api.channel import NotificationChannelSpec
+from execution_options.api.kinds import KINDS
 from execution_options.api.model import ExecutionOptionsSpec
-from execution_options.api.names import API_VERSION, CLUSTER_OPTIONS_KIND, OPTIONS_KIND
+from execution_options.api.names import API_VERSION, CHANNEL_KIND, CLUSTER_OPTIONS_KIND, OPTIONS_KIND
 from execution_options.api.resources import load
-from execution_options.api.validation import InvalidOptionsError, Problem, manifest_problems, problems
+from execution_options.api.validation import InvalidOptionsError, Problem, manifest_problems, problems, typed
+from support import channels
 from support.manifests import Case, accepted, refused
 
 
@@ -36,6 +39,20 @@ def test_a_corner_case_is_accepted_and_kept(case: Case) -> None:
 
     assert (loaded.kind, loaded.name, loaded.namespace) == (case.kind, case.name, None)
     assert msgspec.json.decode(msgspec.json.encode(loaded.spec)) == case.spec
+
+
+@pytest.mark.parametrize("case", channels.refused(), ids=lambda case: case.title)
+def test_a_wrong_channel_is_refused_with_a_message(case: Case) -> None:
+    (problem,) = manifest_problems(case.manifest, KINDS)[:1]
+    assert problem.path.startswith(case.path)
+    assert (case.python or case.message) in problem.message
+
+
+@pytest.mark.parametrize("case", channels.accepted(), ids=lambda case: case.title)
+def test_a_right_channel_is_accepted_and_kept(case: Case) -> None:
+    assert manifest_problems(case.manifest, KINDS) == []
+    spec = typed(case.spec, CHANNEL_KIND, NotificationChannelSpec)
+    assert msgspec.json.decode(msgspec.json.encode(spec)) == case.spec
 
 
 def test_every_problem_is_told_at_once() -> None:

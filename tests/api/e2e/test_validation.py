@@ -8,6 +8,7 @@ import pytest
 
 from execution_options.api.crd import crd
 from execution_options.api.names import API_VERSION
+from support import channels
 from support.apiserver import ApiServer
 from support.manifests import Case, accepted, refused
 
@@ -34,7 +35,7 @@ def create(server: ApiServer, case: Case) -> dict[str, Any]:
     return server.post(path, case.manifest)
 
 
-@pytest.mark.parametrize("case", refused(), ids=lambda case: case.title)
+@pytest.mark.parametrize("case", [*refused(), *channels.refused()], ids=lambda case: case.title)
 def test_a_wrong_manifest_is_refused_with_a_message(server: ApiServer, case: Case) -> None:
     answer = create(server, case)
 
@@ -51,7 +52,7 @@ def test_a_wrong_manifest_is_refused_with_a_message(server: ApiServer, case: Cas
         assert case.message in answer["message"]
 
 
-@pytest.mark.parametrize("case", accepted(), ids=lambda case: case.title)
+@pytest.mark.parametrize("case", [*accepted(), *channels.accepted()], ids=lambda case: case.title)
 def test_a_corner_case_is_accepted(server: ApiServer, case: Case) -> None:
     answer = create(server, case)
 

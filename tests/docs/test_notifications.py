@@ -1,0 +1,65 @@
+"""What docs/notifications.md shows is true."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import yaml
+from msgspec import convert
+
+from execution_options.api.channel import NotificationChannelSpec
+from execution_options.api.kinds import KINDS
+from execution_options.api.model import Template
+from execution_options.api.validation import manifest_problems, typed
+from execution_options.notifications.checks import template_problems
+from execution_options.notifications.render import render
+from execution_options.notifications.template import FILTERS
+from execution_options.notifications.variables import FIELDS, VARIABLES
+from execution_options.notifications.words import MAX_BODY, MAX_ERROR
+from execution_options.providers.http import MAX_ANSWER
+from support.notices import FAILED, due
+
+PAGE = (Path(__file__).parents[2] / "docs" / "notifications.md").read_text()
+MANIFESTS = [
+    document
+    for block in re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    for document in yaml.safe_load_all(block)
+]
+
+
+def test_every_manifest_is_one() -> None:
+    assert len(MANIFESTS) == 6
+    for manifest in MANIFESTS:
+        assert manifest_problems(manifest, KINDS) == []
+        assert template_problems(manifest["kind"], manifest["spec"]) == []
+
+
+def test_the_template_that_it_shows_works() -> None:
+    (spec,) = [one["spec"] for one in MANIFESTS if one["metadata"]["name"] == "templates"]
+    template = convert(spec["notifications"][0]["template"], Template)
+    message = render(FAILED, due("slack", template), "team/key")
+    assert message.note == ""
+    assert message.subject == "vision: train-resnet-x7k2p FAILED"
+    assert "*nightly-training* ran for 2h 17m 02s." in message.payload
+
+
+def test_it_names_every_variable_and_filter() -> None:
+    named = set(re.findall(r"`([\w.]+)`", PAGE))
+    assert {name for name in VARIABLES if name not in named and f"{name}.name" not in named} == set()
+    for name, members in FIELDS.items():
+        assert f"{name}.name" in named
+        assert set(members) - {"name"} <= named
+    assert set(FILTERS) <= named
+
+
+def test_its_numbers_are_right() -> None:
+    assert (MAX_BODY, MAX_ERROR, MAX_ANSWER) == (6000, 2000, 16 * 1024)
+    for number in ("6,000 characters", "2,000 characters", "16 KiB"):
+        assert number in PAGE
+
+
+def test_the_link_of_its_first_channel_is_one() -> None:
+    spec = typed(MANIFESTS[0]["spec"], "NotificationChannel", NotificationChannelSpec)
+    message = render(FAILED, due("email"), "team/key", str(spec.execution_url))
+    assert "https://argo.example.com/workflows/ml-training/train-resnet-x7k2p" in message.text

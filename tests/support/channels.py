@@ -1,0 +1,109 @@
+"""Manifests of notification channels that Python and the real API server must judge alike."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from execution_options.api.names import CHANNEL_KIND
+from support.manifests import Case
+
+KEY = {"name": "s", "key": "k"}
+MAIL = {"host": "smtp.example.com", "from": "a@b.c"}
+
+
+def _case(title: str, spec: dict[str, Any], path: str = "", message: str = "", python: str = "") -> Case:
+    return Case(title, spec, path, message, python, kind=CHANNEL_KIND)
+
+
+def _mail(**changes: Any) -> dict[str, Any]:
+    return {"email": MAIL | changes}
+
+
+def _hook(**changes: Any) -> dict[str, Any]:
+    return {"webhook": changes}
+
+
+@cache
+def refused() -> tuple[Case, ...]:
+    """Channels that must be refused."""
+    return (
+        _case("no type", {}, "spec", "exactly one of email, slack, pagerDuty and webhook, but it has none"),
+        _case("two types", _mail() | _hook(url="https://a.b/"), "spec", "but it has email, webhook"),
+        _case("no host", {"email": {"from": "a@b.c"}}, "spec.email.host", "Required value", "is required"),
+        _case("a host with a port", _mail(host="smtp.example.com:25"), "spec.email.host", "is not a host"),
+        _case("a host that is a URL", _mail(host="smtp://example.com"), "spec.email.host", "is not a host"),
+        _case("port 0", _mail(port=0), "spec.email.port", "should be greater than or equal to 1", "must be from 1"),
+        _case("unknown tls", _mail(tls="Maybe"), "spec.email.tls", "Unsupported value"),
+        _case("a sender without address", _mail(**{"from": "Team"}), "spec.email.from", "is not a sender"),
+        _case("a sender with a line break", _mail(**{"from": "A\n<a@b.c>"}), "spec.email.from", "is not a sender"),
+        _case("two senders", _mail(**{"from": "a@b.c, d@e.f"}), "spec.email.from", "is not a sender"),
+        _case("an answer to nobody", _mail(replyTo="Team <>"), "spec.email.replyTo", "is not a sender"),
+        _case(
+            "no authority", _mail(ca={}), "spec.email.ca", "exactly one of configMapRef and secretRef, but it has none"
+        ),
+        _case(
+            "a password in the spec",
+            _mail(auth={"usernameSecretRef": KEY, "password": "x"}),
+            "spec.email.auth",
+            "unknown field",
+            "is required",
+        ),
+        _case(
+            "a key that is none",
+            _mail(auth={"usernameSecretRef": KEY, "passwordSecretRef": {"name": "s", "key": "a b"}}),
+            "spec.email.auth.passwordSecretRef.key",
+            "is not a key of a Secret",
+        ),
+        _case("slack without a secret", {"slack": {}}, "spec.slack", "slack needs exactly one of botTokenSecretRef"),
+        _case(
+            "slack twice",
+            {"slack": {"botTokenSecretRef": KEY, "webhookURLSecretRef": KEY}},
+            "spec.slack",
+            "but it has botTokenSecretRef, webhookURLSecretRef",
+        ),
+        _case("pagerDuty without a key", {"pagerDuty": {}}, "spec.pagerDuty", "needs a routingKeySecretRef"),
+        _case(
+            "pagerDuty without services",
+            {"pagerDuty": {"services": []}},
+            "spec.pagerDuty",
+            "needs a routingKeySecretRef",
+        ),
+        _case("a webhook without URL", _hook(), "spec.webhook", "exactly one of url and urlSecretRef, but it has none"),
+        _case("credentials in a URL", _hook(url="https://user:password@a.b/"), "spec.webhook.url", "is not a URL"),
+        _case("another scheme", _hook(url="ftp://a.b/"), "spec.webhook.url", "is not a URL"),
+        _case("a local file", _hook(url="file:///etc/passwd"), "spec.webhook.url", "is not a URL"),
+        _case("a URL with a space", _hook(url="https://a.b/ c"), "spec.webhook.url", "is not a URL"),
+        _case("a URL with a fragment", _hook(url="https://a.b/#c"), "spec.webhook.url", "is not a URL"),
+        _case(
+            "a link that is no URL",
+            _hook(url="https://a.b/") | {"executionURL": "{{ name }}"},
+            "spec.executionURL",
+            "is not a pattern of URLs",
+        ),
+    )
+
+
+@cache
+def accepted() -> tuple[Case, ...]:
+    """Channels that must be accepted."""
+    return (
+        _case("mail, in short", _mail()),
+        _case(
+            "mail, with everything",
+            _mail(
+                port=465,
+                tls="Implicit",
+                auth={"usernameSecretRef": KEY, "passwordSecretRef": KEY},
+                ca={"configMapRef": KEY},
+                replyTo="Team <team@example.com>",
+            )
+            | {"default": True, "allowedNamespaces": {}},
+        ),
+        _case("mail to an address", _mail(host="2001:db8::1", **{"from": "執行 <a@b.c>"})),
+        _case("an incoming webhook", {"slack": {"webhookURLSecretRef": KEY}}),
+        _case("services", {"pagerDuty": {"services": [{"name": "db@b.c", "routingKeySecretRef": KEY}]}}),
+        _case("a webhook", _hook(url="http://[::1]:8080/a?b=%20", signingSecretRefs=[KEY, KEY])),
+        _case("a secret URL", _hook(urlSecretRef=KEY, headersSecretRef={"name": "h"})),
+        _case("a link", _hook(url="https://a.b") | {"executionURL": "https://a.b/#/{{ name }}"}),
+    )
