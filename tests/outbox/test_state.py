@@ -232,9 +232,9 @@ class TwoControllers(RuleBasedStateMachine):
         if not left:
             return
         actor.answers[left[0]] = answer
-        if answer is LOST:
+        if answer == LOST:
             self.unlucky = True
-        self.arrived[left[0]] += answer is OK or (answer is LOST and arrives)
+        self.arrived[left[0]] += answer == OK or (answer == LOST and arrives)
 
     @rule(who=ACTORS, chance=st.floats(0, 1))
     def records(self, who: str, chance: float) -> None:

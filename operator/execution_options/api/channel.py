@@ -108,7 +108,7 @@ class DeliveryCounts(Resource, frozen=True):
     """How many messages were sent, counted by recipient since the channel was created."""
 
     delivered: Annotated[int, number("Messages that the service accepted.", ge=0)] | UnsetType = UNSET
-    failed: Annotated[int, number("Messages that were given up.", ge=0)] | UnsetType = UNSET
+    failed: Annotated[int, number("Messages that the service refused for good.", ge=0)] | UnsetType = UNSET
 
 
 class NotificationChannelStatus(Resource, frozen=True):
@@ -158,7 +158,7 @@ CHANNEL: Final = Kind(
         column("Ready", f"{READY}.status", "Whether messages can be sent."),
         column("Default", ".spec.default", "Used where a notification names no channel.", kind="boolean"),
         column("Delivered", ".status.deliveries.delivered", "Messages that were accepted.", kind="integer"),
-        column("Failed", ".status.deliveries.failed", "Messages that were given up.", kind="integer"),
+        column("Failed", ".status.deliveries.failed", "Messages that were refused for good.", kind="integer"),
         column("Last", ".status.lastDelivered", "Time since the last message was accepted.", kind="date"),
         column("Reason", f"{READY}.reason", "Why the channel is ready, or not.", wide=True),
         column("Message", f"{READY}.message", "What to know about it.", wide=True),

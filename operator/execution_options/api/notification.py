@@ -37,8 +37,8 @@ class Slack(Resource, frozen=True):
     recipients: Annotated[
         tuple[_Recipient, ...],
         described(
-            "Channels (#name), channel or user ids, or e-mail addresses of Slack users or channels, at least "
-            "one. Quote a #name, which YAML would take for a comment.",
+            "Channels (#name), channel or user ids, or e-mail addresses of Slack users, at least one; addresses are "
+            "sent mail where there is no channel for Slack. Quote a #name, which YAML would take for a comment.",
             rules.SOME_RECIPIENT,
             extra=ATOMIC_LIST,
             max_length=64,
@@ -52,7 +52,8 @@ class PagerDuty(Resource, frozen=True):
     recipients: Annotated[
         tuple[_Recipient, ...],
         described(
-            "E-mail addresses of PagerDuty services, or the names of services that the channel knows, at least one.",
+            "Services of the channel by name, which may be an address, at least one. Addresses are sent mail where "
+            "there is no channel for PagerDuty.",
             rules.SOME_RECIPIENT,
             extra=ATOMIC_LIST,
             max_length=64,
@@ -70,8 +71,8 @@ class ChannelRef(Resource, frozen=True):
     name: Annotated[
         str,
         described(
-            "Name of the NotificationChannel, in the namespace of these options; for cluster options in the "
-            "operator's namespace.",
+            "Name of the NotificationChannel, in the namespace of these options or offered to it by the operator's; "
+            "for cluster options in the operator's namespace.",
             rules.CHANNEL_NAME,
             max_length=253,
         ),
