@@ -54,6 +54,24 @@ class Release:
         found: dict[str, Any] = json.loads(answer.stdout)
         return found
 
+    def hooks(self, chart: Path) -> str:
+        """What Helm would create before it deletes."""
+        arguments = ["template", self.name, str(chart), f"--namespace={self.namespace}"]
+        documents = yaml.safe_load_all(self.cluster.run_helm(arguments).stdout)
+        return yaml.safe_dump_all(
+            [one for one in documents if "helm.sh/hook" in one["metadata"].get("annotations", {})], sort_keys=False
+        )
+
+    def run(self, spec: dict[str, Any]) -> str:
+        """Run what a pod would, to its end; what it says."""
+        (container,) = spec["containers"]
+        kubeconfig = self._folder / "run.kubeconfig"
+        self._write_kubeconfig(kubeconfig, spec["serviceAccountName"])
+        command = [sys.executable, "-m", "execution_options", *container["args"], "--kubeconfig", str(kubeconfig)]
+        done = subprocess.run(guarded(command), capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
     def process(self, component: str, port: int, probes: int) -> Process:
         """Start what a pod of the component would run: its arguments, its environment, its service account."""
         spec = self.get(f"deployment/execution-options-{component}")["spec"]["template"]["spec"]

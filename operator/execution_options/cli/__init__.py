@@ -13,6 +13,7 @@ _COMMANDS = {
     "notify": ("execution_options.cli.notify:notify", "Deliver notifications again, and try channels out."),
     "preview": ("execution_options.cli.preview:preview", "Show what options would make of a manifest."),
     "run": ("execution_options.cli.run:run", "Run the whole operator on this machine, to try it out."),
+    "uninstall": ("execution_options.cli.uninstall:uninstall", "Let go of all that waits for the operator."),
     "webhook": ("execution_options.cli.webhook:webhook", "Run the admission webhook."),
 }
 """Name of a command: where it is defined, and its line of help, so that `--help` imports none of them."""

@@ -52,7 +52,16 @@ _PLURALS: Final = {
 
 def rbac() -> list[Manifest]:
     """Namespace, service accounts and exactly the rights that the two processes use."""
-    documents = _documents("rbac.yaml")
+    return _with_rights("rbac.yaml")
+
+
+def uninstall_rbac() -> list[Manifest]:
+    """Service account and rights of who takes the operator's hands off the cluster; see ``install.uninstall``."""
+    return _with_rights("uninstall.yaml")
+
+
+def _with_rights(name: str) -> list[Manifest]:
+    documents = _documents(name)
     for document in documents:
         if document["kind"] == "ClusterRole" and "rules" in document:
             document["rules"] = [rule for template in document["rules"] for rule in _rights(template)]

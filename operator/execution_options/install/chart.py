@@ -22,6 +22,7 @@ from execution_options.install import (
     engines_configuration,
     rbac,
     roles,
+    uninstall_rbac,
     validating_configuration,
     webhook_configuration,
 )
@@ -43,6 +44,8 @@ CONDITIONS: Final = {
 }
 """Kind and name of a document: the template's condition under which it is rendered."""
 
+UNINSTALL: Final = "execution-options-uninstall"
+_HOOK: Final = {"helm.sh/hook": "pre-delete", "helm.sh/hook-delete-policy": "before-hook-creation,hook-succeeded"}
 _LABELS: Final = "__labels__"
 _CONTROLLERS: Final = "__engineControllers__"
 _ANNOTATED: Final = """\
@@ -68,6 +71,9 @@ def templates() -> dict[str, str]:
     return {
         "templates/policies.yaml": _template(policies([_CONTROLLERS])),
         "templates/rbac.yaml": _template([*namespaced, *roles()]),
+        "templates/uninstall-rbac.yaml": _template(
+            one | {"metadata": one["metadata"] | {"annotations": _HOOK}} for one in uninstall_rbac()
+        ),
         "templates/webhook-configuration.yaml": entries,
     }
 
@@ -97,7 +103,7 @@ def _document(document: Manifest) -> str:
     text = re.sub(rf"^(.*[:-] ){SYSTEM_NAMESPACE}$", r"\1{{ .Release.Namespace | quote }}", text, flags=re.MULTILINE)
     text = text.replace(SYSTEM_NAMESPACE, "{{ .Release.Namespace }}")
     text = text.replace(f'["{_CONTROLLERS}"]', "{{ .Values.engineControllers | toJson }}")
-    if document["kind"] == "ServiceAccount":
+    if document["kind"] == "ServiceAccount" and "annotations" not in metadata:
         annotations = _ANNOTATED.format(component=_component(metadata["name"]))
         text = text.replace("  name: ", f"{annotations}  name: ", 1)
     condition = CONDITIONS.get((document["kind"], metadata["name"]))
@@ -113,7 +119,7 @@ def _labels(found: re.Match[str]) -> str:
 
 
 def _component(name: str) -> str:
-    for one in (WEBHOOK, CONTROLLER):
+    for one in (WEBHOOK, CONTROLLER, UNINSTALL):
         if name.startswith(one):
             return one.removeprefix("execution-options-")
     return "api"

@@ -32,7 +32,7 @@ def render(root: Path, helm: Path) -> str:
         subprocess.CalledProcessError: helm cannot render the chart; standard error says why.
     """
     command = [str(helm), "template", "execution-options", str(root / CHART), "--namespace", SYSTEM_NAMESPACE]
-    command += ["--set", "crds.keep=false"]
+    command += ["--no-hooks", "--set", "crds.keep=false"]
     rendered = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     (namespace,) = [document for document in rbac() if document["kind"] == "Namespace"]
     return f"# {GENERATED}\n{yaml.safe_dump(namespace, sort_keys=False)}{_OF_HELM.sub('', rendered)}"

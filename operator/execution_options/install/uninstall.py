@@ -1,0 +1,148 @@
+"""Takes the operator's hands off a cluster: nothing waits for a webhook, a release or a finalizer afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from msgspec import Struct, field
+
+from execution_options.api.names import GROUP
+from execution_options.engines.profile import builtin
+from execution_options.install import CONTROLLER, ENGINES_CONFIGURATION, WEBHOOK_CONFIGURATION
+from execution_options.install.release import release_all
+from execution_options.kube.client import JSON_PATCH, MERGE_PATCH, METADATA, ApiError, path_of
+from execution_options.kube.meta import ObjectMeta
+
+if TYPE_CHECKING:
+    from execution_options.kube.client import Kube
+
+logger = logging.getLogger(__name__)
+
+HOLDER: Final = "uninstall"
+LEASE_SECONDS: Final = 300
+"""How long controllers stand by afterwards, should they not be taken away after all."""
+PAGE: Final = "500"
+GATE_PREFIX: Final = f"{GROUP}/"
+_CONFIGURATIONS: Final = (
+    ("mutatingwebhookconfigurations", WEBHOOK_CONFIGURATION),
+    ("mutatingwebhookconfigurations", ENGINES_CONFIGURATION),
+    ("validatingwebhookconfigurations", WEBHOOK_CONFIGURATION),
+)
+
+
+class Removed(Struct, frozen=True):
+    """What was done."""
+
+    executions: int
+    """Executions that were held by a finalizer."""
+    pods: int
+    """Pods that waited for their release; they start, whatever limits their parallelism had."""
+
+
+class _Gate(Struct):
+    name: str
+
+
+class _PodSpec(Struct, rename="camel"):
+    scheduling_gates: list[_Gate] | None = None
+
+
+class _Pod(Struct):
+    metadata: ObjectMeta
+    spec: _PodSpec
+
+
+class _ListMeta(Struct):
+    next: str = field(name="continue", default="")
+
+
+class _Pods(Struct):
+    metadata: _ListMeta
+    items: list[_Pod]
+
+
+class _LeaseSpec(Struct, rename="camel"):
+    lease_duration_seconds: int | None = None
+
+
+class _Lease(Struct):
+    spec: _LeaseSpec
+
+
+async def uninstall(kube: Kube, namespace: str) -> Removed:
+    """Remove webhook entries, stop the controller from writing, then let go of all that is held.
+
+    In this order nothing is held anew. Definitions, options and what they gave stay as they are.
+
+    Args:
+        kube: the connection.
+        namespace: of the operator.
+
+    Raises:
+        execution_options.kube.client.ApiError: the API server refuses something.
+    """
+    for plural, name in _CONFIGURATIONS:
+        await _delete(kube, path_of("admissionregistration.k8s.io", "v1", plural, "", name))
+    await _take_lease(kube, namespace)
+    return Removed(await release_all(kube, builtin()), await _release_pods(kube))
+
+
+async def _delete(kube: Kube, path: str) -> None:
+    try:
+        await kube.delete(path)
+    except ApiError as error:
+        if error.status != 404:
+            raise
+
+
+async def _take_lease(kube: Kube, namespace: str) -> None:
+    """Take the controllers' Lease from whoever has it, and wait until he has noticed, as he must before it expires."""
+    path = path_of("coordination.k8s.io", "v1", "leases", namespace, CONTROLLER)
+    try:
+        lease = msgspec.json.decode(await kube.get(path), type=_Lease)
+        now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        spec = {"holderIdentity": HOLDER, "leaseDurationSeconds": LEASE_SECONDS, "acquireTime": now, "renewTime": now}
+        await kube.patch(path, {"spec": spec}, MERGE_PATCH)
+    except ApiError as error:
+        if error.status == 404:
+            return  # no controller ever ran
+        raise
+    wait = lease.spec.lease_duration_seconds or 0
+    logger.info("waiting %d s until no controller writes any more", wait)
+    await asyncio.sleep(wait)
+
+
+async def _release_pods(kube: Kube) -> int:
+    released, token = 0, ""
+    while True:
+        params = {"limit": PAGE, "fieldSelector": "status.phase=Pending"} | ({"continue": token} if token else {})
+        page = msgspec.json.decode(await kube.get(path_of("", "v1", "pods"), params=params), type=_Pods)
+        for pod in page.items:
+            gates = [gate.name for gate in pod.spec.scheduling_gates or ()]
+            if any(gate.startswith(GATE_PREFIX) for gate in gates):
+                released += await _release(kube, pod.metadata, gates)
+        token = page.metadata.next
+        if not token:
+            return released
+
+
+async def _release(kube: Kube, metadata: ObjectMeta, gates: list[str]) -> bool:
+    """Remove the operator's gates from a pod; whether it was still there."""
+    change: list[dict[str, Any]] = [{"op": "test", "path": "/metadata/uid", "value": metadata.uid}]
+    # From the last: removing one moves those after it.
+    for index, gate in reversed(list(enumerate(gates))):
+        if gate.startswith(GATE_PREFIX):
+            at = f"/spec/schedulingGates/{index}"
+            change += [{"op": "test", "path": f"{at}/name", "value": gate}, {"op": "remove", "path": at}]
+    path = path_of("", "v1", "pods", metadata.namespace, metadata.name)
+    try:
+        await kube.patch(path, change, JSON_PATCH, accept=METADATA)
+    except ApiError as error:
+        if error.status == 404:
+            return False
+        raise
+    return True
