@@ -30,7 +30,7 @@ def decided(
     """The decision, and the document as the API server makes it."""
     engine = POD if document["kind"] == "Pod" else JOB
     metadata = msgspec.convert(document["metadata"], ObjectMeta)
-    started_by = launch_plan(metadata, {} if plan is None else {"execution.dev/options": plan})
+    started_by = launch_plan(JOB, metadata, {} if plan is None else {"execution.dev/options": plan})
     execution = execution_of(engine, metadata, NAMESPACE, labels or {}, started_by)
     decision = decide(engine, copy.deepcopy(document), execution, options, "0a")
     return decision, apply(document, decision.operations)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 import yaml
 
@@ -36,7 +37,7 @@ def owned(api_version: str, kind: str, *, controller: bool | None = True) -> Obj
         (JOB, owned("example.com/v1", "CronJob"), Role.STANDALONE),
         (JOB, owned("example.com/v1", "Trial"), Role.STANDALONE),
         (JOB, owned("jobset.x-k8s.io/v1alpha2", "JobSet"), Role.PART),
-        (JOB, owned("batch/v1", "CronJob", controller=None), Role.STANDALONE),
+        (JOB, owned("batch/v1", "CronJob", controller=None), Role.LAUNCHED),
         (JOB, owned("jobset.x-k8s.io/v1alpha2", "JobSet", controller=False), Role.STANDALONE),
         (POD, ObjectMeta(), Role.STANDALONE),
         (POD, owned("batch/v1", "Job"), Role.PART),
@@ -48,12 +49,23 @@ def test_the_owner_decides_what_an_object_is(engine: Engine, metadata: ObjectMet
     assert role(builtin_engines(), engine, metadata) is expected
 
 
+def test_a_launch_plan_need_not_control_what_it_starts() -> None:
+    metadata = owned("batch/v1", "CronJob", controller=None)
+    plan = launch_plan(JOB, metadata, {})
+    assert plan is not None
+    assert (plan.kind, plan.name) == ("CronJob", "owner")
+    # What an execution controls is a part of it, whoever else owns it.
+    part = OwnerReference("jobset.x-k8s.io/v1alpha2", "JobSet", "set", "2", controller=True)
+    both = msgspec.structs.replace(metadata, owner_references=[*(metadata.owner_references or ()), part])
+    assert role(builtin_engines(), JOB, both) is Role.PART
+
+
 def test_a_launch_plan_passes_its_reference_on() -> None:
-    plan = launch_plan(owned("batch/v1", "CronJob"), {"execution.dev/options": "a"})
+    plan = launch_plan(JOB, owned("batch/v1", "CronJob"), {"execution.dev/options": "a"})
     assert plan is not None
     assert (plan.kind, plan.name) == ("CronJob", "owner")
     assert plan.reference == Reference(targets=(Target("ExecutionOptions", "a"),))
-    assert launch_plan(ObjectMeta(), {"execution.dev/options": "a"}) is None
+    assert launch_plan(JOB, ObjectMeta(), {"execution.dev/options": "a"}) is None
 
 
 def test_facts_of_an_execution_without_anything() -> None:

@@ -10,7 +10,7 @@ import msgspec
 from execution_options.api import names
 from execution_options.api.resources import from_api
 from execution_options.api.validation import InvalidOptionsError
-from execution_options.engines.facts import execution_of, launch_plan
+from execution_options.engines.facts import execution_of, launch_plan, launcher
 from execution_options.engines.registry import builtin_engines
 from execution_options.kube.client import METADATA, ApiError, Kube, path_of
 from execution_options.kube.engines import read_engines
@@ -55,10 +55,10 @@ async def facts(kube: Kube, engine: Engine, document: dict[str, Any], namespace:
     """What selection needs to know of an execution, its namespace and its launch plan."""
     metadata = msgspec.convert(document.get("metadata", {}), ObjectMeta)
     labels = await _partial(kube, path_of("", "v1", "namespaces", name=namespace))
-    owner, plan = metadata.controller, None
+    owner, plan = launcher(engine, metadata), None
     if owner is not None and (kind := engine.launch_plan(owner.group, owner.kind)) is not None:
         found = await _partial(kube, path_of(kind.group, kind.version, kind.plural, namespace, owner.name))
-        plan = launch_plan(metadata, (found and found.annotations) or {})
+        plan = launch_plan(engine, metadata, (found and found.annotations) or {})
     return execution_of(engine, metadata, namespace, (labels and labels.labels) or {}, plan)
 
 

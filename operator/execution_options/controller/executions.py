@@ -15,7 +15,7 @@ from execution_options.controller.missed import Situation
 from execution_options.controller.objects import is_living, kind_of
 from execution_options.controller.shell import ATTEMPTS, ConflictError
 from execution_options.controller.tracking import tracked
-from execution_options.engines.facts import Role, role
+from execution_options.engines.facts import Role, launcher, role
 from execution_options.kube.client import ApiError, path_of
 from execution_options.options.live import InvalidLiveError, LiveTooLargeError
 from execution_options.options.snapshot import InvalidSnapshotError, new_id
@@ -168,7 +168,7 @@ class ExecutionReconciler:
         self._recorder.say(engine, metadata, Announcement("Warning", "AdmissionMissed", "Repair", note))
 
     async def _plan_annotations(self, engine: Engine, metadata: ObjectMeta) -> dict[str, str]:
-        owner = metadata.controller
+        owner = launcher(engine, metadata)
         if owner is None or role(self._world.engines, engine, metadata) is not Role.LAUNCHED:
             return {}
         resource = engine.launch_plan(owner.group, owner.kind)

@@ -88,7 +88,7 @@ def applies(
 ) -> bool:
     """Whether options seem to apply to an execution, so that a closer look is worth its requests."""
     try:
-        plan = launch_plan(metadata, situation.plan_annotations)
+        plan = launch_plan(engine, metadata, situation.plan_annotations)
         execution = execution_of(engine, metadata, metadata.namespace, situation.namespace_labels, plan)
     except InvalidReferenceError:
         return True
@@ -121,7 +121,7 @@ def repair(
     """
     metadata = msgspec.convert(document["metadata"], ObjectMeta)
     try:
-        plan = launch_plan(metadata, situation.plan_annotations)
+        plan = launch_plan(engine, metadata, situation.plan_annotations)
         execution = execution_of(engine, metadata, metadata.namespace, situation.namespace_labels, plan)
         after = copy.deepcopy(document)
         decision = decide(engine, after, execution, candidates, identifier)

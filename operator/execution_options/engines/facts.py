@@ -10,7 +10,7 @@ from execution_options.options import reference
 from execution_options.options.selection import Execution, LaunchPlan
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from execution_options.engines.profile import Engine
     from execution_options.engines.registry import Engines
@@ -43,6 +43,8 @@ class Metadata(Protocol):
     @property
     def annotations(self) -> Mapping[str, str] | None: ...
     @property
+    def owner_references(self) -> Sequence[Owner] | None: ...
+    @property
     def controller(self) -> Owner | None:
         """The owner that controls the object."""
 
@@ -67,25 +69,29 @@ def role(engines: Engines, engine: Engine, metadata: Metadata) -> Role:
         engine: of the object.
         metadata: of the object.
     """
-    owner = metadata.controller
-    if owner is None:
-        return Role.STANDALONE
-    if engine.launch_plan(owner.group, owner.kind) is not None:
-        return Role.LAUNCHED
-    controller = (owner.group, owner.kind)
-    # Another of its own kind is no execution around it, unless the engine says so.
-    of_own_kind = controller == (engine.group, engine.kind) and not engine.nests
-    owning = engine.is_pod or (controller in engines.owning and not of_own_kind)
-    return Role.PART if owning else Role.STANDALONE
+    owner, launched = metadata.controller, launcher(engine, metadata)
+    if owner is not None and owner != launched:
+        controller = (owner.group, owner.kind)
+        # Another of its own kind is no execution around it, unless the engine says so.
+        of_own_kind = controller == (engine.group, engine.kind) and not engine.nests
+        if engine.is_pod or (controller in engines.owning and not of_own_kind):
+            return Role.PART
+    return Role.STANDALONE if launched is None else Role.LAUNCHED
 
 
-def launch_plan(metadata: Metadata, plan_annotations: Mapping[str, str]) -> LaunchPlan | None:
+def launcher(engine: Engine, metadata: Metadata) -> Owner | None:
+    """The owner that is a launch plan of the engine; it need not be the controller (Spark's is not)."""
+    owners = metadata.owner_references or ()
+    return next((owner for owner in owners if engine.launch_plan(owner.group, owner.kind) is not None), None)
+
+
+def launch_plan(engine: Engine, metadata: Metadata, plan_annotations: Mapping[str, str]) -> LaunchPlan | None:
     """The launch plan of a launched execution, with the options that it passes on.
 
     Raises:
         reference.InvalidReferenceError: its annotation is no reference.
     """
-    owner = metadata.controller
+    owner = launcher(engine, metadata)
     if owner is None:
         return None
     return LaunchPlan(owner.kind, owner.name, reference.parse(plan_annotations.get(OPTIONS_ANNOTATION)))

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from execution_options.api.names import API_VERSION, DELIVERY_KIND, ID_LABEL, LINEAGE_LABEL, TEST_LABEL
+from execution_options.engines import facts
 from execution_options.notifications.ended import Ended, lineage
 from execution_options.notifications.naming import delivery_name
 from execution_options.notifications.render import render
@@ -17,8 +18,6 @@ from execution_options.options.levels import Level
 from execution_options.outbox.record import ChannelRef, ExecutionRef, FullSpec, OptionsRef, Unsent
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from execution_options.api.model import Phase
     from execution_options.engines.phases import Outcome
     from execution_options.engines.profile import Engine
@@ -30,34 +29,15 @@ if TYPE_CHECKING:
 _DIGITS = 20
 
 
-class Owner(Protocol):
-    """What started an execution."""
-
-    @property
-    def group(self) -> str: ...
-    @property
-    def kind(self) -> str: ...
-    @property
-    def name(self) -> str: ...
-
-
-class Metadata(Protocol):
+class Metadata(facts.Metadata, Protocol):
     """What is read of an execution's metadata."""
 
-    @property
-    def name(self) -> str: ...
-    @property
-    def generate_name(self) -> str: ...
     @property
     def namespace(self) -> str: ...
     @property
     def uid(self) -> str: ...
     @property
     def creation_timestamp(self) -> str | None: ...
-    @property
-    def labels(self) -> Mapping[str, str] | None: ...
-    @property
-    def controller(self) -> Owner | None: ...
 
 
 class Composed(Struct, frozen=True):
@@ -83,9 +63,8 @@ class Composed(Struct, frozen=True):
 
 def ended(engine: Engine, metadata: Metadata, outcome: Outcome) -> Ended:
     """The end of an execution, as messages speak of it."""
-    labels, owner = dict(metadata.labels or {}), metadata.controller
-    launched = owner is not None and engine.launch_plan(owner.group, owner.kind) is not None
-    plan = f"{owner.kind}/{owner.name}" if owner is not None and launched else ""
+    labels, owner = dict(metadata.labels or {}), facts.launcher(engine, metadata)
+    plan = "" if owner is None else f"{owner.kind}/{owner.name}"
     return Ended(
         engine=engine.name,
         api_version=f"{engine.group}/{engine.version}" if engine.group else engine.version,

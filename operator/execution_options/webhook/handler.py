@@ -10,7 +10,7 @@ import msgspec
 from execution_options.admission.decision import RefusedError, decide
 from execution_options.admission.restore import restore
 from execution_options.engines.artifacts import Repositories, entries
-from execution_options.engines.facts import Role, execution_of, launch_plan, role
+from execution_options.engines.facts import Role, execution_of, launch_plan, launcher, role
 from execution_options.engines.specification import reference
 from execution_options.kube.meta import ObjectMeta, PartialObject
 from execution_options.options.reference import InvalidReferenceError
@@ -89,11 +89,11 @@ class Handler:
         if role(engines, engine, metadata) is Role.PART and self._believes(request.user_info, metadata):
             # What it carries of ours it got with its execution, the engine's own way.
             return review.allowed(request.uid, [], [])
-        owner = metadata.controller
+        owner = launcher(engine, metadata)
         plan = None
         if owner is not None and (resource := engine.launch_plan(owner.group, owner.kind)) is not None:
             annotations = await self._index.plan_annotations(resource, request.namespace, owner.name)
-            plan = launch_plan(metadata, annotations)
+            plan = launch_plan(engine, metadata, annotations)
         labels = await self._index.namespace_labels(request.namespace)
         execution = execution_of(engine, metadata, request.namespace, labels, plan)
         if engine.is_pod and execution.reference is None:

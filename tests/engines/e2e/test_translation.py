@@ -16,7 +16,7 @@ from execution_options.local import LocalOperator
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from execution_options.api.engine import SpecificationKind
+    from execution_options.api.engine import LaunchPlanKind, SpecificationKind
     from execution_options.cluster import ControlPlane
     from execution_options.engines.profile import Engine
 
@@ -29,7 +29,7 @@ CASES: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "execution
 ENGINES = {engine.name: engine for engine in builtin()}
 
 
-def definition(kind: Engine | SpecificationKind) -> str:
+def definition(kind: Engine | SpecificationKind | LaunchPlanKind) -> str:
     name = f"{kind.plural}.{kind.group}"
     published = PUBLISHED / f"{kind.group}_{kind.plural}.yaml"
     if published.exists():
@@ -52,7 +52,8 @@ def definition(kind: Engine | SpecificationKind) -> str:
 def served(embedded_for_engines: ControlPlane) -> ControlPlane:
     """The control plane with every engine's kind."""
     custom = [engine for engine in ENGINES.values() if "." in engine.group]
-    kinds = [*custom, *(kind for engine in custom for kind in engine.specifications)]
+    others = (kind for engine in custom for kind in (*engine.specifications, *engine.launch_plans))
+    kinds = [*custom, *others]
     for kind in kinds:
         embedded_for_engines.run_kubectl(["apply", "--server-side", "-f", "-"], input=definition(kind))
     for kind in kinds:
@@ -125,20 +126,70 @@ def test_what_an_execution_controls_is_a_part_of_it_and_gets_nothing_of_its_own(
     part = manifest("tekton-taskrun") | {
         "metadata": {"name": "part", "ownerReferences": [owner | {"controller": True}]}
     }
-    controller = "--as=system:serviceaccount:tekton-pipelines:controller", "--as-group=system:masters"
+    controller = "--as=system:serviceaccount:tekton-pipelines:tekton-pipelines-controller", "--as-group=system:masters"
     stored = json.loads(served.run_kubectl([*create, *controller], input=json.dumps(part)).stdout)
     assert "labels" not in stored["metadata"]
     assert "annotations" not in stored["metadata"]
 
 
-def test_an_owner_that_somebody_only_claims_does_not_spare_an_execution(served: ControlPlane, namespace: str) -> None:
+def test_an_owner_that_somebody_only_claims_is_refused(served: ControlPlane, namespace: str) -> None:
     create = ["create", "-n", namespace, "-o", "json", "-f", "-"]
     served.run_kubectl(["create", "serviceaccount", "trainer", "-n", namespace])
     served.run_kubectl(["apply", "-n", namespace, "-f", "-"], input=OPTIONS)
     run = json.loads(served.run_kubectl(create, input=json.dumps(manifest("tekton-pipelinerun"))).stdout)
     owner = {key: run[key] for key in ("apiVersion", "kind")} | {key: run["metadata"][key] for key in ("name", "uid")}
     claimed = {"name": "claimed", "ownerReferences": [owner | {"controller": True}]}
-    stored = json.loads(
-        served.run_kubectl(create, input=json.dumps(manifest("tekton-taskrun") | {"metadata": claimed})).stdout
-    )
-    assert stored["metadata"]["labels"]["team"] == "vision"
+    text = json.dumps(manifest("tekton-taskrun") | {"metadata": claimed})
+    answer = served.run_kubectl(create, input=text, check=False)
+    assert "the controller of an object that has execution options is set by controllers alone" in answer.stderr
+
+
+PLANS: dict[str, tuple[dict[str, Any], bool]] = {
+    "job": ({"schedule": "0 0 1 1 *", "jobTemplate": {"spec": manifest("job")["spec"]}}, True),
+    "argo-workflow": ({"schedules": ["0 0 1 1 *"], "workflowSpec": {"entrypoint": "main"}}, True),
+    # Spark's operator does not say that it controls what it starts.
+    "spark-application": ({"schedule": "@yearly", "template": manifest("spark-application")["spec"]}, False),
+}
+"""By engine: the spec of a launch plan, and whether it is the controller of what it starts."""
+
+
+def options(name: str, spec: dict[str, Any]) -> dict[str, Any]:
+    metadata = {"name": name}
+    return {"apiVersion": "execution.dev/v1beta1", "kind": "ExecutionOptions", "metadata": metadata, "spec": spec}
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_options_of_a_launch_plan_reach_every_execution_that_it_starts(
+    served: ControlPlane, namespace: str, name: str
+) -> None:
+    def create(document: dict[str, Any]) -> dict[str, Any]:
+        text = json.dumps(document)
+        answer = served.run_kubectl(["create", "-n", namespace, "-o", "json", "-f", "-"], input=text)
+        created: dict[str, Any] = json.loads(answer.stdout)
+        return created
+
+    (plan,) = ENGINES[name].launch_plans
+    spec, controls = PLANS[name]
+    create(options("by-reference", {"labels": {"team": "nightly", "by": "plan"}}))
+    launched = {"launchedBy": {"kind": plan.kind, "name": "night*"}}
+    create(options("by-launcher", {"selector": launched, "labels": {"l": "1"}}))
+    create(options("own", {"labels": {"by": "itself"}}))
+    document = {"apiVersion": f"{plan.group}/{plan.version}", "kind": plan.kind, "spec": spec}
+    made = create(document | {"metadata": {"name": "nightly"}})
+    owner = {key: made[key] for key in ("apiVersion", "kind")} | {key: made["metadata"][key] for key in ("name", "uid")}
+
+    def started(**annotations: str) -> dict[str, str]:
+        metadata = {"generateName": "nightly-", "annotations": annotations}
+        metadata["ownerReferences"] = [owner | ({"controller": True} if controls else {})]
+        labels: dict[str, str] = create(manifest(name) | {"metadata": metadata})["metadata"].get("labels", {})
+        return {key: labels[key] for key in ("team", "by", "l") if key in labels}
+
+    assert started() == {"l": "1"}
+    # What was written just before is read.
+    annotate = ["annotate", "-n", namespace, f"{plan.plural}.{plan.group}", "nightly"]
+    served.run_kubectl([*annotate, "execution.dev/options=by-reference"])
+    assert started() == {"l": "1", "team": "nightly", "by": "plan"}
+    # The execution's own reference wins.
+    assert started(**{"execution.dev/options": "own"}) == {"l": "1", "team": "nightly", "by": "itself"}
+    served.run_kubectl([*annotate, "--overwrite", "execution.dev/options=none"])
+    assert started() == {}
