@@ -10,9 +10,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
+from services import Services, services
+
 from execution_options.api.names import SNAPSHOT_ANNOTATION
 from execution_options.cluster import Cluster, ClusterError, ControlPlane, NamedCluster
-from execution_options.engines.translate import author_layer
+from execution_options.engines.authors import author_layer
 from execution_options.local import LocalOperator, OperatorFailedError
 from execution_options.options.merge import merge
 from execution_options.options.snapshot import decode
@@ -126,6 +129,48 @@ def live(demo: Demo, job: str) -> None:
     demo.kubectl("get", "pods", "-l", f"batch.kubernetes.io/job-name={job}", "-L", "environment,ticket")
 
 
+def notifications(demo: Demo, reached: Services) -> None:
+    """A workflow fails, and the right people are told."""
+    demo.title("A workflow fails, and the right people are told")
+    channels = (FILES / "channels.yaml").read_text()
+    for placeholder, port in (("SMTP_PORT", reached.smtp_port), ("HTTP_PORT", reached.http_port)):
+        channels = channels.replace(placeholder, str(port))
+    demo.cluster.run_kubectl(["apply", "-f", "-", "--namespace", NAMESPACE], input=channels)
+    demo.until(
+        lambda: len(demo.get("notificationchannels")["items"]) == 3 and demo.get("eo", "prod").get("status"),
+        "the channels",
+    )
+    demo.kubectl("get", "notificationchannels")
+    print("$ # the same workflow under prod, but this time its pods fail")
+    failing = yaml.safe_load((FILES / "job.yaml").read_text())
+    failing["metadata"]["annotations"] = {"execution.dev/options": "prod"}
+    failing["spec"]["backoffLimit"] = 0
+    failing["spec"]["template"]["metadata"]["annotations"] = {"sim.execution.dev/outcome": "fail"}
+    create = ["create", "-f", "-", "-o", "jsonpath={.metadata.name}", "--namespace", NAMESPACE]
+    job = demo.cluster.run_kubectl(create, input=yaml.safe_dump(failing)).stdout
+    demo.until(lambda: reached.mails and reached.slack and reached.pagerduty, "mail, Slack and PagerDuty")
+    mail = reached.mails[0]
+    text = mail.get_body(("plain",))
+    assert text is not None
+    print(f"\nA mail\n  From: {mail['From']}\n  To: {mail['To']}\n  Subject: {mail['Subject']}\n")
+    print("\n".join(f"  {line}" for line in str(text.get_content()).strip().splitlines()))
+    print(f"\nSlack was busy once, and took then\n{shown(reached.slack[0])}")
+    print(f"\nPagerDuty\n{shown(reached.pagerduty[0] | {'routing_key': '***'})}\n")
+
+    def delivered() -> bool:
+        every = demo.get("notificationdeliveries")["items"]
+        found = [one for one in every if one["spec"]["execution"]["name"] == job]
+        return len(found) == 3 and all(one.get("status", {}).get("state") == "Delivered" for one in found)
+
+    demo.until(delivered, "the delivery log")
+    demo.kubectl("get", "notificationdeliveries")
+
+
+def shown(payload: Any) -> str:
+    """A payload for people."""
+    return "\n".join(f"  {line}" for line in json.dumps(payload, indent=2, ensure_ascii=False).splitlines())
+
+
 def refusals(demo: Demo) -> None:
     """Bad input is refused where it is written."""
     demo.title("What is wrong is refused, with what would be right")
@@ -166,7 +211,8 @@ def main() -> None:
 def show(demo: Demo) -> None:
     """All steps."""
     print("The operator: webhook and controller, under their own service accounts …", flush=True)
-    with LocalOperator(demo.cluster.kubeconfig, demo.cluster.context):
+    loopback = ("--allow-network", "127.0.0.0/8")  # where the services of the demo are
+    with services() as reached, LocalOperator(demo.cluster.kubeconfig, demo.cluster.context, controller=loopback):
         existing = demo.cluster.run_kubectl(["get", "namespace", NAMESPACE, "--ignore-not-found", "-o", "name"]).stdout
         if existing.strip():
             sys.exit(f"namespace {NAMESPACE} exists already; the demo wants one of its own")
@@ -191,6 +237,7 @@ def show(demo: Demo) -> None:
                 'jsonpath={range .status.conditions[*]}{.type}={.status} {.reason}: {.message}{"\\n"}{end}',
             )
             refusals(demo)
+            notifications(demo, reached)
         finally:
             demo.cluster.run_kubectl(
                 ["delete", "-f", str(FILES / "options.yaml"), "-n", NAMESPACE, "--ignore-not-found"]

@@ -35,3 +35,13 @@ def test_the_demo_shows_two_scenarios_of_one_workflow_and_where_each_value_comes
     assert 'label key "kubernetes.io/hostname" is reserved' in shown.stdout
     assert 'Unsupported value: "QUEUED"' in shown.stdout
     assert "refers to ExecutionOptions 'prd', which does not exist; namespace demo has dev, prod" in shown.stdout
+    assert "Subject: " in shown.stdout
+    assert "A mail" in shown.stdout
+    assert "Slack was busy once" in shown.stdout
+    assert '"event_action": "trigger"' in shown.stdout
+    log = [line.split() for line in lines if line.startswith("train-") and "FAILED" in line]
+    assert sorted((line[3], line[5], line[6]) for line in log) == [
+        ("email", "Delivered", "1"),
+        ("pagerDuty", "Delivered", "1"),
+        ("slack", "Delivered", "2"),
+    ]

@@ -175,7 +175,7 @@ def test_a_later_success_resolves_the_incident_and_an_old_failure_does_not_open_
         office.may_read_secrets()
         office.secret(key="key")
         key = {"routingKeySecretRef": {"name": "channel", "key": "key"}}
-        office.channel("pager", pagerDuty={**key, "apiURL": pager.url})
+        office.channel("pager", pagerDuty={**key, "apiURL": pager.enqueue})
         office.options({"phases": ["FAILED"], "pagerDuty": {"recipients": ["on-call"]}})
         now = datetime.now(UTC)
         for name in ("early", "late", "well"):
