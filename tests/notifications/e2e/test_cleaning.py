@@ -1,0 +1,77 @@
+"""Finished deliveries go after a time, with the controller's own rights; held executions can be let go."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from execution_options.api.names import NOTIFICATIONS_FINALIZER
+from execution_options.controller.cleaning import Cleaning
+from execution_options.controller.writer import Writer
+from execution_options.kube.client import Kube
+from execution_options.kube.meta import ObjectMeta, PartialObject
+from support.waiting import eventually
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from execution_options.cluster import Cluster
+    from execution_options.controller.objects import ExecutionKey
+    from execution_options.local import LocalOperator
+    from support.services import WebhookReceiver
+
+    from .conftest import Controllers, Office
+
+pytestmark = pytest.mark.e2e
+
+
+async def cleaned(kubeconfig: Path, unmarked: dict[str, str], now: datetime) -> int:
+    """Clean up as the controller does, where these executions (name → uid) do not say that they were notified."""
+
+    def execution(key: ExecutionKey) -> PartialObject | None:
+        uid = unmarked.get(key.name)
+        return None if uid is None else PartialObject(ObjectMeta(name=key.name, uid=uid))
+
+    world: Any = SimpleNamespace(engines={"job"}, execution=execution)
+    trials: Any = SimpleNamespace(still_asks=lambda key, text: text == "asked")
+    async with await Kube.connect(kubeconfig) as kube:
+        return await Cleaning(kube, Writer(kube, lambda: True, 10.0), world, trials).clean(now)
+
+
+def test_deliveries_go_after_a_day_unless_that_would_notify_again(
+    controllers: Controllers, operator: LocalOperator, office: Office, receiver: WebhookReceiver
+) -> None:
+    office.channel("hook", webhook={"url": receiver.url})
+    office.options({"phases": ["FAILED"], "webhook": {}})
+    office.jobs("noted", "forgotten")
+    controllers.start_in_place()
+    for name in ("noted", "forgotten"):
+        office.end(name)
+        office.delivery(name)
+        eventually(lambda name=name: office.note(name))
+    uid = office.team.get("Job", "forgotten")["metadata"]["uid"]
+    kubeconfig = operator.logs / "controller.kubeconfig"
+    now = datetime.now(UTC)
+    asyncio.run(cleaned(kubeconfig, {}, now))
+    assert len(office.deliveries()) == 2
+    assert asyncio.run(cleaned(kubeconfig, {"forgotten": uid}, now + timedelta(hours=25))) >= 1
+    assert [one["spec"]["execution"]["name"] for one in office.deliveries()] == ["forgotten"]
+
+
+def test_held_executions_are_let_go_when_the_operator_goes(control_plane: Cluster, office: Office) -> None:
+    office.options({"phases": ["FAILED"], "webhook": {}}, notificationGuarantee="Held")
+    office.jobs("held")
+    office.team.request("DELETE", office.team.path("Job", "held") + "?propagationPolicy=Background")
+    assert NOTIFICATIONS_FINALIZER in office.team.get("Job", "held")["metadata"]["finalizers"]
+    where = ["--kubeconfig", str(control_plane.kubeconfig), "--context", control_plane.context]
+    line = [sys.executable, "-m", "execution_options", "notify", "release", "--all", *where]
+    said = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert said.returncode == 0, said.stderr
+    assert "executions are not held any more" in said.stdout
+    eventually(lambda: office.team.listed("Job") == [])
