@@ -100,8 +100,11 @@ class World:
 
     def check(self) -> None:
         ours = fresh(self.authors, self.said)
-        # Who left a key as options want it has no claim on it any more.
-        self.foreign = {key: value for key, value in self.foreign.items() if value != ours.get(key)}
+        # Who left a key as options want it has no claim on it any more, and on one that is enforced nobody has.
+        enforced = {key for key, value in self.said.items() if value.source.level == ABOVE}
+        self.foreign = {
+            key: value for key, value in self.foreign.items() if value != ours.get(key) and key not in enforced
+        }
         wanted: dict[str, str | None] = dict(ours) | self.foreign
         assert self.present == {key: value for key, value in wanted.items() if value is not None}
 
@@ -137,6 +140,14 @@ def test_what_somebody_changed_is_left_and_named() -> None:
     assert not settled.changes
     assert [(one.key, one.value, one.wanted) for one in settled.left] == [("a", "theirs", "2")]
     assert not settle({"a": "theirs"}, {"a": structs.replace(said["a"], value="1")}, {}, {"a": "1"}, Written()).left
+
+
+def test_what_is_enforced_is_put_back() -> None:
+    said = {"a": Sourced("1", Source(ABOVE, OPTIONS_KIND, "o")), "b": Sourced("1", Source(ABOVE, OPTIONS_KIND, "o"))}
+    settled = settle({"a": "theirs"}, said, {}, {"a": "1", "b": "1"}, Written())
+    assert settled.changes == {"a": "1", "b": "1"}
+    assert not settled.left
+    assert settled.written == Written()
 
 
 def options(spec: ExecutionOptionsSpec, generation: int = 2, uid: str = "u") -> OptionsObject:

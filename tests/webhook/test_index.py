@@ -99,14 +99,14 @@ async def test_errors_about_launch_plans_and_accounts_are_not_taken_for_their_ab
     (plan,) = JOB.launch_plans
     index = index_with(Answers())
     assert await index.plan_annotations(plan, "team", "gone") == {}
-    assert not await index.has_account("team", "gone")
+    assert await index.account("team", "gone") is None
     failing = ApiError(500, "InternalError", "etcd")
     kube = Answers(**{"/apis/batch/v1/namespaces/team/cronjobs/x": failing})
     kube.answers["/api/v1/namespaces/team/serviceaccounts/x"] = failing
     with pytest.raises(ApiError):
         await index_with(kube).plan_annotations(plan, "team", "x")
     with pytest.raises(ApiError):
-        await index_with(kube).has_account("team", "x")
+        await index_with(kube).account("team", "x")
 
 
 JOBSET = "system:serviceaccount:jobset-system:jobset-controller-manager"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET, Struct
 
+from execution_options.admission.accounts import InvalidRoleError, binding, identity, is_bound_by_others
 from execution_options.api.names import (
     CLUSTER_OPTIONS_KIND,
     NOTIFICATIONS_FINALIZER,
@@ -20,6 +22,7 @@ from execution_options.engines.patch import Operation, Patch
 from execution_options.engines.paths import lookup
 from execution_options.engines.specification import add_patches
 from execution_options.engines.translate import (
+    AUTHORS_ANNOTATIONS,
     account_places,
     metadata_places,
     output_location,
@@ -29,12 +32,13 @@ from execution_options.engines.translate import (
 from execution_options.options.levels import Level, Sourced
 from execution_options.options.merge import Effective
 from execution_options.options.prepared import prepare
-from execution_options.options.selection import Execution, Selection, select
+from execution_options.options.selection import Execution, Selection, out_of_reach, select
 from execution_options.options.snapshot import Snapshot, encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from execution_options.admission.accounts import Account
     from execution_options.api.resources import OptionsObject
     from execution_options.engines.profile import Engine
 
@@ -50,7 +54,7 @@ class RefusedError(Exception):
 class Decision(Struct, frozen=True):
     """What an execution gets.
 
-    ``account`` is the service account that it gets from options: :meth:`require_account` where it does not exist.
+    ``account`` is the service account that it gets from options: see :meth:`check_account`.
     """
 
     operations: list[Operation]
@@ -59,28 +63,45 @@ class Decision(Struct, frozen=True):
     notes: list[str] = []
     account: str = ""
 
-    def require_account(self, engine: Engine, namespace: str) -> None:
-        """What follows from the fact that :attr:`account` does not exist.
+    def check_account(self, engine: Engine, namespace: str, found: Account | None) -> None:
+        """What follows from what :attr:`account` is now (``None``: it does not exist).
 
         Raises:
-            RefusedError: the execution cannot be without it.
+            RefusedError: the execution cannot be without it, or would run under an identity that is not its options'.
         """
         run_as = self.effective.run_as
         if run_as is None or not self.account:
             return
         what = f"service account {self.account!r} of {run_as.source}"
-        if run_as.value.service_account_policy != "Create":
+        role = None if run_as.value.iam_role is UNSET else run_as.value.iam_role
+        creates = run_as.value.service_account_policy == "Create"
+        try:
+            annotation = binding(role) if creates else {}
+        except InvalidRoleError as error:
+            raise RefusedError(f"{run_as.source}: {error}") from error
+        if found is None:
+            _require(engine, namespace, what, run_as.source.kind, creates=creates)
+        elif creates and is_bound_by_others(found, annotation, run_as.source.uid):
             raise RefusedError(
-                f"{what} does not exist in namespace {namespace}; create it, or set serviceAccountPolicy: Create there"
+                f"{what} belongs to other options too, which bind it to {identity(found)}, not to "
+                f"{'no cloud identity' if role is None else repr(role)}; name another account there, or the same "
+                f"iamRole in all of them"
             )
-        if engine.is_pod:
-            # The API server itself refuses a pod whose account is missing, with less of an explanation.
-            if run_as.source.kind == CLUSTER_OPTIONS_KIND:
-                raise RefusedError(
-                    f"{what} does not exist in namespace {namespace}; create it, because cluster options create "
-                    f"accounts only where an execution that is not a bare pod needs them"
-                )
-            raise RefusedError(f"{what} is being created, try again in a moment")
+
+
+def _require(engine: Engine, namespace: str, what: str, kind: str, *, creates: bool) -> None:
+    if not creates:
+        raise RefusedError(
+            f"{what} does not exist in namespace {namespace}; create it, or set serviceAccountPolicy: Create there"
+        )
+    if engine.is_pod:
+        # The API server itself refuses a pod whose account is missing, with less of an explanation.
+        if kind == CLUSTER_OPTIONS_KIND:
+            raise RefusedError(
+                f"{what} does not exist in namespace {namespace}; create it, because cluster options create "
+                f"accounts only where an execution that is not a bare pod needs them"
+            )
+        raise RefusedError(f"{what} is being created, try again in a moment")
 
 
 def decide(
@@ -113,9 +134,9 @@ def decide(
         raise RefusedError(_missing(selection, execution, known))
     patch = Patch(document)
     places = metadata_places(engine, document)
-    strip_forged(patch, places)
+    mistaken = _mistaken(strip_forged(patch, places))
     if not selection.layers:
-        return Decision(patch.operations, selection, Effective())
+        return Decision(patch.operations, selection, Effective(), mistaken)
     prepared = prepare(selection.layers)
     effective = prepared.effective
     prefix = effective.output_location_prefix
@@ -145,7 +166,7 @@ def decide(
     if effective.is_held and NOTIFICATIONS_FINALIZER not in held:
         # Only here it is there before the execution can end and go.
         patch.put(("metadata", "finalizers"), [*held, NOTIFICATIONS_FINALIZER])
-    said = [*notes(authored, effective), *effect_notes(effective, engine, document, Level.LAUNCH_PLAN)]
+    said = [*mistaken, *notes(authored, effective), *effect_notes(effective, engine, document, Level.LAUNCH_PLAN)]
     if referred.problem:
         said.append(f"{referred.problem}: artifacts are stored as without options")
     return Decision(patch.operations, selection, effective, said, account)
@@ -169,6 +190,17 @@ def _refer(
     return referred
 
 
+def _mistaken(removed: Iterable[tuple[str, str]]) -> list[str]:
+    """What of the metadata that was removed is the author's misspelling rather than somebody's forgery."""
+    said: dict[str, None] = {}
+    for kind, key in removed:
+        if key in AUTHORS_ANNOTATIONS:
+            said[f"label {key} has no effect and was removed: write it as an annotation"] = None
+        elif close := get_close_matches(key, AUTHORS_ANNOTATIONS, n=1, cutoff=0.85):
+            said[f"{kind.removesuffix('s')} {key} is unknown and was removed: write the annotation {close[0]}"] = None
+    return list(said)
+
+
 def _account(engine: Engine, document: dict[str, Any], effective: Effective) -> str:
     """The service account of the options; none where its author's stays everywhere."""
     account = UNSET if effective.run_as is None else effective.run_as.value.k8s_service_account
@@ -187,8 +219,9 @@ def _missing(selection: Selection, execution: Execution, candidates: list[Option
     ]
     if unusable:
         return f"{OPTIONS_ANNOTATION} refers to options that cannot be used here: {'; '.join(unusable)}"
-    here = _listed([o.name for o in candidates if o.kind == OPTIONS_KIND])
-    cluster = _listed([f"cluster/{o.name}" for o in candidates if o.kind == CLUSTER_OPTIONS_KIND])
+    usable = [options for options in candidates if out_of_reach(options, execution) is None]
+    here = _listed([o.name for o in usable if o.kind == OPTIONS_KIND])
+    cluster = _listed([f"cluster/{o.name}" for o in usable if o.kind == CLUSTER_OPTIONS_KIND])
     by = (
         ""
         if execution.launch_plan is None

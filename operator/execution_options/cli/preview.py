@@ -14,7 +14,7 @@ from execution_options.api import names
 from execution_options.api.resources import load
 from execution_options.api.validation import InvalidOptionsError
 from execution_options.cli.connection import asynchronous, cluster_options
-from execution_options.cli.reading import engines_in, facts, has_account, options_in_reach, whole
+from execution_options.cli.reading import engines_in, facts, find_account, options_in_reach, whole
 from execution_options.engines.facts import Role, role, unserved
 from execution_options.engines.specification import reference
 from execution_options.kube.access import find
@@ -112,8 +112,8 @@ async def _decide(
     specification = None if wanted is None else await whole(kube, specification_path(wanted, namespace))
     decision = decide(engine, document, execution, candidates.values(), PREVIEW_ID, specification)
     account = decision.account
-    if account and (namespace, account) not in accounts and not await has_account(kube, namespace, account):
-        decision.require_account(engine, namespace)
+    if account and (namespace, account) not in accounts:
+        decision.check_account(engine, namespace, await find_account(kube, namespace, account))
     return decision
 
 

@@ -62,9 +62,9 @@ async def facts(kube: Kube, engine: Engine, document: dict[str, Any], namespace:
     return execution_of(engine, metadata, namespace, (labels and labels.labels) or {}, plan)
 
 
-async def has_account(kube: Kube, namespace: str, name: str) -> bool:
-    """Whether a service account exists."""
-    return await _partial(kube, path_of("", "v1", "serviceaccounts", namespace, name)) is not None
+async def find_account(kube: Kube, namespace: str, name: str) -> ObjectMeta | None:
+    """A service account; ``None`` where there is none."""
+    return await _partial(kube, path_of("", "v1", "serviceaccounts", namespace, name))
 
 
 async def whole(kube: Kube, path: str) -> dict[str, Any] | None:

@@ -6,12 +6,21 @@ changed. Options of one namespace can share one: it is removed with the last of 
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import UNSET, Struct
 
-from execution_options.api.names import API_VERSION, GROUP
+from execution_options.admission.accounts import (
+    CLOUD_KEYS,
+    MANAGED_BY,
+    MANAGER,
+    bound,
+    identity,
+    is_bound_by_others,
+    is_ours,
+    owners,
+)
+from execution_options.api.names import API_VERSION
 from execution_options.engines.patch import Operation, pointer
 
 if TYPE_CHECKING:
@@ -20,24 +29,6 @@ if TYPE_CHECKING:
     from execution_options.api.resources import OptionsObject
     from execution_options.kube.meta import ObjectMeta
     from execution_options.kube.store import Key
-
-MANAGED_BY: Final = "app.kubernetes.io/managed-by"
-MANAGER: Final = "execution-options"
-
-_CLOUDS: Final = (
-    (re.compile(r"arn:aws[-a-z]*:iam::[0-9]{12}:role/\S+"), "eks.amazonaws.com/role-arn"),
-    (re.compile(r"[^@\s]+@[^@\s]+\.iam\.gserviceaccount\.com"), "iam.gke.io/gcp-service-account"),
-    (
-        re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"),
-        "azure.workload.identity/client-id",
-    ),
-)
-CLOUD_KEYS: Final = tuple(key for _, key in _CLOUDS)
-"""The annotations by which clouds bind an account; the only ones that are ever written to one."""
-
-
-class InvalidRoleError(ValueError):
-    """An ``iamRole`` that is none of the known clouds'; the message says what would be right."""
 
 
 class Verdict(Struct, frozen=True):
@@ -65,23 +56,6 @@ class Accounts(Struct, frozen=True):
 
     actions: tuple[Action, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
-
-
-def binding(role: str | None) -> dict[str, str]:
-    """The annotation by which a cloud binds an account to an identity; empty without one.
-
-    Raises:
-        InvalidRoleError: it is none that is known.
-    """
-    if role is None:
-        return {}
-    for form, key in _CLOUDS:
-        if form.fullmatch(role):
-            return {key: role}
-    raise InvalidRoleError(
-        f"spec.securityContext.runAs.iamRole {role!r} is none of an AWS role (arn:aws:iam::123456789012:role/name), "
-        f"a Google service account (name@project.iam.gserviceaccount.com) and an Azure client id (a UUID)"
-    )
 
 
 def plan(
@@ -119,18 +93,8 @@ def plan(
     return Accounts(tuple(actions), tuple(verdicts))
 
 
-def is_ours(account: ObjectMeta) -> bool:
-    """Whether the operator created the account."""
-    return (account.labels or {}).get(MANAGED_BY) == MANAGER and bool(_owners(account))
-
-
-def _owners(account: ObjectMeta) -> list[str]:
-    """uids of the options that an account belongs to."""
-    return [owner.uid for owner in account.owner_references or () if owner.group == GROUP]
-
-
 def _owns(options: OptionsObject, account: ObjectMeta) -> bool:
-    return options.uid in _owners(account)
+    return options.uid in owners(account)
 
 
 def _reference(options: OptionsObject) -> dict[str, Any]:
@@ -160,17 +124,16 @@ def _adjusted(
             message = f"{where} exists already and is not the operator's: iamRole is not written to it"
             return [], Verdict("ServiceAccountNotOurs", message)
         return [], Verdict("ServiceAccountNotOurs", f"{where} exists already and is used as it is", works=True)
-    bound = {key: value for key, value in (account.annotations or {}).items() if key in CLOUD_KEYS}
-    owns, others = _owns(options, account), [uid for uid in _owners(account) if uid != options.uid]
-    if bound == annotation:
-        if owns:
+    if bound(account) == annotation:
+        if _owns(options, account):
             return [], None
         joined: Operation = {"op": "add", "path": "/metadata/ownerReferences/-", "value": _reference(options)}
         return [*_unchanged(account), joined], None
-    if not others:
+    if not is_bound_by_others(account, annotation, options.uid):
         return _bound(account, annotation), None
-    message = f"{where} belongs to other options too, which bind it to {next(iter(bound.values()), 'no identity')!r}"
-    return _disowned(options, account) if owns else [], Verdict("ServiceAccountConflict", message)
+    message = f"{where} belongs to other options too, which bind it to {identity(account)}: executions are refused"
+    operations = _disowned(options, account) if _owns(options, account) else []
+    return operations, Verdict("ServiceAccountConflict", message)
 
 
 def _unchanged(account: ObjectMeta) -> list[Operation]:
@@ -200,7 +163,7 @@ def _disowned(options: OptionsObject, account: ObjectMeta) -> list[Operation]:
 
 
 def _removal(options: OptionsObject, account: ObjectMeta) -> Action:
-    if len(_owners(account)) > 1:
+    if len(owners(account)) > 1:
         return Action("patch", account.namespace, account.name, _disowned(options, account))
     preconditions = {"uid": account.uid, "resourceVersion": account.resource_version}
     body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": preconditions}

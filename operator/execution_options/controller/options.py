@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from execution_options.admission.accounts import InvalidRoleError, binding
 from execution_options.api import names
 from execution_options.controller import accounts, status
-from execution_options.controller.accounts import InvalidRoleError, Verdict
+from execution_options.controller.accounts import Verdict
 from execution_options.controller.status import Aspect, Counts
 from execution_options.kube.client import ApiError, path_of
 
@@ -134,7 +135,7 @@ class OptionsReconciler:
             if any(owner.uid == options.uid for owner in item.metadata.owner_references or ())
         }
         wanted: dict[Key, dict[str, str]] = {
-            key: accounts.binding(account.iam_role) for key, account in in_use.items() if account.create
+            key: binding(account.iam_role) for key, account in in_use.items() if account.create
         }
         created = accounts.created_account(options)
         if created is not None:
@@ -142,7 +143,7 @@ class OptionsReconciler:
             # Cluster options have an account wherever an execution runs under it, or did so before.
             places = {ns for ns, of in (*wanted, *present) if of == name} if options.namespace is None else set()
             for namespace in places | ({options.namespace} if options.namespace is not None else set()):
-                wanted[namespace, name] = accounts.binding(role)
+                wanted[namespace, name] = binding(role)
         for key in wanted:
             item = self._world.accounts.get(*key)
             if item is not None:

@@ -220,7 +220,7 @@ def is_ours(kind: str, key: str) -> bool:
     return key.startswith(_PREFIX) and not (kind == "annotations" and key in AUTHORS_ANNOTATIONS)
 
 
-def strip_forged(patch: Patch, places: list[Path]) -> None:
+def strip_forged(patch: Patch, places: list[Path]) -> list[tuple[str, str]]:
     """Remove ``execution.dev/`` metadata that only this operator may write, and that it was ever sent.
 
     By that the API server's own policy tells what is written here from what is forged (``install/policies.yaml``).
@@ -228,9 +228,15 @@ def strip_forged(patch: Patch, places: list[Path]) -> None:
     Args:
         patch: an execution.
         places: of its :func:`metadata_places`.
+
+    Returns:
+        What was removed: ``labels`` or ``annotations``, and the key.
     """
+    removed: list[tuple[str, str]] = []
     for place in places:
         for kind in ("labels", "annotations"):
             for key in [key for key in lookup(patch.document, (*place, kind)) or () if is_ours(kind, key)]:
                 patch.remove((*place, kind, key))
                 disown(patch, (*place, kind, key))
+                removed.append((kind, key))
+    return removed

@@ -156,8 +156,9 @@ def settle(
     """Bring one map of an object to what options say now.
 
     A key is written only while its value is the one that was last known to stand there: any other was
-    set by somebody else, and stays. What stood at a key of which options never said anything counts as
-    the author's: a default leaves it, a higher level replaces it and gives it back in the end.
+    set by somebody else, and stays, unless options enforce another. What stood at a key of which options
+    never said anything counts as the author's: a default leaves it, a higher level replaces it and gives
+    it back in the end.
 
     Args:
         present: the map as it is.
@@ -178,7 +179,8 @@ def settle(
             authors = prior = now
         value = said.get(key)
         target = value.value if value is not None and _prevails(value, authors) else authors
-        if now not in (target, prior):
+        enforced = value is not None and value.source.level >= Level.NAMESPACE_ENFORCE
+        if now not in (target, prior) and not enforced:
             if target != prior:
                 left.append(Left(key, now, target))
             if key in written.values:

@@ -81,7 +81,7 @@ def select(execution: Execution, candidates: Iterable[OptionsObject]) -> Selecti
     for options in sorted(candidates, key=lambda o: (o.kind, o.name)):
         target = Target(options.kind, options.name)
         at = referenced.get(target)
-        reason, unselected = _out_of_reach(options, execution), _not_selected(options, execution)
+        reason, unselected = out_of_reach(options, execution), _not_selected(options, execution)
         enforced = options.spec.mode == "Enforce" and unselected is None
         if reason is None and at is not None:
             found.add(target)
@@ -118,7 +118,8 @@ def _selecting_level(options: OptionsObject) -> Level:
     return Level.CLUSTER_DEFAULT if cluster else Level.NAMESPACE_DEFAULT
 
 
-def _out_of_reach(options: OptionsObject, execution: Execution) -> str | None:
+def out_of_reach(options: OptionsObject, execution: Execution) -> str | None:
+    """Why options are none for the execution's namespace; ``None`` where they are."""
     spec = options.spec
     if isinstance(spec, ClusterExecutionOptionsSpec) and spec.namespace_selector is not UNSET:
         failure = labelselector.first_failure(spec.namespace_selector, execution.namespace_labels)

@@ -107,9 +107,9 @@ class Handler:
         specification = None if wanted is None else await self._index.specification(wanted, request.namespace)
         repositories = await self._repositories(engine, request.namespace, candidates)
         decision = decide(engine, document, execution, candidates, new_id(), specification, repositories)
-        account = decision.account
-        if account and not await self._index.has_account(request.namespace, account):
-            decision.require_account(engine, request.namespace)
+        if decision.account:
+            account = await self._index.account(request.namespace, decision.account)
+            decision.check_account(engine, request.namespace, account)
         return review.allowed(request.uid, decision.operations, decision.notes[:MAX_WARNINGS])
 
     async def _repositories(self, engine: Engine, namespace: str, candidates: Iterable[OptionsObject]) -> Repositories:

@@ -86,7 +86,9 @@ class Index:
         self._fresh: SharedCalls[str, list[OptionsObject]] = SharedCalls(
             self._read, LISTS_AT_ONCE, PAUSE_SECONDS, FRESH_SECONDS
         )
-        self._accounts: SharedCalls[tuple[str, str], bool] = SharedCalls(self._account_exists, pause=PAUSE_SECONDS)
+        self._accounts: SharedCalls[tuple[str, str], ObjectMeta | None] = SharedCalls(
+            self._account, pause=PAUSE_SECONDS
+        )
         self._plans: SharedCalls[str, dict[str, str]] = SharedCalls(self._annotations, pause=PAUSE_SECONDS)
         self._objects: SharedCalls[str, dict[str, Any] | None] = SharedCalls(self._object, pause=PAUSE_SECONDS)
         self._known: dict[str, list[OptionsObject]] = {}
@@ -178,18 +180,13 @@ class Index:
                 return Repositories(has_default=True, entries=known)
             await asyncio.sleep(RENDERING_SECONDS)
 
-    async def has_account(self, namespace: str, name: str) -> bool:
-        """Whether a service account exists, read consistently."""
+    async def account(self, namespace: str, name: str) -> ObjectMeta | None:
+        """A service account, read consistently; ``None`` where there is none."""
         return await self._accounts.call((namespace, name))
 
     async def _annotations(self, path: str) -> dict[str, str]:
-        try:
-            found = msgspec.json.decode(await self._kube.get(path, accept=METADATA), type=PartialObject)
-        except ApiError as error:
-            if error.status == 404:
-                return {}
-            raise
-        return found.metadata.annotations or {}
+        found = await self._metadata(path)
+        return {} if found is None else found.annotations or {}
 
     async def _object(self, path: str) -> dict[str, Any] | None:
         try:
@@ -200,14 +197,16 @@ class Index:
             raise
         return found
 
-    async def _account_exists(self, account: tuple[str, str]) -> bool:
+    async def _account(self, account: tuple[str, str]) -> ObjectMeta | None:
+        return await self._metadata(path_of("", "v1", "serviceaccounts", *account))
+
+    async def _metadata(self, path: str) -> ObjectMeta | None:
         try:
-            await self._kube.get(path_of("", "v1", "serviceaccounts", *account), accept=METADATA)
+            return msgspec.json.decode(await self._kube.get(path, accept=METADATA), type=PartialObject).metadata
         except ApiError as error:
             if error.status == 404:
-                return False
+                return None
             raise
-        return True
 
     async def _read(self, namespace: str) -> list[OptionsObject]:
         """List the versions of both kinds, fetch what the stores do not have, parse all of it."""

@@ -64,6 +64,30 @@ def test_values_that_others_changed_stay_and_are_reported(controller: Process, t
     assert "a stays 'theirs'" in event["note"]
 
 
+def test_a_pods_value_that_somebody_else_changed_stays_and_is_reported(controller: Process, team: Team) -> None:
+    team.options("o", {"selector": {}, "labels": {"a": "1"}})
+    team.job("j")
+    pod = one_pod(team, "j")
+    team.edit("o", {"labels": {"a": "2"}})
+    eventually(lambda: team.labels("pods", pod) == {"a": "2"})
+    team.api.merge(team.path("pods", pod), {"metadata": {"labels": {"a": "theirs"}}})
+    team.edit("o", {"labels": {"a": "3", "b": "3"}})
+    eventually(lambda: team.labels("pods", pod) == {"a": "theirs", "b": "3"})
+    event = eventually(lambda: team.events("j", "OptionsLeft"))[0]
+    assert event["note"] == f"pod {pod}: a stays 'theirs', as somebody else left it; options want '3'"
+
+
+def test_what_is_enforced_is_put_back_while_no_webhook_does(controller: Process, team: Team) -> None:
+    team.options("o", {"selector": {}, "mode": "Enforce", "labels": {"cost": "1"}, "annotations": {"note": "1"}})
+    team.job("j")
+    pod = one_pod(team, "j")
+    for plural, name in (("jobs", "j"), ("pods", pod)):
+        change = {"metadata": {"labels": {"cost": "theirs"}, "annotations": {"note": None}}}
+        team.api.merge(team.path(plural, name), change)
+        eventually(lambda plural=plural, name=name: team.labels(plural, name) == {"cost": "1"})
+        eventually(lambda plural=plural, name=name: team.annotations(plural, name)["note"] == "1")
+
+
 def test_the_author_gets_a_value_back_that_was_enforced_meanwhile(controller: Process, team: Team) -> None:
     team.options("o", {"selector": {}, "mode": "Enforce", "labels": {"cost": "platform"}})
     team.job("j", labels={"cost": "mine", "later": "mine"})

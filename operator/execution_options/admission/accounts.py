@@ -1,0 +1,94 @@
+"""What a service account says of who created it, and of the cloud identity that it is bound to."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, Protocol
+
+from execution_options.api.names import GROUP
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+MANAGED_BY: Final = "app.kubernetes.io/managed-by"
+MANAGER: Final = "execution-options"
+
+_CLOUDS: Final = (
+    (re.compile(r"arn:aws[-a-z]*:iam::[0-9]{12}:role/\S+"), "eks.amazonaws.com/role-arn"),
+    (re.compile(r"[^@\s]+@[^@\s]+\.iam\.gserviceaccount\.com"), "iam.gke.io/gcp-service-account"),
+    (
+        re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"),
+        "azure.workload.identity/client-id",
+    ),
+)
+CLOUD_KEYS: Final = tuple(key for _, key in _CLOUDS)
+"""The annotations by which clouds bind an account; the only ones that are ever written to one."""
+
+
+class InvalidRoleError(ValueError):
+    """An ``iamRole`` that is none of the known clouds'; the message says what would be right."""
+
+
+class Owner(Protocol):
+    """An owner of an object."""
+
+    @property
+    def group(self) -> str: ...
+    @property
+    def uid(self) -> str: ...
+
+
+class Account(Protocol):
+    """The metadata of a service account."""
+
+    @property
+    def labels(self) -> Mapping[str, str] | None: ...
+    @property
+    def annotations(self) -> Mapping[str, str] | None: ...
+    @property
+    def owner_references(self) -> Sequence[Owner] | None: ...
+
+
+def binding(role: str | None) -> dict[str, str]:
+    """The annotation by which a cloud binds an account to an identity; empty without one.
+
+    Raises:
+        InvalidRoleError: it is none that is known.
+    """
+    if role is None:
+        return {}
+    for form, key in _CLOUDS:
+        if form.fullmatch(role):
+            return {key: role}
+    raise InvalidRoleError(
+        f"spec.securityContext.runAs.iamRole {role!r} is none of an AWS role (arn:aws:iam::123456789012:role/name), "
+        f"a Google service account (name@project.iam.gserviceaccount.com) and an Azure client id (a UUID)"
+    )
+
+
+def bound(account: Account) -> dict[str, str]:
+    """The annotations by which an account is bound; empty where it is not."""
+    return {key: value for key, value in (account.annotations or {}).items() if key in CLOUD_KEYS}
+
+
+def identity(account: Account) -> str:
+    """What an account is bound to, for people."""
+    return ", ".join(map(repr, bound(account).values())) or "no cloud identity"
+
+
+def owners(account: Account) -> list[str]:
+    """uids of the options that an account belongs to."""
+    return [owner.uid for owner in account.owner_references or () if owner.group == GROUP]
+
+
+def is_ours(account: Account) -> bool:
+    """Whether the operator created the account."""
+    return (account.labels or {}).get(MANAGED_BY) == MANAGER and bool(owners(account))
+
+
+def is_bound_by_others(account: Account, annotation: Mapping[str, str], uid: str) -> bool:
+    """Whether other options than those with ``uid`` have the account bound otherwise than by ``annotation``.
+
+    An account that belongs to these alone is bound anew in a moment.
+    """
+    return is_ours(account) and bound(account) != annotation and any(owner != uid for owner in owners(account))
