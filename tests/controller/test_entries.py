@@ -36,6 +36,7 @@ def test_an_engine_gets_an_entry_for_all_that_can_happen_to_it() -> None:
         "selected": [["CREATE"]],
         "required": [["CREATE"]],
         "updated": [["UPDATE"]],
+        "kept": [["UPDATE"]],
     }
     for entry in found.values():
         (rule,) = entry["rules"]

@@ -85,21 +85,27 @@ def test_every_engine_has_entries_for_all_that_can_happen_to_it() -> None:
             if rule["apiGroups"] == [engine.group] and rule["apiVersions"] == [engine.version]
             if engine.plural in rule["resources"]
         }
-        created = ["CREATE"]
-        assert found == {"referenced": created, "selected": created, "required": created, "updated": ["UPDATE"]}
+        created, updated = ["CREATE"], ["UPDATE"]
+        assert found == {
+            "referenced": created,
+            "selected": created,
+            "required": created,
+            "updated": updated,
+            "kept": updated,
+        }
 
 
 @pytest.mark.parametrize("name", ENTRIES)
 def test_entries_are_chosen_deliberately(name: str) -> None:
     entry = ENTRIES[name]
     kind = name.partition(".")[0]
-    assert entry["failurePolicy"] == ("Fail" if kind in ("referenced", "required") else "Ignore")
+    assert entry["failurePolicy"] == ("Fail" if kind in ("referenced", "required", "kept") else "Ignore")
     assert entry["reinvocationPolicy"] == "Never"
     assert entry["sideEffects"] == "None"
     assert entry["timeoutSeconds"] <= 10
     assert re.fullmatch(r"[a-z]+\.(executions|pods)\.execution\.dev", name)
     policy = [e for e in entry["namespaceSelector"]["matchExpressions"] if e["key"] == "execution.dev/failure-policy"]
-    expected = {"selected": "NotIn", "required": "In"}.get(kind)
+    expected = {"selected": "NotIn", "required": "In", "kept": "In"}.get(kind)
     assert [one["operator"] for one in policy] == ([] if expected is None else [expected])
 
 
@@ -107,7 +113,7 @@ def test_only_the_controller_passes_by_the_entries_for_updates() -> None:
     for name, entry in ENTRIES.items():
         expressions = [condition["expression"] for condition in entry["matchConditions"]]
         others = f"request.userInfo.username != '{controller_user()}'"
-        assert (others in expressions) is name.startswith("updated")
+        assert (others in expressions) is name.startswith(("updated", "kept"))
 
 
 POLICIES = {one["metadata"]["name"]: one["spec"] for one in policies() if one["kind"] == "ValidatingAdmissionPolicy"}

@@ -77,6 +77,29 @@ def test_cluster_options_and_namespaces_that_were_made_just_before_count(team: T
             team.request("DELETE", f"/apis/execution.dev/v1beta1/clusterexecutionoptions/{name}")
 
 
+def test_an_identity_that_others_hold_is_refused_and_a_misspelt_reference_told(team: Team) -> None:
+    roles = {name: f"arn:aws:iam::123456789012:role/{name}" for name in ("first", "second")}
+    run_as = {"k8sServiceAccount": "trainer", "serviceAccountPolicy": "Create"}
+    made = {
+        name: team.options(name, {"securityContext": {"runAs": {**run_as, "iamRole": role}}})
+        for name, role in roles.items()
+    }
+    owner = {key: made["first"][key] for key in ("apiVersion", "kind")}
+    owner |= {key: made["first"]["metadata"][key] for key in ("name", "uid")}
+    metadata = {
+        "name": "trainer",
+        "labels": {"app.kubernetes.io/managed-by": "execution-options"},
+        "annotations": {"eks.amazonaws.com/role-arn": roles["first"]},
+        "ownerReferences": [owner],
+    }
+    team.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})
+    message = refusal(team, job("a", options="second"))
+    assert f"which bind it to '{roles['first']}', not to '{roles['second']}'" in message
+    assert team.create(job("b", options="first"))["spec"]["template"]["spec"]["serviceAccountName"] == "trainer"
+    applied = team.kubectl("apply", "-f", "-", manifests=[job("c", annotations={"execution.dev/option": "first"})])
+    assert "Warning: annotation execution.dev/option is unknown and was removed: write the annotation" in applied
+
+
 def test_a_generated_name_is_good_enough_for_everything(team: Team) -> None:
     prefix = {"outputLocationPrefix": "s3://bucket/base"}
     team.options("o", {"selector": {"names": ["train-*"]}, "rawOutputDataConfig": prefix, "labels": {"a": "1"}})

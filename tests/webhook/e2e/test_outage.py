@@ -14,6 +14,7 @@ from execution_options.cluster.process import guarded
 from execution_options.install import WEBHOOK_CONFIGURATION
 from support.balancer import balanced
 from support.load import load
+from support.team import RefusedError
 from support.waiting import eventually
 from support.workloads import job
 
@@ -63,16 +64,22 @@ def test_while_the_webhook_is_down_only_what_needs_options_waits(prepared: Team,
 
 def test_a_namespace_that_asks_for_it_admits_nothing_meanwhile(prepared: Team, webhook: LocalOperator) -> None:
     prepared.label_namespace(failure_policy="Fail")
+    name = prepared.create(SELECTED)["metadata"]["name"]
     with load(prepared, SELECTED) as selected:
         selected.goes_on(stamped=True)
         webhook.kill("webhook")
         try:
             # The API server follows the namespace's labels by a watch of its own.
             selected.goes_on(refused=True)
+            with pytest.raises(RefusedError, match=r"kept\.executions\.execution\.dev"):
+                prepared.merge("Job", name, {"metadata": {"labels": {"a": None}}})
+            engine = "--as=system:serviceaccount:jobset-system:jobset-controller-manager"
+            prepared.kubectl("label", f"job/{name}", "going=on", engine, "--as-group=system:masters")
         finally:
             webhook.start("webhook")
             webhook.wait_ready("webhook")
         selected.goes_on(stamped=True)
+        prepared.merge("Job", name, {"metadata": {"labels": {"mine": "1"}}})
         assert all("required.executions.execution.dev" in reason for reason in selected.refused)
     assert unstamped(prepared, "selected-") == len(
         [one for one in selected.outcomes if not (one.stamped or one.refused)]
