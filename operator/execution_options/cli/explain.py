@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
+from msgspec import UNSET
 
+from execution_options.admission.accounts import bound, identity
 from execution_options.api.names import LIVE_ANNOTATION, MISSED_ANNOTATION, SNAPSHOT_ANNOTATION
 from execution_options.cli.connection import asynchronous, cluster_options
 from execution_options.cli.output import table
-from execution_options.cli.reading import engines_in, facts, options_in_reach
+from execution_options.cli.reading import engines_in, facts, find_account, options_in_reach
 from execution_options.engines.authors import author_layer
+from execution_options.engines.differences import differences
 from execution_options.engines.effects import effect_notes
 from execution_options.engines.facts import Role, role, unserved
 from execution_options.kube.access import find
@@ -30,7 +33,9 @@ if TYPE_CHECKING:
     from execution_options.api.resources import OptionsObject
     from execution_options.engines.profile import Engine
     from execution_options.options.levels import Layer
+    from execution_options.options.merge import Effective
     from execution_options.options.selection import Execution
+    from execution_options.options.snapshot import Snapshot
 
 
 @click.command()
@@ -66,11 +71,12 @@ async def explain(execution: str, namespace: str | None, kubeconfig: Path | None
         except InvalidReferenceError as error:
             raise click.ClickException(str(error)) from error
         candidates, broken = await options_in_reach(kube, namespace)
+        account = await _account(kube, metadata)
     annotations = metadata.annotations or {}
     layers: tuple[Layer, ...] = ()
     click.echo(f"{engine.kind} {namespace}/{name}, created {metadata.creation_timestamp}")
     if SNAPSHOT_ANNOTATION in annotations:
-        layers = _applied(engine, metadata, document)
+        layers = _applied(engine, metadata, document, account)
     elif (reason := unserved(engine, described)) is not None:
         click.echo(f"It has no options: {reason}.")
         return
@@ -82,7 +88,18 @@ async def explain(execution: str, namespace: str | None, kubeconfig: Path | None
         click.echo(sentence)
 
 
-def _applied(engine: Engine, metadata: ObjectMeta, document: dict[str, Any]) -> tuple[Layer, ...]:
+async def _account(kube: Kube, metadata: ObjectMeta) -> ObjectMeta | None:
+    """The service account that an execution has from options, as it is now."""
+    try:
+        name = decode((metadata.annotations or {}).get(SNAPSHOT_ANNOTATION, "")).account
+    except InvalidSnapshotError:
+        return None
+    return await find_account(kube, metadata.namespace, name) if name else None
+
+
+def _applied(
+    engine: Engine, metadata: ObjectMeta, document: dict[str, Any], account: ObjectMeta | None
+) -> tuple[Layer, ...]:
     annotations = metadata.annotations or {}
     try:
         snapshot = decode(annotations[SNAPSHOT_ANNOTATION])
@@ -101,6 +118,15 @@ def _applied(engine: Engine, metadata: ObjectMeta, document: dict[str, Any]) -> 
     )
     if snapshot.location:
         click.echo(f"\nIt stores its data below {snapshot.location}")
+    _places(engine, document, snapshot, (merge(layers), effective), missed=MISSED_ANNOTATION in annotations)
+    run_as = effective.run_as
+    if account is not None and run_as is not None and run_as.value.iam_role is not UNSET:
+        role = run_as.value.iam_role
+        if role not in bound(account).values():
+            click.echo(
+                f"\nnote: service account {account.name!r} is bound to {identity(account)}, not to {role!r}: what runs "
+                f"under it has that identity"
+            )
     if effective.overridden:
         click.echo("\nOverridden:")
         for item in effective.overridden:
@@ -108,6 +134,20 @@ def _applied(engine: Engine, metadata: ObjectMeta, document: dict[str, Any]) -> 
     for sentence in effect_notes(merge(layers), engine, document):
         click.echo(f"\nnote: {sentence}")
     return layers
+
+
+def _places(
+    engine: Engine, document: dict[str, Any], snapshot: Snapshot, merged: tuple[Effective, Effective], *, missed: bool
+) -> None:
+    """One value of each field was shown; say where another stands."""
+    frozen = merge(snapshot.layers)
+    found = list(differences(engine, document, snapshot.authored, frozen, *merged, missed=missed))
+    if found:
+        click.echo()
+        table(
+            ("NOT SO AT", "VALUE", "WHY"),
+            [(one.at, "(absent)" if one.value is None else one.value, one.why) for one in found],
+        )
 
 
 def _others(
