@@ -83,7 +83,8 @@ class RunAs(Resource, frozen=True):
             Literal["Require", "Create"],
             described(
                 "Require (also when absent): the service account must exist. Create: the operator creates it, "
-                "and removes it with this object; an account it did not create is never changed."
+                "and removes it with this object, even under executions that still run; an account it did not "
+                "create is never changed."
             ),
         ]
         | UnsetType

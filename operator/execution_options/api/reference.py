@@ -33,6 +33,7 @@ def reference() -> str:
         _INTRODUCTION,
         f"## {names.OPTIONS_KIND}\n",
         _summary(names.OPTIONS_KIND, options),
+        _refusals(options["properties"]["spec"]),
         *_section(options["properties"]["spec"], "spec"),
         f"## {names.CLUSTER_OPTIONS_KIND}\n",
         _summary(names.CLUSTER_OPTIONS_KIND, cluster),

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from execution_options.api.resources import OptionsObject
     from execution_options.engines.profile import Engine
+    from execution_options.engines.registry import Engines
     from execution_options.options.levels import Layer
     from execution_options.options.merge import Effective
     from execution_options.options.selection import Execution
@@ -55,6 +56,11 @@ async def explain(execution: str, namespace: str | None, kubeconfig: Path | None
     async with Kube(access) as kube:
         engines = await engines_in(kube)
         engine = next((e for e in engines.values() if kind.lower() in (e.name, e.kind.lower(), e.plural)), None)
+        plan = _started(engines, kind)
+        if engine is None and plan is not None and name:
+            raise click.UsageError(
+                f"{execution!r} gets no options itself, but each {plan.kind} that it starts: ask for one of these"
+            )
         if engine is None or not name:
             kinds = ", ".join(f"{engine.kind.lower()}/NAME" for engine in engines.values())
             raise click.UsageError(f"{execution!r} is no execution; write one of: {kinds}")
@@ -86,6 +92,14 @@ async def explain(execution: str, namespace: str | None, kubeconfig: Path | None
     _others(described, candidates, layers, metadata)
     for sentence in broken:
         click.echo(sentence)
+
+
+def _started(engines: Engines, kind: str) -> Engine | None:
+    """The engine of what a launch plan of this kind, in kubectl's words, starts."""
+    return next(
+        (e for e in engines.values() for plan in e.launch_plans if kind.lower() in (plan.kind.lower(), plan.plural)),
+        None,
+    )
 
 
 async def _account(kube: Kube, metadata: ObjectMeta) -> ObjectMeta | None:

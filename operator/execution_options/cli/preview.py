@@ -14,6 +14,7 @@ from execution_options.api import names
 from execution_options.api.resources import load
 from execution_options.api.validation import InvalidOptionsError
 from execution_options.cli.connection import asynchronous, cluster_options
+from execution_options.cli.output import table
 from execution_options.cli.reading import engines_in, facts, find_account, options_in_reach, whole
 from execution_options.engines.facts import Role, role, unserved
 from execution_options.engines.specification import reference
@@ -22,6 +23,7 @@ from execution_options.kube.client import Kube
 from execution_options.kube.engines import specification_path
 from execution_options.kube.meta import ObjectMeta
 from execution_options.options.reference import InvalidReferenceError
+from execution_options.options.rows import rows
 from execution_options.options.snapshot import SnapshotTooLargeError
 
 if TYPE_CHECKING:
@@ -65,6 +67,13 @@ async def preview(
         engines = await engines_in(kube)
         found = ((_engine(engines, document), document) for document in documents)
         executions = [(engine, document) for engine, document in found if engine is not None]
+        for document in documents:
+            where, name = _place(document, namespace)
+            if (started := _started(engines, document)) is not None:
+                click.echo(
+                    f"{document['kind']} {where}/{name} gets no options itself, but each {started.kind} that it "
+                    f"starts; its annotation {names.OPTIONS_ANNOTATION} reaches all of them: preview one of these"
+                )
         if not executions:
             kinds = ", ".join(engine.kind for engine in engines.values())
             raise click.ClickException(f"{' '.join(file.name for file in files)} holds no execution (one of: {kinds})")
@@ -81,8 +90,14 @@ async def preview(
             if isinstance(result, str):
                 click.echo(f"{title}: {result}")
                 continue
+            _abridge(document)
             diff = difflib.unified_diff(before, _yaml(document), title, f"{title} with options", lineterm="")
             click.echo("\n".join(diff) or f"{title}: no options apply, it stays as it is")
+            values = [(row.field, row.value, str(row.source)) for row in rows(result.effective)]
+            if values:
+                click.echo()
+                table(("OPTIONS SAY", "VALUE", "FROM"), values)
+                click.echo()
             for note in result.notes:
                 click.echo(f"note: {note}")
     if refused:
@@ -115,6 +130,13 @@ async def _decide(
     if account and (namespace, account) not in accounts:
         decision.check_account(engine, namespace, await find_account(kube, namespace, account))
     return decision
+
+
+def _abridge(document: dict[str, Any]) -> None:
+    """Leave out what only says again, for the operator, what the table does."""
+    annotations = document.get("metadata", {}).get("annotations") or {}
+    if names.SNAPSHOT_ANNOTATION in annotations:
+        annotations[names.SNAPSHOT_ANNOTATION] = f"({len(annotations[names.SNAPSHOT_ANNOTATION])} bytes: all of this)"
 
 
 def _read(file: TextIO) -> list[dict[str, Any]]:
@@ -157,6 +179,12 @@ def _options(documents: list[dict[str, Any]], namespace: str) -> list[OptionsObj
 def _engine(engines: Engines, document: dict[str, Any]) -> Engine | None:
     group = str(document.get("apiVersion", "")).rpartition("/")[0]
     return engines.of(group, str(document.get("kind")))
+
+
+def _started(engines: Engines, document: dict[str, Any]) -> Engine | None:
+    """The engine of what a launch plan starts."""
+    group, kind = str(document.get("apiVersion", "")).rpartition("/")[0], str(document.get("kind"))
+    return next((e for e in engines.values() if e.launch_plan(group, kind) is not None), None)
 
 
 def _yaml(document: dict[str, Any]) -> list[str]:

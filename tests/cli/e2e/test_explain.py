@@ -108,6 +108,31 @@ def test_a_missed_one_that_was_repaired(team: Team, cli: Callable[..., Answer]) 
     assert "The webhook missed it; it was repaired at 2026-01-01T00:00:00Z: metadata only." in answer.out
 
 
+def test_places_that_differ_and_an_identity_of_others_are_named(team: Team, cli: Callable[..., Answer]) -> None:
+    roles = [f"arn:aws:iam::123456789012:role/{name}" for name in ("wanted", "bound")]
+    run_as = {"k8sServiceAccount": "trainer", "iamRole": roles[0], "serviceAccountPolicy": "Create"}
+    spec = {"selector": {}, "labels": {"a": "1", "b": "1"}, "securityContext": {"runAs": run_as}}
+    team.options("all", spec)
+    team.create(job(labels={"mine": "1"}, template={"labels": {"b": "author"}}))
+    bound = {"eks.amazonaws.com/role-arn": roles[1]}
+    team.create(
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "trainer", "annotations": bound}},
+    )
+    team.merge("Job", "train", {"metadata": {"labels": {"a": "theirs"}}})
+    answer = cli("explain", "job/train")
+    shown = rows(answer.out)
+    assert shown["/metadata/labels/a"] == ("theirs", "somebody else changed it since")
+    assert shown["/metadata/labels/b"] == ("1", "from options: its author wrote nothing there")
+    assert "/spec/template/metadata/labels/b" not in shown
+    assert f"service account 'trainer' is bound to '{roles[1]}', not to '{roles[0]}'" in answer.out
+
+
+def test_what_a_launch_plan_gets_is_said(cli: Callable[..., Answer]) -> None:
+    answer = cli("explain", "cronjob/nightly")
+    assert answer.code == 2
+    assert "'cronjob/nightly' gets no options itself, but each Job that it starts: ask for one of these" in answer.err
+
+
 def test_what_does_not_exist(cli: Callable[..., Answer]) -> None:
     answer = cli("explain", "job/nothing")
     assert (answer.code, answer.out, answer.err) == (1, "", 'Error: jobs.batch "nothing" not found\n')

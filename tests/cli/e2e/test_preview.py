@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -31,6 +32,20 @@ def test_the_diff_shows_what_would_be_added(team: Team, cli: Callable[..., Answe
     removed = [line for line in answer.out.splitlines() if line.startswith("-") and not line.startswith("---")]
     assert removed == []
     assert team.listed("Job") == []
+    assert "ExecutionOptions all (namespace default)" in answer.out
+    (snapshot,) = [line for line in added if line.startswith("execution.dev/snapshot")]
+    assert re.fullmatch(r"execution\.dev/snapshot: '\(\d+ bytes: all of this\)'", snapshot), snapshot
+
+
+def test_a_launch_plan_is_told_from_what_it_starts(cli: Callable[..., Answer]) -> None:
+    plan = {
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "metadata": {"name": "nightly"},
+        "spec": {"schedule": "0 0 1 1 *", "jobTemplate": {"spec": job()["spec"]}},
+    }
+    answer = cli("preview", "-f", "-", manifests=[plan])
+    assert "/nightly gets no options itself, but each Job that it starts" in answer.out
 
 
 def test_what_stays_as_it_is_and_what_is_noted(team: Team, cli: Callable[..., Answer]) -> None:
