@@ -47,7 +47,10 @@ def run(kubeconfig: Path | None, context: str | None, name: str | None) -> None:
     for number in _STOPPING:
         signal.signal(number, _stop)
     started = False
-    click.echo("installing the operator's kinds, rights and webhook entries, and starting its processes …", err=True)
+    if sys.stderr.isatty():
+        click.echo(
+            "installing the operator's kinds, rights and webhook entries, and starting its processes …", err=True
+        )
     try:
         with LocalOperator(kubeconfig, context) as operator:
             started = True
