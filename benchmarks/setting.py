@@ -182,7 +182,7 @@ async def _exchange(kube: Kube, old: list[Manifest], new: list[Manifest]) -> Non
     for document in new:
         kept = {key: document["metadata"][key] for key in ("name", "labels") if key in document["metadata"]}
         header = {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration"}
-        await kube.create(WEBHOOKS, {**header, "metadata": kept, "webhooks": document["webhooks"]})
+        await kube.create(WEBHOOKS, {**header, "metadata": kept, "webhooks": document.get("webhooks", [])})
 
 
 def cpu_seconds(pid: int) -> float:

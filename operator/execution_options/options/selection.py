@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from execution_options.api.model import ClusterExecutionOptionsSpec, ExecutionOptionsSpec, Selector
 from execution_options.api.names import CLUSTER_OPTIONS_KIND, DISABLE_NOTIFICATIONS_ANNOTATION
@@ -50,11 +50,17 @@ class Rejected(Struct, frozen=True):
 
 
 class Selection(Struct, frozen=True):
-    """The layers that apply, lowest first; those that do not; and references to what does not exist."""
+    """The layers that apply, lowest first; the options that do not; and references to what does not exist."""
 
     layers: tuple[Layer, ...]
-    rejected: tuple[Rejected, ...] = ()
+    unapplied: tuple[OptionsObject, ...] = ()
     missing: tuple[Target, ...] = ()
+    execution: Execution = Execution(engine="", namespace="")
+
+    @property
+    def rejected(self) -> tuple[Rejected, ...]:
+        """Why :attr:`unapplied` do not apply: worded only where somebody asks, since there can be thousands."""
+        return tuple(Rejected(options, _why_not(options, self.execution)) for options in self.unapplied)
 
 
 def select(execution: Execution, candidates: Iterable[OptionsObject]) -> Selection:
@@ -65,32 +71,24 @@ def select(execution: Execution, candidates: Iterable[OptionsObject]) -> Selecti
     ``mode: Enforce`` enforces on what the object's own selector selects: a reference to it is a reference
     like any other, or authors could talk themselves out of enforced values by naming others.
     """
-    own = execution.reference
-    inherited = None if execution.launch_plan is None else execution.launch_plan.reference
-    opted_out = any(reference is not None and reference.opt_out for reference in (own, inherited))
-    # An own opt-out also refuses what the launch plan passes on: the execution's own word wins.
-    referenced: dict[Target, tuple[Level, int]] = {}
-    for level, reference in ((Level.LAUNCH_PLAN, inherited), (Level.EXECUTION, own)):
-        if reference is None or (level is Level.LAUNCH_PLAN and own is not None and own.opt_out):
-            continue
-        referenced |= {target: (level, place) for place, target in enumerate(reference.targets)}
-
+    referenced = _referenced(execution)
+    opted_out = _opted_out(execution)
+    labels = execution.labels
     ranked: list[tuple[tuple[int, int, str, str], Layer]] = []
-    rejected: list[Rejected] = []
+    unapplied: list[OptionsObject] = []
     found: set[Target] = set()
-    for options in sorted(candidates, key=lambda o: (o.kind, o.name)):
-        target = Target(options.kind, options.name)
-        at = referenced.get(target)
-        reason, unselected = out_of_reach(options, execution), _not_selected(options, execution)
-        enforced = options.spec.mode == "Enforce" and unselected is None
-        if reason is None and at is not None:
-            found.add(target)
-        elif reason is None and opted_out and options.spec.mode != "Enforce":
-            reason = "the execution opted out of all options that are not enforced"
-        elif reason is None:
-            reason = unselected
-        if reason is not None:
-            rejected.append(Rejected(options, reason))
+    for options in candidates:
+        at = referenced.get(Target(options.kind, options.name)) if referenced else None
+        if at is None and _is_for_others(options.spec.selector, labels):
+            unapplied.append(options)
+            continue
+        reachable = out_of_reach(options, execution) is None
+        selected = _not_selected(options, execution) is None
+        enforced = options.spec.mode == "Enforce" and selected
+        if reachable and at is not None:
+            found.add(Target(options.kind, options.name))
+        elif not (reachable and selected) or (opted_out and not enforced):
+            unapplied.append(options)
             continue
         priority = 0 if options.spec.priority is UNSET else options.spec.priority
         level, place = at if at is not None and not enforced else (_selecting_level(options), priority)
@@ -105,7 +103,44 @@ def select(execution: Execution, candidates: Iterable[OptionsObject]) -> Selecti
         after = sum(layer.source.level <= Level.EXECUTION for layer in layers)
         layers.insert(after, Layer(source, spec))
     missing = tuple(target for target in referenced if target not in found)
-    return Selection(tuple(layers), tuple(rejected), missing)
+    unapplied.sort(key=lambda o: (o.kind, o.name))
+    return Selection(tuple(layers), tuple(unapplied), missing, execution)
+
+
+def _referenced(execution: Execution) -> dict[Target, tuple[Level, int]]:
+    """What is referred to, with the level of the reference and the place in it."""
+    own = execution.reference
+    inherited = None if execution.launch_plan is None else execution.launch_plan.reference
+    referenced: dict[Target, tuple[Level, int]] = {}
+    for level, reference in ((Level.LAUNCH_PLAN, inherited), (Level.EXECUTION, own)):
+        # An own opt-out also refuses what the launch plan passes on: the execution's own word wins.
+        if reference is None or (level is Level.LAUNCH_PLAN and own is not None and own.opt_out):
+            continue
+        referenced |= {target: (level, place) for place, target in enumerate(reference.targets)}
+    return referenced
+
+
+def _opted_out(execution: Execution) -> bool:
+    plan = execution.launch_plan
+    references = (execution.reference, None if plan is None else plan.reference)
+    return any(reference is not None and reference.opt_out for reference in references)
+
+
+def _is_for_others(selector: Selector | UnsetType, labels: Mapping[str, str]) -> bool:
+    """Whether one look tells that options do not select an execution with these labels."""
+    if selector is UNSET:
+        return True
+    wanted = selector.match_labels
+    return wanted is not UNSET and any(labels.get(key) != value for key, value in wanted.items())
+
+
+def _why_not(options: OptionsObject, execution: Execution) -> str:
+    reason = out_of_reach(options, execution)
+    if reason is not None:
+        return reason
+    if _opted_out(execution) and options.spec.mode != "Enforce":
+        return "the execution opted out of all options that are not enforced"
+    return _not_selected(options, execution) or ""
 
 
 _SAID = {said: ExecutionOptionsSpec(disable_notifications=said) for said in (True, False)}
