@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 import msgspec
 import yaml
+from msgspec import structs
 
 from execution_options.admission.decision import Decision, RefusedError, decide
 from execution_options.api import names
@@ -122,7 +123,12 @@ async def _decide(
     if reason is not None:
         return reason
     stored, _ = await options_in_reach(kube, namespace)
-    candidates = {(o.kind, o.name): o for o in [*stored, *given] if o.namespace in (None, namespace)}
+    candidates = {(o.kind, o.name): o for o in stored}
+    for options in given:
+        if options.namespace in (None, namespace):
+            known = candidates.get((options.kind, options.name))
+            # Applied, it would be an edit of the same object, which keeps its accounts.
+            candidates[options.kind, options.name] = structs.replace(options, uid="" if known is None else known.uid)
     wanted = reference(engine, document)
     specification = None if wanted is None else await whole(kube, specification_path(wanted, namespace))
     decision = decide(engine, document, execution, candidates.values(), PREVIEW_ID, specification)
