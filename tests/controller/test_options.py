@@ -31,6 +31,16 @@ def stored(generation: int) -> dict[str, Any]:
     return {"metadata": metadata | {"creationTimestamp": "2026-01-01T00:00:00Z"}, "spec": spec}
 
 
+class Pods:
+    """No pod waits."""
+
+    def options_changed(self, uid: str, *, gone: bool = False) -> None:
+        """Nothing follows."""
+
+    def numbers(self, uid: str) -> tuple[int, int]:
+        return 0, 0
+
+
 async def test_an_edit_while_the_status_is_written_is_looked_at_although_nobody_tells_of_it() -> None:
     api = FakeApi()
     api.put(PATH, stored(1))
@@ -50,7 +60,9 @@ async def test_an_edit_while_the_status_is_written_is_looked_at_although_nobody_
         cast("Any", SimpleNamespace(channels=lambda _: None)),
         cast("Any", SimpleNamespace(add=None)),
     )
-    reconciler = OptionsReconciler(index, cast("World", world), directory, cast("Writer", Edited()), executions, 0.0)
+    reconciler = OptionsReconciler(
+        index, cast("World", world), directory, cast("Writer", Edited()), executions, Pods(), 0.0
+    )
     index.hint(KEY, None)
     assert await reconciler.reconcile(KEY) == 0.0
     # All that a watch that began anew has to tell is the version that is known.

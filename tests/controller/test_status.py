@@ -57,12 +57,11 @@ def test_the_worst_of_several_accounts_decides() -> None:
 
 def test_every_field_without_effect_is_named() -> None:
     spec = {
-        "maxParallelism": 0,
         "selector": {"engines": ["job", "nonsense"], "launchedBy": {"kind": "CronNonsense", "name": "x"}},
     }
     aspect = status.fully_effective(namespaced("o", spec), builtin())
     assert aspect.status == "False"
-    for part in ("maxParallelism", "nonsense", "CronNonsense"):
+    for part in ("nonsense", "CronNonsense"):
         assert part in aspect.message
     assert "engines: job" not in aspect.message
     assert status.fully_effective(namespaced("o", {"labels": {"a": "b"}}), builtin()).status == "True"

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from execution_options import install
+from execution_options.api.names import GATE
 from execution_options.engines.profile import builtin
 from execution_options.install import (
     CONTROLLER,
@@ -86,26 +87,34 @@ def test_every_engine_has_entries_for_all_that_can_happen_to_it() -> None:
             if engine.plural in rule["resources"]
         }
         created, updated = ["CREATE"], ["UPDATE"]
-        assert found == {
+        expected = {
             "referenced": created,
             "selected": created,
             "required": created,
             "updated": updated,
             "kept": updated,
         }
+        assert found == expected | ({"capped": created, "limited": created} if engine.is_pod else {})
+
+
+def test_only_pods_with_the_label_of_capped_executions_may_get_a_gate() -> None:
+    for name, entry in ENTRIES.items():
+        selected = entry.get("objectSelector", {}).get("matchExpressions", [])
+        capped = name.partition(".")[0] in ("capped", "limited")
+        assert (selected == [{"key": GATE, "operator": "Exists"}]) is capped
 
 
 @pytest.mark.parametrize("name", ENTRIES)
 def test_entries_are_chosen_deliberately(name: str) -> None:
     entry = ENTRIES[name]
     kind = name.partition(".")[0]
-    assert entry["failurePolicy"] == ("Fail" if kind in ("referenced", "required", "kept") else "Ignore")
+    assert entry["failurePolicy"] == ("Fail" if kind in ("referenced", "required", "kept", "limited") else "Ignore")
     assert entry["reinvocationPolicy"] == "Never"
     assert entry["sideEffects"] == "None"
     assert entry["timeoutSeconds"] <= 10
     assert re.fullmatch(r"[a-z]+\.(executions|pods)\.execution\.dev", name)
     policy = [e for e in entry["namespaceSelector"]["matchExpressions"] if e["key"] == "execution.dev/failure-policy"]
-    expected = {"selected": "NotIn", "required": "In", "kept": "In"}.get(kind)
+    expected = {"selected": "NotIn", "required": "In", "kept": "In", "capped": "NotIn", "limited": "In"}.get(kind)
     assert [one["operator"] for one in policy] == ([] if expected is None else [expected])
 
 

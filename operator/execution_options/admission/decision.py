@@ -34,6 +34,7 @@ from execution_options.options.merge import Effective
 from execution_options.options.prepared import prepare
 from execution_options.options.selection import Execution, Selection, out_of_reach, select
 from execution_options.options.snapshot import Snapshot, encode
+from execution_options.parallelism import gate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -153,6 +154,7 @@ def decide(
     )
     referred = _refer(patch, engine, effective, location, repositories, elsewhere)
     authored |= referred.authored
+    gate.mark(patch, places, engine, effective.max_parallelism)
     account = _account(engine, document, effective)
     snapshot = Snapshot(
         id=identifier,
@@ -166,7 +168,12 @@ def decide(
     if effective.is_held and NOTIFICATIONS_FINALIZER not in held:
         # Only here it is there before the execution can end and go.
         patch.put(("metadata", "finalizers"), [*held, NOTIFICATIONS_FINALIZER])
-    said = [*mistaken, *notes(authored, effective), *effect_notes(effective, engine, document, Level.LAUNCH_PLAN)]
+    said = [
+        *mistaken,
+        *notes(authored, effective),
+        *effect_notes(effective, engine, document, Level.LAUNCH_PLAN),
+        *gate.notes(engine, document, effective.max_parallelism),
+    ]
     if referred.problem:
         said.append(f"{referred.problem}: artifacts are stored as without options")
     return Decision(patch.operations, selection, effective, said, account)

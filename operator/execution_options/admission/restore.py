@@ -18,6 +18,7 @@ from execution_options.options.levels import Level, Sourced
 from execution_options.options.live import InvalidLiveError, Live, current_layers, decode_live
 from execution_options.options.merge import merge
 from execution_options.options.snapshot import InvalidSnapshotError, decode
+from execution_options.parallelism import gate
 
 if TYPE_CHECKING:
     from execution_options.engines.paths import Path
@@ -78,6 +79,7 @@ def restore(engine: Engine, document: dict[str, Any], old: dict[str, Any], *, tr
             location=snapshot.location,
             elsewhere=elsewhere,
         )
+        gate.mark(patch, templates, engine, effective.max_parallelism)
     return patch.operations
 
 

@@ -368,5 +368,11 @@ class ExecutionEngineSpec(Resource, frozen=True, kw_only=True):
             max_length=32,
         ),
     ] = ()
+    timeouts: Annotated[
+        tuple[Path, ...],
+        described(
+            "Fields with time-outs that pass while pods of the execution are held back.", extra=SET, max_length=8
+        ),
+    ] = ()
     pods: Annotated[PodRules, described("How its pods are found, and what each is for.", extra=ATOMIC)] = PodRules()
     status: Annotated[StatusRules, described("How the engine's status is read.", extra=ATOMIC)]

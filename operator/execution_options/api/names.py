@@ -59,6 +59,20 @@ REDELIVER_LABEL: Final = f"{GROUP}/redeliver"
 TEST_ANNOTATION: Final = f"{GROUP}/test-notification"
 """Any new value has a test sent."""
 
+# How many pods of an execution run at once, where the operator holds them back itself.
+GATE: Final = f"{GROUP}/max-parallelism"
+"""The scheduling gate of a pod that waits for a slot; and the label, on executions and their pods, that says so."""
+CAPPED: Final = "capped"
+"""Value of the label on an execution, and on what its engine gives it on to: its pods are to be gated."""
+GATED: Final = "gated"
+"""Value of the label on a pod that was created with the gate."""
+LEFT_TO_KUEUE: Final = "kueue"
+"""Value of the label on a pod that Kueue manages."""
+WAITING_ANNOTATION: Final = f"{GROUP}/waiting"
+"""On a pod that waits: what for."""
+GROUP_ANNOTATION: Final = f"{GROUP}/group"
+"""On a bare pod, by its author: pods with the same value are one execution, as far as parallelism goes."""
+
 # On a namespace, by whoever administers it.
 PODS_LABEL: Final = f"{GROUP}/pods"
 """``enabled``: bare pods of the namespace are executions that options can select."""

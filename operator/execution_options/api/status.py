@@ -43,6 +43,13 @@ class ExecutionCounts(Resource, frozen=True):
     finished: Annotated[int, number("Executions that have ended and still exist.", ge=0)] | UnsetType = UNSET
 
 
+class PodCounts(Resource, frozen=True):
+    """Pods that the operator holds back so that no more run at once than maxParallelism of these options says."""
+
+    running: Annotated[int, number("Pods that have a slot.", ge=0)] | UnsetType = UNSET
+    waiting: Annotated[int, number("Pods that wait for one.", ge=0)] | UnsetType = UNSET
+
+
 class OptionsStatus(Resource, frozen=True):
     """What the operator made of the options; written on change, at most every 10 seconds."""
 
@@ -63,3 +70,6 @@ class OptionsStatus(Resource, frozen=True):
     executions: Annotated[ExecutionCounts, described("Executions in which these options take part.")] | UnsetType = (
         UNSET
     )
+    pods: (
+        Annotated[PodCounts, described("Pods whose number these options limit, where the engine does not.")] | UnsetType
+    ) = UNSET

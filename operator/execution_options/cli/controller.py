@@ -75,6 +75,13 @@ class Network(click.ParamType["outbound.Network"]):
     metavar="CIDR",
     help="Network that notifications may be sent to although it is not public: a mail relay's, say. Repeatable.",
 )
+@click.option(
+    "--resync",
+    type=click.FloatRange(min=1),
+    default=300.0,
+    show_default=True,
+    help="Seconds between two lists of options, and of pods that wait for a slot, in case an event got lost.",
+)
 @log_options
 @with_logs
 @asynchronous
@@ -89,6 +96,7 @@ async def controller(
     patch_rate: float,
     send_timeout: float,
     allowed_networks: tuple[outbound.Network, ...],
+    resync: float,
 ) -> None:
     """Bring edits of options to living executions, and say in the status of options what became of them.
 
@@ -103,6 +111,7 @@ async def controller(
         patch_rate=patch_rate,
         send_timeout=send_timeout,
         allowed_networks=allowed_networks,
+        resync=resync,
     )
     async with await Kube.connect(kubeconfig, context) as kube:
         try:

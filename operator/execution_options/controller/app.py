@@ -13,7 +13,7 @@ import aiohttp
 from aiohttp import web
 
 from execution_options.api import names
-from execution_options.api.names import LIVE_ANNOTATION
+from execution_options.api.names import ID_LABEL, LIVE_ANNOTATION, SNAPSHOT_ANNOTATION
 from execution_options.controller.accounts import created_account, required_account
 from execution_options.controller.artifacts import ArtifactRepositories
 from execution_options.controller.channels import ChannelReconciler
@@ -29,6 +29,7 @@ from execution_options.controller.metrics import Metrics
 from execution_options.controller.objects import OptionsKey
 from execution_options.controller.options import OptionsReconciler
 from execution_options.controller.outbox import Outbox
+from execution_options.controller.parallelism.app import Parallelism
 from execution_options.controller.pods import PodReconciler
 from execution_options.controller.post import ChannelPost
 from execution_options.controller.queue import Queue
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     from execution_options.controller.settings import Settings
     from execution_options.controller.tracking import Tracked
     from execution_options.kube.client import Kube
-    from execution_options.kube.meta import PartialObject
+    from execution_options.kube.meta import ObjectMeta, PartialObject
     from execution_options.kube.store import Key
     from execution_options.notifications.route import ChannelKey
 
@@ -59,6 +60,8 @@ logger = logging.getLogger(__name__)
 WORKERS: Final = {"channels": 2, "options": 4, "executions": 4, "pods": 8}
 COUNTS_SETTLE: Final = 1.0
 """Seconds in which many executions may come and go before their options are looked at once."""
+PODS_SETTLE: Final = 5.0
+"""The same for pods that run and wait."""
 RETRY_SECONDS: Final = 2.0
 
 
@@ -92,13 +95,30 @@ class Controller:
         self._of_pods = PodReconciler(self.world, shell, self._recorder)
         self._of_executions = ExecutionReconciler(self.world, self.index, shell, self._recorder, self._of_pods)
         self._artifacts = ArtifactRepositories(kube, self.index, writer)
+        self.parallelism = Parallelism(
+            kube,
+            self.world,
+            self.index,
+            writer,
+            self._recorder,
+            self.metrics,
+            settings,
+            self._pods_counted,
+            self._options_found,
+        )
         directory = Directory(kube, settings.namespace, self.world.namespace_labels, self.channel_changed)
         materials = Materials(kube, settings.namespace)
         self._of_channels = ChannelReconciler(
             directory, materials, writer, settings.namespace, settings.status_interval
         )
         self._of_options = OptionsReconciler(
-            self.index, self.world, directory, writer, self._executions, settings.status_interval
+            self.index,
+            self.world,
+            directory,
+            writer,
+            self._executions,
+            self.parallelism.board,
+            settings.status_interval,
         )
         self._providers = Providers(Outbound(settings.allowed_networks), settings.send_timeout)
         self._outbox = Outbox(
@@ -132,6 +152,10 @@ class Controller:
         (old, new), (before, after) = objects, records
         if new is None and before is not None:
             self._of_executions.forget(before.uid)
+        annotated = [None if item is None else _said(item) for item in objects]
+        item = new or old
+        if item is not None and annotated[0] != annotated[1]:
+            self._owner_changed(item.metadata)
         if not self._active:
             return
         if new is not None:
@@ -160,6 +184,24 @@ class Controller:
         if self._active:
             for options in self.index.all():
                 self._options.add(options)
+
+    def part_changed(self, metadata: ObjectMeta) -> None:
+        """Have it seen whose the pods are that the part controls."""
+        self._owner_changed(metadata)
+
+    def _owner_changed(self, metadata: ObjectMeta) -> None:
+        identifier = (metadata.labels or {}).get(ID_LABEL, "")
+        self.parallelism.board.owner_changed(metadata.uid, metadata.namespace, identifier)
+
+    def _pods_counted(self, uid: str) -> None:
+        """Have the numbers of pods written into the status of options."""
+        key = self.index.key_of(uid)
+        if key is not None:
+            self._options.add(key, PODS_SETTLE)
+
+    def _options_found(self, key: OptionsKey) -> None:
+        self.index.hint(key, None)
+        self._options.add(key)
 
     def pod_changed(self, key: Key) -> None:
         """Have the pod reconciled."""
@@ -272,6 +314,7 @@ class Controller:
             for _ in range(WORKERS["channels"]):
                 queue, reconcile = self._of_channels.queue, self._of_channels.reconcile
                 group.create_task(work("channels", queue, reconcile, self.metrics))
+            group.create_task(self.parallelism.run())
             for _ in range(WORKERS["options"]):
                 group.create_task(work("options", self._options, self._reconcile_options, self.metrics))
             for _ in range(WORKERS["executions"]):
@@ -329,6 +372,12 @@ def _first(errors: ExceptionGroup[LeaseLostError]) -> str:
 
 def _live(item: ExecutionObject) -> str | None:
     return (item.metadata.annotations or {}).get(LIVE_ANNOTATION)
+
+
+def _said(item: ExecutionObject) -> tuple[str, str | None, str | None]:
+    """What options said of an execution."""
+    annotations = item.metadata.annotations or {}
+    return item.metadata.uid, annotations.get(SNAPSHOT_ANNOTATION), annotations.get(LIVE_ANNOTATION)
 
 
 async def serve(kube: Kube, settings: Settings, kubeconfig: Path | None, context: str | None) -> None:

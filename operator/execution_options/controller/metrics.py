@@ -106,12 +106,41 @@ class Metrics:
             buckets=(0.5, 1, 2, 5, 10, 30, 60, 300, 1800, 7200, 86400),
             registry=self.registry,
         )
+        self.releases = Counter(
+            "execution_options_parallelism_releases_total",
+            "Releases of pods by result (released, gone, refused, repeated, unanswered).",
+            ["result"],
+            registry=self.registry,
+        )
+        self.release_seconds = Histogram(
+            "execution_options_parallelism_release_seconds",
+            "From the moment at which a pod could be released to the answer that it is.",
+            buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+            registry=self.registry,
+        )
+        self.wait_seconds = Histogram(
+            "execution_options_parallelism_wait_seconds",
+            "Age of pods when they are released.",
+            buckets=(1, 2, 5, 10, 30, 60, 300, 600, 1800, 3600, 14400, 86400),
+            registry=self.registry,
+        )
         self.leader = Gauge(
             "execution_options_leader", "1 while this process is the active controller.", registry=self.registry
         )
         self._depth = Gauge(
             "execution_options_queue_depth", "Keys that wait to be reconciled.", ["queue"], registry=self.registry
         )
+
+    def watch_slots(self, totals: Callable[[], tuple[int, int]]) -> None:
+        """Show how many pods run and wait whose parallelism we limit."""
+        pods = Gauge(
+            "execution_options_parallelism_pods",
+            "Pods of executions whose parallelism the operator limits, by state (running, waiting).",
+            ["state"],
+            registry=self.registry,
+        )
+        pods.labels("running").set_function(lambda: totals()[0])
+        pods.labels("waiting").set_function(lambda: totals()[1])
 
     def watch_queue(self, name: str, depth: Callable[[], int]) -> None:
         """Show the depth of a queue."""

@@ -12,7 +12,7 @@ from msgspec import UNSET, Struct
 
 from execution_options.admission.decision import RefusedError, decide
 from execution_options.api.model import ClusterExecutionOptionsSpec
-from execution_options.api.names import MISSED_ANNOTATION
+from execution_options.api.names import CAPPED, GATE, MISSED_ANNOTATION
 from execution_options.controller.patching import Changes, metadata_patch
 from execution_options.engines.facts import execution_of, launch_plan
 from execution_options.engines.patch import Operation
@@ -130,6 +130,9 @@ def repair(
     if not _has_options(decision.selection):
         return None
     after["metadata"]["annotations"][MISSED_ANNOTATION] = now
+    if GATE in after["metadata"]["labels"]:
+        # A gate can only be given at creation.
+        after["metadata"]["labels"][GATE] = CAPPED
     changes: Changes = {}
     for kind in ("labels", "annotations"):
         before, wanted = document["metadata"].get(kind) or {}, after["metadata"].get(kind) or {}

@@ -42,6 +42,16 @@ class Executions(Protocol):
         """Reconcile an execution in ``after`` seconds."""
 
 
+class Pods(Protocol):
+    """Pods whose number options limit."""
+
+    def options_changed(self, uid: str, *, gone: bool = False) -> None:
+        """Options were edited, or are deleted."""
+
+    def numbers(self, uid: str) -> tuple[int, int]:
+        """How many pods run, and how many wait, because of options."""
+
+
 class OptionsReconciler:
     """Brings the cluster to one options object at a time.
 
@@ -51,6 +61,7 @@ class OptionsReconciler:
         directory: the channels that notifications can use.
         writer: sends what is to be changed.
         executions: has the executions of edited options reconciled.
+        pods: knows whose pods wait for a parallelism slot.
         status_interval: seconds between two writes of an object's status where only numbers changed.
     """
 
@@ -61,6 +72,7 @@ class OptionsReconciler:
         directory: Directory,
         writer: Writer,
         executions: Executions,
+        pods: Pods,
         status_interval: float,
     ) -> None:
         self._index = index
@@ -68,6 +80,7 @@ class OptionsReconciler:
         self._directory = directory
         self._writer = writer
         self._executions = executions
+        self._pods = pods
         self._interval = status_interval
         self._seen: dict[OptionsKey, tuple[str, int]] = {}
         self._written: dict[OptionsKey, float] = {}
@@ -75,13 +88,17 @@ class OptionsReconciler:
     async def reconcile(self, key: OptionsKey) -> float | None:
         """Reconcile one object; seconds until it must be looked at again, or ``None``."""
         known = await self._index.refresh(key)
+        before = self._seen.get(key)
+        if before is not None and (known is None or known.uid != before[0]):
+            self._pods.options_changed(before[0], gone=True)
         if known is None or known.deleting:
             # Garbage collection removes its accounts; executions keep what they got.
             self._seen.pop(key, None)
             self._written.pop(key, None)
             return None
         version = (known.uid, known.generation)
-        if self._seen.get(key) != version:
+        if before != version:
+            self._pods.options_changed(known.uid)
             for execution, record in self._world.tracker.of_source(known.uid):
                 if record.active:
                     self._executions.add(execution)
@@ -121,7 +138,8 @@ class OptionsReconciler:
     def _counts(self, uid: str) -> Counts:
         records = [record for _, record in self._world.tracker.of_source(uid)]
         active = sum(record.active for record in records)
-        return Counts(active, len(records) - active, sum(record.missed for record in records))
+        running, waiting = self._pods.numbers(uid)
+        return Counts(active, len(records) - active, sum(record.missed for record in records), running, waiting)
 
     def _accounts(self, options: OptionsObject) -> Accounts:
         in_use = {

@@ -23,7 +23,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Patches of executions and pods."""
     event_rate: float = 5.0
     resync: float = 300.0
-    """Between two lists of all options, in case kopf was not told of a deletion."""
+    """Between two lists of all options, and of all pods that may wait, in case an event was never told."""
     send_timeout: float = 20.0
     """For sending one notification to one recipient."""
     allowed_networks: tuple[Network, ...] = ()

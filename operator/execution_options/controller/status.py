@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import msgspec
 from msgspec import UNSET, Struct
 
-from execution_options.api.status import Condition, ExecutionCounts, OptionsStatus
+from execution_options.api.status import Condition, ExecutionCounts, OptionsStatus, PodCounts
 from execution_options.engines.effects import effects
 from execution_options.notifications.checks import template_problems
 from execution_options.notifications.route import Unrouted, destinations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 MAX_MESSAGE: Final = 4096
 
-_WITHOUT_EFFECT: Final = ("max_parallelism",)
+_WITHOUT_EFFECT: Final[tuple[str, ...]] = ()
 """Fields that are accepted and kept in snapshots, but that nothing acts upon in this version."""
 
 
@@ -39,11 +39,16 @@ class Aspect(Struct, frozen=True):
 
 
 class Counts(Struct, frozen=True):
-    """Executions in which options take part; ``missed`` of them were created past the webhook."""
+    """Executions in which options take part; ``missed`` of them were created past the webhook.
+
+    ``running`` and ``waiting`` are pods of theirs whose parallelism these options limit.
+    """
 
     active: int = 0
     finished: int = 0
     missed: int = 0
+    running: int = 0
+    waiting: int = 0
 
 
 def ready(verdicts: Iterable[Verdict], role_problem: str = "") -> Aspect:
@@ -141,10 +146,13 @@ def status(
     present: Mapping[str, Any], generation: int, aspects: Iterable[Aspect], counts: Counts, now: datetime
 ) -> dict[str, Any]:
     """The status to be, as it is written."""
+    # Once written, a number can only be replaced.
+    has_pods = bool(counts.running or counts.waiting or "pods" in present)
     wanted = OptionsStatus(
         observed_generation=generation,
         conditions=conditions(present, generation, aspects, now),
         executions=ExecutionCounts(active=counts.active, finished=counts.finished),
+        pods=PodCounts(running=counts.running, waiting=counts.waiting) if has_pods else UNSET,
     )
     return written(wanted)
 

@@ -99,6 +99,7 @@ class Tracker:
         self.records: dict[ExecutionKey, Tracked] = {}
         self._by_source: defaultdict[str, set[ExecutionKey]] = defaultdict(set)
         self._by_uid: dict[str, ExecutionKey] = {}
+        self._parts: dict[str, str] = {}
         self._by_id: dict[tuple[str, str], ExecutionKey] = {}
         self._unstamped: defaultdict[str, set[ExecutionKey]] = defaultdict(set)
         self._pods_by_owner: defaultdict[str, set[Key]] = defaultdict(set)
@@ -153,8 +154,20 @@ class Tracker:
         owner = metadata.controller
         if owner is None:
             return None
-        identifier = (metadata.labels or {}).get(ID_LABEL, "")
-        return self._by_uid.get(owner.uid) or self._by_id.get((metadata.namespace, identifier))
+        return self.owning(owner.uid, metadata.namespace, (metadata.labels or {}).get(ID_LABEL, ""))
+
+    def owning(self, uid: str, namespace: str, identifier: str) -> ExecutionKey | None:
+        """The execution with a uid, or that has a part with it; else the one that an identifier says."""
+        while uid not in self._by_uid and uid in self._parts:
+            uid = self._parts[uid]
+        return self._by_uid.get(uid) or self._by_id.get((namespace, identifier))
+
+    def put_part(self, uid: str, owner: str, *, add: bool) -> None:
+        """Remember what controls a part of an execution, or forget it."""
+        if add:
+            self._parts[uid] = owner
+        else:
+            self._parts.pop(uid, None)
 
     def pods(self, key: ExecutionKey) -> set[Key]:
         """The pods of an execution."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from execution_options.engines.profile import Engine
     from execution_options.engines.registry import Engines
     from execution_options.kube.client import Kube
+    from execution_options.kube.meta import ObjectMeta
     from execution_options.kube.store import Key
 
 ENABLED: Final = "enabled"
@@ -40,6 +41,9 @@ class Listener(Protocol):
 
     def collection_changed(self) -> None:
         """Executions of an engine can be read now, or cannot any more."""
+
+    def part_changed(self, metadata: ObjectMeta) -> None:
+        """An object that an execution controls came or went."""
 
     def pod_changed(self, key: Key) -> None:
         """A pod of an execution came or changed."""
@@ -146,10 +150,22 @@ class World:
 
     def _track(self, engine: Engine, old: ExecutionObject | None, new: ExecutionObject | None) -> None:
         item = new or old
-        if item is None or role(self.engines, engine, item.metadata) is Role.PART:
+        if item is None:
+            return
+        if role(self.engines, engine, item.metadata) is Role.PART:
+            self._track_part(old, new)
             return
         key = ExecutionKey(engine.name, item.metadata.namespace, item.metadata.name)
         self._listener.execution_changed(key, (old, new), self.tracker.put(key, new))
+
+    def _track_part(self, old: ExecutionObject | None, new: ExecutionObject | None) -> None:
+        if old is not None and new is not None:
+            return
+        for item, add in ((old, False), (new, True)):
+            owner = None if item is None else item.metadata.controller
+            if item is not None and owner is not None:
+                self.tracker.put_part(item.metadata.uid, owner.uid, add=add)
+                self._listener.part_changed(item.metadata)
 
     def _pod_changed(self, old: PodObject | None, new: PodObject | None) -> None:
         item = new or old

@@ -26,6 +26,11 @@ def _has_variables(engine: Engine) -> bool:
     return bool(engine.pod_templates or engine.envs or engine.env_maps)
 
 
+def _has_limits(engine: Engine) -> bool:
+    """Its own, or pods that can be held back."""
+    return bool(engine.parallelism) or not engine.pods.inseparable
+
+
 def _has_locations(engine: Engine) -> bool:
     return bool(engine.output_locations) or _has_variables(engine)
 
@@ -33,6 +38,7 @@ def _has_locations(engine: Engine) -> bool:
 _NEEDS: Final[dict[str, tuple[str, Callable[[Engine], bool]]]] = {
     "security_context": ("securityContext", _has_accounts),
     "raw_output_data_config": ("rawOutputDataConfig", _has_locations),
+    "max_parallelism": ("maxParallelism", _has_limits),
     "overwrite_cache": ("overwriteCache", lambda engine: bool(engine.cache)),
     "envs": ("envs", _has_variables),
 }
@@ -54,13 +60,14 @@ def effect_notes(
     values: dict[str, Sourced[Any] | None] = {
         "security_context": effective.run_as,
         "raw_output_data_config": effective.output_location_prefix,
+        "max_parallelism": effective.max_parallelism,
         "overwrite_cache": effective.overwrite_cache,
         "envs": next(iter(effective.envs.values()), None),
     }
     said = [
         f"{written}: has no effect on {engine.name}, in spite of {value.source}"
         for name, (written, has) in _NEEDS.items()
-        if _counts(value := values[name], least) and value.value is not False and not has(engine)
+        if _counts(value := values[name], least) and value.value not in (False, 0) and not has(engine)
     ]
     cap = effective.max_parallelism
     if _counts(cap, least) and (size := gang_size(engine, execution, cap.value)) is not None:

@@ -20,3 +20,8 @@ class Pods(PodRules, frozen=True):
         """What a pod of the execution is for."""
         rule = next((rule for rule in self.roles if all(holds(term, pod) for term in rule.when)), None)
         return "unit" if rule is None else rule.role
+
+    @property
+    def inseparable(self) -> bool:
+        """Whether no pod can be held back alone: each starts others, or is one of a gang."""
+        return any(not rule.when and rule.role != "unit" for rule in self.roles)

@@ -10,6 +10,7 @@ from execution_options.api.names import (
     BARE_PREFIX_ENV,
     DISABLE_NOTIFICATIONS_ANNOTATION,
     GROUP,
+    GROUP_ANNOTATION,
     ID_LABEL,
     OPTIONS_ANNOTATION,
     PREFIX_ENV,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from execution_options.options.merge import Effective
 
 _PREFIX = f"{GROUP}/"
-AUTHORS_ANNOTATIONS = frozenset({OPTIONS_ANNOTATION, DISABLE_NOTIFICATIONS_ANNOTATION})
+AUTHORS_ANNOTATIONS = frozenset({OPTIONS_ANNOTATION, DISABLE_NOTIFICATIONS_ANNOTATION, GROUP_ANNOTATION})
 """The only ``execution.dev/`` metadata that is not this operator's."""
 
 

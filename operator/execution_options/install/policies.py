@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import yaml
 
-from execution_options.api.names import API_VERSION, DISABLE_NOTIFICATIONS_ANNOTATION, ENGINE_KIND, OPTIONS_ANNOTATION
+from execution_options.api.names import (
+    API_VERSION,
+    DISABLE_NOTIFICATIONS_ANNOTATION,
+    ENGINE_KIND,
+    GROUP_ANNOTATION,
+    OPTIONS_ANNOTATION,
+)
 from execution_options.engines.profile import builtin
 from execution_options.engines.registry import builtin_engines
 from execution_options.install.controllers import ENGINE_CONTROLLERS, filled
@@ -31,7 +37,7 @@ def policies(engine_controllers: Sequence[str] = ENGINE_CONTROLLERS) -> list[Man
     """
     launch_plans = {f"{plan.group}/{plan.kind}" for engine in builtin() for plan in engine.launch_plans}
     words = {
-        "AUTHORS_ANNOTATIONS": [OPTIONS_ANNOTATION, DISABLE_NOTIFICATIONS_ANNOTATION],
+        "AUTHORS_ANNOTATIONS": [OPTIONS_ANNOTATION, DISABLE_NOTIFICATIONS_ANNOTATION, GROUP_ANNOTATION],
         "ENGINE_KINDS": sorted(f"{group}/{kind}" for group, kind in builtin_engines().owning),
         "LAUNCH_PLANS": sorted(launch_plans),
         "MOST_NAMED": MOST_NAMED,

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
+import time
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 import aiohttp
@@ -93,6 +95,8 @@ class Store(Generic[T]):
         label_selector: server-side selector; empty for all.
         field_selector: likewise.
         metadata_only: ask for ``PartialObjectMetadata`` (``kind`` must fit).
+        resync: seconds after which the collection is listed again although the watch goes on well, for whom it would be
+            bad never to learn of an event that got lost on its way.
         optional: a collection that the API server does not know is empty, and nothing to speak of.
         patience: seconds between two looks for a collection that the API server does not know, where
             :meth:`nudge` will say when it may; otherwise the longest pause after any error.
@@ -111,6 +115,7 @@ class Store(Generic[T]):
         metadata_only: bool = False,
         optional: bool = False,
         patience: float | None = None,
+        resync: float = math.inf,
         on_change: Callable[[T | None, T | None], None] | None = None,
         on_state: Callable[[], None] | None = None,
     ) -> None:
@@ -128,6 +133,8 @@ class Store(Generic[T]):
         self._patience = patience
         self._nudged = asyncio.Event()
         self._hopeful = False
+        self._resync = resync
+        self._listed = -math.inf
         self._on_change = on_change
         self._on_state = on_state
         self._version = ""
@@ -186,7 +193,7 @@ class Store(Generic[T]):
     async def _follow(self) -> str | None:
         """List where that is needed, and watch; what went wrong (empty: nothing to speak of), or ``None``."""
         try:
-            if not self._version:
+            if not self._version or time.monotonic() >= self._listed + self._resync:
                 await self._relist()
             await self._watch()
         except _GoneError:
@@ -209,6 +216,7 @@ class Store(Generic[T]):
     async def _relist(self) -> None:
         fresh: dict[Key, T] = {}
         token = ""
+        self._listed = time.monotonic()
         while True:
             params = self._params | {"limit": PAGE} | ({"continue": token} if token else {})
             data = await self._kube.get(self._path, params=params, accept=self._accept[0], seconds=30)
@@ -264,7 +272,7 @@ class Store(Generic[T]):
             "watch": "true",
             "resourceVersion": self._version,
             "allowWatchBookmarks": "true",
-            "timeoutSeconds": str(random.randint(*WATCH_SECONDS)),  # noqa: S311 - jitter
+            "timeoutSeconds": str(int(min(random.randint(*WATCH_SECONDS), max(1, self._resync)))),  # noqa: S311 - jitter
         }
         stream = await self._kube.stream(self._path, params=params, accept=self._accept[1], silence=SILENCE)
         async with stream as response:
@@ -293,6 +301,8 @@ class Store(Generic[T]):
         if item is None:
             self._version = self._bookmark.decode(event.object).metadata.resource_version
             return
+        if _is_old(item.metadata.resource_version, self._version):
+            return
         self._version = item.metadata.resource_version
         key = (item.metadata.namespace, item.metadata.name)
         if event.type == "DELETED":
@@ -305,3 +315,12 @@ class Store(Generic[T]):
     def _tell(self, old: T | None, new: T | None) -> None:
         if self._on_change is not None:
             self._on_change(old, new)
+
+
+def _is_old(version: str, last: str) -> bool:
+    """Whether an event is told again, which must not bring back what has changed or gone since.
+
+    Resource versions of one collection are numbers that grow:
+    https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions
+    """
+    return version.isdecimal() and last.isdecimal() and int(version) <= int(last)

@@ -9,12 +9,15 @@ import msgspec
 
 from execution_options.admission.decision import RefusedError, decide
 from execution_options.admission.restore import restore
+from execution_options.api.names import GATE
 from execution_options.engines.artifacts import Repositories, entries
 from execution_options.engines.facts import Role, execution_of, launch_plan, launcher, role
+from execution_options.engines.patch import Patch
 from execution_options.engines.specification import reference
 from execution_options.kube.meta import ObjectMeta, PartialObject
 from execution_options.options.reference import InvalidReferenceError
 from execution_options.options.snapshot import SnapshotTooLargeError, new_id
+from execution_options.parallelism import gate
 from execution_options.webhook import review
 
 if TYPE_CHECKING:
@@ -88,6 +91,8 @@ class Handler:
         metadata = _DECODER.decode(request.object).metadata
         if role(engines, engine, metadata) is Role.PART and self._believes(request.user_info, metadata):
             # What it carries of ours it got with its execution, the engine's own way.
+            if engine.is_pod and GATE in (metadata.labels or {}):
+                return self._held_back(request, engines, metadata)
             return review.allowed(request.uid, [], [])
         owner = launcher(engine, metadata)
         plan = None
@@ -117,3 +122,11 @@ class Handler:
             return Repositories()
         wanted = entries(prefix for options in candidates if (prefix := options.output_location_prefix))
         return await self._index.repositories(namespace, wanted) if wanted else Repositories()
+
+    def _held_back(self, request: review.Request, engines: Engines, metadata: ObjectMeta) -> bytes:
+        """A pod of an execution whose parallelism is limited by us."""
+        owner = metadata.controller
+        patch = Patch(msgspec.json.decode(request.object))
+        kind = ("", "") if owner is None else (owner.group, owner.kind)
+        gate.gate(patch, gate.role_of(engines, kind, patch.document))
+        return review.allowed(request.uid, patch.operations, [])

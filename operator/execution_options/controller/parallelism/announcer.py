@@ -1,0 +1,162 @@
+"""Says who waits for what: events on executions, annotations on pods, both at a bounded rate."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import aiohttp
+import msgspec
+
+from execution_options.api.names import WAITING_ANNOTATION
+from execution_options.controller.announcements import Announcement
+from execution_options.controller.objects import ExecutionKey
+from execution_options.controller.parallelism.board import BARE
+from execution_options.kube.client import ApiError, path_of
+from execution_options.kube.meta import ObjectMeta
+from execution_options.parallelism import waiting
+from execution_options.parallelism.gate import running_timeouts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from execution_options.controller.events import Recorder
+    from execution_options.controller.parallelism.board import Board, Group
+    from execution_options.controller.parallelism.objects import GroupKey
+    from execution_options.controller.world import World
+    from execution_options.controller.writer import Writer
+    from execution_options.engines.profile import Engine
+    from execution_options.kube.client import Kube
+    from execution_options.parallelism.slots import Pod
+
+logger = logging.getLogger(__name__)
+
+ROUND_SECONDS: Final = 2.0
+"""Between two looks at who waits; what waits for less is not worth a word."""
+ANNOTATIONS: Final = 10
+"""Most annotations written in a round."""
+AGAIN_SECONDS: Final = 60.0
+"""How long something is left as it was said, although it has changed."""
+
+
+class Announcer:
+    """Looks round every two seconds.
+
+    Args:
+        kube: for reading.
+        world: executions.
+        writer: for writing, while the lease holds.
+        recorder: posts events.
+    """
+
+    def __init__(self, kube: Kube, world: World, writer: Writer, recorder: Recorder) -> None:
+        self._kube = kube
+        self._world = world
+        self._writer = writer
+        self._recorder = recorder
+        self._said: dict[GroupKey, float] = {}
+        self._written: dict[str, float] = {}
+        self._waited: set[GroupKey] = set()
+        self._next = 0
+
+    async def run(self, board: Board) -> None:
+        """Look round until cancelled.
+
+        Raises:
+            LeaseLostError: this process must not write any more.
+        """
+        while True:
+            await asyncio.sleep(ROUND_SECONDS)
+            groups = [group for group in board.groups.values() if group.key.engine and group.slots.cap is not None]
+            waits = {group.key for group in groups if group.slots.waiting}
+            now = time.monotonic()
+            self._said = {key: at for key, at in self._said.items() if key in board.groups}
+            self._written = {uid: at for uid, at in self._written.items() if now - at < AGAIN_SECONDS}
+            for group in groups:
+                if group.key in waits & self._waited or waiting.over_text(group.slots):
+                    await self._say(group, now)
+            await self._annotate([group for group in groups if group.key in self._waited or group.key in waits], now)
+            self._waited = waits
+
+    def left_to_kueue(self, key: GroupKey) -> None:
+        """Say that Kueue decides when a pod of an execution runs."""
+        found = self._regarding(key)
+        if found is not None:
+            note = "its pods are managed by Kueue: maxParallelism is left to its quota"
+            self._recorder.say(*found, Announcement("Normal", "LeftToKueue", "Wait", note))
+
+    async def _say(self, group: Group, now: float) -> None:
+        if now - self._said.get(group.key, -AGAIN_SECONDS) < AGAIN_SECONDS:
+            return
+        found = self._regarding(group.key, group)
+        if found is None:
+            return
+        first = group.key not in self._said
+        self._said[group.key] = now
+        over = waiting.over_text(group.slots)
+        if over:
+            self._recorder.say(*found, Announcement("Warning", "OverParallelism", "Wait", over))
+        if group.slots.waiting:
+            text = waiting.execution_text(group.slots)
+            self._recorder.say(*found, Announcement("Normal", "WaitingForSlot", "Wait", text))
+            if first:
+                await self._warn(*found)
+
+    async def _warn(self, engine: Engine, metadata: ObjectMeta) -> None:
+        """Say which time-outs of an execution pass while its pods wait."""
+        if not engine.timeouts:
+            return
+        path = path_of(engine.group, engine.version, engine.plural, metadata.namespace, metadata.name)
+        try:
+            document: dict[str, Any] = msgspec.json.decode(await self._kube.get(path))
+        except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
+            logger.info("%s: %s", path, error)
+            return
+        passing = running_timeouts(engine, document)
+        if passing:
+            note = f"pods wait for a parallelism slot, and {passing} passes meanwhile"
+            self._recorder.say(engine, metadata, Announcement("Warning", "TimeoutsPass", "Wait", note))
+
+    def _regarding(self, key: GroupKey, group: Group | None = None) -> tuple[Engine, ObjectMeta] | None:
+        """What an event is about: the execution; of a group of bare pods the first in line."""
+        engine = self._world.engines.get(key.engine)
+        if engine is None:
+            return None
+        if key.engine == BARE:
+            pods = [] if group is None else group.slots.line() or list(group.slots.users())
+            return (engine, ObjectMeta(name=pods[0].name, namespace=key.namespace, uid=pods[0].uid)) if pods else None
+        execution = self._world.execution(ExecutionKey(*key))
+        return None if execution is None else (engine, execution.metadata)
+
+    async def _annotate(self, groups: list[Group], now: float) -> None:
+        """Write a few annotations, those of another execution first each time."""
+        if not groups:
+            return
+        self._next = (self._next + 1) % len(groups)
+        budget = ANNOTATIONS
+        for group in (*groups[self._next :], *groups[: self._next]):
+            for pod, text in self._texts(group):
+                if pod.waiting == text or (text and pod.waiting and pod.uid in self._written):
+                    continue
+                if not budget:
+                    return
+                budget -= 1
+                self._written[pod.uid] = now
+                await self._write(pod, text)
+
+    @staticmethod
+    def _texts(group: Group) -> Iterator[tuple[Pod, str]]:
+        # What a release did not take away: it was written at the same time.
+        yield from [(pod, "") for pod in group.slots.users() if pod.waiting and not pod.gated]
+        yield from list(waiting.lines(group.slots))[: ANNOTATIONS * 10]
+
+    async def _write(self, pod: Pod, text: str) -> None:
+        path = path_of("", "v1", "pods", pod.namespace, pod.name)
+        annotations = {WAITING_ANNOTATION: text or None}
+        try:
+            await self._writer.merge(path, {"metadata": {"uid": pod.uid, "annotations": annotations}})
+        except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
+            # It is said again in the next round, if it is still so.
+            logger.info("pod %s/%s: %s", pod.namespace, pod.name, str(error) or type(error).__name__)

@@ -1,0 +1,166 @@
+"""Everything that gives parallelism slots, put together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from execution_options.api import names
+from execution_options.api.names import GATE, ID_LABEL
+from execution_options.controller.parallelism.announcer import Announcer
+from execution_options.controller.parallelism.board import Board
+from execution_options.controller.parallelism.objects import GatedPod
+from execution_options.controller.parallelism.releaser import Releaser
+from execution_options.controller.queue import Queue
+from execution_options.controller.work import work
+from execution_options.kube.client import METADATA, METADATA_LIST, ApiError, path_of
+from execution_options.kube.meta import PartialObject
+from execution_options.kube.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from execution_options.controller.events import Recorder
+    from execution_options.controller.index import OptionsIndex
+    from execution_options.controller.metrics import Metrics
+    from execution_options.controller.objects import OptionsKey
+    from execution_options.controller.parallelism.objects import GroupKey
+    from execution_options.controller.settings import Settings
+    from execution_options.controller.world import World
+    from execution_options.controller.writer import Writer
+    from execution_options.kube.client import Kube
+
+logger = logging.getLogger(__name__)
+
+SETTLE_SECONDS: Final = 10.0
+"""How long pods wait whose execution is not known, before it is looked for."""
+AGAIN_SECONDS: Final = 30.0
+
+
+class _Found(msgspec.Struct):
+    items: list[PartialObject] | None = None
+
+
+class Parallelism:
+    """Follows the pods that may wait, and releases them. For the active controller only.
+
+    Args:
+        kube: for reading.
+        world: executions.
+        index: options.
+        writer: for writing, while the lease holds.
+        recorder: posts events.
+        metrics: counts.
+        settings: how the controller is run.
+        counted: is told of options, by uid, whose numbers of pods changed.
+        hint: is told of options that exist but are not known yet.
+    """
+
+    def __init__(
+        self,
+        kube: Kube,
+        world: World,
+        index: OptionsIndex,
+        writer: Writer,
+        recorder: Recorder,
+        metrics: Metrics,
+        settings: Settings,
+        counted: Callable[[str], None],
+        hint: Callable[[OptionsKey], None],
+    ) -> None:
+        self._kube = kube
+        self._world = world
+        self._metrics = metrics
+        self._settings = settings
+        self.counted = counted
+        self._hint = hint
+        self._releaser = Releaser(kube, writer, metrics, settings.timing.request_timeout)
+        self._announcer = Announcer(kube, world, writer, recorder)
+        self._unsure: Queue[tuple[OptionsKey, str]] = Queue()
+        self._unknown: Queue[GroupKey] = Queue()
+        self.board = Board(world, index, self)
+        metrics.watch_slots(self.board.totals)
+
+    # What the board tells.
+
+    def releasable(self, key: GroupKey) -> None:
+        """Have pods of a group released."""
+        self._releaser.add(key)
+
+    def unknown(self, key: GroupKey) -> None:
+        """Have it found out whether anybody has the pods."""
+        self._unknown.add(key, SETTLE_SECONDS)
+
+    def unsure(self, key: OptionsKey, uid: str) -> None:
+        """Have it found out whether options exist."""
+        self._unsure.add((key, uid))
+
+    def left_to_kueue(self, key: GroupKey) -> None:
+        """Say so."""
+        self._announcer.left_to_kueue(key)
+
+    # What runs.
+
+    async def run(self) -> None:
+        """Follow and release until cancelled; what has run before is nothing to go by.
+
+        The pods are listed here, after the last active controller can have nothing under way any more.
+
+        Raises:
+            LeaseLostError: this process must not write any more.
+        """
+        store = Store(
+            self._kube,
+            path_of("", "v1", "pods"),
+            GatedPod,
+            label_selector=GATE,
+            resync=self._settings.resync,
+            on_change=self.board.pod_changed,
+        )
+        async with asyncio.TaskGroup() as group:
+            group.create_task(store.run())
+            await store.synced.wait()
+            logger.info("parallelism: %d pods run or wait", sum(self.board.totals()))
+            group.create_task(self._releaser.run(self.board))
+            group.create_task(self._announcer.run(self.board))
+            group.create_task(work("unsure options", self._unsure, self._check_options, self._metrics))
+            group.create_task(work("unknown pods", self._unknown, self._look_for, self._metrics))
+
+    async def _check_options(self, which: tuple[OptionsKey, str]) -> None:
+        """Find out whether options are gone, or only so new that they are not known yet."""
+        key, uid = which
+        path = path_of(names.GROUP, names.VERSION, names.PLURALS[key.kind], key.namespace, key.name)
+        try:
+            found = msgspec.json.decode(await self._kube.get(path, accept=METADATA), type=PartialObject)
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            self.board.options_changed(uid, gone=True)
+            return
+        if found.metadata.uid != uid:
+            self.board.options_changed(uid, gone=True)
+        self._hint(key)
+
+    async def _look_for(self, key: GroupKey) -> float | None:
+        """Let pods go that nobody has: their execution went, and left them behind."""
+        if key not in self.board.groups:
+            return None
+        for engine in self._world.engines.values():
+            if engine.is_pod or not key.name:
+                continue
+            path = path_of(engine.group, engine.version, engine.plural, key.namespace)
+            params = {"labelSelector": f"{ID_LABEL}={key.name}", "limit": "1"}
+            try:
+                body = await self._kube.get(path, params=params, accept=METADATA_LIST)
+            except ApiError as error:
+                if error.status != 404:
+                    raise
+                continue
+            if msgspec.json.decode(body, type=_Found).items:
+                return AGAIN_SECONDS
+        logger.info("pods with the identifier %s in namespace %s belong to nobody: released", key.name, key.namespace)
+        self.board.abandon(key)
+        return None

@@ -1,0 +1,63 @@
+"""What is said of executions and pods that wait."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from execution_options.parallelism.slots import Pod, Slots
+
+MAX_NAMED: Final = 3
+
+
+def pod_text(slots: Slots, place: int) -> str:
+    """Why a pod waits that is the ``place``-th in line (from 1)."""
+    return f"waiting for a parallelism slot: {_in_use(slots)}, {ordinal(place)} in line{_blocked(slots)}"
+
+
+def lines(slots: Slots) -> Iterator[tuple[Pod, str]]:
+    """Each waiting pod with its text, in the order of their release."""
+    for place, pod in enumerate(slots.line(), 1):
+        if pod.held_otherwise:
+            yield pod, "waiting for other scheduling gates to be removed, then for a parallelism slot"
+        else:
+            yield pod, pod_text(slots, place)
+
+
+def execution_text(slots: Slots) -> str:
+    """How many pods of an execution wait for what."""
+    pods = "1 pod waits" if slots.waiting == 1 else f"{slots.waiting} pods wait"
+    return f"{pods} for a parallelism slot: {_in_use(slots)}{_blocked(slots)}"
+
+
+def over_text(slots: Slots) -> str:
+    """That pods started without waiting and are over the cap; empty where that is not so."""
+    if slots.cap is None or slots.used <= slots.cap:
+        return ""
+    skipped = sorted(pod.name for pod in slots.users() if pod.skipped)
+    if not skipped:
+        return ""
+    return f"{_in_use(slots)}: created past the webhook, and so without waiting: {_named(skipped)}"
+
+
+def _in_use(slots: Slots) -> str:
+    return f"{slots.used} in use" if slots.cap is None else f"{slots.used} of {slots.cap} in use"
+
+
+def _blocked(slots: Slots) -> str:
+    """Who has a slot but cannot run."""
+    names = sorted(pod.name for pod in slots.users() if pod.unschedulable)
+    return f"; the scheduler finds no place for {_named(names)}" if names else ""
+
+
+def _named(names: list[str]) -> str:
+    shown = ", ".join(names[:MAX_NAMED])
+    return shown if len(names) <= MAX_NAMED else f"{shown} and {len(names) - MAX_NAMED} more"
+
+
+def ordinal(number: int) -> str:
+    """``1st``, ``2nd``, ``3rd``, ``11th`` …"""
+    suffix = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{suffix}"

@@ -1,0 +1,165 @@
+"""No more pods of an execution run at once than its options allow, and all get their turn."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from support.waiting import eventually
+from support.workloads import pod
+
+from .conftest import DURATION, member
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from support.concurrency import Concurrency
+    from support.team import Team
+
+pytestmark = pytest.mark.e2e
+GATE = "execution.dev/max-parallelism"
+WAITING = "execution.dev/waiting"
+
+
+def gates(team: Team, name: str) -> list[str]:
+    return [gate["name"] for gate in team.get("Pod", name)["spec"].get("schedulingGates", ())]
+
+
+def events(team: Team, reason: str) -> str:
+    return team.kubectl("get", "events", "--field-selector", f"reason={reason}")
+
+
+def test_the_pods_of_a_group_wait_for_each_other(team: Team, counting: Callable[..., Concurrency]) -> None:
+    team.options("o", {"maxParallelism": 4})
+    with counting() as runs:
+        for number in range(24):
+            made = team.create(member(f"p-{number:02}", "g", options="o"))
+            assert {"name": GATE} in made["spec"]["schedulingGates"]
+        eventually(lambda: runs.done == 24, timeout=60)
+    assert runs.most == {"g": 4}
+
+
+def test_tasks_of_airflow_wait_within_their_dag_run(team: Team, counting: Callable[..., Concurrency]) -> None:
+    team.options("o", {"maxParallelism": 2})
+
+    def dag_run(found: dict[str, Any]) -> str | None:
+        run: str | None = found["metadata"]["labels"].get("run_id")
+        return run
+
+    with counting(dag_run) as runs:
+        for number in range(8):
+            for run in ("monday", "tuesday"):
+                labels = {"dag_id": "etl", "run_id": run, "task_id": f"t{number}", "airflow-worker": "1"}
+                team.create(pod(f"{run}-{number}", labels=labels, annotations={DURATION: "0.2s"}, options="o"))
+        eventually(lambda: runs.done == 16, timeout=60)
+    assert runs.most == {"monday": 2, "tuesday": 2}
+
+
+def test_many_executions_with_caps_of_their_own_are_served_in_turn(
+    team: Team, counting: Callable[..., Concurrency]
+) -> None:
+    groups = {f"g{cap}": cap for cap in range(1, 6)}
+    for group, cap in groups.items():
+        team.options(group, {"maxParallelism": cap})
+    with counting() as runs:
+        for number in range(8):
+            for group in groups:
+                team.create(member(f"{group}-{number}", group, "0.1s", options=group))
+        eventually(lambda: runs.done == 40, timeout=60)
+    assert all(runs.most[group] <= cap for group, cap in groups.items())
+
+
+def test_an_edit_counts_at_once_up_and_down(team: Team, counting: Callable[..., Concurrency]) -> None:
+    team.options("o", {"maxParallelism": 2})
+    with counting() as runs:
+        for number in range(8):
+            team.create(member(f"p-{number}", "g", "1h", options="o"))
+        eventually(lambda: runs.now == {"g": 2})
+        team.merge("ExecutionOptions", "o", {"spec": {"maxParallelism": 5}})
+        eventually(lambda: runs.now == {"g": 5})
+        team.merge("ExecutionOptions", "o", {"spec": {"maxParallelism": 1}})
+        eventually(lambda: team.get("ExecutionOptions", "o")["status"]["observedGeneration"] == 3)
+        for name in runs.order[:4]:
+            team.request("DELETE", team.path("Pod", name))
+        eventually(lambda: runs.now == {"g": 1})
+        team.request("DELETE", team.path("Pod", runs.order[4]))
+        eventually(lambda: len(runs.order) == 6)
+        assert runs.most == {"g": 5}
+        team.merge("ExecutionOptions", "o", {"spec": {"maxParallelism": 0}})
+        eventually(lambda: runs.now == {"g": 3})
+
+
+def test_without_a_cap_nobody_waits(team: Team) -> None:
+    for name, spec in (("uncapped", {"labels": {"a": "1"}}), ("zero", {"maxParallelism": 0})):
+        team.options(name, spec)
+        assert "schedulingGates" not in team.create(member(name, "g", options=name))["spec"]
+
+
+def test_options_that_are_deleted_strand_nobody(team: Team, counting: Callable[..., Concurrency]) -> None:
+    team.options("o", {"maxParallelism": 1})
+    with counting() as runs:
+        for number in range(4):
+            team.create(member(f"p-{number}", "g", "1h", options="o"))
+        eventually(lambda: runs.now == {"g": 1})
+        team.request("DELETE", team.path("ExecutionOptions", "o"))
+        eventually(lambda: runs.now == {"g": 4})
+
+
+def test_a_release_waits_for_the_gates_of_others_and_passes_those_by_who_have_them(team: Team) -> None:
+    team.options("o", {"maxParallelism": 1})
+    other = {"name": "example.com/other"}
+    team.create(member("held", "g", "1h", options="o", schedulingGates=[other]))
+    team.create(member("next", "g", "1h", options="o"))
+    eventually(lambda: gates(team, "next") == [])
+    assert gates(team, "held") == ["example.com/other", GATE]
+    team.request("DELETE", team.path("Pod", "next"))
+    patch = [{"op": "remove", "path": "/spec/schedulingGates/0"}]
+    team.request("PATCH", team.path("Pod", "held"), patch, "application/json-patch+json")
+    eventually(lambda: gates(team, "held") == [])
+
+
+def test_those_who_wait_are_told_for_what_and_by_whom(team: Team) -> None:
+    team.options("o", {"maxParallelism": 1})
+    team.create(member("first", "g", "1h", options="o", nodeSelector={"nobody": "has-this"}))
+    eventually(lambda: gates(team, "first") == [])
+    for name in ("second", "third"):
+        team.create(member(name, "g", "1h", options="o"))
+    blocked = "1 of 1 in use, {} in line; the scheduler finds no place for first"
+    for name, place in (("second", "1st"), ("third", "2nd")):
+        eventually(
+            lambda name=name, place=place: (
+                team.get("Pod", name)["metadata"]["annotations"].get(WAITING)
+                == f"waiting for a parallelism slot: {blocked.format(place)}"
+            )
+        )
+    eventually(lambda: "2 pods wait for a parallelism slot: 1 of 1 in use" in events(team, "WaitingForSlot"))
+    eventually(lambda: team.get("ExecutionOptions", "o")["status"].get("pods") == {"running": 1, "waiting": 2})
+    team.request("DELETE", team.path("Pod", "first"))
+    eventually(lambda: gates(team, "second") == [])
+    assert WAITING not in team.get("Pod", "second")["metadata"]["annotations"]
+
+
+def test_pods_that_did_not_wait_count_and_are_reported(team: Team) -> None:
+    team.options("o", {"maxParallelism": 1})
+    node = json.loads(team.kubectl("get", "nodes", "-o", "json"))["items"][0]["metadata"]["name"]
+    for name in ("placed", "placed-too"):
+        # The API server refuses a gate on a pod that has its node.
+        assert "schedulingGates" not in team.create(member(name, "g", "1h", options="o", nodeName=node))["spec"]
+    team.create(member("waits", "g", "1h", options="o"))
+    eventually(lambda: "2 of 1 in use" in team.get("Pod", "waits")["metadata"]["annotations"].get(WAITING, ""))
+    over = "2 of 1 in use: created past the webhook, and so without waiting: placed, placed-too"
+    eventually(lambda: over in events(team, "OverParallelism"))
+    for name in ("placed", "placed-too"):
+        team.request("DELETE", team.path("Pod", name) + "?gracePeriodSeconds=0")
+    eventually(lambda: gates(team, "waits") == [])
+
+
+def test_what_kueue_manages_is_left_to_it(team: Team) -> None:
+    team.options("o", {"maxParallelism": 1})
+    queued = {"kueue.x-k8s.io/queue-name": "q"}
+    for name in ("a", "b"):
+        assert "schedulingGates" not in team.create(member(name, "g", "1h", options="o", labels=queued))["spec"]
+    team.create(member("ours", "g", "1h", options="o"))
+    eventually(lambda: gates(team, "ours") == [])

@@ -1,0 +1,95 @@
+"""Which cap holds now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import convert, structs
+
+from execution_options.api.model import ExecutionOptionsSpec
+from execution_options.api.resources import OptionsObject
+from execution_options.options.levels import Layer, Level, Source
+from execution_options.options.live import Live, current_layers, edited, encode_live
+from execution_options.options.merge import merge
+from execution_options.options.snapshot import Snapshot, encode
+from execution_options.parallelism.caps import Cap, effective, recorded
+
+KIND = "ExecutionOptions"
+
+
+def layer(name: str, cap: int | None, level: Level = Level.NAMESPACE_DEFAULT) -> Layer:
+    spec = convert({} if cap is None else {"maxParallelism": cap}, ExecutionOptionsSpec)
+    return Layer(Source(level, KIND, name, f"uid-{name}", 1), spec)
+
+
+def now(name: str, cap: int | None, **changes: Any) -> OptionsObject:
+    said = {} if cap is None else {"maxParallelism": cap}
+    spec = convert({**said, **changes.pop("spec", {})}, ExecutionOptionsSpec)
+    return OptionsObject(
+        kind=KIND, name=name, namespace="team", **{"uid": f"uid-{name}", "generation": 2, **changes}, spec=spec
+    )
+
+
+def cap_of(layers: list[Layer], *options: OptionsObject, gone: str = "", live: Live = Live()) -> int | None:  # noqa: B008
+    by_name = {one.name: one for one in options}
+    said = recorded(encode(Snapshot(id="i", layers=tuple(layers))), encode_live(live))
+    found = effective(said, lambda _, name: by_name.get(name), lambda one: one.name == gone)
+    return None if found is None else found.value
+
+
+def test_the_highest_level_decides_and_zero_is_no_limit() -> None:
+    assert cap_of([layer("a", 3), layer("b", 5)]) == 5
+    assert cap_of([layer("a", 3), layer("b", None)]) == 3
+    assert cap_of([layer("a", 3), layer("b", 0)]) is None
+    assert cap_of([layer("a", None)]) is None
+
+
+def test_an_edit_counts_at_once_unless_it_is_for_the_next_execution() -> None:
+    layers = [layer("a", 3)]
+    assert cap_of(layers, now("a", 7)) == 7
+    assert cap_of(layers, now("a", None)) is None
+    assert cap_of(layers, now("a", 7, generation=1)) == 3
+    assert cap_of(layers, now("a", 7, spec={"updatePolicy": "NextExecution"})) == 3
+    assert cap_of(layers, now("a", 7, uid="another")) == 3
+
+
+def test_options_that_are_gone_hold_nothing_back() -> None:
+    assert cap_of([layer("a", 3)], gone="a") is None
+    assert cap_of([layer("a", 3), layer("b", 5)], gone="b") == 3
+
+
+def test_a_cap_names_its_source() -> None:
+    said = recorded(encode(Snapshot(id="i", layers=(layer("a", 3),))), None)
+    assert effective(said, lambda *_: None, lambda _: False) == Cap(3, KIND, "a", "uid-a")
+
+
+@pytest.mark.parametrize("text", [None, "", "junk", "[]", '{"layers": 3}'])
+def test_what_is_no_snapshot_says_nothing(text: str | None) -> None:
+    assert recorded(text, None) == ()
+
+
+caps = st.one_of(st.none(), st.integers(0, 9))
+
+
+@given(frozen=st.lists(caps, min_size=1, max_size=4), edits=st.dictionaries(st.integers(0, 3), caps))
+def test_it_is_what_the_merge_of_all_that_holds_says(frozen: list[int | None], edits: dict[int, int | None]) -> None:
+    layers = [layer(str(number), cap) for number, cap in enumerate(frozen)]
+    options = [now(str(number), cap) for number, cap in edits.items()]
+    by_name = {one.name: one for one in options}
+    snapshot = Snapshot(id="i", layers=tuple(layers))
+    live = edited(snapshot, Live(), lambda _, name: by_name.get(name))
+    merged = merge(current_layers(snapshot, live)).max_parallelism
+    expected = None if merged is None or merged.value == 0 else merged.value
+    assert cap_of(layers, *options) == expected
+    # Once the edits are recorded on the execution, the options themselves are not needed any more.
+    assert cap_of(layers, live=live) == expected
+
+
+def test_pods_with_the_same_options_share_what_was_said() -> None:
+    text = encode(Snapshot(id="i", layers=(layer("a", 3),)))
+    other = msgspec.json.encode(structs.replace(msgspec.json.decode(text, type=Snapshot), id="j")).decode()
+    assert recorded(text, None) is recorded(other, None)

@@ -1,0 +1,128 @@
+"""Which executions are marked, and which of their pods get the gate."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from execution_options.api.names import CAPPED, GATE, GATED, LEFT_TO_KUEUE
+from execution_options.engines.patch import Patch
+from execution_options.engines.registry import builtin_engines
+from execution_options.engines.translate import metadata_places
+from execution_options.options.levels import Level, Source, Sourced
+from execution_options.parallelism import gate
+from support.rfc6902 import apply
+from support.workloads import POD, pod
+
+ENGINES = builtin_engines()
+CAP = Sourced(3, Source(Level.NAMESPACE_DEFAULT, "ExecutionOptions", "o"))
+OURS = [{"name": GATE}]
+RUN: dict[str, Any] = {"apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "metadata": {"name": "r"}, "spec": {}}
+TASK_RUN = ("tekton.dev", "TaskRun")
+
+
+def gated(document: dict[str, Any], role: Any = "unit") -> dict[str, Any]:
+    patch = Patch(copy.deepcopy(document))
+    gate.gate(patch, role)
+    after = apply(document, patch.operations)
+    assert after == patch.document
+    return after
+
+
+def label(document: dict[str, Any]) -> str | None:
+    found: str | None = document["metadata"].get("labels", {}).get(GATE)
+    return found
+
+
+def test_engines_with_a_limit_of_their_own_and_gangs_are_not_held_back() -> None:
+    held = {engine.name for engine in ENGINES.values() if gate.holds_back(engine)}
+    assert held >= {"tekton-pipelinerun", "pod"}
+    assert not held & {"job", "argo-workflow", "spark-application", "jobset", "rayjob", "pytorchjob", "mpijob"}
+
+
+@pytest.mark.parametrize(("cap", "expected"), [(CAP, CAPPED), (Sourced(0, CAP.source), None), (None, None)])
+def test_an_execution_is_marked_where_there_is_a_cap(cap: Sourced[int] | None, expected: str | None) -> None:
+    engine = ENGINES["tekton-pipelinerun"]
+    patch = Patch(copy.deepcopy(RUN))
+    gate.mark(patch, metadata_places(engine, RUN), engine, cap)
+    assert label(patch.document) == expected
+
+
+def test_a_bare_pod_is_gated_only_as_one_of_a_group() -> None:
+    grouped: list[tuple[dict[str, Any], bool]] = [
+        (pod(), False),
+        (pod(annotations={"execution.dev/group": "g"}), True),
+        (pod(labels={"dag_id": "d", "run_id": "r"}), True),
+        (pod(labels={"dag_id": "d"}), False),
+    ]
+    for document, expected in grouped:
+        patch = Patch(copy.deepcopy(document))
+        gate.mark(patch, [("metadata",)], POD, CAP)
+        assert (label(patch.document) == GATED) is expected
+        assert (patch.document["spec"].get("schedulingGates") == OURS) is expected
+
+
+def test_the_gate_goes_beside_those_of_others_and_is_given_once() -> None:
+    other = {"name": "example.com/other"}
+    assert gated(pod())["spec"]["schedulingGates"] == OURS
+    after = gated(pod(schedulingGates=[other]))
+    assert after["spec"]["schedulingGates"] == [other, *OURS]
+    assert gated(after) == after
+
+
+@pytest.mark.parametrize("role", ["coordinator", "gang"])
+def test_who_starts_or_needs_others_is_neither_gated_nor_counted(role: str) -> None:
+    after = gated(pod(labels={GATE: CAPPED}), role)
+    assert label(after) is None
+    assert "schedulingGates" not in after["spec"]
+
+
+def test_a_pod_with_a_node_counts_but_is_not_gated() -> None:
+    after = gated(pod(labels={GATE: CAPPED}, nodeName="n"))
+    assert label(after) == CAPPED
+    assert "schedulingGates" not in after["spec"]
+
+
+@pytest.mark.parametrize(
+    "managed",
+    [
+        pod(labels={"kueue.x-k8s.io/queue-name": "q"}),
+        pod(labels={"kueue.x-k8s.io/managed": "true"}),
+        pod(schedulingGates=[{"name": "kueue.x-k8s.io/admission"}]),
+    ],
+)
+def test_what_kueue_manages_is_left_to_it(managed: dict[str, Any]) -> None:
+    after = gated(managed)
+    assert label(after) == LEFT_TO_KUEUE
+    assert after["spec"] == managed["spec"]
+
+
+def test_the_role_of_a_pod_is_told_by_its_controllers_engine() -> None:
+    assistant = pod(labels={"app.kubernetes.io/component": "affinity-assistant"})
+    assert gate.role_of(ENGINES, ("apps", "StatefulSet"), assistant) == "coordinator"
+    assert gate.role_of(ENGINES, TASK_RUN, pod()) == "unit"
+    assert gate.role_of(ENGINES, ("example.com", "Unknown"), assistant) == "unit"
+
+
+def test_time_outs_that_pass_meanwhile_are_named() -> None:
+    engine = ENGINES["tekton-pipelinerun"]
+    run = {**RUN, "spec": {"timeouts": {"pipeline": "1h"}}}
+    (said,) = gate.notes(engine, run, CAP)
+    assert "spec.timeouts.pipeline=1h passes meanwhile" in said
+    assert gate.notes(engine, RUN, CAP) == gate.notes(engine, run, None) == []
+
+
+def test_a_release_is_of_one_pod_whose_last_gate_is_ours() -> None:
+    document = {
+        "metadata": {"uid": "u", "annotations": {"execution.dev/waiting": "w"}},
+        "spec": {"schedulingGates": OURS},
+    }
+    after = apply(document, gate.release("u", annotated=True))
+    assert after == {"metadata": {"uid": "u", "annotations": {}}, "spec": {}}
+    tests = [operation for operation in gate.release("u", annotated=False) if operation["op"] == "test"]
+    assert {operation["path"]: operation["value"] for operation in tests} == {
+        "/metadata/uid": "u",
+        "/spec/schedulingGates": OURS,
+    }
