@@ -28,7 +28,7 @@ settings.load_profile("no-deadline")
 
 LOOPBACK = Outbound([ip_network("127.0.0.0/8"), ip_network("::1/128")])
 SECONDS = 1.5
-"""For one request: what hangs is given up after that."""
+"""For one request to what hangs."""
 
 
 def channel(**spec: Any) -> NotificationChannelSpec:
@@ -61,6 +61,14 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 
 @pytest_asyncio.fixture
 async def providers() -> AsyncIterator[Providers]:
+    made = Providers(LOOPBACK)
+    yield made
+    await made.close()
+
+
+@pytest_asyncio.fixture
+async def impatient() -> AsyncIterator[Providers]:
+    """For what never answers."""
     made = Providers(LOOPBACK, SECONDS)
     yield made
     await made.close()

@@ -69,7 +69,6 @@ async def test_a_service_that_the_channel_does_not_have_is_told(providers: Provi
         (Says(400, f'{{"errors": ["routing_key {KEY} is not known"]}}'), "Permanent", "Refused", None),
         (Says(429, "", {"retry-after": "5"}), "Temporary", "RateLimited", 5.0),
         (Says(503), "Temporary", "ServerError", None),
-        (HANGS, "Ambiguous", "NoAnswer", None),
     ],
 )
 async def test_an_answer_is_understood(
@@ -80,3 +79,9 @@ async def test_an_answer_is_understood(
     answer = answers["on-call"]
     assert (answer.result, answer.reason, answer.retry_after) == (result, reason, retry_after)
     assert "canary" not in answer.text
+
+
+async def test_a_service_that_hangs_may_have_it(impatient: Providers, pagerduty: PagerDuty) -> None:
+    pagerduty.answers.append(HANGS)
+    answers = await impatient.send(services(pagerduty), SECRETS, parcel("on-call", payload=event()))
+    assert answers["on-call"].result == "Ambiguous"

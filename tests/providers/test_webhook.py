@@ -11,7 +11,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from support.services import HANGS, RESETS, Says, WebhookReceiver
 
-from .conftest import SECONDS, channel, material, parcel
+from .conftest import channel, material, parcel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -125,11 +125,10 @@ async def test_an_answer_is_understood(
     assert len(receiver.received) == 1
 
 
-async def test_a_receiver_that_hangs_may_have_it(providers: Providers, receiver: WebhookReceiver) -> None:
+async def test_a_receiver_that_hangs_may_have_it(impatient: Providers, receiver: WebhookReceiver) -> None:
     receiver.answers.append(HANGS)
-    answer = await send(providers, channel(webhook={"url": receiver.url + "/hook"}))
+    answer = await send(impatient, channel(webhook={"url": receiver.url + "/hook"}))
     assert (answer.result, answer.reason, answer.blames_channel) == ("Ambiguous", "NoAnswer", True)
-    assert SECONDS < 5
 
 
 async def test_a_long_answer_is_not_read_to_its_end(providers: Providers, receiver: WebhookReceiver) -> None:
@@ -170,14 +169,14 @@ async def test_an_authority_that_is_none_is_told(providers: Providers, receiver:
     assert (answer.result, answer.reason) == ("Permanent", "InvalidAuthority")
 
 
-async def test_a_url_that_is_a_secret_stays_one(providers: Providers, receiver: WebhookReceiver) -> None:
+async def test_a_url_that_is_a_secret_stays_one(impatient: Providers, receiver: WebhookReceiver) -> None:
     url = f"{receiver.url}/hooks/T0KEN-canary?key=canary2"
     spec = channel(webhook={"urlSecretRef": {"name": "hook", "key": "url"}})
     for says in (Says(400, f"no such hook: {url}"), Says(404, "unknown path /hooks/T0KEN-canary"), RESETS, HANGS):
         receiver.answers.append(says)
-        answer = await send(providers, spec, material(hook={"url": url}))
+        answer = await send(impatient, spec, material(hook={"url": url}))
         assert "canary" not in answer.text
-    answer = await send(providers, spec, material(hook={"url": "canary is no URL"}))
+    answer = await send(impatient, spec, material(hook={"url": "canary is no URL"}))
     assert (answer.result, answer.reason) == ("Permanent", "InvalidURL")
     assert "canary" not in answer.text
 

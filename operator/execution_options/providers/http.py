@@ -5,8 +5,8 @@ from __future__ import annotations
 import email.utils
 import ssl
 import time
-from collections import OrderedDict
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -27,6 +27,7 @@ MAX_ANSWER: Final = 16 * 1024
 MAX_WAIT: Final = 3600.0
 """Seconds of a Retry-After that are believed."""
 MAX_CONTEXTS: Final = 64
+"""TLS contexts that are kept: to make one takes longer than to send."""
 
 
 class Reply(Struct, frozen=True):
@@ -71,7 +72,6 @@ class Http:
 
     def __init__(self, outbound: Outbound, seconds: float) -> None:
         self._seconds = seconds
-        self._contexts: OrderedDict[str, ssl.SSLContext] = OrderedDict()
         trace = aiohttp.TraceConfig()
         trace.on_request_headers_sent.append(_note_sent)
         self._session = aiohttp.ClientSession(
@@ -125,7 +125,7 @@ class Http:
                 headers=headers,
                 data=body,
                 params=params,
-                ssl=self._tls(ca) if ca else True,
+                ssl=tls(ca),
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=self._seconds, connect=min(10.0, self._seconds)),
                 trace_request_ctx=sent,
@@ -136,23 +136,16 @@ class Http:
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise UnansweredError(unanswered(error, sent=bool(sent))) from error
 
-    def _tls(self, ca: str) -> ssl.SSLContext:
-        context = self._contexts.get(ca)
-        if context is None:
-            context = self._contexts[ca] = authority(ca)
-            if len(self._contexts) > MAX_CONTEXTS:
-                self._contexts.popitem(last=False)
-        return context
 
-
-def authority(ca: str) -> ssl.SSLContext:
-    """A context that trusts these certificates (PEM) alone.
+@lru_cache(maxsize=MAX_CONTEXTS)
+def tls(ca: str) -> ssl.SSLContext:
+    """A context that trusts these certificates (PEM) alone, or, without any, the well-known ones.
 
     Raises:
         UnansweredError: they are none.
     """
     try:
-        return ssl.create_default_context(cadata=ca)
+        return ssl.create_default_context(cadata=ca or None)
     except (ssl.SSLError, ValueError):
         raise UnansweredError(permanent("InvalidAuthority", "ca holds no certificates", blames_channel=True)) from None
 

@@ -18,7 +18,7 @@ from msgspec import UNSET
 
 from execution_options.notifications.naming import message_id
 from execution_options.providers.answer import Answer, accepted, ambiguous, permanent, temporary
-from execution_options.providers.http import UnansweredError, authority, unanswered
+from execution_options.providers.http import UnansweredError, tls, unanswered
 
 if TYPE_CHECKING:
     from execution_options.api.transports import EmailChannel
@@ -69,14 +69,13 @@ async def _connected(outbound: Outbound, seconds: float, channel: EmailChannel, 
             permanent("TLSRequired", "credentials are only sent over TLS: set tls to StartTLS or Implicit",
                       blames_channel=True)
         )  # fmt: skip
-    context = authority(ca) if ca else ssl.create_default_context()
     sock = await outbound.connect(channel.host, PORTS[mode] if channel.port is UNSET else channel.port)
     smtp = aiosmtplib.SMTP(
         hostname=channel.host,
         sock=sock,
         use_tls=mode == "Implicit",
         start_tls=False,
-        tls_context=context,
+        tls_context=tls(ca),
         timeout=seconds,
         local_hostname=HELO,
     )

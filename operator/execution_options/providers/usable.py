@@ -8,7 +8,7 @@ from msgspec import UNSET, Struct
 
 from execution_options.api.transports import Authority, KeyRef
 from execution_options.providers import webhook
-from execution_options.providers.http import UnansweredError, authority
+from execution_options.providers.http import UnansweredError, tls
 from execution_options.providers.material import MaterialError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def _check(part: Struct, material: Material) -> None:
         for item in value if isinstance(value, tuple) else (value,):
             if isinstance(item, Authority):
                 try:
-                    authority(material.authority(item))
+                    tls(material.authority(item))
                 except UnansweredError as error:
                     raise MaterialError("InvalidAuthority", error.answer.text) from None
             elif isinstance(item, KeyRef):
