@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from contextlib import suppress
 from datetime import UTC, datetime
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP, SMTPUTF8
@@ -45,8 +46,7 @@ async def send(
         return dict.fromkeys(parcel.recipients, _not_connected(error))
     try:
         for recipient in parcel.recipients:
-            mail = compose(channel, parcel.message, message_id(parcel.key, recipient, channel.from_), recipient)
-            answer = answers[recipient] = await _deliver(smtp, channel, mail, recipient, seconds)
+            answer = answers[recipient] = await _deliver(smtp, channel, parcel, recipient, seconds)
             if not smtp.is_connected and recipient != parcel.recipients[-1]:
                 left = temporary("ConnectionLost", "not tried: the connection ended before", blames_channel=True)
                 same = answer if answer.result == "Temporary" else left
@@ -69,13 +69,14 @@ async def _connected(outbound: Outbound, seconds: float, channel: EmailChannel, 
             permanent("TLSRequired", "credentials are only sent over TLS: set tls to StartTLS or Implicit",
                       blames_channel=True)
         )  # fmt: skip
+    context = tls(ca)
     sock = await outbound.connect(channel.host, PORTS[mode] if channel.port is UNSET else channel.port)
     smtp = aiosmtplib.SMTP(
         hostname=channel.host,
         sock=sock,
         use_tls=mode == "Implicit",
         start_tls=False,
-        tls_context=tls(ca),
+        tls_context=context,
         timeout=seconds,
         local_hostname=HELO,
     )
@@ -102,9 +103,12 @@ async def _greet(smtp: aiosmtplib.SMTP) -> None:
         await smtp.helo()
 
 
-async def _deliver(smtp: aiosmtplib.SMTP, channel: EmailChannel, mail: bytes, recipient: str, seconds: float) -> Answer:
+async def _deliver(
+    smtp: aiosmtplib.SMTP, channel: EmailChannel, parcel: Parcel, recipient: str, seconds: float
+) -> Answer:
     stage = "sender"
     try:
+        mail = compose(channel, parcel.message, message_id(parcel.key, recipient, channel.from_), recipient)
         async with asyncio.timeout(seconds):
             sender = parseaddr(channel.from_)[1]
             international = not (recipient + sender).isascii()
@@ -125,6 +129,9 @@ async def _deliver(smtp: aiosmtplib.SMTP, channel: EmailChannel, mail: bytes, re
             with suppress(errors.SMTPException, TimeoutError, OSError):
                 await smtp.rset(timeout=seconds)
         return refusal
+    except (ValueError, MessageError):
+        # Nothing was sent yet but perhaps the sender's address.
+        return permanent("AddressNotSupported", "no mail can be addressed to this recipient")
     except (errors.SMTPException, TimeoutError, OSError) as error:
         smtp.close()
         if stage == "data":
