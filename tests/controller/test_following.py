@@ -1,0 +1,136 @@
+"""The executions of engines are followed while these come, change and go, and none seems gone that is not."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from execution_options.controller.following import ExecutionStores
+from execution_options.engines.profile import Engine, compiled
+from execution_options.engines.registry import Engines
+from execution_options.kube import store as store_module
+from support import descriptions
+from support.listwatch import NAMESPACE, Collection, serving
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from execution_options.controller.objects import EngineObject
+
+
+def engine(name: str = "backup", **changes: Any) -> Engine:
+    manifest = {"apiVersion": "execution.dev/v1beta1", "kind": "ExecutionEngine", "metadata": {"name": name}}
+    return compiled({**manifest, "spec": descriptions.spec(**changes)})
+
+
+BACKUP = engine()
+EDITED = engine(podTemplates=["spec.template"])
+
+
+class Following:
+    """Stores of executions, and what they told: each name that came or went."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str]] = []
+        self.stores: ExecutionStores
+
+    def changed(self, _: Engine, old: EngineObject | None, new: EngineObject | None) -> None:
+        item = new or old
+        assert item is not None
+        if old is None or new is None:
+            self.told.append(("gone" if new is None else "here", item.metadata.name))
+
+    def knows(self, name: str) -> bool:
+        return self.stores.find("backup", NAMESPACE, name) is not None
+
+
+@pytest.fixture
+def collection(monkeypatch: pytest.MonkeyPatch) -> Collection:
+    monkeypatch.setattr(store_module, "BACKOFF", (0.005, 0.02))
+    made = Collection()
+    made.path = "/apis/example.com/v1/backups"
+    made.put("a")
+    made.put("b")
+    return made
+
+
+@asynccontextmanager
+async def following(collection: Collection, folder: Path, *engines: Engine) -> AsyncIterator[Following]:
+    following = Following()
+    async with serving(collection, folder) as kube:
+        following.stores = ExecutionStores(kube, following.changed, lambda: None)
+        following.stores.use(Engines(engines))
+        task = asyncio.create_task(following.stores.run())
+        try:
+            await following.stores.wait_answered()
+            yield following
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+async def until(check: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not check():  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.002)
+
+
+async def test_an_edited_engine_keeps_its_executions_until_they_are_listed_anew(
+    collection: Collection, tmp_path: Path
+) -> None:
+    async with following(collection, tmp_path, BACKUP) as found:
+        await until(lambda: found.knows("a") and found.knows("b"))
+        found.told.clear()
+        collection.hang = True
+        assert found.stores.use(Engines([EDITED])) == set()
+        # An edit after the other, too.
+        assert found.stores.use(Engines([engine(envs=["spec.env"])])) == set()
+        await asyncio.sleep(0.05)
+        assert found.knows("a")
+        assert found.told == []
+        # What went meanwhile is told when that is known.
+        collection.delete("b")
+        collection.hang = False
+        found.stores.use(Engines([EDITED]))
+        await until(lambda: ("gone", "b") in found.told)
+        assert found.knows("a")
+        assert not found.knows("b")
+        assert ("gone", "a") not in found.told
+
+
+async def test_what_is_no_engine_any_more_is_forgotten_without_a_word(collection: Collection, tmp_path: Path) -> None:
+    async with following(collection, tmp_path, BACKUP) as found:
+        await until(lambda: found.knows("a"))
+        found.told.clear()
+        assert found.stores.use(Engines([])) == {"backup"}
+        assert not found.knows("a")
+        assert found.told == []
+        found.stores.use(Engines([BACKUP]))
+        await until(lambda: found.knows("a"))
+        # Another version may show other objects.
+        assert found.stores.use(Engines([msgspec.structs.replace(BACKUP, version="v2")])) == {"backup"}
+        assert not found.knows("a")
+
+
+async def test_an_engine_that_stays_the_same_is_not_read_again(collection: Collection, tmp_path: Path) -> None:
+    async with following(collection, tmp_path, BACKUP) as found:
+        await until(lambda: collection.watches == 1)
+        found.stores.use(Engines([engine(), engine("other", kind="Other", plural="others")]))
+        await asyncio.sleep(0.05)
+        assert (collection.lists, collection.watches) == (1, 1)
+
+
+async def test_a_kind_that_is_not_installed_is_asked_for_once(collection: Collection, tmp_path: Path) -> None:
+    collection.missing = True
+    async with following(collection, tmp_path, BACKUP) as found:
+        assert found.stores.answered
+        await asyncio.sleep(0.1)
+        assert collection.requests == 1
+        store = found.stores.of("backup")
+        assert store is not None
+        assert store.missing

@@ -1,0 +1,82 @@
+"""What is an execution depends on all engines together, and changes with them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from execution_options.controller.objects import ExecutionKey, followed
+from execution_options.controller.world import World
+from execution_options.engines.profile import Engine, compiled
+from execution_options.engines.registry import Engines, builtin_engines
+from support import descriptions
+
+if TYPE_CHECKING:
+    from execution_options.controller.objects import EngineObject
+
+KEY = ExecutionKey("job", "team", "a")
+
+
+class Listening:
+    """Counts what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[ExecutionKey] = []
+
+    def execution_changed(self, key: ExecutionKey, *_: Any) -> None:
+        self.told.append(key)
+
+    def collection_changed(self) -> None:
+        """Of no interest."""
+
+    pod_changed = account_changed = collection_changed
+
+
+def backup() -> Engine:
+    manifest = {"apiVersion": "execution.dev/v1beta1", "kind": "ExecutionEngine", "metadata": {"name": "backup"}}
+    return compiled({**manifest, "spec": descriptions.spec()})
+
+
+@pytest.fixture
+def listening() -> Listening:
+    return Listening()
+
+
+@pytest.fixture
+def world(listening: Listening) -> World:
+    """With one Job, which a Backup controls."""
+    kube: Any = None
+    listener: Any = listening
+    world = World(kube, builtin_engines(), listener)
+    store = world.executions.of("job")
+    assert store is not None
+    owner = {"apiVersion": "example.com/v1", "kind": "Backup", "name": "b", "uid": "1", "controller": True}
+    metadata = {"name": "a", "namespace": "team", "uid": "2", "ownerReferences": [owner]}
+    item: EngineObject = msgspec.convert({"metadata": metadata}, followed(builtin_engines()["job"]))
+    store._replace({("team", "a"): item})
+    return world
+
+
+def test_what_something_unknown_controls_is_an_execution_until_that_is_an_engine(
+    world: World, listening: Listening
+) -> None:
+    assert KEY in world.tracker.records
+    listening.told.clear()
+    dropped = world.use(Engines([*builtin_engines().values(), backup()]))
+    assert [record.uid for record in dropped] == ["2"]
+    assert KEY not in world.tracker.records
+    assert listening.told == [], "it is not gone, but part of another"
+    # And the other way round.
+    assert world.use(builtin_engines()) == []
+    assert KEY in world.tracker.records
+    assert listening.told == [KEY]
+
+
+def test_executions_of_an_engine_that_is_taken_away_are_forgotten(world: World, listening: Listening) -> None:
+    listening.told.clear()
+    others = [engine for engine in builtin_engines().values() if engine.name != "job"]
+    assert [record.uid for record in world.use(Engines(others))] == ["2"]
+    assert world.execution(KEY) is None
+    assert listening.told == []
