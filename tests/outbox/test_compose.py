@@ -116,6 +116,8 @@ def test_what_is_written_is_what_the_definition_knows() -> None:
     written = one.manifest("team")["spec"]
     assert msgspec.to_builtins(msgspec.convert(written, DeliverySpec)) == written
     assert set(state.Status.__struct_encode_fields__) == set(DeliveryStatus.__struct_encode_fields__)
+    (untimed,) = composed({"notifications": [mail("FAILED")]}, Outcome("FAILED"), mail=MAIL)
+    assert untimed.manifest("team")["spec"]["episode"] == ""
     status = crd(DELIVERY_KIND)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"][
         "properties"
     ]

@@ -43,7 +43,7 @@ logger = logging.getLogger(__name__)
 RECORDERS: Final = 16
 """Ends that are recorded at the same time."""
 RETRY_SECONDS: Final = 2.0
-END_SECONDS: Final = 10.0
+END_SECONDS: Final = 5.0
 """That what is being sent may take when the process ends."""
 _DEFINITION: Final = path_of(
     "apiextensions.k8s.io", "v1", "customresourcedefinitions", "", f"{DELIVERY_PLURAL}.{GROUP}"

@@ -58,7 +58,7 @@ class Spec(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True
 
     execution: ExecutionRef | None = None
     phase: Phase
-    episode: str = ""
+    episode: str
     lineage: str = ""
     channel: ChannelRef
     options: OptionsRef | None = None

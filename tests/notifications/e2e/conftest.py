@@ -172,7 +172,7 @@ class Controller:
             self.process = subprocess.Popen(command, stderr=target, stdout=target)
 
     def active(self) -> Controller:
-        eventually(lambda: "active:" in self.log.read_text() or self.process.poll() is not None)
+        eventually(lambda: "active:" in self.log.read_text() or self.process.poll() is not None, timeout=90)
         assert self.process.poll() is None, self.log.read_text()
         return self
 
@@ -229,7 +229,7 @@ def controllers(
             if one.process.poll() is None:
                 one.process.terminate()
         for one in made.started:
-            one.process.wait(20)
+            one.process.wait(60)
         made.free_lease()
     lines = [line for one in made.started for line in one.log.read_text().splitlines()]
     suspicious = [line for line in lines if " WARNING " in line or " ERROR " in line or "Traceback" in line]

@@ -39,7 +39,7 @@ def controller(operator: LocalOperator, tmp_path_factory: pytest.TempPathFactory
     running = Controller(operator.logs / "controller.kubeconfig", tmp_path_factory.mktemp("controller") / "log")
     yield running.active()
     running.process.terminate()
-    assert running.process.wait(20) == 0, running.log.read_text()
+    assert running.process.wait(60) == 0, running.log.read_text()
     lines = running.log.read_text().splitlines()
     assert [line for line in lines if " WARNING " in line or " ERROR " in line or "Traceback" in line] == []
 
