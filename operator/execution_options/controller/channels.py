@@ -33,7 +33,9 @@ logger = logging.getLogger(__name__)
 LATER: Final = 60.0
 """Seconds after which Secrets are looked at again: the operator may not watch them."""
 WAITING: Final = 5.0
-"""The same while something is wrong with them: somebody may be putting it right."""
+"""The same while something has just been found wrong with them: somebody may be putting it right."""
+PATIENCE: Final = 300.0
+"""Seconds after which nobody seems to."""
 SOON: Final = 0.5
 
 
@@ -61,6 +63,8 @@ class ChannelReconciler:
         """Whether this process works; one that stands by looks at everything when it begins to."""
         self._sent: dict[ChannelKey, Sent] = {}
         self._written: dict[ChannelKey, float] = {}
+        self._troubled: dict[ChannelKey, float] = {}
+        """Since when something is wrong with what a channel refers to."""
         self._gone: dict[ChannelKey, tuple[str, int]] = {}
         """uid and generation of webhooks that do not want to be told any more."""
 
@@ -110,12 +114,12 @@ class ChannelReconciler:
         """Reconcile one channel; seconds until it must be looked at again, or ``None``."""
         item = self._directory.store.get(*key)
         if item is None or item.metadata.deletion_timestamp is not None:
-            for kept in (self._sent, self._written, self._gone):
+            for kept in (self._sent, self._written, self._troubled, self._gone):
                 kept.pop(key, None)
             return None
         channel, sent, generation = self._directory.get(key), self._sent.get(key, Sent()), item.metadata.generation
         settings = None if channel is None else await self._settings(channel)
-        again = LATER if settings is None else WAITING
+        again = self._again(key, troubled=settings is not None)
         if channel is None:
             aspects = [channelstatus.invalid("its spec is not one of this version")]
         else:
@@ -131,6 +135,14 @@ class ChannelReconciler:
         if wait > 0 and not is_urgent(item.status, document):
             return wait
         return again if await self._write(item, document, sent) else SOON
+
+    def _again(self, key: ChannelKey, *, troubled: bool) -> float:
+        """Seconds until what a channel refers to is looked at again."""
+        now = time.monotonic()
+        if not troubled:
+            self._troubled.pop(key, None)
+            return LATER
+        return WAITING if now - self._troubled.setdefault(key, now) < PATIENCE else LATER
 
     async def _settings(self, channel: Channel) -> tuple[str, str] | None:
         """Reason and message of what is wrong with what a channel refers to."""
