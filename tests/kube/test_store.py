@@ -259,6 +259,17 @@ async def test_errors_are_retried_and_told(
     assert "500 InternalError: told to; trying again in" in caplog.text
 
 
+async def test_an_api_server_that_has_just_learnt_of_the_kind_is_no_news(
+    collection: Collection, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    collection.failures = [429, 429]
+    collection.why = "storage is (re)initializing"
+    async with following(collection, tmp_path) as followed:
+        await followed.becomes_equal()
+        assert not collection.failures
+    assert not caplog.records
+
+
 @pytest.mark.parametrize("how", ["ends", "fails", "expires"])
 async def test_a_watch_that_never_works_makes_no_storm(collection: Collection, tmp_path: Path, how: str) -> None:
     if how == "fails":

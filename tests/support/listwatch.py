@@ -32,6 +32,8 @@ class Collection:
         self.page = 500
         self.failures: list[int] = []
         """Statuses that the next requests get instead of an answer."""
+        self.why = "told to"
+        """What is said with them."""
         self.missing = False
         self.hang = False
         self.watchable = True
@@ -103,7 +105,7 @@ class Collection:
         if self.hang:
             await asyncio.sleep(3600)
         if self.failures:
-            return _status(self.failures.pop(0), "InternalError")
+            return _status(self.failures.pop(0), "InternalError", self.why)
         if self.missing:
             return web.Response(status=404, text="404 page not found")
         return await self._watch(request) if request.query.get("watch") else self._list(request)
@@ -156,8 +158,8 @@ class Collection:
             await changed.wait()
 
 
-def _status(code: int, reason: str) -> web.Response:
-    return web.json_response({"kind": "Status", "code": code, "reason": reason, "message": "told to"}, status=code)
+def _status(code: int, reason: str, why: str = "told to") -> web.Response:
+    return web.json_response({"kind": "Status", "code": code, "reason": reason, "message": why}, status=code)
 
 
 @contextlib.asynccontextmanager

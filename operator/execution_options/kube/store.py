@@ -31,6 +31,8 @@ SILENCE: Final = 330.0
 """Seconds without a word (bookmarks come every minute) after which a watch is taken for dead."""
 BACKOFF: Final = (0.2, 10.0)
 """First and longest pause in seconds after an error; doubled each time, with jitter."""
+INITIALIZING: Final = "storage is (re)initializing"
+"""What the API server says, with 429, of a kind that was just installed, and of all after its own start."""
 
 
 class Identity(Protocol):
@@ -208,7 +210,7 @@ class Store(Generic[T]):
             self._settle(missing=status == 404, refused=status == 403)
             if status:
                 self.answered.set()
-            if self.missing and self._optional:
+            if (self.missing and self._optional) or (status == 429 and INITIALIZING in str(error)):
                 return ""
             return "" if missing and self.missing else str(error) or type(error).__name__
         return None
