@@ -12,6 +12,10 @@ _COMMANDS = {
     "explain": ("execution_options.cli.explain:explain", "Show which options an execution has, and why."),
     "notify": ("execution_options.cli.notify:notify", "Deliver notifications again, and try channels out."),
     "preview": ("execution_options.cli.preview:preview", "Show what options would make of a manifest."),
+    "release-gates": (
+        "execution_options.cli.release_gates:release_gates",
+        "Let all pods go that wait for a parallelism slot.",
+    ),
     "run": ("execution_options.cli.run:run", "Run the whole operator on this machine, to try it out."),
     "uninstall": ("execution_options.cli.uninstall:uninstall", "Let go of all that waits for the operator."),
     "webhook": ("execution_options.cli.webhook:webhook", "Run the admission webhook."),

@@ -88,7 +88,7 @@ async def uninstall(kube: Kube, namespace: str) -> Removed:
     for plural, name in _CONFIGURATIONS:
         await _delete(kube, path_of("admissionregistration.k8s.io", "v1", plural, "", name))
     await _take_lease(kube, namespace)
-    return Removed(await release_all(kube, builtin()), await _release_pods(kube))
+    return Removed(await release_all(kube, builtin()), await release_pods(kube))
 
 
 async def _delete(kube: Kube, path: str) -> None:
@@ -116,11 +116,20 @@ async def _take_lease(kube: Kube, namespace: str) -> None:
     await asyncio.sleep(wait)
 
 
-async def _release_pods(kube: Kube) -> int:
+async def release_pods(kube: Kube, namespace: str = "") -> int:
+    """Let all pods go that wait behind gates of the operator, whatever limits their parallelism has; how many.
+
+    Args:
+        kube: the connection.
+        namespace: only of this one.
+
+    Raises:
+        execution_options.kube.client.ApiError: the API server refuses something.
+    """
     released, token = 0, ""
     while True:
         params = {"limit": PAGE, "fieldSelector": "status.phase=Pending"} | ({"continue": token} if token else {})
-        page = msgspec.json.decode(await kube.get(path_of("", "v1", "pods"), params=params), type=_Pods)
+        page = msgspec.json.decode(await kube.get(path_of("", "v1", "pods", namespace), params=params), type=_Pods)
         for pod in page.items:
             gates = [gate.name for gate in pod.spec.scheduling_gates or ()]
             if any(gate.startswith(GATE_PREFIX) for gate in gates):

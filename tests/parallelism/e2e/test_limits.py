@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from support.commands import execution_options
 from support.waiting import eventually
 from support.workloads import pod
 
@@ -15,6 +16,7 @@ from .conftest import DURATION, member
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from execution_options.cluster import Cluster
     from support.concurrency import Concurrency
     from support.team import Team
 
@@ -163,3 +165,13 @@ def test_what_kueue_manages_is_left_to_it(team: Team) -> None:
         assert "schedulingGates" not in team.create(member(name, "g", "1h", options="o", labels=queued))["spec"]
     team.create(member("ours", "g", "1h", options="o"))
     eventually(lambda: gates(team, "ours") == [])
+
+
+def test_in_an_emergency_all_are_released(team: Team, control_plane: Cluster) -> None:
+    team.options("o", {"maxParallelism": 1})
+    for number in range(4):
+        team.create(member(f"p-{number}", "g", "1h", options="o"))
+    eventually(lambda: gates(team, "p-0") == [])
+    answer = execution_options("release-gates", "-n", team.namespace, kubeconfig=control_plane.kubeconfig)
+    assert (answer.code, answer.out) == (0, "3 pods released\n"), answer
+    assert [gates(team, f"p-{number}") for number in range(4)] == [[]] * 4
