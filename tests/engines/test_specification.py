@@ -108,6 +108,16 @@ def test_an_original_manifest_that_is_applied_again_still_leaves_what_the_templa
     assert again["spec"] == stored["spec"]
 
 
+def test_what_a_template_caches_is_said_to_stay() -> None:
+    options = namespaced("o", {"selector": {}, "overwriteCache": True})
+    cached = {"spec": {"templates": [{"name": "a", "memoize": {"key": "k"}}]}}
+    for template, said in ((cached, 1), (TEMPLATE, 0)):
+        document = copy.deepcopy(WORKFLOW)
+        decision = decide(ARGO, document, execution(engine="argo-workflow"), [options], "0a", template)
+        assert sum("what its template caches" in note for note in decision.notes) == said
+        assert "templates" not in document["spec"]
+
+
 RUNTIME: Manifest = {
     "metadata": {"name": "torch"},
     "spec": {

@@ -18,6 +18,7 @@ from execution_options.api.names import (
 from execution_options.engines.artifacts import Referred, Repositories, refer
 from execution_options.engines.authors import notes
 from execution_options.engines.effects import effect_notes
+from execution_options.engines.fields import cache_places
 from execution_options.engines.patch import Operation, Patch
 from execution_options.engines.paths import lookup
 from execution_options.engines.specification import add_patches
@@ -174,6 +175,9 @@ def decide(
         *effect_notes(effective, engine, document, Level.LAUNCH_PLAN),
         *gate.notes(engine, document, effective.max_parallelism),
     ]
+    overwrite = effective.overwrite_cache
+    if overwrite is not None and overwrite.value and cache_places(engine, elsewhere):
+        said.append(f"overwriteCache: has no effect on what its template caches, in spite of {overwrite.source}")
     if referred.problem:
         said.append(f"{referred.problem}: artifacts are stored as without options")
     return Decision(patch.operations, selection, effective, said, account)
