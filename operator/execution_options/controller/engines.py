@@ -34,6 +34,9 @@ LATER: Final = 60.0
 _CONFIGURATIONS: Final = path_of("admissionregistration.k8s.io", "v1", "mutatingwebhookconfigurations")
 
 
+_LISTING: Final = Aspect("Ready", "Unknown", "Listing", "its executions are being listed")
+
+
 class _Resource(Struct, frozen=True):
     name: str
     kind: str
@@ -71,12 +74,7 @@ class EngineReconciler:
     async def reconcile(self) -> float | None:
         """Reconcile all; seconds until they must be looked at again, or ``None`` where none is described."""
         found = {name: await self._judge(name) for name in self._index.names()}
-        usable = [
-            engine
-            for name, aspect in found.items()
-            if aspect.status == "True" and (engine := self._index.engines.get(name)) is not None
-        ]
-        problem = await self._bring(usable)
+        problem = await self._bring(self._of(found, "True"), self._of(found, "Unknown"))
         waits = [LATER] if found else []
         for name, aspect in found.items():
             stored = self._index.get(name)
@@ -88,10 +86,16 @@ class EngineReconciler:
             waits.append(await self._report(stored, said))
         return min(waits, default=SOON if problem else None)
 
+    def _of(self, found: dict[str, Aspect], state: str) -> list[Engine]:
+        """The engines whose condition has a status."""
+        named = (self._index.engines.get(name) for name, aspect in found.items() if aspect.status == state)
+        return [engine for engine in named if engine is not None]
+
     def _is_passing(self, name: str, aspect: Aspect) -> bool:
         """Whether something may be different soon, although nobody tells."""
         if aspect.reason == "CRDNotInstalled":
-            return self._world.executions.announced(self._index.engines[name])
+            engine = self._index.engines.get(name)
+            return engine is not None and self._world.executions.announced(engine)
         return aspect.reason not in ("InvalidSpec", "KindTaken")
 
     async def _judge(self, name: str) -> Aspect:
@@ -100,8 +104,10 @@ class EngineReconciler:
         rejection = resolution.rejected.get(name)
         if rejection is not None:
             return Aspect("Ready", "False", rejection.reason, rejection.message)
-        engine = resolution.engines[name]
-        store = self._world.executions.of(name)
+        engine, store = resolution.engines.get(name), self._world.executions.of(name)
+        # One that came or went just now is not followed yet, or not any more.
+        if engine is None or (store is None and not engine.is_pod):
+            return _LISTING
         if store is not None:
             if store.missing:
                 return _not_installed(engine)
@@ -110,7 +116,7 @@ class EngineReconciler:
                 return lacking
             if not store.synced.is_set():
                 store.nudge()
-                return Aspect("Ready", "Unknown", "Listing", "its executions are being listed")
+                return _LISTING
         unknown = resolution.unknown.get(name, ())
         more = "".join(f"; {path} is unknown to this version" for path in unknown)
         return Aspect("Ready", "True", "InUse", f"new executions get their options{more}")
@@ -145,10 +151,15 @@ class EngineReconciler:
         resources = msgspec.json.decode(answer, type=_Discovery).resources
         return next((resource for resource in resources if resource.name == engine.plural), None)
 
-    async def _bring(self, engines: list[Engine]) -> str:
-        """Have executions of these engines admitted by the webhook; what is in the way, empty where nothing is."""
+    async def _bring(self, usable: list[Engine], undecided: list[Engine]) -> str:
+        """Have executions of usable engines admitted by the webhook; what is in the way, empty where nothing is.
+
+        Undecided ones (their description was edited, say) keep the entries that they have.
+        """
         own = await self._configuration(ENGINES_CONFIGURATION)
         present = [] if own is None else own.get("webhooks") or []
+        without = entries.uncovered(present, undecided)
+        engines = [*usable, *(engine for engine in undecided if engine not in without)]
         if not engines and not present:
             return ""
         installed = await self._configuration(WEBHOOK_CONFIGURATION)
