@@ -20,12 +20,16 @@ ENGINE_CONTROLLERS: Final = tuple(
     f"system:serviceaccount:{account}"
     for account in (
         "argo:argo",
+        "argo:argo-workflows-workflow-controller",
+        "argo-workflows:argo-workflows-workflow-controller",
         "flyte:flytepropeller",
         "jobset-system:jobset-controller-manager",
         "kubeflow-system:jobset-controller-manager",
         "kubeflow-system:kubeflow-trainer-controller-manager",
         "kubeflow:argo",
         "kubeflow:training-operator",
+        "kuberay-operator:kuberay-operator",
+        "kuberay-system:kuberay-operator",
         "mpi-operator:mpi-operator",
         "openshift-pipelines:tekton-pipelines-controller",
         "ray-system:kuberay-operator",
@@ -33,7 +37,10 @@ ENGINE_CONTROLLERS: Final = tuple(
         "tekton-pipelines:tekton-pipelines-controller",
     )
 )
-"""Users of the engines' controllers, as the engines' own installations name them."""
+"""Users of the engines' controllers, as the engines' own manifests and charts name them.
+
+None is of a namespace that people work in, such as ``default``.
+"""
 
 
 def filled(expression: str, engine_controllers: Sequence[str]) -> str:
