@@ -8,6 +8,7 @@ least that a durable outbox writes.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import statistics
 import time
@@ -21,7 +22,8 @@ from msgspec import Struct
 from benchmarks import manifests, table
 from benchmarks.setting import Setting, apply, cpu_seconds, setting
 from execution_options.api import names
-from execution_options.kube.client import JSON_PATCH, MERGE_PATCH, METADATA, Kube, path_of
+from execution_options.api.crd import crd
+from execution_options.kube.client import JSON_PATCH, MERGE_PATCH, METADATA, ApiError, Kube, path_of
 from execution_options.notifications.naming import webhook_id
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
     from benchmarks.manifests import Manifest
 
+BARE_GROUP = "bench.example.com"
 WARM = 50
 BURST = 1000
 STEADY_RATE, STEADY_SECONDS = 20, 20
@@ -104,6 +107,7 @@ def run() -> None:
 async def _measured(here: Setting) -> None:
     async with await here.kube() as kube, Receiver() as fast, Receiver(SLOW_SECONDS) as slow:
         await apply(kube, "/api/v1/namespaces", [manifests.namespace(name) for name in ("fast", "slow", "bare")])
+        await _define(kube)
         for namespace, receiver in (("fast", fast), ("slow", slow)):
             await _prepare(kube, namespace, receiver.url)
         await asyncio.sleep(1)
@@ -113,6 +117,19 @@ async def _measured(here: Setting) -> None:
         await _steady(here, kube, fast)
         await _beside(kube, fast, slow)
         print(f"  told twice: {fast.repeated + slow.repeated}")
+
+
+async def _define(kube: Kube) -> None:
+    """Have the API server know deliveries of another group, too."""
+    await kube.create(
+        path_of("apiextensions.k8s.io", "v1", "customresourcedefinitions"), crd(names.DELIVERY_KIND, group=BARE_GROUP)
+    )
+    async with asyncio.timeout(30):
+        while True:
+            with contextlib.suppress(ApiError):
+                await kube.get(path_of(BARE_GROUP, names.VERSION, names.DELIVERY_PLURAL))
+                return
+            await asyncio.sleep(0.2)
 
 
 async def _noted(kube: Kube, count: int) -> None:
@@ -235,19 +252,21 @@ def _failed() -> Manifest:
 
 
 async def _bare(kube: Kube) -> float:
-    """How many times a second an object of the same size is created and its status patched twice."""
-    collection = path_of(names.GROUP, names.VERSION, names.DELIVERY_PLURAL, "bare")
+    """How many times a second an object of the same kind and size is created and its status patched twice.
+
+    Its group is another one, so that the controller has nothing to do with it.
+    """
+    collection = path_of(BARE_GROUP, names.VERSION, names.DELIVERY_PLURAL, "bare")
     spec = {
         "phase": "FAILED",
         "episode": "2026-01-01T00:00:00Z",
         "channel": {"namespace": "bare", "name": "none", "type": "webhook"},
         "recipients": [""],
-        # Nothing is to be done with it: the controller takes it for one that is being sent by somebody else.
         "message": {"type": "webhook", "subject": "s", "text": "t" * 300, "payload": "p" * 900},
     }
 
     async def one(name: str) -> None:
-        head = {"apiVersion": names.API_VERSION, "kind": names.DELIVERY_KIND, "metadata": {"name": name}}
+        head = {"apiVersion": f"{BARE_GROUP}/{names.VERSION}", "kind": names.DELIVERY_KIND, "metadata": {"name": name}}
         await kube.create(collection, {**head, "spec": spec}, accept=METADATA)
         for state in ("Sending", "Delivered"):
             change = [{"op": "add", "path": "/status", "value": {"state": state, "attempts": 1}}]
