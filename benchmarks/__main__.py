@@ -6,7 +6,7 @@ import os
 import sys
 import time
 
-from benchmarks import alone, engines, jobs, many, memory, notifications, pods
+from benchmarks import alone, engines, jobs, many, memory, notifications, parallelism, pods
 
 BENCHMARKS = {
     "pods": pods.run,
@@ -15,6 +15,7 @@ BENCHMARKS = {
     "many": many.run,
     "memory": memory.run,
     "notifications": notifications.run,
+    "parallelism": parallelism.run,
     "engines": engines.run,
 }
 OTHERS = {"profile": alone.profile}
