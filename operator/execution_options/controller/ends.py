@@ -45,6 +45,8 @@ logger = logging.getLogger(__name__)
 
 MARK_DELAY: Final = 1.0
 """Seconds between recording deliveries and noting that on the execution: what is due is sent first."""
+DELETED: Final = "deleted"
+"""Tells the end of an execution that was aborted by its deletion from all others."""
 TIME_DELAY: Final = 3.0
 """Seconds that an engine has to write when an execution ended, where it does so later than that it ended."""
 
@@ -141,7 +143,9 @@ class Ends:
         if not outcome.finished_at and not gone and end not in self._awaited:
             self._awaited.add(end)
             return TIME_DELAY
-        composed = [] if self._is_handled(item.metadata, outcome) else self._compose(engine, item.metadata, outcome)
+        handled = self._is_handled(engine, item.metadata, outcome)
+        deleted = outcome.phase == engine.status.deleted and (gone or _is_deleting(item))
+        composed = [] if handled else self._compose(engine, item.metadata, outcome, deleted=deleted)
         for one in composed:
             await self._deliveries.record(end.namespace, one)
         if composed:
@@ -159,7 +163,7 @@ class Ends:
             outcome = item.outcome
         else:
             document = msgspec.to_builtins(item)
-            if not gone and (item.finished or _is_deleting(item)):
+            if not gone and item.finished:
                 try:
                     document = msgspec.json.decode(await self._shell.kube.get(_path(engine, item.metadata)))
                 except ApiError as error:
@@ -170,15 +174,15 @@ class Ends:
             return Outcome(engine.status.deleted, outcome.message, item.metadata.deletion_timestamp or "")
         return outcome
 
-    def _is_handled(self, metadata: ObjectMeta, outcome: Outcome) -> bool:
+    def _is_handled(self, engine: Engine, metadata: ObjectMeta, outcome: Outcome) -> bool:
         note = (metadata.annotations or {}).get(NOTIFIED_ANNOTATION)
         if episode.is_marked(note, outcome):
             return True
         # One that was told to be deleted, and was notified as that, may still come to an end of its own.
-        deleting = metadata.deletion_timestamp
-        return note is not None and deleting is not None and note.endswith(f" {deleting}")
+        deleted = engine.status.deleted
+        return note is not None and metadata.deletion_timestamp is not None and note.split(" ")[0] == deleted
 
-    def _compose(self, engine: Engine, metadata: ObjectMeta, outcome: Outcome) -> list[Composed]:
+    def _compose(self, engine: Engine, metadata: ObjectMeta, outcome: Outcome, *, deleted: bool) -> list[Composed]:
         if not episode.is_news(outcome, metadata.creation_timestamp, self.since):
             return []
         try:
@@ -189,7 +193,8 @@ class Ends:
         if not effective.notifications:
             return []
         disabled = is_disabled(effective, _flag(metadata))
-        end = ended(engine, metadata, outcome)
+        # An object is deleted once, but the time of that is written anew while its grace period is cut short.
+        end = ended(engine, metadata, outcome, DELETED if deleted else outcome.finished_at)
         return compose(end, effective, self._directory.channels(metadata.namespace), disabled=disabled)
 
     def _effective(self, metadata: ObjectMeta, outcome: Outcome) -> Effective:

@@ -61,8 +61,8 @@ class Composed(Struct, frozen=True):
         }
 
 
-def ended(engine: Engine, metadata: Metadata, outcome: Outcome) -> Ended:
-    """The end of an execution, as messages speak of it."""
+def ended(engine: Engine, metadata: Metadata, outcome: Outcome, episode: str) -> Ended:
+    """The end of an execution, as messages speak of it; ``episode`` tells it from its other ends."""
     labels, owner = dict(metadata.labels or {}), facts.launcher(engine, metadata)
     plan = "" if owner is None else f"{owner.kind}/{owner.name}"
     return Ended(
@@ -75,7 +75,7 @@ def ended(engine: Engine, metadata: Metadata, outcome: Outcome) -> Ended:
         id=labels.get(ID_LABEL, ""),
         # A terminal phase is one of those that notifications name.
         phase=cast("Phase", outcome.phase),
-        episode=outcome.finished_at,
+        episode=episode,
         message=outcome.message,
         started_at=metadata.creation_timestamp or "",
         finished_at=outcome.finished_at,

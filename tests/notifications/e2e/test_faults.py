@@ -140,7 +140,7 @@ def test_killed_at_random_under_load_everything_arrives(
 def test_of_two_controllers_one_sends_and_nothing_is_lost_while_they_and_the_api_server_change(
     controllers: Controllers, office: Office, receiver: WebhookReceiver, embedded: ControlPlane
 ) -> None:
-    controllers.tolerated += ["lease", "again in", "trying again", "cannot be listed"]
+    controllers.tolerated += ["lease", "again in", "trying again", "will retry", "failed; will", "cannot be listed"]
     office.channel("hook", webhook={"url": receiver.url})
     office.options({"phases": ["FAILED"], "webhook": {}})
     jobs = [f"job-{number}" for number in range(40)]
