@@ -15,8 +15,11 @@ from execution_options.api.base import ATOMIC, ATOMIC_LIST, Resource, described,
 from execution_options.api.channel import ChannelType
 from execution_options.api.kind import AGE, Kind, column
 from execution_options.api.notification import Phase
+from execution_options.api.rule import unchanging
 
 DeliveryState = Literal["Pending", "Sending", "Delivered", "Failed", "Suppressed"]
+
+AS_RECORDED = unchanging("delivery-as-recorded", "a delivery stays as it was recorded")
 
 _BY_NAME = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
 
@@ -215,6 +218,8 @@ DELIVERY = Kind(
     ),
     spec=DeliverySpec,
     status=DeliveryStatus,
+    # Who may ask for a redelivery must not be able to send words of his own through a channel of others.
+    spec_rules=(AS_RECORDED,),
     selectable=(".status.state",),
     columns=(
         column("Execution", ".spec.execution.name", "The execution that ended."),

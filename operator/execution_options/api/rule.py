@@ -81,6 +81,11 @@ def holds(name: str, cel: str, predicate: Callable[[Any], bool], message: str, *
     return _register(Rule(name, cel, message, lambda value: None if predicate(value) else message, field=field))
 
 
+def unchanging(name: str, message: str) -> Rule:
+    """A rule on a value that stays as it was created; Python, which sees one version only, has nothing to check."""
+    return _register(Rule(name, "self == oldSelf", message, lambda _: None))
+
+
 def text(name: str, pattern: str, message: str) -> Rule:
     """A rule on a string: the whole of it matches the pattern.
 

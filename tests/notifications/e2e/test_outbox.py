@@ -220,6 +220,9 @@ def test_a_delivery_is_delivered_again_when_somebody_asks(
     change = {"metadata": {"labels": {f"{GROUP}/redeliver": "please"}}}
     office.team.request("PATCH", office.path("notificationdeliveries", name), change, MERGE)
     eventually(lambda: len(receiver.received) == 3)
+    words = ("patch", f"notificationdelivery/{name}", "--type=merge", "-p", '{"spec": {"message": {"text": "mine"}}}')
+    refused = control_plane.run_kubectl([*words, "-n", office.namespace], check=False)
+    assert "a delivery stays as it was recorded" in refused.stderr
     missing = command(control_plane, "redeliver", "nothing", "-n", office.namespace)
     assert missing.returncode == 1
     assert "not found" in missing.stderr

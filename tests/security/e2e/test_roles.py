@@ -22,12 +22,12 @@ ROLES: dict[str, dict[str, set[str]]] = {
     "edit": {
         "executionoptions": READ | WRITE,
         "notificationchannels": READ | WRITE,
-        "notificationdeliveries": READ,
+        "notificationdeliveries": READ | {"patch"},
     },
     "admin": {
         "executionoptions": READ | WRITE,
         "notificationchannels": READ | WRITE,
-        "notificationdeliveries": READ | {"delete", "deletecollection"},
+        "notificationdeliveries": READ | {"patch", "delete", "deletecollection"},
     },
 }
 CLUSTER_KINDS = ("clusterexecutionoptions", "executionengines")
