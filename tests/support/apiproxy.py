@@ -57,8 +57,8 @@ class FaultyProxy:
         self._thread.join(30)
 
     def _run(self) -> None:
-        self._loop.run_until_complete(self._serve())
-        self._loop.close()
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:  # also ends what is left of connections
+            runner.run(self._serve())
 
     async def _serve(self) -> None:
         tls = ssl.create_default_context()

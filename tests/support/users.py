@@ -53,6 +53,8 @@ class Users:
             headers=headers,
             retries=False,
         )
+        if response.status == 404 and response.data.startswith(b"404 "):  # of a kind that is not served
+            return Answer(response.status, {"message": response.data.decode()})
         return Answer(response.status, json.loads(response.data))
 
     def may(self, user: str, method: str, path: str, body: Any = None, **extra: Any) -> Manifest:

@@ -165,7 +165,7 @@ class Deliveries:
                 return
             gone = error.status == 404 and error.reason == "NotFound"  # otherwise it is our kind that is missing
             if gone or (error.status == 403 and "being terminated" in error.message):
-                logger.warning("delivery %s/%s: its namespace is going: not recorded", namespace, composed.name)
+                logger.info("delivery %s/%s: its namespace is going: not recorded", namespace, composed.name)
                 return
             raise
         self._submit(metadata, composed.spec)

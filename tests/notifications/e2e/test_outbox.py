@@ -40,8 +40,7 @@ def controller(operator: LocalOperator, tmp_path_factory: pytest.TempPathFactory
     yield running.active()
     running.process.terminate()
     assert running.process.wait(60) == 0, running.log.read_text()
-    # Executions of earlier tests may end with their namespaces.
-    lines = [line for line in running.log.read_text().splitlines() if "its namespace is going" not in line]
+    lines = running.log.read_text().splitlines()
     assert [line for line in lines if " WARNING " in line or " ERROR " in line or "Traceback" in line] == []
 
 
