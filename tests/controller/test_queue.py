@@ -93,6 +93,20 @@ async def test_waiting_ends_when_something_comes() -> None:
     assert await asyncio.wait_for(waiting, 5) == "a"
 
 
+@pytest.mark.parametrize("steps", range(4))
+async def test_who_is_told_to_stop_while_something_comes_stops(steps: int) -> None:
+    queue: Queue[str] = Queue()
+    queue.add("much later", 600)
+    waiting = asyncio.create_task(queue.take())
+    await asyncio.sleep(0.01)
+    queue.add("later", 60)
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    waiting.cancel()
+    ended, _ = await asyncio.wait([waiting], timeout=1)
+    assert ended
+
+
 def test_a_bucket_gives_a_burst_and_then_its_rate() -> None:
     clock = Clock()
     bucket = TokenBucket(10, 5, clock)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 import itertools
 import random
@@ -69,10 +70,10 @@ class Queue(Generic[K]):
                 self._working[key] = None
                 return key
             self._changed.clear()
-            try:
-                await asyncio.wait_for(self._changed.wait(), pause)
-            except TimeoutError:
-                continue
+            # Before Python 3.12 wait_for() may pass over a cancellation.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._changed.wait()
 
     def _pause(self) -> float | None:
         """Seconds until the first key is due; ``None`` where none waits."""
