@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -198,6 +199,8 @@ def test_a_workflow_that_is_retried_ends_a_second_time(desk: Desk) -> None:
     first = outcome(desk, "Workflow")
     assert first.phase == "FAILED"
     uid = desk.get("Workflow")["metadata"]["uid"]
+    # Ends are told in whole seconds, and nobody retries within one.
+    eventually(lambda: datetime.now(UTC) >= datetime.fromisoformat(first.finished_at) + timedelta(seconds=1))
     # What `argo retry` does: the failed step is forgotten, and the workflow is neither ended nor failed any more.
     (pod,) = desk.pods()
     desk.kubectl("delete", "pod", pod["metadata"]["name"], "--force", "--grace-period=0")
