@@ -70,7 +70,8 @@ async def _prepared(here: Setting) -> None:
         patch.write_bytes(base64.b64decode(response["patch"]))
         given = await kube.create(_pods(OURS), manifests.pod(), params={"dryRun": "All"})
         metadata.write_bytes(msgspec.json.encode(_given(msgspec.json.decode(given)["metadata"])))
-        (ours,) = msgspec.json.decode(await kube.get(WEBHOOKS))["items"]
+        # That of engines which are added at run time has no entries.
+        (ours,) = (one for one in msgspec.json.decode(await kube.get(WEBHOOKS))["items"] if one.get("webhooks"))
         floor, kopf = Peer(here.folder, "constant_webhook", "/"), Peer(here.folder, "kopf_webhook", "/mutate")
         with floor.running(str(patch)), kopf.running(str(metadata), environment=here.cluster.environment()):
             peers = [
