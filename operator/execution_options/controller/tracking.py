@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import UNSET, Struct
 
 from execution_options.api.names import ID_LABEL, MISSED_ANNOTATION, SNAPSHOT_ANNOTATION
+from execution_options.controller.members import Members
 from execution_options.options.merge import merge
 from execution_options.options.snapshot import InvalidSnapshotError, Snapshot, decode
 
@@ -97,13 +98,13 @@ class Tracker:
 
     def __init__(self) -> None:
         self.records: dict[ExecutionKey, Tracked] = {}
-        self._by_source: defaultdict[str, set[ExecutionKey]] = defaultdict(set)
+        self._by_source: Members[str, ExecutionKey] = Members()
         self._by_uid: dict[str, ExecutionKey] = {}
         self._parts: dict[str, str] = {}
         self._by_id: dict[tuple[str, str], ExecutionKey] = {}
-        self._unstamped: defaultdict[str, set[ExecutionKey]] = defaultdict(set)
-        self._pods_by_owner: defaultdict[str, set[Key]] = defaultdict(set)
-        self._pods_by_id: defaultdict[tuple[str, str], set[Key]] = defaultdict(set)
+        self._unstamped: Members[str, ExecutionKey] = Members()
+        self._pods_by_owner: Members[str, Key] = Members()
+        self._pods_by_id: Members[tuple[str, str], Key] = Members()
 
     def put(self, key: ExecutionKey, item: ExecutionObject | None) -> tuple[Tracked | None, Tracked | None]:
         """Remember an execution as it is (``None``: gone); what was remembered before, and what is now."""
@@ -119,9 +120,9 @@ class Tracker:
 
     def _index(self, key: ExecutionKey, record: Tracked, *, add: bool) -> None:
         for source in record.sources:
-            _change(self._by_source, source, key, add=add)
+            self._by_source.change(source, key, add=add)
         if not record.stamped and not record.unreadable:
-            _change(self._unstamped, key.namespace, key, add=add)
+            self._unstamped.change(key.namespace, key, add=add)
         at = (key.namespace, record.id)
         if add:
             self._by_uid[record.uid] = key
@@ -135,18 +136,18 @@ class Tracker:
     def put_pod(self, key: Key, metadata: ObjectMeta, *, add: bool) -> None:
         """Remember a pod, or forget it."""
         if metadata.controller is not None:
-            _change(self._pods_by_owner, metadata.controller.uid, key, add=add)
+            self._pods_by_owner.change(metadata.controller.uid, key, add=add)
             identifier = (metadata.labels or {}).get(ID_LABEL, "")
-            _change(self._pods_by_id, (key[0], identifier), key, add=add)
+            self._pods_by_id.change((key[0], identifier), key, add=add)
 
     def of_source(self, uid: str) -> Iterator[tuple[ExecutionKey, Tracked]]:
         """The executions in which an options object takes part."""
-        for key in self._by_source.get(uid, ()):
+        for key in self._by_source.of(uid):
             yield key, self.records[key]
 
     def unstamped(self, namespace: str) -> list[ExecutionKey]:
         """The executions without options of a namespace; of all namespaces where it is empty."""
-        groups = [self._unstamped.get(namespace, set())] if namespace else self._unstamped.values()
+        groups = [self._unstamped.of(namespace)] if namespace else self._unstamped.sets()
         return [key for group in groups for key in group]
 
     def of_pod(self, metadata: ObjectMeta) -> ExecutionKey | None:
@@ -174,7 +175,7 @@ class Tracker:
         record = self.records.get(key)
         if record is None:
             return set()
-        return self._pods_by_owner.get(record.uid, set()) | self._pods_by_id.get((key.namespace, record.id), set())
+        return {*self._pods_by_owner.of(record.uid), *self._pods_by_id.of((key.namespace, record.id))}
 
     def counts(self) -> Counter[tuple[str, str]]:
         """How many executions have options, by engine and state (``active``, ``finished``)."""
@@ -183,14 +184,3 @@ class Tracker:
             for key, record in self.records.items()
             if record.stamped
         )
-
-
-def _change(index: defaultdict, key: object, value: object, *, add: bool) -> None:  # type: ignore[type-arg]
-    if add:
-        index[key].add(value)
-        return
-    members = index.get(key)
-    if members is not None:
-        members.discard(value)
-        if not members:
-            del index[key]

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from msgspec import Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class OwnerReference(Struct, frozen=True, rename="camel"):
@@ -18,6 +23,11 @@ class OwnerReference(Struct, frozen=True, rename="camel"):
     def group(self) -> str:
         """API group of the owner; empty for the core group."""
         return self.api_version.rpartition("/")[0]
+
+
+def controlling(owners: Iterable[OwnerReference] | None) -> OwnerReference | None:
+    """The owner that controls an object, of all that it has."""
+    return next((owner for owner in owners or () if owner.controller), None)
 
 
 class ObjectMeta(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -39,7 +49,7 @@ class ObjectMeta(Struct, frozen=True, kw_only=True, rename="camel"):
     @property
     def controller(self) -> OwnerReference | None:
         """The owner that controls the object."""
-        return next((owner for owner in self.owner_references or () if owner.controller), None)
+        return controlling(self.owner_references)
 
 
 class PartialObject(Struct, frozen=True, rename="camel"):

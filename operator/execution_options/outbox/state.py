@@ -83,10 +83,19 @@ def recorded(recipients: Iterable[str]) -> Status:
 
 def suppressed(status: Status, reason: str, message: str, now: datetime) -> Status:
     """A delivery that is not sent, and why."""
-    recipients = tuple(_closed(one) for one in status.recipients)
+    return _closed(status, "Suppressed", reason, message, now)
+
+
+def failed(status: Status, reason: str, message: str, now: datetime) -> Status:
+    """A delivery that cannot be sent at all, or not any more."""
+    return _closed(status, "Failed", reason, _kept(message), now)
+
+
+def _closed(status: Status, state: State, reason: str, message: str, now: datetime) -> Status:
+    recipients = tuple(one if one.state in FINISHED else structs.replace(one, state=state) for one in status.recipients)
     return structs.replace(
         status,
-        state="Suppressed",
+        state=state,
         reason=reason,
         message=message,
         claim=None,
@@ -94,10 +103,6 @@ def suppressed(status: Status, reason: str, message: str, now: datetime) -> Stat
         recipients=recipients,
         finished_at=now,
     )
-
-
-def _closed(recipient: Recipient) -> Recipient:
-    return recipient if recipient.state in FINISHED else structs.replace(recipient, state="Suppressed")
 
 
 def due(status: Status) -> datetime | None:
@@ -250,23 +255,6 @@ def _finished(status: Status, tried: Iterable[Answer], now: datetime, *, given_u
 def _problem(answers: Iterable[Answer]) -> tuple[str, str]:
     """Reason and words of the first recipient who was not reached; empty where all were."""
     return next(((one.reason, one.text) for one in answers if one.result != "Accepted"), ("", ""))
-
-
-def failed(status: Status, reason: str, message: str, now: datetime) -> Status:
-    """A delivery that cannot be sent at all, or not any more."""
-    recipients = tuple(
-        one if one.state in FINISHED else structs.replace(one, state="Failed") for one in status.recipients
-    )
-    return structs.replace(
-        status,
-        state="Failed",
-        reason=reason,
-        message=_kept(message),
-        claim=None,
-        next_attempt=None,
-        recipients=recipients,
-        finished_at=now,
-    )
 
 
 def redelivered(status: Status, request: str) -> Status:

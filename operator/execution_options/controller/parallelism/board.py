@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from typing import TYPE_CHECKING, Final, Protocol
 
-from execution_options.api.names import CLUSTER_OPTIONS_KIND, LEFT_TO_KUEUE, LIVE_ANNOTATION, SNAPSHOT_ANNOTATION
+from execution_options.api.names import (
+    CLUSTER_OPTIONS_KIND,
+    GROUP_ANNOTATION,
+    LEFT_TO_KUEUE,
+    LIVE_ANNOTATION,
+    SNAPSHOT_ANNOTATION,
+)
+from execution_options.controller.members import Members
 from execution_options.controller.objects import ExecutionKey, OptionsKey
 from execution_options.controller.parallelism.objects import GatedPod, GroupKey
 from execution_options.parallelism.caps import Cap, Said, effective, recorded
-from execution_options.parallelism.gate import group_of
+from execution_options.parallelism.gate import AIRFLOW_LABELS, group_of
 from execution_options.parallelism.slots import Slots
 
 if TYPE_CHECKING:
@@ -74,9 +81,9 @@ class Board:
         """By uid of the pod."""
         self._said_of: dict[str, tuple[Said, ...]] = {}
         """What options said of a bare pod when it came, by its uid."""
-        self._by_owner: defaultdict[str, set[Key]] = defaultdict(set)
-        self._by_id: defaultdict[tuple[str, str], set[Key]] = defaultdict(set)
-        self._by_options: defaultdict[str, set[GroupKey]] = defaultdict(set)
+        self._by_owner: Members[str, Key] = Members()
+        self._by_id: Members[tuple[str, str], Key] = Members()
+        self._by_options: Members[str, GroupKey] = Members()
         self._gone: set[str] = set()
         """uids of options that are known to be deleted."""
 
@@ -103,7 +110,7 @@ class Board:
 
     def owner_changed(self, uid: str, namespace: str, identifier: str) -> None:
         """An execution, or a part of one, came or went, or other options hold for it."""
-        keys = self._by_owner.get(uid, set()) | self._by_id.get((namespace, identifier), set())
+        keys = {*self._by_owner.of(uid), *self._by_id.of((namespace, identifier))}
         pods = [self._pods[key] for key in keys]
         for pod in pods:
             self._put(pod)
@@ -115,12 +122,12 @@ class Board:
         """Options were edited, or are deleted."""
         if gone:
             self._gone.add(uid)
-        for key in list(self._by_options.get(uid, ())):
+        for key in list(self._by_options.of(uid)):
             self._recap(self.groups[key])
 
     def numbers(self, uid: str) -> tuple[int, int]:
         """How many pods run, and how many wait, to which the cap of an options object applies."""
-        groups = [self.groups[key] for key in self._by_options.get(uid, ())]
+        groups = [self.groups[key] for key in self._by_options.of(uid)]
         mine = [group.slots for group in groups if group.cap is not None and group.cap.uid == uid]
         return sum(slots.used for slots in mine), sum(slots.waiting for slots in mine)
 
@@ -200,10 +207,9 @@ class Board:
 
     def _file(self, key: Key, pod: GatedPod, *, add: bool) -> None:
         metadata = pod.metadata
-        change = _add if add else _discard
-        change(self._by_id, (metadata.namespace, metadata.labels.id), key)
+        self._by_id.change((metadata.namespace, metadata.labels.id), key, add=add)
         if metadata.controller is not None:
-            change(self._by_owner, metadata.controller.uid, key)
+            self._by_owner.change(metadata.controller.uid, key, add=add)
 
     def _leave(self, uid: str) -> None:
         """A pod is not in its group any more."""
@@ -226,7 +232,9 @@ class Board:
         owner = metadata.controller
         if owner is None:
             labels, annotations = metadata.labels, metadata.annotations
-            group = group_of({"dag_id": labels.dag, "run_id": labels.run}, {"execution.dev/group": annotations.group})
+            group = group_of(
+                dict(zip(AIRFLOW_LABELS, (labels.dag, labels.run), strict=True)), {GROUP_ANNOTATION: annotations.group}
+            )
             return GroupKey(BARE, metadata.namespace, group or metadata.uid)
         execution = self._world.tracker.owning(owner.uid, metadata.namespace, metadata.labels.id)
         return GroupKey("", metadata.namespace, metadata.labels.id) if execution is None else GroupKey(*execution)
@@ -279,10 +287,8 @@ class Board:
         if not add:
             del group.said[said]
         for one in said:
-            if add:
-                self._by_options[one.uid].add(group.key)
-            elif not any(one.uid == other.uid for others in group.said for other in others):
-                _discard(self._by_options, one.uid, group.key)
+            if add or not any(one.uid == other.uid for others in group.said for other in others):
+                self._by_options.change(one.uid, group.key, add=add)
 
     def _tell(self, group: Group) -> None:
         if group.slots.releasable:
@@ -294,15 +300,3 @@ class Board:
 def _said(pod: GatedPod) -> tuple[Said, ...]:
     annotations = pod.metadata.annotations
     return recorded(annotations.snapshot, annotations.live)
-
-
-def _add(index: defaultdict, key: object, value: object) -> None:  # type: ignore[type-arg]
-    index[key].add(value)
-
-
-def _discard(index: defaultdict, key: object, value: object) -> None:  # type: ignore[type-arg]
-    members = index.get(key)
-    if members is not None:
-        members.discard(value)
-        if not members:
-            del index[key]

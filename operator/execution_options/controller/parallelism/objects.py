@@ -8,7 +8,7 @@ from msgspec import Struct, field
 
 from execution_options.api.names import CAPPED, GATE, GROUP_ANNOTATION, ID_LABEL, LIVE_ANNOTATION, SNAPSHOT_ANNOTATION
 from execution_options.api.names import WAITING_ANNOTATION as WAITING
-from execution_options.kube.meta import OwnerReference
+from execution_options.kube.meta import OwnerReference, controlling
 from execution_options.parallelism.gate import AIRFLOW_LABELS
 from execution_options.parallelism.slots import Pod
 
@@ -48,7 +48,7 @@ class _Metadata(Struct, frozen=True, kw_only=True, rename="camel"):
 
     @property
     def controller(self) -> OwnerReference | None:
-        return next((owner for owner in self.owner_references or () if owner.controller), None)
+        return controlling(self.owner_references)
 
 
 class _Gate(Struct, frozen=True):
