@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts/execution-options"
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
 
 def objects(schema: dict[str, Any], path: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -53,10 +55,15 @@ def test_the_chart_knows_the_controllers_that_the_code_knows() -> None:
     assert tuple(VALUES["engineControllers"]) == ENGINE_CONTROLLERS
 
 
-def test_the_chart_has_the_version_of_the_package() -> None:
+def test_there_is_one_version() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
-    version = next(line for line in (ROOT / "pyproject.toml").read_text().splitlines() if line.startswith("version"))
-    assert version == f'version = "{chart["version"]}"' == f'version = "{chart["appVersion"]}"'
+    assert chart["version"] == chart["appVersion"] == VERSION
+    # Whoever copies a command or an overlay gets the image of this version.
+    pages = ("docs/operations.md", "charts/execution-options/README.md", "deploy/kustomization.yaml")
+    for path in pages:
+        named = re.findall(r"(?:/execution-options:|newTag: )([0-9.]*[0-9])", (ROOT / path).read_text())
+        assert named
+        assert {*named} == {VERSION}, path
 
 
 def test_the_definitions_are_those_of_the_repository() -> None:

@@ -1,8 +1,8 @@
 """Writes what is generated: ``python -m execution_options.install.generate [--check] [folder]``.
 
 The folder, by default the current one, is the root of the source tree. Kinds and reference come from the model,
-the chart's rights and webhook entries from this package, the chart's page from its values, and plain manifests from
-the chart. For the last, helm is needed: the control plane's is used, and built where it is missing.
+the chart's rights and webhook entries from this package, its version from pyproject.toml, its page from its values, and
+plain manifests from the chart. For the last, helm is needed: the control plane's is used, or built.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import argparse
 import re
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
 _VALUES: Final = f"{CHART}/values.yaml"
 _PAGE: Final = f"{CHART}/README.md"
+_PROJECT: Final = "pyproject.toml"
+_VERSIONED: Final = (f"{CHART}/Chart.yaml", _PAGE, "deploy/kustomization.yaml", "docs/operations.md")
+"""Files that name the version which the project's file gives: as the chart's, and as the image's tag."""
+_VERSION: Final = re.compile(r"(^(?:appV|v)ersion: |newTag: |/execution-options:)\d+\.\d+\.\d+", re.MULTILINE)
 _TABLE: Final = re.compile(r"(?<=<!-- values: begin -->\n).*(?=<!-- values: end -->)", re.DOTALL)
 
 
@@ -38,6 +43,11 @@ def generated(root: Path) -> dict[str, str]:
     if (root / _VALUES).is_file():
         table = values_table((root / _VALUES).read_text(encoding="utf-8"))
         files[_PAGE] = _TABLE.sub(lambda _: table, (root / _PAGE).read_text(encoding="utf-8"))
+    if (root / _PROJECT).is_file():
+        version = tomllib.loads((root / _PROJECT).read_text(encoding="utf-8"))["project"]["version"]
+        for path in _VERSIONED:
+            content = files.get(path) or (root / path).read_text(encoding="utf-8")
+            files[path] = _VERSION.sub(lambda found: f"{found[1]}{version}", content)
     return files
 
 
