@@ -122,7 +122,9 @@ class KopfLoop:
             await self._ended.wait()
         finally:
             self._stop.set()
-            await asyncio.wait_for(asyncio.shield(self._ended.wait()), STOP_SECONDS)
+            # Before Python 3.12 wait_for() may pass over a cancellation.
+            async with asyncio.timeout(STOP_SECONDS):
+                await self._ended.wait()
 
     def _run(self) -> None:
         try:
