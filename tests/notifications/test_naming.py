@@ -71,7 +71,7 @@ def test_ids_are_the_same_in_every_try_and_differ_by_recipient() -> None:
 
 
 def test_a_lineage_outlives_one_run() -> None:
-    assert lineage("job", "n", "nightly-28", launch_plan="CronJob/nightly", labels={}) == "job/n/CronJob/nightly"
-    assert lineage("job", "n", "train-x7", generate_name="train-", labels={}) == "job/n/train"
-    assert lineage("pipeline-run", "n", "r", labels={"tekton.dev/pipeline": "build"}) == "pipeline-run/n/build"
-    assert lineage("job", "n", "once", labels={}) == "job/n/once"
+    assert lineage("job", "n", "nightly-28", launch_plan="CronJob/nightly") == "job/n/CronJob/nightly"
+    assert lineage("job", "n", "train-x7", generate_name="train-") == "job/n/train"
+    assert lineage("pipeline-run", "n", "r-x7", generate_name="r-", definition="build") == "pipeline-run/n/build"
+    assert lineage("job", "n", "once") == "job/n/once"

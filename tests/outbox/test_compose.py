@@ -97,6 +97,30 @@ def test_the_launch_plan_is_the_lineage() -> None:
 
 
 @pytest.mark.parametrize(
+    ("engine", "labels", "definition"),
+    [
+        ("argo-workflow", {"workflows.argoproj.io/workflow-template": "train"}, "train"),
+        (
+            "argo-workflow",
+            {"workflows.argoproj.io/cron-workflow": "c", "workflows.argoproj.io/workflow-template": "t"},
+            "c",
+        ),
+        ("tekton-pipelinerun", {"tekton.dev/pipeline": "build"}, "build"),
+        ("tekton-taskrun", {"tekton.dev/task": "lint", "tekton.dev/pipeline": ""}, "lint"),
+        ("flyte-workflow", {"workflow-name": "flows.train"}, "flows.train"),
+        # Other engines' labels say nothing.
+        ("job", {"workflow-name": "nightly"}, "train"),
+    ],
+)
+def test_the_definition_that_the_engine_names_is_the_lineage(
+    engine: str, labels: dict[str, str], definition: str
+) -> None:
+    described = next(one for one in builtin() if one.name == engine)
+    run = msgspec.structs.replace(METADATA, labels=labels)
+    assert ended(described, run, FAILED, FAILED.finished_at).lineage == f"{engine}/team/{definition}"
+
+
+@pytest.mark.parametrize(
     ("level", "said", "disabled"),
     [
         (Level.EXECUTION, False, True),

@@ -352,6 +352,16 @@ class ExecutionEngineSpec(Resource, frozen=True, kw_only=True):
             max_length=8,
         ),
     ] = ()
+    definition_labels: Annotated[
+        tuple[Annotated[str, described(None, rules.LABEL_KEY, max_length=317)], ...],
+        described(
+            "Labels of executions by which the engine says which definition they are runs of, for example "
+            "tekton.dev/pipeline; the first that is there counts. Messages name it, and what one run opened (an "
+            "incident of PagerDuty) a later run of the same definition closes.",
+            extra=ATOMIC_LIST,
+            max_length=8,
+        ),
+    ] = ()
     template_patches: (
         Annotated[
             TemplatePatches,

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct, field
 
 from execution_options.api.model import Phase
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 class Ended(Struct, frozen=True, kw_only=True):
@@ -57,24 +53,11 @@ class Ended(Struct, frozen=True, kw_only=True):
         return seconds if seconds >= 0 else None
 
 
-DEFINITION_LABELS: Final = (
-    "workflows.argoproj.io/cron-workflow",
-    "workflows.argoproj.io/workflow-template",
-    "workflows.argoproj.io/cluster-workflow-template",
-    "tekton.dev/pipeline",
-    "flyte.org/workflow-name",
-    "workflow-name",
-)
-"""Labels by which engines say which definition an execution is a run of; the first that is there counts."""
-
-
 def lineage(
-    engine: str, namespace: str, name: str, *, generate_name: str = "", launch_plan: str = "", labels: Mapping[str, str]
+    engine: str, namespace: str, name: str, *, generate_name: str = "", launch_plan: str = "", definition: str = ""
 ) -> str:
     """What an execution is a run of, as ``engine/namespace/…``: the same for the next run, whose UID is another.
 
-    The launch plan, or the definition that the engine names in a label, or the prefix of a generated name, or
-    the name itself.
+    The launch plan, or the definition that the engine names, or the prefix of a generated name, or the name itself.
     """
-    definition = next((labels[key] for key in DEFINITION_LABELS if labels.get(key)), "")
     return f"{engine}/{namespace}/{launch_plan or definition or generate_name.rstrip('-') or name}"

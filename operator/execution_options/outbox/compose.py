@@ -85,7 +85,7 @@ def ended(engine: Engine, metadata: Metadata, outcome: Outcome, episode: str) ->
             metadata.name,
             generate_name=metadata.generate_name,
             launch_plan=plan,
-            labels=labels,
+            definition=next((labels[key] for key in engine.definition_labels if labels.get(key)), ""),
         ),
         launch_plan=plan,
         labels=labels,

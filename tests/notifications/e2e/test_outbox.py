@@ -177,25 +177,24 @@ def test_a_later_success_resolves_the_incident_and_an_old_failure_does_not_open_
         office.channel("pager", pagerDuty={**key, "apiURL": pager.enqueue})
         office.options({"phases": ["FAILED"], "pagerDuty": {"recipients": ["on-call"]}})
         now = datetime.now(UTC)
-        for name in ("early", "late", "well"):
-            body: dict[str, Any] = {
-                "apiVersion": "batch/v1",
-                "kind": "Job",
-                "metadata": {"name": name, "labels": {"workflow-name": "nightly"}},
-                "spec": {
-                    "managedBy": "example.com/test",
-                    "template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "m", "image": "none"}]}},
-                },
-            }
-            office.team.create(body)
-        office.end("early", at=now)
-        assert state(office.delivery("early")) == "Delivered"
+        body: dict[str, Any] = {
+            "apiVersion": "batch/v1",
+            "kind": "Job",
+            "metadata": {"generateName": "nightly-"},
+            "spec": {
+                "managedBy": "example.com/test",
+                "template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "m", "image": "none"}]}},
+            },
+        }
+        early, well, late_one = (office.team.create(body)["metadata"]["name"] for _ in range(3))
+        office.end(early, at=now)
+        assert state(office.delivery(early)) == "Delivered"
         assert list(pager.incidents.values()) == ["triggered"]
-        office.end("well", well=True, at=now + timedelta(seconds=20))
-        assert state(office.delivery("well")) == "Delivered"
+        office.end(well, well=True, at=now + timedelta(seconds=20))
+        assert state(office.delivery(well)) == "Delivered"
         assert list(pager.incidents.values()) == ["resolved"]
-        office.end("late", at=now + timedelta(seconds=10))
-        late = office.delivery("late")
+        office.end(late_one, at=now + timedelta(seconds=10))
+        late = office.delivery(late_one)
         assert (state(late), late["status"]["reason"]) == ("Suppressed", "Superseded")
         assert list(pager.incidents.values()) == ["resolved"]
 
