@@ -323,3 +323,49 @@ async def test_in_the_end_it_is_equal_whatever_happened(collection: Collection, 
                 chance.choice(troubles)()
             await asyncio.sleep(chance.choice((0, 0, 0.001, 0.005)))
         await followed.becomes_equal()
+
+
+async def test_objects_whose_version_is_not_served_any_more_stay_until_their_kind_is_gone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    collection, told, defined = Collection(), list[str](), True
+    collection.put("a")
+
+    def hear(old: PartialObject | None, new: PartialObject | None) -> None:
+        item = new or old
+        assert item is not None
+        told.append(f"{item.metadata.name} {'gone' if new is None else 'here' if old is None else 'changed'}")
+
+    async with serving(collection, tmp_path) as kube:
+        store = Store(
+            kube, collection.path, PartialObject, optional=True, hidden=lambda: defined, patience=60, on_change=hear
+        )
+        task = asyncio.create_task(store.run())
+        try:
+            await until(lambda: collection.watches == 1)
+            collection.missing = True
+            collection.put("b")
+            collection.delete("a")
+            collection.drop()
+            await until(lambda: store.missing)
+            assert ("a" in {name for _, name in store.items}) == ("a gone" not in told)
+            before = list(told)
+            store.nudge()
+            await asyncio.sleep(0.05)
+            assert told == before
+            assert caplog.text.count("kept as they were seen last") == 1
+            # Served again: what happened meanwhile is told.
+            collection.missing = False
+            store.nudge()
+            await until(lambda: {name for _, name in store.items} == {"b"})
+            assert "a gone" in told
+            # The kind is gone with its objects.
+            await until(lambda: collection.watches == 2)
+            defined = False
+            collection.missing = True
+            collection.drop()
+            await until(lambda: "b gone" in told)
+            assert store.items == {}
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)

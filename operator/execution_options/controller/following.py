@@ -143,6 +143,7 @@ class ExecutionStores:
             _path(engine),
             followed(engine),
             optional=True,
+            hidden=lambda: self._is_defined(engine),
             patience=PATIENCE,
             on_change=lambda old, new: self._changed(engine, old, new),
             on_state=self._state,
@@ -167,6 +168,13 @@ class ExecutionStores:
     def announced(self, engine: Engine) -> bool:
         """Whether the definition of an engine's kind changed just now, so that it may be served in a moment."""
         return time.monotonic() - self._announced.get(_definition(engine), float("-inf")) < ANNOUNCED
+
+    def _is_defined(self, engine: Engine) -> bool:
+        """Whether objects of an engine's kind may be there although its version is not served.
+
+        They must not seem deleted: that would be told as their end, or let go what waits for them.
+        """
+        return self._definitions.get("", _definition(engine)) is not None or not self._definitions.synced.is_set()
 
     def _defined(self, old: _Definition | None, new: _Definition | None) -> None:
         item = new or old

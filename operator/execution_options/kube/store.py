@@ -100,6 +100,8 @@ class Store(Generic[T]):
         resync: seconds after which the collection is listed again although the watch goes on well, for whom it would be
             bad never to learn of an event that got lost on its way.
         optional: a collection that the API server does not know is empty, and nothing to speak of.
+        hidden: whether objects of such a collection may still be there, in a version that is served: what is known of
+            them stays until they are seen again, or are not hidden any more.
         patience: seconds between two looks for a collection that the API server does not know, where
             :meth:`nudge` will say when it may; otherwise the longest pause after any error.
         on_change: called with the old and the new object (``None``: not there) after every change.
@@ -116,6 +118,7 @@ class Store(Generic[T]):
         field_selector: str = "",
         metadata_only: bool = False,
         optional: bool = False,
+        hidden: Callable[[], bool] = lambda: False,
         patience: float | None = None,
         resync: float = math.inf,
         on_change: Callable[[T | None, T | None], None] | None = None,
@@ -132,6 +135,7 @@ class Store(Generic[T]):
         self._event = msgspec.json.Decoder(_Event)
         self._bookmark = msgspec.json.Decoder(_Bookmark)
         self._optional = optional
+        self._hidden = hidden
         self._patience = patience
         self._nudged = asyncio.Event()
         self._hopeful = False
@@ -204,12 +208,14 @@ class Store(Generic[T]):
         except (ApiError, aiohttp.ClientError, TimeoutError, msgspec.MsgspecError, OSError) as error:
             self._version = ""
             status = error.status if isinstance(error, ApiError) else 0
-            missing = self.missing
-            if status == 404 and self._optional:
+            missing, hidden = self.missing, status == 404 and self._optional and self._hidden()
+            if status == 404 and self._optional and not hidden:
                 self._replace({})
             self._settle(missing=status == 404, refused=status == 403)
             if status:
                 self.answered.set()
+            if hidden and self.items:
+                return f"not served any more: {len(self.items)} objects are kept as they were seen last"
             if (self.missing and self._optional) or (status == 429 and INITIALIZING in str(error)):
                 return ""
             return "" if missing and self.missing else str(error) or type(error).__name__

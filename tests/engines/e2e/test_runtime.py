@@ -292,6 +292,58 @@ def test_an_engine_comes_and_goes_with_its_definition(platform: Platform, team: 
         eventually(lambda: platform.admitted() == set())
 
 
+def test_an_execution_whose_version_is_not_served_has_not_ended(
+    platform: Platform, team: Team, tolerated: list[str]
+) -> None:
+    tolerated.append("not served any more: 1 objects are kept as they were seen last")
+    anything = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    common = {"schema": {"openAPIV3Schema": anything}, "subresources": {"status": {}}}
+    versions = [
+        {**common, "name": "v1", "served": True, "storage": False},
+        {**common, "name": "v2", "served": True, "storage": True},
+    ]
+    hidden = [{**versions[0], "served": False}, versions[1]]
+    platform.apply(definition("Flight", versions=versions), rights("flights"))
+    # Where the engine aborts by a deletion, a deletion is told.
+    ends = {"phases": [{"phase": "SUCCEEDED", "when": [{"path": "status.done"}]}], "deleted": "ABORTED"}
+    platform.describe("flight", kind="Flight", plural="flights", status=ends)
+    platform.becomes("flight", "InUse")
+    told = {"phases": ["SUCCEEDED", "ABORTED"], "email": {"recipients": ["a@b.c"]}}
+    team.options("o", {"selector": {}, "notifications": [told], "notificationGuarantee": "Held"})
+    flights = Runs(team, "flights")
+    flights.create(run("Flight", "f"))
+    eventually(lambda: team.get("ExecutionOptions", "o")["status"]["executions"]["active"] == 1)
+
+    platform.apply(definition("Flight", versions=hidden))
+    platform.becomes("flight", "CRDNotInstalled")
+    assert team.get("ExecutionOptions", "o")["status"]["executions"]["active"] == 1
+    platform.apply(definition("Flight", versions=versions))
+    platform.becomes("flight", "InUse")
+    flights.has("f", {"done": True})
+    eventually(lambda: "finalizers" not in flights.get("f")["metadata"])
+    deliveries = team.request("GET", path_of(GROUP, VERSION, "notificationdeliveries", team.namespace))["items"]
+    assert [one["spec"]["phase"] for one in deliveries] == ["SUCCEEDED"]
+
+
+def test_a_kind_without_a_spec_keeps_its_options_when_it_is_applied_again(platform: Platform, team: Team) -> None:
+    platform.apply(definition("Note"), rights("notes"))
+    platform.describe("note", kind="Note", plural="notes", podTemplates=["template"])
+    platform.becomes("note", "InUse")
+    team.options("o", {"selector": {}, "labels": {"team": "a"}})
+    notes, bare = Runs(team, "notes"), run("Note", "n")
+    bare["template"] = bare.pop("spec")["template"]
+    created = notes.create(bare)
+    assert created["template"]["metadata"]["labels"]["team"] == "a"
+    # A condition of the webhook that cannot be worked out would refuse every update where the namespace asks for Fail.
+    team.label_namespace(failure_policy="Fail")
+    kept = {"resourceVersion": created["metadata"]["resourceVersion"]}
+    replaced = team.request("PUT", notes.path("n"), {**bare, "metadata": {**bare["metadata"], **kept}})
+    assert replaced["metadata"]["labels"] == created["metadata"]["labels"]
+    assert replaced["template"] == created["template"]
+    changed = team.request("PATCH", notes.path("n"), {"more": 1}, "application/merge-patch+json")
+    assert (changed["more"], changed["metadata"]["labels"]) == (1, created["metadata"]["labels"])
+
+
 def test_a_right_that_lacks_is_said_and_used_as_soon_as_it_is_granted(
     platform: Platform, team: Team, tolerated: list[str]
 ) -> None:
