@@ -11,7 +11,10 @@ import yaml
 
 from execution_options.engines.paths import read
 from execution_options.engines.profile import builtin
+from execution_options.kube.client import path_of
 from execution_options.local import LocalOperator
+from support.rfc7396 import merged
+from support.team import Team, working
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,6 +112,68 @@ def test_every_option_stands_where_the_engine_reads_it(
         location = f"s3://bucket/prefix/{namespace}/{document['metadata']['name']}-{labels['execution.dev/id']}/"
         assert env["REGION"] == "eu", place
         assert env["EXECUTION_RAW_OUTPUT_DATA_PREFIX"] == location, place
+
+
+@pytest.fixture
+def team(served: ControlPlane, namespace: str) -> Iterator[Team]:
+    with working(served, namespace) as team:
+        yield team
+
+
+def essence(document: dict[str, Any]) -> dict[str, Any]:
+    """A document without what the API server keeps itself, and without its status."""
+    kept = {name: value for name, value in document.items() if name != "status"}
+    metadata = {
+        k: v for k, v in kept["metadata"].items() if k not in ("managedFields", "resourceVersion", "generation")
+    }
+    return kept | {"metadata": metadata}
+
+
+REFUSED_BY_THE_API_SERVER = {
+    "job": "a Job without its selector",
+    "pod": "a pod without its account's volume",
+}
+"""Engines whose original manifests nobody can put in the place of what is stored, with options or without."""
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["engine"])
+def test_an_update_changes_what_it_says_and_nothing_that_options_gave(team: Team, case: dict[str, Any]) -> None:
+    engine, original = ENGINES[case["engine"]], case["manifest"]
+    collection = path_of(engine.group, engine.version, engine.plural, team.namespace)
+    path = f"{collection}/{original['metadata']['name']}"
+    team.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "trainer"}})
+    team.create(yaml.safe_load(OPTIONS))
+    team.options("cost", {"selector": {}, "mode": "Enforce", "labels": {"cost": "platform"}})
+    if "specification" in case:
+        team.kubectl("apply", "-f", "-", manifests=[case["specification"]])
+    created = team.request("POST", collection, original)
+
+    # A value that nobody may take away, and one that its author may.
+    metadata = case["change"].get("metadata", {})
+    labels = {**metadata.get("labels", {}), "cost": None, "team": None}
+    change = {**case["change"], "metadata": {**metadata, "labels": labels}}
+    wanted = merged(essence(created), change)
+    wanted["metadata"]["labels"]["cost"] = "platform"
+    changed = team.request("PATCH", path, change, "application/merge-patch+json")
+    assert essence(changed) == essence(wanted)
+
+    if engine.name in REFUSED_BY_THE_API_SERVER:
+        return
+
+    def replaced() -> dict[str, Any]:
+        version = {"resourceVersion": team.request("GET", path)["metadata"]["resourceVersion"]}
+        return team.request("PUT", path, {**original, "metadata": {**original["metadata"], **version}})
+
+    # The original manifest again, which knows nothing of options, but what was said meanwhile.
+    again = replaced()
+    for place, value in case["expect"].items():
+        assert read(again, place) == value, place
+    for place in ("metadata", *case["pods"]):
+        assert read(again, f"{place}.labels.cost") == "platform", place
+        assert read(again, f'{place}.labels["execution.dev/id"]') == created["metadata"]["labels"]["execution.dev/id"]
+    for key in ("snapshot", "id"):
+        kind = "labels" if key == "id" else "annotations"
+        assert again["metadata"][kind][f"execution.dev/{key}"] == created["metadata"][kind][f"execution.dev/{key}"]
 
 
 def manifest(engine: str) -> dict[str, Any]:
