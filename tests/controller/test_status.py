@@ -84,6 +84,29 @@ def test_it_is_said_on_which_engines_an_option_has_no_effect() -> None:
     )
 
 
+def test_it_is_said_why_pods_are_never_held_back() -> None:
+    def said(*engines: str) -> status.Aspect:
+        return status.fully_effective(
+            namespaced("o", {"maxParallelism": 2, "selector": {"engines": engines}}), builtin()
+        )
+
+    gangs, stop = "pods that need each other to begin", "to hold one of them back would stop all"
+    watchers = "pods that start or watch over others"
+    for engine in ("jobset", "trainjob", "pytorchjob", "tfjob", "mpijob", "xgboostjob", "paddlejob", "jaxjob"):
+        assert said(engine).message == f"without effect: spec.maxParallelism on {engine} (which has {gangs}: {stop})"
+    assert said("rayjob").message == (
+        f"without effect: spec.maxParallelism on rayjob (which has {watchers} and {gangs}: {stop})"
+    )
+    some = said("tekton-pipelinerun", "flyte-taskaction")
+    assert some.status == "True"
+    assert some.message.split("; ") == [
+        f"spec.maxParallelism on tekton-pipelinerun neither holds back nor counts {watchers}",
+        f"spec.maxParallelism on flyte-taskaction neither holds back nor counts {watchers} and {gangs}",
+    ]
+    own = said("job", "argo-workflow", "spark-application", "flyte-workflow", "tekton-taskrun", "pod")
+    assert (own.status, own.message) == ("True", "")
+
+
 def test_options_without_a_selector_say_how_they_are_referred_to() -> None:
     assert "options: o)" in status.selecting(namespaced("o")).message
     assert "options: cluster/o)" in status.selecting(cluster("o")).message

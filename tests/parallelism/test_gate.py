@@ -39,7 +39,16 @@ def label(document: dict[str, Any]) -> str | None:
 def test_engines_with_a_limit_of_their_own_and_gangs_are_not_held_back() -> None:
     held = {engine.name for engine in ENGINES.values() if gate.holds_back(engine)}
     assert held >= {"tekton-pipelinerun", "pod"}
-    assert not held & {"job", "argo-workflow", "spark-application", "jobset", "rayjob", "pytorchjob", "mpijob"}
+    assert not held & {
+        "tekton-taskrun",
+        "job",
+        "argo-workflow",
+        "spark-application",
+        "jobset",
+        "rayjob",
+        "pytorchjob",
+        "mpijob",
+    }
 
 
 @pytest.mark.parametrize(("cap", "expected"), [(CAP, CAPPED), (Sourced(0, CAP.source), None), (None, None)])
@@ -112,6 +121,17 @@ def test_time_outs_that_pass_meanwhile_are_named() -> None:
     (said,) = gate.notes(engine, run, CAP)
     assert "spec.timeouts.pipeline=1h passes meanwhile" in said
     assert gate.notes(engine, RUN, CAP) == gate.notes(engine, run, None) == []
+    tasks = {**RUN, "spec": {"pipelineSpec": {"tasks": [{"name": "a"}, {"name": "b", "timeout": "5m"}]}}}
+    (said,) = gate.notes(engine, tasks, CAP)
+    assert "tasks[*].timeout=5m passes meanwhile" in said
+
+
+def test_an_execution_of_one_pod_is_not_marked() -> None:
+    engine = ENGINES["tekton-taskrun"]
+    run = {**RUN, "kind": "TaskRun"}
+    patch = Patch(copy.deepcopy(run))
+    gate.mark(patch, metadata_places(engine, run), engine, CAP)
+    assert patch.document == run
 
 
 def test_a_release_is_of_one_pod_whose_last_gate_is_ours() -> None:

@@ -152,6 +152,13 @@ class PodRules(Resource, frozen=True):
             max_length=16,
         ),
     ] = ()
+    single: Annotated[
+        bool,
+        described(
+            "Whether an execution has no more than one pod at a time, so that no limit is ever reached and none of its "
+            "pods waits. Absent: false."
+        ),
+    ] = False
 
 
 class SpecificationKind(Resource, frozen=True, kw_only=True):

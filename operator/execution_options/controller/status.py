@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from execution_options.api.status import Condition, ExecutionCounts, OptionsStatus, PodCounts
-from execution_options.engines.effects import effects
+from execution_options.engines.effects import effects, partial_effects
 from execution_options.notifications.checks import template_problems
 from execution_options.notifications.route import Unrouted, destinations
 from execution_options.options.levels import Level, Source, Sourced
@@ -71,6 +71,7 @@ def fully_effective(options: OptionsObject, engines: Collection[Engine]) -> Aspe
     """Whether everything that the options say has an effect."""
     names = zip(options.spec.__struct_fields__, options.spec.__struct_encode_fields__, strict=True)
     fields = [f"spec.{written}" for name, written in names if name in _WITHOUT_EFFECT and _said(options, name)]
+    partly: list[str] = []
     selector = options.spec.selector
     if selector is not UNSET:
         known = {engine.name: engine for engine in engines}
@@ -79,15 +80,14 @@ def fully_effective(options: OptionsObject, engines: Collection[Engine]) -> Aspe
         fields += [f"spec.selector.engines: {name} is no known engine" for name in listed if name not in known]
         if selector.launched_by is not UNSET and selector.launched_by.kind not in plans:
             fields.append(f"spec.selector.launchedBy: {selector.launched_by.kind} launches no known execution")
-        fields += [
-            f"spec.{field} on {', '.join(lacking)}"
-            for field, lacking, _ in effects(options.spec, [known[name] for name in listed if name in known])
-        ]
+        meant = [known[name] for name in listed if name in known]
+        fields += [f"spec.{field} on {', '.join(lacking)}" for field, lacking, _ in effects(options.spec, meant)]
+        partly += partial_effects(options.spec, meant)
     fields += [str(problem) for problem in template_problems(options.kind, msgspec.to_builtins(options.spec))]
     fields += [f"{path} is unknown to this version" for path in options.unknown_fields]
     if not fields:
         # Without a list of engines nobody asked for an effect on each of them.
-        partly = [
+        partly += [
             f"spec.{field} has an effect only on {', '.join(having)}"
             for field, _, having in effects(options.spec, () if _names_engines(options) else engines)
         ]

@@ -44,6 +44,13 @@ _NEEDS: Final[dict[str, tuple[str, Callable[[Engine], bool]]]] = {
 }
 
 
+def _because(engine: Engine, field: str) -> str:
+    """Why an engine can do nothing about a field, where its name does not tell; in brackets, with a space before."""
+    if field != "maxParallelism":
+        return ""
+    return f" (which has {engine.pods.never_alone}: to hold one of them back would stop all)"
+
+
 def without_effect(spec: ExecutionOptionsSpec, engine: Engine) -> list[str]:
     """The fields of ``spec`` about which ``engine`` can do nothing, by their names in a manifest."""
     return [written for name, (written, has) in _NEEDS.items() if _asks(spec, name) and not has(engine)]
@@ -65,7 +72,7 @@ def effect_notes(
         "envs": next(iter(effective.envs.values()), None),
     }
     said = [
-        f"{written}: has no effect on {engine.name}, in spite of {value.source}"
+        f"{written}: has no effect on {engine.name}{_because(engine, written)}, in spite of {value.source}"
         for name, (written, has) in _NEEDS.items()
         if _counts(value := values[name], least) and value.value not in (False, 0) and not has(engine)
     ]
@@ -80,10 +87,23 @@ def _counts(value: Sourced[Any] | None, least: Level) -> TypeGuard[Sourced[Any]]
 
 
 def effects(spec: ExecutionOptionsSpec, engines: Iterable[Engine]) -> Iterator[tuple[str, list[str], list[str]]]:
-    """The fields that some of ``engines`` can do nothing about: each with those engines, and with the others."""
+    """The fields that some of ``engines`` can do nothing about: each with those engines, why, and with the others."""
     known = list(engines)
     without = {engine.name: without_effect(spec, engine) for engine in known}
     for field, _ in _NEEDS.values():
-        lacking = [name for name, fields in without.items() if field in fields]
+        lacking = {engine.name: _because(engine, field) for engine in known if field in without[engine.name]}
         if lacking:
-            yield field, lacking, [name for name in without if name not in lacking]
+            yield (
+                field,
+                [f"{name}{why}" for name, why in lacking.items()],
+                [name for name in without if name not in lacking],
+            )
+
+
+def partial_effects(spec: ExecutionOptionsSpec, engines: Iterable[Engine]) -> Iterator[str]:
+    """What only some pods of an engine's executions follow, for people."""
+    cap = spec.max_parallelism
+    for engine in engines if cap is not UNSET and cap else ():
+        exempt = engine.pods.never_alone
+        if exempt and not engine.parallelism and not engine.pods.inseparable:
+            yield f"spec.maxParallelism on {engine.name} neither holds back nor counts {exempt}"

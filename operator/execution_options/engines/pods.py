@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from execution_options.api.engine import PodRules
+from execution_options.api.engine import PodRole, PodRules
 from execution_options.engines.phases import holds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from execution_options.api.engine import PodRole
+
+_NEVER_ALONE: Final[dict[PodRole, str]] = {
+    "coordinator": "pods that start or watch over others",
+    "gang": "pods that need each other to begin",
+}
 
 
 class Pods(PodRules, frozen=True):
@@ -25,3 +29,9 @@ class Pods(PodRules, frozen=True):
     def inseparable(self) -> bool:
         """Whether no pod can be held back alone: each starts others, or is one of a gang."""
         return any(not rule.when and rule.role != "unit" for rule in self.roles)
+
+    @property
+    def never_alone(self) -> str:
+        """Which pods are never held back alone, and why, for people; empty where there are none."""
+        roles = {rule.role for rule in self.roles}
+        return " and ".join(text for role, text in _NEVER_ALONE.items() if role in roles)

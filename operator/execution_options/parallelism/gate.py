@@ -28,8 +28,11 @@ _GATES: Final = ("spec", "schedulingGates")
 
 
 def holds_back(engine: Engine) -> bool:
-    """Whether the operator itself holds back pods of an engine's executions: where that has no limit of its own."""
-    return not engine.parallelism and not engine.pods.inseparable
+    """Whether the operator itself holds back pods of an engine's executions: where that has no limit of its own.
+
+    An execution of one pod never has more than its limit, so that to hold that back would only cost time.
+    """
+    return not engine.parallelism and not engine.pods.inseparable and not engine.pods.single
 
 
 def is_capped(cap: Sourced[int] | None) -> bool:
