@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from execution_options.controller.objects import ExecutionKey, ExecutionObject
+    from execution_options.controller.parallelism.objects import GroupKey
     from execution_options.controller.settings import Settings
     from execution_options.controller.tracking import Tracked
     from execution_options.kube.client import Kube
@@ -92,8 +93,10 @@ class Controller:
         shell = Shell(kube, writer, patches, self.metrics)
         events = TokenBucket(settings.event_rate, max(1, int(settings.event_rate * 10)))
         self._recorder = Recorder(writer, events, self.metrics, identity)
-        self._of_pods = PodReconciler(self.world, shell, self._recorder)
-        self._of_executions = ExecutionReconciler(self.world, self.index, shell, self._recorder, self._of_pods)
+        self._of_pods = PodReconciler(self.world, shell, self._recorder, self._uncounted)
+        self._of_executions = ExecutionReconciler(
+            self.world, self.index, shell, self._recorder, self._of_pods, self._uncounted
+        )
         self._artifacts = ArtifactRepositories(kube, self.index, writer)
         self.parallelism = Parallelism(
             kube,
@@ -192,6 +195,9 @@ class Controller:
     def _owner_changed(self, metadata: ObjectMeta) -> None:
         identifier = (metadata.labels or {}).get(ID_LABEL, "")
         self.parallelism.board.owner_changed(metadata.uid, metadata.namespace, identifier)
+
+    def _uncounted(self, key: GroupKey) -> None:
+        self.parallelism.uncounted(key)
 
     def _pods_counted(self, uid: str) -> None:
         """Have the numbers of pods written into the status of options."""

@@ -8,19 +8,23 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from execution_options.api.names import MISSED_ANNOTATION
+from execution_options.api.names import GATE, MISSED_ANNOTATION
 from execution_options.controller import live, missed
 from execution_options.controller.announcements import Announcement, applied_note, left_note, missed_note
 from execution_options.controller.missed import Situation
 from execution_options.controller.objects import is_living, kind_of
+from execution_options.controller.parallelism.objects import GroupKey
 from execution_options.controller.shell import ATTEMPTS, ConflictError
 from execution_options.controller.tracking import tracked
 from execution_options.engines.facts import Role, launcher, role
 from execution_options.kube.client import ApiError, path_of
 from execution_options.options.live import InvalidLiveError, LiveTooLargeError
 from execution_options.options.snapshot import InvalidSnapshotError, new_id
+from execution_options.parallelism import gate
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from execution_options.controller.events import Recorder
     from execution_options.controller.index import OptionsIndex
     from execution_options.controller.objects import ExecutionKey, ExecutionObject
@@ -45,18 +49,28 @@ class ExecutionReconciler:
         shell: reads and writes.
         recorder: posts events.
         pods: reconciles the pods of executions that the webhook missed.
+        uncounted: is told of groups with pods that have a limit but not its label.
     """
 
     def __init__(
-        self, world: World, index: OptionsIndex, shell: Shell, recorder: Recorder, pods: PodReconciler
+        self,
+        world: World,
+        index: OptionsIndex,
+        shell: Shell,
+        recorder: Recorder,
+        pods: PodReconciler,
+        uncounted: Callable[[GroupKey], None],
     ) -> None:
         self._world = world
         self._index = index
         self._shell = shell
         self._recorder = recorder
         self._pods = pods
+        self._uncounted = uncounted
         self._judged: dict[str, int] = {}
         """uid of an execution without options → which options were found not to apply to it."""
+        self._seen: set[str] = set()
+        """uids of executions whose pods were looked for."""
 
     async def reconcile(self, key: ExecutionKey) -> None:
         """Reconcile one execution; one that has ended, or that is unknown, is left alone."""
@@ -79,12 +93,15 @@ class ExecutionReconciler:
     def forget(self, uid: str) -> None:
         """An execution is gone."""
         self._judged.pop(uid, None)
+        self._seen.discard(uid)
 
     async def _follow(self, engine: Engine, metadata: ObjectMeta) -> None:
         path = _path(engine, metadata)
         find = self._index.find(metadata.namespace)
         try:
-            left = await self._shell.settle(path, metadata, "execution", lambda now: live.execution_plan(now, find))
+            left = await self._shell.settle(
+                path, metadata, "execution", lambda now: live.execution_plan(engine, now, find)
+            )
             self._announce(engine, metadata)
         except (InvalidLiveError, InvalidSnapshotError, LiveTooLargeError) as error:
             logger.warning("%s %s/%s: %s", engine.kind, metadata.namespace, metadata.name, error)
@@ -92,8 +109,20 @@ class ExecutionReconciler:
             return
         if left:
             self._recorder.say(engine, metadata, left_note(left))
+        self._see_counted(engine, metadata)
         if MISSED_ANNOTATION in (metadata.annotations or {}):
             await self._pods.adopt(engine, metadata)
+
+    def _see_counted(self, engine: Engine, metadata: ObjectMeta) -> None:
+        """Have pods counted that got a limit only after they were created."""
+        labels, annotations = metadata.labels or {}, metadata.annotations or {}
+        if engine.is_pod:
+            if gate.is_uncounted(labels, annotations, live.state(metadata).now.max_parallelism):
+                self._uncounted(GroupKey(engine.name, metadata.namespace, gate.group_of(labels, annotations)))
+        elif MISSED_ANNOTATION in annotations and GATE in labels and metadata.uid not in self._seen:
+            # Nothing tells of its pods, which do not have its identifier: they are looked for once.
+            self._seen.add(metadata.uid)
+            self._uncounted(GroupKey(engine.name, metadata.namespace, metadata.name))
 
     def _announce(self, engine: Engine, metadata: ObjectMeta) -> None:
         """Say what was overridden or left at admission, or what the repair of a missed one could not give."""

@@ -86,6 +86,15 @@ def recorded(snapshot: str | None, live: str | None) -> tuple[Said, ...]:
     return _shared(tuple(said))
 
 
+def is_frozen(said: tuple[Said, ...]) -> bool:
+    """Whether options gave an execution a cap when it was created.
+
+    Args:
+        said: as :func:`recorded`, without edits.
+    """
+    return next((one.value > 0 for one in said if one.value is not None), False)
+
+
 @lru_cache(maxsize=4096)
 def _shared(said: tuple[Said, ...]) -> tuple[Said, ...]:
     """One object for all pods that have the same options."""

@@ -39,7 +39,7 @@ def over_text(slots: Slots) -> str:
     skipped = sorted(pod.name for pod in slots.users() if pod.skipped)
     if not skipped:
         return ""
-    return f"{_in_use(slots)}: created past the webhook, and so without waiting: {_named(skipped)}"
+    return f"{_in_use(slots)}: these did not wait, created before the limit or past the webhook: {_named(skipped)}"
 
 
 def _in_use(slots: Slots) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from execution_options.local import LocalOperator
 from support.concurrency import Concurrency
-from support.desk import Desk, Manifest
+from support.desk import OUTCOME, Desk, Manifest
 from support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -31,10 +32,14 @@ def run_of(pod: Manifest) -> str | None:
     return name
 
 
-def pipeline_run(name: str) -> Manifest:
+def task(name: str, after: str = "", **annotations: str) -> Manifest:
     step = {"name": "main", "image": "none", "command": ["true"]}
-    spec = {"metadata": {"annotations": {"sim.execution.dev/duration": "0.5s"}}, "steps": [step]}
-    tasks = [{"name": f"task-{number}", "taskSpec": spec} for number in range(TASKS)]
+    marked = {f"sim.execution.dev/{key}": value for key, value in annotations.items()}
+    found: Manifest = {"name": name, "taskSpec": {"metadata": {"annotations": marked}, "steps": [step]}}
+    return found | ({"runAfter": [after]} if after else {})
+
+
+def pipeline_run(name: str, tasks: list[Manifest]) -> Manifest:
     return {
         "apiVersion": "tekton.dev/v1",
         "kind": "PipelineRun",
@@ -43,21 +48,75 @@ def pipeline_run(name: str) -> Manifest:
     }
 
 
+def options(desk: Desk, **spec: Any) -> None:
+    manifest = {"apiVersion": "execution.dev/v1beta1", "kind": "ExecutionOptions", "metadata": {"name": "o"}}
+    desk.kubectl("apply", "-f", "-", manifest={**manifest, "spec": spec})
+
+
+def waiting(desk: Desk) -> int:
+    return sum(bool(pod["spec"].get("schedulingGates")) for pod in desk.pods())
+
+
+def end(desk: Desk, task_name: str) -> None:
+    (pod,) = [pod for pod in desk.pods() if pod["metadata"]["labels"]["tekton.dev/pipelineTask"] == task_name]
+    desk.kubectl("annotate", "--overwrite", "pod", pod["metadata"]["name"], f"{OUTCOME}=succeed")
+
+
 def test_the_pods_of_a_pipeline_run_wait_for_each_other(control_plane: Cluster, namespace: str) -> None:
     desk = Desk(control_plane, namespace)
-    options = {
-        "apiVersion": "execution.dev/v1beta1",
-        "kind": "ExecutionOptions",
-        "metadata": {"name": "o"},
-        "spec": {"maxParallelism": CAP},
-    }
-    desk.kubectl("apply", "-f", "-", manifest=options)
+    options(desk, maxParallelism=CAP)
+    tasks = [task(f"task-{number}", duration="0.5s") for number in range(TASKS)]
     with Concurrency(control_plane, namespace, run_of) as runs:
         for name in ("one", "two"):
-            desk.start(pipeline_run(name))
+            desk.start(pipeline_run(name, tasks))
         eventually(lambda: runs.done == 2 * TASKS, timeout=90)
     assert runs.most == {"one": CAP, "two": CAP}
     for name in ("one", "two"):
         eventually(lambda name=name: desk.get("PipelineRun", name)["status"].get("completionTime"))
     gated = [pod["metadata"]["labels"]["execution.dev/max-parallelism"] for pod in desk.pods()]
     assert gated == ["gated"] * 2 * TASKS
+
+
+FIRST = [task(f"first-{number}", outcome="never") for number in range(3)]
+LATER = [task(f"later-{number}", after="first-0", outcome="never") for number in range(3)]
+
+
+def test_a_limit_that_an_edit_gives_first_holds_for_a_run_that_exists(control_plane: Cluster, namespace: str) -> None:
+    desk = Desk(control_plane, namespace)
+    options(desk, labels={"a": "1"})
+    with Concurrency(control_plane, namespace, run_of) as runs:
+        desk.start(pipeline_run("run", FIRST + LATER))
+        eventually(lambda: runs.now == {"run": 3}, timeout=60)
+        options(desk, labels={"a": "1"}, maxParallelism=3)
+        eventually(lambda: "execution.dev/max-parallelism" in desk.get("PipelineRun")["metadata"]["labels"])
+        end(desk, "first-0")
+        eventually(lambda: waiting(desk) == 2 and runs.now == {"run": 3}, timeout=60)
+        eventually(lambda: desk.get("ExecutionOptions", "o")["status"].get("pods") == {"running": 3, "waiting": 2})
+        assert runs.most == {"run": 3}
+        options(desk, labels={"a": "1"})
+        eventually(lambda: runs.now == {"run": 5})
+
+
+def test_the_pods_of_a_run_that_was_created_past_the_webhook_count(
+    control_plane: Cluster, namespace: str, operator: LocalOperator
+) -> None:
+    desk = Desk(control_plane, namespace)
+    options(desk, selector={"engines": ["tekton-pipelinerun"]}, maxParallelism=2)
+    since = datetime.fromisoformat(desk.get("ExecutionOptions", "o")["metadata"]["creationTimestamp"])
+    eventually(lambda: (datetime.now(UTC) - since).total_seconds() >= 1)
+    run = pipeline_run("run", FIRST + LATER)
+    del run["metadata"]["annotations"]
+    with Concurrency(control_plane, namespace, run_of) as runs:
+        operator.kill("webhook")
+        try:
+            desk.start(run)
+            eventually(lambda: runs.now == {"run": 3}, timeout=60)
+        finally:
+            operator.start("webhook")
+            operator.wait_ready("webhook")
+        eventually(lambda: "3 of 2 in use" in desk.kubectl("get", "events", "--field-selector=reason=OverParallelism"))
+        end(desk, "first-0")
+        eventually(lambda: waiting(desk) == 3, timeout=60)
+        end(desk, "first-1")
+        eventually(lambda: runs.now == {"run": 2} and waiting(desk) == 2, timeout=60)
+        assert runs.most == {"run": 3}

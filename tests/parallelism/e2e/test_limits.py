@@ -93,6 +93,34 @@ def test_an_edit_counts_at_once_up_and_down(team: Team, counting: Callable[..., 
         eventually(lambda: runs.now == {"g": 3})
 
 
+def test_a_limit_that_an_edit_gives_first_counts_those_who_run(
+    team: Team, counting: Callable[..., Concurrency]
+) -> None:
+    team.options("o", {"labels": {"a": "1"}})
+    with counting() as runs:
+        for number in range(4):
+            assert "schedulingGates" not in team.create(member(f"early-{number}", "g", "1h", options="o"))["spec"]
+        eventually(lambda: runs.now == {"g": 4})
+        team.merge("ExecutionOptions", "o", {"spec": {"maxParallelism": 5}})
+        for number in range(4):
+            assert {"name": GATE} in team.create(member(f"late-{number}", "g", "1h", options="o"))["spec"][
+                "schedulingGates"
+            ]
+        eventually(lambda: runs.now == {"g": 5})
+        eventually(lambda: team.get("ExecutionOptions", "o")["status"].get("pods") == {"running": 5, "waiting": 3})
+        team.merge("ExecutionOptions", "o", {"spec": {"maxParallelism": 2}})
+        over = (
+            "5 of 2 in use: these did not wait, created before the limit or past the webhook: early-0, early-1, early-2"
+        )
+        eventually(lambda: over in events(team, "OverParallelism"))
+        for name in runs.order[:4]:
+            team.request("DELETE", team.path("Pod", name) + "?gracePeriodSeconds=0")
+        eventually(lambda: runs.now == {"g": 2})
+        assert runs.most == {"g": 5}
+        team.merge("ExecutionOptions", "o", {"spec": {"maxParallelism": None}})
+        eventually(lambda: runs.now == {"g": 4})
+
+
 def test_without_a_cap_nobody_waits(team: Team) -> None:
     for name, spec in (("uncapped", {"labels": {"a": "1"}}), ("zero", {"maxParallelism": 0})):
         team.options(name, spec)
@@ -151,7 +179,7 @@ def test_pods_that_did_not_wait_count_and_are_reported(team: Team) -> None:
         assert "schedulingGates" not in team.create(member(name, "g", "1h", options="o", nodeName=node))["spec"]
     team.create(member("waits", "g", "1h", options="o"))
     eventually(lambda: "2 of 1 in use" in team.get("Pod", "waits")["metadata"]["annotations"].get(WAITING, ""))
-    over = "2 of 1 in use: created past the webhook, and so without waiting: placed, placed-too"
+    over = "2 of 1 in use: these did not wait, created before the limit or past the webhook: placed, placed-too"
     eventually(lambda: over in events(team, "OverParallelism"))
     for name in ("placed", "placed-too"):
         team.request("DELETE", team.path("Pod", name) + "?gracePeriodSeconds=0")

@@ -69,7 +69,7 @@ class Announcer:
         """
         while True:
             await asyncio.sleep(ROUND_SECONDS)
-            groups = [group for group in board.groups.values() if group.key.engine and group.slots.cap is not None]
+            groups = [group for group in board.groups.values() if group.counted and group.slots.cap is not None]
             waits = {group.key for group in groups if group.slots.waiting}
             now = time.monotonic()
             self._said = {key: at for key, at in self._said.items() if key in board.groups}

@@ -12,6 +12,7 @@ from execution_options.api import names
 from execution_options.api.names import GATE, ID_LABEL
 from execution_options.controller.parallelism.announcer import Announcer
 from execution_options.controller.parallelism.board import Board
+from execution_options.controller.parallelism.counting import Counting
 from execution_options.controller.parallelism.objects import GatedPod
 from execution_options.controller.parallelism.releaser import Releaser
 from execution_options.controller.queue import Queue
@@ -81,7 +82,9 @@ class Parallelism:
         self._announcer = Announcer(kube, world, writer, recorder)
         self._unsure: Queue[tuple[OptionsKey, str]] = Queue()
         self._unknown: Queue[GroupKey] = Queue()
+        self._uncounted: Queue[GroupKey] = Queue()
         self.board = Board(world, index, self)
+        self._counting = Counting(kube, world, writer, self.board)
         metrics.watch_slots(self.board.totals)
 
     # What the board tells.
@@ -93,6 +96,10 @@ class Parallelism:
     def unknown(self, key: GroupKey) -> None:
         """Have it found out whether anybody has the pods."""
         self._unknown.add(key, SETTLE_SECONDS)
+
+    def uncounted(self, key: GroupKey) -> None:
+        """Have pods of a group counted that were created without the label."""
+        self._uncounted.add(key)
 
     def unsure(self, key: OptionsKey, uid: str) -> None:
         """Have it found out whether options exist."""
@@ -127,6 +134,7 @@ class Parallelism:
             group.create_task(self._releaser.run(self.board))
             group.create_task(self._announcer.run(self.board))
             group.create_task(work("unsure options", self._unsure, self._check_options, self._metrics))
+            group.create_task(work("uncounted pods", self._uncounted, self._counting.count, self._metrics))
             group.create_task(work("unknown pods", self._unknown, self._look_for, self._metrics))
 
     async def _check_options(self, which: tuple[OptionsKey, str]) -> None:

@@ -10,12 +10,13 @@ from execution_options.api.names import (
     GROUP_ANNOTATION,
     LEFT_TO_KUEUE,
     LIVE_ANNOTATION,
+    MISSED_ANNOTATION,
     SNAPSHOT_ANNOTATION,
 )
 from execution_options.controller.members import Members
 from execution_options.controller.objects import ExecutionKey, OptionsKey
 from execution_options.controller.parallelism.objects import GatedPod, GroupKey
-from execution_options.parallelism.caps import Cap, Said, effective, recorded
+from execution_options.parallelism.caps import Cap, Said, effective, is_frozen, recorded
 from execution_options.parallelism.gate import AIRFLOW_LABELS, group_of
 from execution_options.parallelism.slots import Slots
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from execution_options.kube.store import Key
 
 NOBODY: Final = 0
-"""The cap of pods of which it is not known yet whose they are: none of them is released."""
+"""The cap of pods of which it is not known yet whose they are, or beside whom: none of them is released."""
 
 
 BARE: Final = "pod"
@@ -40,6 +41,9 @@ class Listener(Protocol):
 
     def unknown(self, key: GroupKey) -> None:
         """It is not known whose the pods are that came."""
+
+    def uncounted(self, key: GroupKey) -> None:
+        """Pods of a group may run without the label: none is released before they are counted."""
 
     def unsure(self, key: OptionsKey, uid: str) -> None:
         """Options are not known that may be deleted, or so new that nothing was heard of them."""
@@ -58,6 +62,8 @@ class Group:
         self.key = key
         self.slots = Slots(NOBODY)
         self.cap: Cap | None = None
+        self.counted = False
+        """Whether all of its pods that run are known to have the label, which they may have been created without."""
         self.said: Counter[tuple[Said, ...]] = Counter()
         """What options said of it: of an execution once, of a group of bare pods as often as it has pods."""
 
@@ -124,6 +130,26 @@ class Board:
             self._gone.add(uid)
         for key in list(self._by_options.of(uid)):
             self._recap(self.groups[key])
+
+    def knows(self, uid: str) -> bool:
+        """Whether a pod is in a group."""
+        return uid in self._group_of
+
+    def uncounted(self, namespace: str) -> list[GroupKey]:
+        """Groups of bare pods of a namespace that may have pods without the label."""
+        bare = (group for group in self.groups.values() if group.key.engine == BARE)
+        return [group.key for group in bare if group.key.namespace == namespace and not group.counted]
+
+    def counted(self, key: GroupKey) -> None:
+        """All pods of a group have the label that run, and are known."""
+        group = self.groups.get(key)
+        if group is not None and not group.counted:
+            group.counted = True
+            self._recap(group)
+
+    def cap_of(self, said: tuple[Said, ...], namespace: str) -> Cap | None:
+        """The cap that follows from what options said, as they are now."""
+        return effective(said, self._index.find(namespace), lambda one: self._is_gone(one, namespace))
 
     def numbers(self, uid: str) -> tuple[int, int]:
         """How many pods run, and how many wait, to which the cap of an options object applies."""
@@ -242,6 +268,7 @@ class Board:
     def _joined(self, group: Group, pod: GatedPod) -> None:
         """A pod is new in its group."""
         if group.key.engine == BARE:
+            group.counted = group.counted or group.key.name == pod.metadata.uid
             said = self._said_of[pod.metadata.uid] = _said(pod)
             group.said[said] += 1
             if group.said[said] == 1:
@@ -257,21 +284,29 @@ class Board:
         annotations = {} if execution is None else execution.metadata.annotations or {}
         for said in list(group.said):
             self._say(group, said, add=False)
-        said = recorded(annotations.get(SNAPSHOT_ANNOTATION), annotations.get(LIVE_ANNOTATION))
+        snapshot = annotations.get(SNAPSHOT_ANNOTATION)
+        # Where there was a limit at its creation, all of its pods were created with the label.
+        group.counted = group.counted or (is_frozen(recorded(snapshot, None)) and MISSED_ANNOTATION not in annotations)
+        said = recorded(snapshot, annotations.get(LIVE_ANNOTATION))
         group.said[said] = 1
         self._say(group, said, add=True)
         self._recap(group)
 
     def _recap(self, group: Group) -> None:
         """Find out what the cap is now."""
-        caps = [self._cap(said, group.key.namespace) for said in group.said]
+        caps = [self.cap_of(said, group.key.namespace) for said in group.said]
         # Bare pods of one group may have been given different options: the least of their caps is nobody's surprise.
         group.cap = min((cap for cap in caps if cap is not None), key=lambda cap: cap.value, default=None)
-        group.slots.cap = None if group.cap is None else group.cap.value
+        if group.cap is None:
+            group.slots.cap = None
+            # Bare pods that come while there is no limit are not labelled; an execution's go on being so.
+            group.counted = group.counted and group.key.engine != BARE
+        elif group.counted:
+            group.slots.cap = group.cap.value
+        else:
+            group.slots.cap = NOBODY
+            self._listener.uncounted(group.key)
         self._tell(group)
-
-    def _cap(self, said: tuple[Said, ...], namespace: str) -> Cap | None:
-        return effective(said, self._index.find(namespace), lambda one: self._is_gone(one, namespace))
 
     def _is_gone(self, said: Said, namespace: str) -> bool:
         if said.uid in self._gone:
