@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import secrets
 import signal
@@ -398,6 +399,7 @@ async def serve(kube: Kube, settings: Settings, kubeconfig: Path | None, context
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     controller = Controller(kube, settings, kubeconfig, context)
+    gc.freeze()  # what was imported stays anyway: looking through it again and again delays releases
     runner = web.AppRunner(health_app(lambda: controller.missing(stop), controller.metrics.registry), access_log=None)
     await runner.setup()
     try:

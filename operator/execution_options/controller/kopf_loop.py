@@ -13,10 +13,9 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
-import kopf
-
 from execution_options.api import names
 from execution_options.controller.objects import OptionsKey
+from execution_options.controller.slim_kopf import kopf
 from execution_options.kube.access import find
 
 if TYPE_CHECKING:
