@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -123,6 +124,24 @@ def test_nothing_is_left_of_a_pod_that_is_gone(gone: str) -> None:
     made.remove(gone)
     assert gone not in [one.name for one in (*made.users(), *made.line())]
     assert len(made) == 1
+
+
+def test_who_left_the_line_and_came_back_is_in_it_once() -> None:
+    made = slots(0, pod("a"), pod("b"))
+    for held in (True, False, True, False):
+        made.put(pod("a", held_otherwise=held))
+    assert [one.name for one in made.line()] == ["a", "b"]
+
+
+def test_nothing_is_kept_of_those_who_came_and_went_behind_one_who_waits() -> None:
+    made = slots(0, pod("a"))
+    tracemalloc.start()
+    for number in range(10_000):
+        made.put(pod(f"b{number}"))
+        made.remove(f"b{number}")
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 100_000
 
 
 def test_the_line_is_in_order_with_those_last_that_others_hold() -> None:

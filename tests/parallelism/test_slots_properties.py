@@ -202,9 +202,15 @@ class Execution(RuleBasedStateMachine):
 
     @invariant()
     def counts_add_up(self) -> None:
-        users, line = {pod.uid for pod in self.slots.users()}, {pod.uid for pod in self.slots.line()}
-        assert not users & line
+        users, line = [pod.uid for pod in self.slots.users()], [pod.uid for pod in self.slots.line()]
+        assert not {*users} & {*line}
         assert (len(users), len(line)) == (self.slots.used, self.slots.waiting)
+        assert len({*line}) == len(line)
+
+    @invariant()
+    def the_line_is_in_order(self) -> None:
+        free = [pod for pod in self.slots.line() if not pod.held_otherwise and pod.uid not in self.parked]
+        assert free == sorted(free, key=lambda pod: (-pod.priority, pod.created, pod.name))
 
     def teardown(self) -> None:
         """In the end, when nothing is lost any more, everybody has had his turn."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
@@ -12,7 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class Pod(Struct, frozen=True):
+SLACK: Final = 32
+"""Entries of a line that may be out of date besides as many as are not."""
+
+
+class Pod(Struct, frozen=True, gc=False):
     """What is to be known of a pod that has not ended."""
 
     uid: str
@@ -147,10 +151,25 @@ class Slots:
         if uid in self._pods:
             self._place(self._pods[uid])
 
-    def line(self) -> list[Pod]:
-        """Those who wait, in the order of their release; those that others hold, too, come last."""
-        pods = (self._pods[uid] for uid in self._waiting)
-        return sorted(pods, key=lambda pod: (pod.uid not in self._in_line, _rank(pod)))
+    def line(self) -> Iterator[Pod]:
+        """Those who wait, in the order of their release; those that cannot be released now come last.
+
+        Each is found when it is asked for, in logarithmic time: nothing may change meanwhile.
+        """
+        entries = self._line
+        ahead = [(entries[0], 0)] if entries else []
+        last = ""
+        while ahead:
+            (*_, uid), place = heapq.heappop(ahead)
+            for below in range(2 * place + 1, min(2 * place + 3, len(entries))):
+                heapq.heappush(ahead, (entries[below], below))
+            # One that left the line and came back is in it twice.
+            if uid in self._in_line and uid != last:
+                last = uid
+                yield self._pods[uid]
+        for uid in self._waiting:
+            if uid not in self._in_line:
+                yield self._pods[uid]
 
     def users(self) -> Iterator[Pod]:
         """The pods that have a slot."""
@@ -173,7 +192,11 @@ class Slots:
             self._in_line.discard(uid)
         elif uid not in self._in_line:
             self._in_line.add(uid)
-            heapq.heappush(self._line, _rank(pod))
+            if len(self._line) > 2 * len(self._in_line) + SLACK:
+                self._line = [_rank(self._pods[one]) for one in self._in_line]
+                heapq.heapify(self._line)
+            else:
+                heapq.heappush(self._line, _rank(pod))
 
 
 def _rank(pod: Pod) -> tuple[int, str, str, str]:

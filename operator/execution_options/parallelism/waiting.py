@@ -12,18 +12,14 @@ if TYPE_CHECKING:
 MAX_NAMED: Final = 3
 
 
-def pod_text(slots: Slots, place: int) -> str:
-    """Why a pod waits that is the ``place``-th in line (from 1)."""
-    return f"waiting for a parallelism slot: {_in_use(slots)}, {ordinal(place)} in line{_blocked(slots)}"
-
-
 def lines(slots: Slots) -> Iterator[tuple[Pod, str]]:
-    """Each waiting pod with its text, in the order of their release."""
+    """Each waiting pod with its text, in the order of their release; nothing may change meanwhile."""
+    in_use, blocked = _in_use(slots), _blocked(slots)
     for place, pod in enumerate(slots.line(), 1):
         if pod.held_otherwise:
             yield pod, "waiting for other scheduling gates to be removed, then for a parallelism slot"
         else:
-            yield pod, pod_text(slots, place)
+            yield pod, f"waiting for a parallelism slot: {in_use}, {ordinal(place)} in line{blocked}"
 
 
 def execution_text(slots: Slots) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
@@ -20,8 +21,6 @@ from execution_options.parallelism import waiting
 from execution_options.parallelism.gate import running_timeouts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from execution_options.controller.events import Recorder
     from execution_options.controller.parallelism.board import Board, Group
     from execution_options.controller.parallelism.objects import GroupKey
@@ -37,6 +36,10 @@ ROUND_SECONDS: Final = 2.0
 """Between two looks at who waits; what waits for less is not worth a word."""
 ANNOTATIONS: Final = 10
 """Most annotations written in a round."""
+PODS: Final = 100
+"""Most pods of one line that are told their place: those far behind see it change all the time."""
+LOOKS: Final = 1000
+"""Most pods looked at in a round, so that releases do not have to wait for it."""
 AGAIN_SECONDS: Final = 60.0
 """How long something is left as it was said, although it has changed."""
 
@@ -125,19 +128,19 @@ class Announcer:
         if engine is None:
             return None
         if key.engine == BARE:
-            pods = [] if group is None else group.slots.line() or list(group.slots.users())
-            return (engine, ObjectMeta(name=pods[0].name, namespace=key.namespace, uid=pods[0].uid)) if pods else None
+            pod = None if group is None else next(chain(group.slots.line(), group.slots.users()), None)
+            return None if pod is None else (engine, ObjectMeta(name=pod.name, namespace=key.namespace, uid=pod.uid))
         execution = self._world.execution(ExecutionKey(*key))
         return None if execution is None else (engine, execution.metadata)
 
     async def _annotate(self, groups: list[Group], now: float) -> None:
-        """Write a few annotations, those of another execution first each time."""
-        if not groups:
-            return
-        self._next = (self._next + 1) % len(groups)
-        budget = ANNOTATIONS
-        for group in (*groups[self._next :], *groups[: self._next]):
-            for pod, text in self._texts(group):
+        """Write a few annotations, beginning behind the execution that was the last one to have its turn."""
+        budget, looks = ANNOTATIONS, LOOKS
+        first = self._next
+        for place in range(first, first + len(groups)):
+            self._next = (place + 1) % len(groups)
+            for pod, text in self._texts(groups[place % len(groups)]):
+                looks -= 1
                 if pod.waiting == text or (text and pod.waiting and pod.uid in self._written):
                     continue
                 if not budget:
@@ -145,12 +148,14 @@ class Announcer:
                 budget -= 1
                 self._written[pod.uid] = now
                 await self._write(pod, text)
+            if looks <= 0:
+                return
 
     @staticmethod
-    def _texts(group: Group) -> Iterator[tuple[Pod, str]]:
+    def _texts(group: Group) -> list[tuple[Pod, str]]:
         # What a release did not take away: it was written at the same time.
-        yield from [(pod, "") for pod in group.slots.users() if pod.waiting and not pod.gated]
-        yield from list(waiting.lines(group.slots))[: ANNOTATIONS * 10]
+        over = [(pod, "") for pod in group.slots.users() if pod.waiting and not pod.gated]
+        return [*over, *islice(waiting.lines(group.slots), PODS)]
 
     async def _write(self, pod: Pod, text: str) -> None:
         path = path_of("", "v1", "pods", pod.namespace, pod.name)
