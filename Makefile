@@ -31,7 +31,7 @@ unit: $(READY) ## tests that need no cluster
 	$(BIN)/pytest -m "not e2e" $(PYTEST)
 
 e2e: $(READY) ## tests against a real API server (the first time builds one: some minutes)
-	$(BIN)/pytest -m "e2e and not engines" $(CLUSTER) $(PYTEST)
+	$(BIN)/pytest -n auto -m "e2e and not engines" $(CLUSTER) $(PYTEST)
 
 test-engines: $(READY) ## tests against the engines' own controllers (the first time builds them: some minutes)
 	$(BIN)/pytest -m engines $(PYTEST)

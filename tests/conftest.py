@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,12 +17,19 @@ from execution_options.local import LocalOperator
 from support.crds import install_crds
 from support.rights import AUDIT_POLICY
 from support.waiting import eventually
+from support.workers import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    from xdist.workermanage import WorkerController
 
 
 _PARTIAL = pytest.StashKey[bool]()
+_WORKER = pytest.StashKey[Worker]()
+_MOST_WORKERS = 4
+"""Each has a control plane; more would be idle while the longest file runs."""
+_OTHERS_SECONDS = 600.0
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -30,37 +38,84 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--context", help="use this context of the kubeconfig")
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """``-n auto``: a worker for each core; one process where tests would share a cluster that the user named."""
+    if _named(config):
+        return 0
+    return min(os.cpu_count() or 1, _MOST_WORKERS)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if _named(config) and config.getoption("numprocesses", 0):
+        raise pytest.UsageError("tests share a cluster that is named, so they cannot run side by side: leave out -n")
+
+
+def _named(config: pytest.Config) -> bool:
+    return config.getoption("--kubeconfig") is not None or config.getoption("--context") is not None
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Of the workers of one run, each can tell whether the others still run tests."""
+    if hasattr(session.config, "workerinput"):
+        own = Path(session.config.option.basetemp)
+        folder = own.with_name(f"worker-{own.name}")  # its own is emptied when it is first used
+        folder.mkdir()
+        session.config.stash[_WORKER] = worker = Worker(folder)
+        worker.begin()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if worker := session.config.stash.get(_WORKER, None):
+        worker.end()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What looks back on the whole session comes last."""
-    items.sort(key=lambda item: item.get_closest_marker("looks_back") is not None)
+    """What looks back on the whole run comes last; what takes long begins early, so that workers end together."""
+    items.sort(key=lambda item: (_marked(item, "looks_back"), not _marked(item, "long")))
+
+
+def _marked(item: pytest.Item, marker: str) -> bool:
+    return item.get_closest_marker(marker) is not None
 
 
 def pytest_deselected(items: list[pytest.Item]) -> None:
     """Remember whether end-to-end tests were left out."""
-    if items and any(i.get_closest_marker("e2e") and not i.get_closest_marker("engines") for i in items):
+    if items and any(_marked(item, "e2e") and not _marked(item, "engines") for item in items):
         items[0].config.stash[_PARTIAL] = True
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Build the control plane before the first test that needs it: it takes longer than a test may."""
     config = session.config
-    selected = any(item.get_closest_marker("e2e") for item in session.items)
-    if selected and not config.option.collectonly:
-        with config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-            try:
-                locate(Progress())
-            except ClusterError as error:
-                pytest.exit(str(error), returncode=1)
+    selected = any(_marked(item, "e2e") for item in session.items)
+    if selected and not config.option.collectonly and not hasattr(config, "workerinput"):
+        _build(config)
+
+
+def pytest_xdist_node_collection_finished(node: WorkerController, ids: Sequence[str]) -> None:
+    """Build it before the workers begin, here where it can be seen, and said why it cannot be."""
+    if any("/e2e/" in test for test in ids):
+        _build(node.config)
+
+
+def _build(config: pytest.Config) -> None:
+    with config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+        try:
+            locate(Progress())
+        except ClusterError as error:
+            pytest.exit(str(error), returncode=1)
 
 
 @pytest.fixture(scope="session")
 def control_plane(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """The cluster of this test session: embedded, unless --kubeconfig or --context names another.
 
-    The embedded one ends with the test process, even if that is killed.
+    Where the run is split over workers, each has one. The embedded one ends with its test process, even if that is
+    killed.
     """
     kubeconfig, context = request.config.getoption("--kubeconfig"), request.config.getoption("--context")
-    if kubeconfig is not None or context is not None:
+    if _named(request.config):
         named, programs = NamedCluster(kubeconfig, context), locate(Progress()).paths
         named.kubectl = named.kubectl or programs["kubectl"]
         named.helm = named.helm or programs.get("helm")
@@ -68,6 +123,15 @@ def control_plane(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
         return
     with ControlPlane.start("test", root=tmp_path_factory.mktemp("clusters"), audit_policy=AUDIT_POLICY) as cluster:
         yield cluster
+        if worker := request.config.stash.get(_WORKER, None):
+            worker.leave(cluster.audit_log)
+
+
+@pytest.fixture
+def audit_logs(embedded: ControlPlane, pytestconfig: pytest.Config) -> list[Path]:
+    """What API servers were asked by the operator: all those of this run, whose other tests have ended."""
+    worker = pytestconfig.stash.get(_WORKER, None)
+    return [embedded.audit_log, *(worker.audit_logs_of_others(_OTHERS_SECONDS) if worker else ())]
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from execution_options import install
 from execution_options.install import CONTROLLER, SYSTEM_NAMESPACE, WEBHOOK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 _ACCOUNTS = {f"system:serviceaccount:{SYSTEM_NAMESPACE}:{name}": name for name in (CONTROLLER, WEBHOOK)}
@@ -96,10 +96,10 @@ def roles() -> set[str]:
     }
 
 
-def used(audit_log: Path) -> Used:
-    """What the operator did in the session."""
+def used(audit_logs: Iterable[Path]) -> Used:
+    """What the operator did, as some audit logs tell."""
     found = Used({}, set())
-    for line in audit_log.read_text().splitlines():
+    for line in (line for log in audit_logs for line in log.read_text().splitlines()):
         event = json.loads(line)
         reference = event.get("objectRef")
         if reference is None or "resource" not in reference:

@@ -17,7 +17,7 @@ from .conftest import FAST, SECRET, Site, eventually
 if TYPE_CHECKING:
     from execution_options.cluster import ControlPlane
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 SECONDS = 60.0
 

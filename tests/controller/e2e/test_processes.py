@@ -18,7 +18,7 @@ from .conftest import LEASE, LEASE_SECONDS, Process, Team, free_lease
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 
 def page(process: Process, path: str) -> tuple[int, str]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from execution_options.cluster import Cluster
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 Manifest = dict[str, Any]
 

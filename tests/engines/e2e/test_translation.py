@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from execution_options.cluster import ControlPlane
     from execution_options.engines.profile import Engine
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 PUBLISHED = Path(__file__).parents[4] / "shared" / "engine-crds"
 """The engines' real definitions, where they are beside the project."""

@@ -10,7 +10,7 @@ from execution_options.install import CONTROLLER
 from support.rights import Use, granted, roles, used
 
 if TYPE_CHECKING:
-    from execution_options.cluster import ControlPlane
+    from pathlib import Path
 
 NOT_BROUGHT_ABOUT = {
     # Where a watch is behind what a list says already: tests/webhook/test_index.py.
@@ -24,19 +24,19 @@ NOT_BROUGHT_ABOUT = {
 GRANTED_BY_OTHERS = {Use(CONTROLLER, "get", "", "secrets")}
 """What a namespace grants by a RoleBinding of its own, where it opts in."""
 
-pytestmark = [pytest.mark.e2e, pytest.mark.looks_back]
+pytestmark = [pytest.mark.e2e, pytest.mark.looks_back, pytest.mark.timeout(900)]
 
 
-def test_no_right_was_missing(embedded: ControlPlane) -> None:
-    allowed, forbidden = used(embedded.audit_log)
+def test_no_right_was_missing(audit_logs: list[Path]) -> None:
+    allowed, forbidden = used(audit_logs)
     # An API server that has just started forbids for a moment what it allows afterwards.
     assert forbidden - allowed.keys() == set()
     assert {use: role for use, role in allowed.items() if role not in roles() and use not in GRANTED_BY_OTHERS} == {}
 
 
-def test_every_right_was_used(embedded: ControlPlane, whole_suite: bool) -> None:
+def test_every_right_was_used(audit_logs: list[Path], whole_suite: bool) -> None:
     if not whole_suite:
         pytest.skip("only some of the end-to-end tests ran")
-    allowed = used(embedded.audit_log).allowed
+    allowed = used(audit_logs).allowed
     unused = {str(right) for right in granted() if not any(right.covers(use) for use in allowed)}
     assert unused <= NOT_BROUGHT_ABOUT, "\n".join(sorted(unused))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from .conftest import Controllers
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 
 def writes(wanted: str) -> Callable[[Request, str], bool]:

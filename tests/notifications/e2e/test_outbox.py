@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from .conftest import Controller
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 MAIL_TO_NOBODY = {"phases": ["FAILED"], "email": {"recipients": ["a@b.c"]}}
 HOOK = {"phases": ["FAILED"], "webhook": {}}

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from support.concurrency import Concurrency
     from support.team import Team
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
 LEASE = "execution-options-controller"
 CAPS = {"a": 1, "b": 3, "c": 5}
 PODS = 8

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from support.concurrency import Concurrency
     from support.team import Team
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
 GATE = "execution.dev/max-parallelism"
 WAITING = "execution.dev/waiting"
 

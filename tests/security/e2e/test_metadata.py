@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     Grant = Callable[..., str]
     Manifest = dict[str, Any]
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 JOBSET = "system:serviceaccount:jobset-system:jobset-controller-manager"
 TEKTON = "system:serviceaccount:tekton-pipelines:tekton-pipelines-controller"

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from execution_options.local import LocalOperator
     from support.team import Manifest, Team
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 SELECTED = job("selected-", spec={"suspend": True})
 REFERENCED = job("referenced-", options="own", spec={"suspend": True})
