@@ -253,7 +253,10 @@ class TwoControllers(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([1, 10, 31, 1000]))
     def time_passes(self, seconds: int) -> None:
-        self.now += timedelta(seconds=seconds)
+        self.pass_until(self.now + timedelta(seconds=seconds))
+
+    def pass_until(self, then: datetime) -> None:
+        self.now = max(self.now, then)
         # A claim that ran out before it was answered is as good as a death.
         self.unlucky = self.unlucky or any(
             actor.claim is not None and self.now >= actor.claim.deadline for actor in self.actors.values()
@@ -281,7 +284,7 @@ class TwoControllers(RuleBasedStateMachine):
         if not hasattr(self, "stored"):
             return
         while not self.stored.finished:
-            self.now = max(self.now, due(self.stored) or self.now)
+            self.pass_until(due(self.stored) or self.now)
             mine = claimed(self.stored, "last", self.now, SECONDS, keyed=self.keyed)
             assert mine.claim is not None
             for name in to_send(mine):
