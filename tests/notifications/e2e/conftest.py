@@ -194,7 +194,8 @@ class Controllers:
         self._team = team
         self.way = way
         self.started: list[Controller] = []
-        self.tolerated: list[str] = []
+        # What a machine that is busy with others provokes; tests add what they provoke.
+        self.tolerated = ["TimeoutError; again in"]
 
     def start(self) -> Controller:
         self.started.append(Controller(self._kubeconfig, self._folder / f"controller-{len(self.started)}.log"))
