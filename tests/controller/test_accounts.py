@@ -22,7 +22,9 @@ def options(uid: str = "u", **run_as: Any) -> Any:
     return convert({**{f: getattr(made, f) for f in made.__struct_fields__}, "uid": uid}, type(made))
 
 
-def account(owners: tuple[str, ...] = ("u",), *, managed: bool = True, **annotations: str) -> ObjectMeta:
+def account(
+    owners: tuple[str, ...] = ("u",), *, managed: bool = True, annotations: dict[str, str] | None = None
+) -> ObjectMeta:
     return convert(
         {
             "name": "trainer",
@@ -30,7 +32,7 @@ def account(owners: tuple[str, ...] = ("u",), *, managed: bool = True, **annotat
             "uid": "sa",
             "resourceVersion": "7",
             "labels": {MANAGED_BY: MANAGER} if managed else {},
-            "annotations": annotations,
+            "annotations": annotations or {},
             "ownerReferences": [
                 {"apiVersion": "execution.dev/v1beta1", "kind": "ExecutionOptions", "name": "o", "uid": uid}
                 for uid in owners
@@ -71,11 +73,11 @@ def test_an_account_that_is_missing_is_created() -> None:
 
 
 def test_an_account_as_wanted_is_left_alone() -> None:
-    assert plan(options(), {KEY: ROLE}, {KEY: account(**ROLE)}, ()) == plan(options(), {}, {}, ())
+    assert plan(options(), {KEY: ROLE}, {KEY: account(annotations=ROLE)}, ()) == plan(options(), {}, {}, ())
 
 
 def test_only_what_binds_it_is_changed() -> None:
-    (action,) = plan(options(), {KEY: {}}, {KEY: account(note="theirs", **ROLE)}, ()).actions
+    (action,) = plan(options(), {KEY: {}}, {KEY: account(annotations={"note": "theirs"} | ROLE)}, ()).actions
     assert action.body[2:] == [{"op": "remove", "path": "/metadata/annotations/eks.amazonaws.com~1role-arn"}]
     assert action.body[:2] == [
         {"op": "test", "path": "/metadata/uid", "value": "sa"},
@@ -93,13 +95,13 @@ def test_an_account_of_somebody_else_is_never_changed(theirs: ObjectMeta) -> Non
 
 
 def test_an_account_is_shared_with_who_wants_the_same_of_it() -> None:
-    (action,) = plan(options("v"), {KEY: ROLE}, {KEY: account(**ROLE)}, ()).actions
+    (action,) = plan(options("v"), {KEY: ROLE}, {KEY: account(annotations=ROLE)}, ()).actions
     assert action.body[-1]["path"] == "/metadata/ownerReferences/-"
     assert action.body[-1]["value"]["uid"] == "v"
 
 
 def test_an_account_is_not_changed_under_its_other_owners() -> None:
-    shared = {KEY: account(("u", "v"), **ROLE)}
+    shared = {KEY: account(("u", "v"), annotations=ROLE)}
     decided = plan(options("v"), {KEY: OTHER_ROLE}, shared, ())
     assert [v.reason for v in decided.verdicts] == ["ServiceAccountConflict"]
     assert decided.actions[0].body[-1] == {"op": "remove", "path": "/metadata/ownerReferences/1"}

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from execution_options.controller import lease
 from execution_options.controller.lease import Elector, LeaseLostError, Timing
 from execution_options.controller.writer import Writer
 
@@ -30,7 +29,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
         made.now += seconds
         await real(0)
 
-    monkeypatch.setattr(lease.asyncio, "sleep", sleep)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
     return made
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -34,6 +34,8 @@ from support.strategies import specs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    Said = dict[str, Sourced[str]]
 
 KEYS = st.sampled_from(("a", "b", "c"))
 VALUES = st.sampled_from(("1", "2"))
@@ -105,12 +107,14 @@ class World:
         self.foreign = {
             key: value for key, value in self.foreign.items() if value != ours.get(key) and key not in enforced
         }
-        wanted: dict[str, str | None] = dict(ours) | self.foreign
+        wanted: dict[str, str | None] = {**ours, **self.foreign}
         assert self.present == {key: value for key, value in wanted.items() if value is not None}
 
 
 @given(st.dictionaries(KEYS, st.just("mine")), said_maps, st.lists(edits | others, max_size=8))
-def test_the_end_is_what_a_fresh_look_gives_and_what_others_left(authors, said, events) -> None:
+def test_the_end_is_what_a_fresh_look_gives_and_what_others_left(
+    authors: dict[str, str], said: Said, events: list[tuple[str, Any]]
+) -> None:
     world = World(authors, said)
     world.reconcile()
     world.check()
@@ -124,7 +128,7 @@ def test_the_end_is_what_a_fresh_look_gives_and_what_others_left(authors, said, 
 
 
 @given(st.dictionaries(KEYS, st.just("mine")), said_maps, st.lists(said_maps, max_size=4))
-def test_going_back_to_the_beginning_leaves_no_trace(authors, said, edits_) -> None:
+def test_going_back_to_the_beginning_leaves_no_trace(authors: dict[str, str], said: Said, edits_: list[Said]) -> None:
     world = World(authors, said)
     before = dict(world.present)
     for one in [*edits_, said]:
@@ -159,7 +163,9 @@ def snapshot_of(spec: ExecutionOptionsSpec) -> Snapshot:
 
 
 @given(specs, specs)
-def test_an_edit_changes_what_can_change_and_survives_its_annotation(before, after) -> None:
+def test_an_edit_changes_what_can_change_and_survives_its_annotation(
+    before: ExecutionOptionsSpec, after: ExecutionOptionsSpec
+) -> None:
     snapshot = snapshot_of(before)
     live = edited(snapshot, Live(), lambda *_: options(after))
     text = encode_live(live)
@@ -175,7 +181,7 @@ def test_an_edit_changes_what_can_change_and_survives_its_annotation(before, aft
 
 
 @given(specs, specs)
-def test_what_does_not_follow_keeps_its_last_state(before, after) -> None:
+def test_what_does_not_follow_keeps_its_last_state(before: ExecutionOptionsSpec, after: ExecutionOptionsSpec) -> None:
     snapshot = snapshot_of(before)
     live = edited(snapshot, Live(), lambda *_: options(after, 3))
     for unrelated in (None, options(before, 9, uid="recreated"), options(before, 2 if live.layers else 1)):
@@ -197,6 +203,6 @@ def test_annotations_that_are_not_ours_are_refused() -> None:
 
 
 @given(st.dictionaries(KEYS, st.none() | VALUES), st.dictionaries(KEYS, VALUES))
-def test_the_record_survives_its_annotation(values, replaced) -> None:
+def test_the_record_survives_its_annotation(values: dict[str, str | None], replaced: dict[str, str]) -> None:
     record = Applied(labels=Written(values, replaced))
     assert decode_applied(encode_applied(record)) == record

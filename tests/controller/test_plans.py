@@ -19,6 +19,7 @@ from execution_options.engines.facts import execution_of
 from execution_options.engines.patch import parts
 from execution_options.engines.profile import Engine, builtin
 from execution_options.kube.meta import ObjectMeta
+from execution_options.options.live import Left
 from execution_options.options.snapshot import InvalidSnapshotError
 from support.options import NAMESPACE, cluster, namespaced
 
@@ -122,7 +123,7 @@ def shown(document: Document) -> Document:
 
 
 KEYS = st.sampled_from(("a", "b", "app.kubernetes.io/name"))
-spec_maps = st.fixed_dictionaries(
+spec_maps: st.SearchStrategy[Document] = st.fixed_dictionaries(
     {"selector": st.just({})},
     optional={
         "labels": st.dictionaries(KEYS, st.sampled_from(("1", "2"))),
@@ -133,7 +134,9 @@ spec_maps = st.fixed_dictionaries(
 
 
 @given(st.dictionaries(KEYS, st.just("mine")), spec_maps, st.lists(spec_maps, max_size=4))
-def test_a_job_and_its_pods_follow_to_what_a_new_job_would_get(labels, first, edits) -> None:
+def test_a_job_and_its_pods_follow_to_what_a_new_job_would_get(
+    labels: dict[str, str], first: Document, edits: list[Document]
+) -> None:
     document = job(labels, options(first))
     old_pod = pod_of(document)
     last = first
@@ -270,4 +273,4 @@ def test_what_is_said_names_keys_and_values() -> None:
     enforced = structs.replace(options({"selector": {}, "labels": {}}, 2))
     left = live.execution_plan(JOB, meta(document), lambda *_: enforced).left
     assert left == ()
-    assert "absent" in left_note((live.Left("a", None, "1"),)).note
+    assert "absent" in left_note((Left("a", None, "1"),)).note

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec import UNSET
 
 from execution_options.engines.authors import author_layer, notes
@@ -19,19 +21,23 @@ AUTHORED = {
 }
 
 
+def account_in(spec: Any) -> Any:
+    return spec.security_context.run_as.k8s_service_account
+
+
 def test_where_execution_and_pods_differ_the_pods_count() -> None:
     said = author_layer(AUTHORED, "Job", "train")
     assert str(said.source) == "Job train (written by the author)"
     assert said.spec.labels == {"example.com/team": "pods'"}
     assert said.spec.annotations == {"note": "n"}
-    assert said.spec.security_context.run_as.k8s_service_account == "mine"
-    assert {env.name for env in said.spec.envs} == {"A"}
+    assert account_in(said.spec) == "mine"
+    assert {env.name for env in said.spec.envs or ()} == {"A"}
 
 
 def test_nobody_said_anything() -> None:
     said = author_layer({}, "Job", "train").spec
     assert said.labels == {}
-    assert said.security_context.run_as.k8s_service_account is UNSET
+    assert account_in(said) is UNSET
 
 
 def test_a_sentence_for_everything_that_differs() -> None:
@@ -60,6 +66,6 @@ def test_a_key_with_a_field_s_own_name_is_not_confused_with_it() -> None:
     spec = {"labels": {"serviceAccountName": "x"}, "securityContext": {"runAs": {"k8sServiceAccount": "a"}}}
     said = author_layer(authored, "Job", "x").spec
     assert said.labels == {"serviceAccountName": "l"}
-    assert said.security_context.run_as.k8s_service_account is UNSET
+    assert account_in(said) is UNSET
     (sentence,) = notes(authored, merge([layer(Level.EXECUTION, spec, "o")]))
     assert "made it 'x'" in sentence

@@ -6,6 +6,7 @@ import json
 import ssl
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -42,7 +43,7 @@ async def test_a_token_that_is_renewed_is_used(account: Path, monkeypatch: pytes
     found = await access.find()
     (account / "token").write_text("second")
     assert await found.authorization.header() == "Bearer first"
-    monkeypatch.setattr(access.time, "monotonic", lambda: float("inf"))
+    monkeypatch.setattr(time, "monotonic", lambda: float("inf"))
     assert await found.authorization.header() == "Bearer second"
 
 

@@ -238,7 +238,8 @@ async def test_a_refusal_is_an_answer_and_is_said_once(
     collection.failures = [403] * 10
     async with following(collection, tmp_path) as followed:
         await followed.store.answered.wait()
-        assert followed.store.refused
+        refused = followed.store.refused
+        assert refused
         assert not followed.store.synced.is_set()
         await followed.becomes_equal()
         assert not followed.store.refused
@@ -309,7 +310,7 @@ async def test_in_the_end_it_is_equal_whatever_happened(collection: Collection, 
         else:
             collection.put(name, n=str(chance.random()))
 
-    troubles = [
+    troubles: list[Callable[[], object]] = [
         collection.drop,
         collection.expire,
         collection.compact,

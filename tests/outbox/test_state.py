@@ -40,6 +40,13 @@ def after(seconds: float) -> datetime:
 
 
 def attempt(status: Status, at: datetime, *, keyed: bool = False, chance: float = 1.0, **answers: Answer) -> Status:
+    """One attempt that is recorded, with the answers of recipients by their names."""
+    return attempt_with(answers, status, at, keyed=keyed, chance=chance)
+
+
+def attempt_with(
+    answers: dict[str, Answer], status: Status, at: datetime, *, keyed: bool = False, chance: float = 1.0
+) -> Status:
     """One attempt that is recorded."""
     sent = claimed(status, "one", at, SECONDS, keyed=keyed)
     assert sent.claim is not None
@@ -132,13 +139,13 @@ def test_many_recipients_are_tried_a_few_at_a_time() -> None:
     names = [f"r{number:02}" for number in range(AT_ONCE + 3)]
     first = claimed(recorded(names), "one", NOW, SECONDS, keyed=False)
     assert to_send(first) == tuple(names[:AT_ONCE])
-    done = attempt(recorded(names), NOW, **dict.fromkeys(names[:AT_ONCE], OK))
+    done = attempt_with(dict.fromkeys(names[:AT_ONCE], OK), recorded(names), NOW)
     assert (done.state, done.reason, due(done)) == ("Pending", "InProgress", NOW)
     # A problem of one holds up the rest, since it may be the channel's.
-    held = attempt(recorded(names), NOW, **dict.fromkeys(names[:AT_ONCE], BUSY))
+    held = attempt_with(dict.fromkeys(names[:AT_ONCE], BUSY), recorded(names), NOW)
     assert due(held) == after(2)
     assert to_send(claimed(held, "one", after(2), SECONDS, keyed=False))[-3:] == tuple(names[-3:])
-    done = attempt(done, NOW, **dict.fromkeys(names[AT_ONCE:], OK))
+    done = attempt_with(dict.fromkeys(names[AT_ONCE:], OK), done, NOW)
     assert done.state == "Delivered"
 
 

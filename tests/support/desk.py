@@ -36,12 +36,12 @@ class Desk:
         found: Manifest = json.loads(self.kubectl("get", kind, name, "--output=json"))
         return found
 
-    def list(self, kind: str) -> list[Manifest]:
+    def all(self, kind: str) -> list[Manifest]:
         found: list[Manifest] = json.loads(self.kubectl("get", kind, "--output=json"))["items"]
         return found
 
     def pods(self) -> list[Manifest]:
-        return self.list("pods")
+        return self.all("pods")
 
     def running_pod(self) -> Manifest:
         return eventually(lambda: [pod for pod in self.pods() if pod["status"]["phase"] == "Running"])[0]

@@ -114,6 +114,7 @@ class MailServer(Threaded):
         if self.at_data == "hang":
             await asyncio.sleep(3600)
         if self.at_data == "reset":
+            assert isinstance(server.transport, asyncio.Transport)
             server.transport.abort()
             return "421 gone"
         if self.at_data:
@@ -123,7 +124,7 @@ class MailServer(Threaded):
             Mail(
                 envelope.mail_from or "",
                 list(envelope.rcpt_tos),
-                email.message_from_bytes(content, policy=email.policy.default),  # type: ignore[arg-type]
+                email.message_from_bytes(content, policy=email.policy.default),
                 session.auth_data or "",
                 session.ssl is not None or self._implicit,
             )

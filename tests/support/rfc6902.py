@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
-def apply(document: Any, operations: list[dict[str, Any]]) -> Any:
+def apply(document: T, operations: list[dict[str, Any]]) -> T:
     """A copy of ``document`` with ``operations`` applied; an operation that the RFC forbids is an AssertionError."""
     result = copy.deepcopy(document)
     for operation in copy.deepcopy(operations):
@@ -14,7 +16,7 @@ def apply(document: Any, operations: list[dict[str, Any]]) -> Any:
         assert first == "", operation
         assert tokens, operation
         *way, last = [token.replace("~1", "/").replace("~0", "~") for token in tokens]
-        parent = result
+        parent: Any = result
         for token in way:
             parent = parent[int(token)] if isinstance(parent, list) else parent[token]
         if isinstance(parent, list):

@@ -35,6 +35,7 @@ def misshapen(
     def below(node: Wire) -> SearchStrategy[Any]:
         return misshapen(node, texts, strays)
 
+    right: SearchStrategy[Any]
     match schema.get("type"):
         case "object" if "additionalProperties" in schema:
             right = st.dictionaries(texts | KEYS, below(schema["additionalProperties"]), max_size=4)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 def eventually(
-    check: Callable[[], T],
+    check: Callable[..., T | Literal[False] | None],  # called without arguments; a default may bind a loop's variable
     *,
     timeout: float = 30.0,
     interval: float = 0.05,

@@ -172,7 +172,7 @@ async def test_a_call_is_never_older_than_the_question(at_once: int, pause: floa
         nonlocal clock
         clock += 1
         began = clock
-        for _ in range(chance.randrange(4)):
+        for _pause in range(chance.randrange(4)):
             await asyncio.sleep(0)
         return began
 

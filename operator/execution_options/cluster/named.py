@@ -53,11 +53,11 @@ def _ask(path: Path, context: str | None) -> tuple[str, str, str]:
     from urllib3.exceptions import HTTPError
 
     try:
-        contexts, current = config.list_kube_config_contexts(str(path))  # type: ignore[no-untyped-call]
+        contexts, current = config.list_kube_config_contexts(str(path))
         name = str(context or current["name"])
         if name not in {entry["name"] for entry in contexts}:
             raise ClusterError(f"{path} has no context {name!r}")
-        with config.new_client_from_config(str(path), name) as api:  # type: ignore[no-untyped-call]
+        with config.new_client_from_config(str(path), name) as api:
             api.configuration.retries = False
             version = client.VersionApi(api).get_code(_request_timeout=_REQUEST_TIMEOUT_SECONDS)
             return str(version.git_version), str(api.configuration.host), name

@@ -128,7 +128,7 @@ async def of_kubeconfig(kubeconfig: Path | None, context: str | None) -> Access:
     files = _existing(kubeconfig)
     configuration = Configuration()
     try:
-        loaded = await config.load_kube_config(  # type: ignore[no-untyped-call]
+        loaded = await config.load_kube_config(
             config_file=None if kubeconfig is None else str(kubeconfig),
             context=context,
             client_configuration=configuration,

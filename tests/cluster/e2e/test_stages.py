@@ -30,7 +30,7 @@ _CRD = {
 }
 
 
-def annotations(**values: str) -> dict[str, str]:
+def simulation(**values: str) -> dict[str, str]:
     return {f"sim.execution.dev/{key.replace('_', '-')}": value for key, value in values.items()}
 
 
@@ -40,7 +40,7 @@ def pod(name: str, *, restart_policy: str = "Never", owner: dict[str, Any] | Non
         "kind": "Pod",
         "metadata": {
             "name": name,
-            "annotations": annotations(**simulated),
+            "annotations": simulation(**simulated),
             "ownerReferences": [] if owner is None else [owner],
         },
         "spec": {
@@ -98,7 +98,7 @@ def test_a_bare_pod_succeeds_at_once(objects: Namespace) -> None:
 
 
 @pytest.mark.parametrize(("asked", "code"), [({}, 1), ({"exit_code": "137"}, 137)])
-def test_a_pod_fails_when_asked(objects: Namespace, asked: dict[str, str], code: int) -> None:
+def test_a_pod_fails_when_asked(objects: Namespace, asked: dict[str, Any], code: int) -> None:
     objects.create(pod("failing", outcome="fail", **asked))
     assert exits(objects.await_phase("failing", "Failed"))[0] == ("main", code, "Error")
 
@@ -156,7 +156,7 @@ def test_a_pod_of_a_custom_object_ends_and_goes_with_its_owner(objects: Namespac
 )
 def test_a_job_ends_as_its_pods_do(objects: Namespace, outcome: str, condition: str) -> None:
     template = {
-        "metadata": {"annotations": annotations(outcome=outcome)},
+        "metadata": {"annotations": simulation(outcome=outcome)},
         "spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "none"}]},
     }
     spec = {"completions": 3, "parallelism": 3, "backoffLimit": 0, "template": template}

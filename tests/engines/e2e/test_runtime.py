@@ -190,7 +190,8 @@ def test_an_engine_is_added_with_a_page_of_yaml(platform: Platform, team: Team) 
 
     # Its phases are recognised.
     def counted() -> Manifest:
-        return team.get("ExecutionOptions", "backups").get("status", NONE).get("executions", NONE)
+        counts: Manifest = team.get("ExecutionOptions", "backups").get("status", NONE).get("executions", NONE)
+        return counts
 
     backups.has("weekly", {"startTime": "2026-01-01T00:00:00Z"})
     eventually(lambda: counted() == {"active": 1, "finished": 0})
@@ -198,7 +199,7 @@ def test_an_engine_is_added_with_a_page_of_yaml(platform: Platform, team: Team) 
     eventually(lambda: counted() == {"active": 0, "finished": 1})
 
     # Options that name it know it only while it is described.
-    def effective() -> str:
+    def effective() -> Any:
         conditions = team.get("ExecutionOptions", "backups")["status"]["conditions"]
         return next(c["status"] for c in conditions if c["type"] == "FullyEffective")
 

@@ -55,8 +55,9 @@ def definition(kind: Engine | SpecificationKind | LaunchPlanKind) -> str:
 def served(embedded_for_engines: ControlPlane) -> ControlPlane:
     """The control plane with every engine's kind."""
     custom = [engine for engine in ENGINES.values() if "." in engine.group]
-    others = (kind for engine in custom for kind in (*engine.specifications, *engine.launch_plans))
-    kinds = [*custom, *others]
+    kinds: list[Engine | SpecificationKind | LaunchPlanKind] = [*custom]
+    for engine in custom:
+        kinds += [*engine.specifications, *engine.launch_plans]
     for kind in kinds:
         embedded_for_engines.run_kubectl(["apply", "--server-side", "-f", "-"], input=definition(kind))
     for kind in kinds:
@@ -244,7 +245,7 @@ def test_options_of_a_launch_plan_reach_every_execution_that_it_starts(
     owner = {key: made[key] for key in ("apiVersion", "kind")} | {key: made["metadata"][key] for key in ("name", "uid")}
 
     def started(**annotations: str) -> dict[str, str]:
-        metadata = {"generateName": "nightly-", "annotations": annotations}
+        metadata: dict[str, Any] = {"generateName": "nightly-", "annotations": annotations}
         metadata["ownerReferences"] = [owner | ({"controller": True} if controls else {})]
         labels: dict[str, str] = create(manifest(name) | {"metadata": metadata})["metadata"].get("labels", {})
         return {key: labels[key] for key in ("team", "by", "l") if key in labels}

@@ -237,7 +237,12 @@ def test_argo_stores_artifacts_below_the_prefix_with_the_credentials_of_the_name
     # The reference has the workflow wait for its repository, which is rendered just now.
     run = argo([container("only")])
     run["metadata"] = {"annotations": {"execution.dev/options": "o"}}
-    eventually(lambda: desk.start(run) is None, retry_on=(ClusterError,))
+
+    def started() -> bool:
+        desk.start(run)
+        return True
+
+    eventually(started, retry_on=(ClusterError,))
     assert outcome(desk, "Workflow").phase == "SUCCEEDED"
     workflow, (pod,) = desk.get("Workflow"), desk.pods()
     # What the executor in the pod is told.
@@ -275,7 +280,7 @@ def test_options_reach_the_pods_of_a_pipeline_run_once(desk: Desk) -> None:
     desk.start(pipeline())
     assert outcome(desk, "PipelineRun").phase == "SUCCEEDED"
     assert_options_reached(desk, "PipelineRun", desk.pods())
-    run, (task,) = desk.get("PipelineRun"), desk.list("TaskRun")
+    run, (task,) = desk.get("PipelineRun"), desk.all("TaskRun")
     mark = "execution.dev/id"
     assert task["metadata"]["labels"][mark] == run["metadata"]["labels"][mark]
     assert task["spec"]["serviceAccountName"] == "trainer"
@@ -325,5 +330,5 @@ def test_options_reach_the_pods_of_a_jobset_once(desk: Desk, how: str, phase: st
     )
     assert outcome(desk, "JobSet").phase == phase
     assert_options_reached(desk, "JobSet", desk.pods())
-    for child in desk.list("jobs"):
+    for child in desk.all("jobs"):
         assert "execution.dev/snapshot" not in child["metadata"].get("annotations", {})

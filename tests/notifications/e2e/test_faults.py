@@ -46,7 +46,7 @@ def notes(request: Request, job: str) -> bool:
     return request.method == "PATCH" and request.path.endswith(f"/jobs/{job}") and b"notified" in request.body
 
 
-STEPS: list[tuple[str, Callable[[Request, str], bool], Any]] = [
+STEPS: list[tuple[str, Callable[..., bool], Any]] = [
     ("before it is recorded", records, "before"),
     ("after it was recorded", records, "after"),
     ("before it is claimed", writes("Sending"), "before"),
