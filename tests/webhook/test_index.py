@@ -49,7 +49,7 @@ def options(name: str, version: str, label: str) -> dict[str, Any]:
 
 
 def index_with(kube: Any, *stored: dict[str, Any]) -> Index:
-    index = Index(kube)
+    index = Index(kube, "system")
     for one in stored:
         meta = ObjectMeta(
             name=one["metadata"]["name"], namespace="team", uid=one["metadata"]["uid"], resource_version="1"

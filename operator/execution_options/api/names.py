@@ -70,6 +70,8 @@ LEFT_TO_KUEUE: Final = "kueue"
 """Value of the label on a pod that Kueue manages."""
 WAITING_ANNOTATION: Final = f"{GROUP}/waiting"
 """On a pod that waits: what for."""
+BACKLOG: Final = "execution-options-waiting"
+"""ConfigMap in the operator's namespace: where a ResourceQuota counts pods that wait, executions that have any."""
 GROUP_ANNOTATION: Final = f"{GROUP}/group"
 """On a bare pod, by its author: pods with the same value are one execution, as far as parallelism goes."""
 

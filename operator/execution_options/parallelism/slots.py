@@ -69,6 +69,11 @@ class Slots:
         return len(self._using)
 
     @property
+    def is_full(self) -> bool:
+        """Whether no slot is free."""
+        return self.cap is not None and len(self._using) >= self.cap
+
+    @property
     def waiting(self) -> int:
         """How many pods wait."""
         return len(self._waiting)

@@ -9,10 +9,11 @@ import msgspec
 
 from execution_options.admission.decision import RefusedError, decide
 from execution_options.admission.restore import restore
-from execution_options.api.names import GATE
+from execution_options.api.names import GATE, GATED, ID_LABEL
 from execution_options.engines.artifacts import Repositories, entries
 from execution_options.engines.facts import Role, execution_of, launch_plan, launcher, role
 from execution_options.engines.patch import Patch
+from execution_options.engines.paths import lookup
 from execution_options.engines.specification import reference
 from execution_options.kube.meta import ObjectMeta, PartialObject
 from execution_options.options.reference import InvalidReferenceError
@@ -129,4 +130,9 @@ class Handler:
         patch = Patch(msgspec.json.decode(request.object))
         kind = ("", "") if owner is None else (owner.group, owner.kind)
         gate.gate(patch, gate.role_of(engines, kind, patch.document))
+        labels = lookup(patch.document, ("metadata", "labels")) or {}
+        full = self._index.exceeded(request.namespace, labels.get(ID_LABEL, "")) if labels.get(GATE) == GATED else ""
+        if full:
+            logger.info("a pod in %s refused: %s", request.namespace, full)
+            return review.refused(request.uid, full, 403, "Forbidden")
         return review.allowed(request.uid, patch.operations, [])

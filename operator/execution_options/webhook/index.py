@@ -22,7 +22,9 @@ from execution_options.engines.artifacts import RENDERED, REPOSITORIES, Reposito
 from execution_options.kube.client import METADATA, METADATA_LIST, ApiError, Kube, path_of
 from execution_options.kube.engines import EngineIndex, read_engines, specification_path
 from execution_options.kube.meta import ObjectMeta, PartialObject
+from execution_options.kube.quotas import Quotas
 from execution_options.kube.store import Store
+from execution_options.parallelism.quota import refusal
 from execution_options.webhook.shared import SharedCalls
 
 if TYPE_CHECKING:
@@ -72,11 +74,29 @@ class _Versions(Struct, frozen=True):
     items: list[_VersionItem] | None = None
 
 
-class Index:
-    """Options of both kinds and the labels of namespaces."""
+class _ConfigMap(Struct, frozen=True):
+    metadata: ObjectMeta
+    data: dict[str, str] = {}
 
-    def __init__(self, kube: Kube) -> None:
+
+class Index:
+    """Options of both kinds, the labels of namespaces, and quotas.
+
+    Args:
+        kube: the connection.
+        namespace: of the operator.
+    """
+
+    def __init__(self, kube: Kube, namespace: str) -> None:
         self._kube = kube
+        self._namespace = namespace
+        self._quotas = Quotas(kube)
+        self._backlog = Store(
+            kube,
+            path_of("", "v1", "configmaps", namespace),
+            _ConfigMap,
+            field_selector=f"metadata.name={names.BACKLOG}",
+        )
         self._parsed: dict[str, tuple[str, OptionsObject | None]] = {}
         self._stores = {
             kind: Store(kube, path_of(names.GROUP, names.VERSION, plural), Stored, on_change=self._forget)
@@ -111,6 +131,8 @@ class Index:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._engines.run())
             group.create_task(self._namespaces.run())
+            group.create_task(self._quotas.run())
+            group.create_task(self._backlog.run())
             for store in self._stores.values():
                 group.create_task(store.run())
 
@@ -148,6 +170,19 @@ class Index:
                 if of == where
             )
         return known
+
+    def exceeded(self, namespace: str, identifier: str) -> str:
+        """Why another pod of an execution must not wait, where a quota counts pods that do; empty where it may.
+
+        From memory alone, and only where the controller says that others wait already: who has slots left, or whom
+        nobody told of, passes.
+        """
+        used = self._quotas.nearly_used(namespace)
+        if used is None or not identifier:
+            return ""
+        backlog = self._backlog.get(self._namespace, names.BACKLOG)
+        waiting = "" if backlog is None else backlog.data.get(namespace, "")
+        return refusal(*used) if identifier in waiting.split() else ""
 
     async def namespace_labels(self, namespace: str) -> dict[str, str]:
         """Labels of a namespace; one created just before is fetched."""

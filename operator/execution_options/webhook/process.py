@@ -61,7 +61,7 @@ async def serve(kube: Kube, settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    index = Index(kube)
+    index = Index(kube, settings.namespace)
     certificates = _certificates(kube, settings)
 
     def expires() -> float:

@@ -66,9 +66,10 @@ def allowed(uid: str, operations: list[dict[str, Any]], warnings: list[str]) -> 
     return _answer(response)
 
 
-def refused(uid: str, message: str, code: int = 422) -> bytes:
-    """The answer that refuses the object; ``code`` is the HTTP status that the client gets."""
-    return _answer({"uid": uid, "allowed": False, "status": {"code": code, "message": message}})
+def refused(uid: str, message: str, code: int = 422, reason: str = "") -> bytes:
+    """The answer that refuses the object; ``code`` is the HTTP status that the client gets, ``reason`` its word."""
+    status = {"code": code, "message": message} | ({"reason": reason} if reason else {})
+    return _answer({"uid": uid, "allowed": False, "status": status})
 
 
 def _answer(response: dict[str, Any]) -> bytes:

@@ -120,3 +120,22 @@ def test_the_pods_of_a_run_that_was_created_past_the_webhook_count(
         end(desk, "first-1")
         eventually(lambda: runs.now == {"run": 2} and waiting(desk) == 2, timeout=60)
         assert runs.most == {"run": 3}
+
+
+def test_pods_that_a_quota_has_no_room_for_come_again(control_plane: Cluster, namespace: str) -> None:
+    desk = Desk(control_plane, namespace)
+    desk.kubectl("create", "quota", "quota", "--hard=pods=4")
+    options(desk, maxParallelism=1)
+
+    def refused() -> list[str]:
+        runs = [run["status"].get("conditions", ()) for run in desk.list("TaskRun") if "status" in run]
+        return [one["message"] for (one,) in filter(None, runs) if one["reason"] == "ExceededResourceQuota"]
+
+    with Concurrency(control_plane, namespace, run_of) as runs:
+        desk.start(pipeline_run("run", [task(f"task-{number}", duration="5s") for number in range(5)]))
+        said = eventually(refused, timeout=60)
+        assert all("exceeded quota: quota" in one for one in said)
+        # Tekton comes again after a minute.
+        eventually(lambda: runs.done == 5, timeout=150)
+    assert runs.most == {"run": 1}
+    eventually(lambda: desk.get("PipelineRun")["status"].get("completionTime"))

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from execution_options.controller.writer import Writer
     from execution_options.engines.profile import Engine
     from execution_options.kube.client import Kube
+    from execution_options.kube.quotas import Quotas
     from execution_options.parallelism.slots import Pod
 
 logger = logging.getLogger(__name__)
@@ -52,13 +53,15 @@ class Announcer:
         world: executions.
         writer: for writing, while the lease holds.
         recorder: posts events.
+        quotas: that pods count against which wait.
     """
 
-    def __init__(self, kube: Kube, world: World, writer: Writer, recorder: Recorder) -> None:
+    def __init__(self, kube: Kube, world: World, writer: Writer, recorder: Recorder, quotas: Quotas) -> None:
         self._kube = kube
         self._world = world
         self._writer = writer
         self._recorder = recorder
+        self._quotas = quotas
         self._said: dict[GroupKey, float] = {}
         self._written: dict[str, float] = {}
         self._waited: set[GroupKey] = set()
@@ -104,6 +107,10 @@ class Announcer:
         if group.slots.waiting:
             text = waiting.execution_text(group.slots)
             self._recorder.say(*found, Announcement("Normal", "WaitingForSlot", "Wait", text))
+            used = self._quotas.nearly_used(group.key.namespace)
+            if used is not None:
+                note = waiting.quota_text(used.quota, used.text, bare=group.key.engine == BARE)
+                self._recorder.say(*found, Announcement("Warning", "QuotaNearlyUsed", "Wait", note))
             if first:
                 await self._warn(*found)
 

@@ -11,6 +11,7 @@ import msgspec
 from execution_options.api import names
 from execution_options.api.names import GATE, ID_LABEL
 from execution_options.controller.parallelism.announcer import Announcer
+from execution_options.controller.parallelism.backlog import Backlog
 from execution_options.controller.parallelism.board import Board
 from execution_options.controller.parallelism.counting import Counting
 from execution_options.controller.parallelism.objects import GatedPod
@@ -19,6 +20,7 @@ from execution_options.controller.queue import Queue
 from execution_options.controller.work import work
 from execution_options.kube.client import METADATA, METADATA_LIST, ApiError, path_of
 from execution_options.kube.meta import PartialObject
+from execution_options.kube.quotas import Quotas
 from execution_options.kube.store import Store
 
 if TYPE_CHECKING:
@@ -79,7 +81,9 @@ class Parallelism:
         self.counted = counted
         self._hint = hint
         self._releaser = Releaser(kube, writer, metrics, settings.timing.request_timeout)
-        self._announcer = Announcer(kube, world, writer, recorder)
+        self._quotas = Quotas(kube)
+        self._announcer = Announcer(kube, world, writer, recorder, self._quotas)
+        self._backlog = Backlog(kube, writer, world, self._quotas, settings.namespace)
         self._unsure: Queue[tuple[OptionsKey, str]] = Queue()
         self._unknown: Queue[GroupKey] = Queue()
         self._uncounted: Queue[GroupKey] = Queue()
@@ -92,6 +96,10 @@ class Parallelism:
     def releasable(self, key: GroupKey) -> None:
         """Have pods of a group released."""
         self._releaser.add(key)
+
+    def waiting(self, key: GroupKey) -> None:
+        """Have it told where a quota counts them."""
+        self._backlog.look(key)
 
     def unknown(self, key: GroupKey) -> None:
         """Have it found out whether anybody has the pods."""
@@ -133,6 +141,8 @@ class Parallelism:
             logger.info("parallelism: %d pods run or wait", sum(self.board.totals()))
             group.create_task(self._releaser.run(self.board))
             group.create_task(self._announcer.run(self.board))
+            group.create_task(self._quotas.run())
+            group.create_task(self._backlog.run(self.board))
             group.create_task(work("unsure options", self._unsure, self._check_options, self._metrics))
             group.create_task(work("uncounted pods", self._uncounted, self._counting.count, self._metrics))
             group.create_task(work("unknown pods", self._unknown, self._look_for, self._metrics))

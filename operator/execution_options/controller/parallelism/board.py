@@ -39,6 +39,9 @@ class Listener(Protocol):
     def releasable(self, key: GroupKey) -> None:
         """Pods of a group can be released."""
 
+    def waiting(self, key: GroupKey) -> None:
+        """Pods of a group wait, and none of them can be released."""
+
     def unknown(self, key: GroupKey) -> None:
         """It is not known whose the pods are that came."""
 
@@ -328,6 +331,8 @@ class Board:
     def _tell(self, group: Group) -> None:
         if group.slots.releasable:
             self._listener.releasable(group.key)
+        elif group.slots.waiting:
+            self._listener.waiting(group.key)
         if group.cap is not None:
             self._listener.counted(group.cap.uid)
 

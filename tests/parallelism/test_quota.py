@@ -1,0 +1,82 @@
+"""What of a quota is nearly used, by Kubernetes' own notation of quantities."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from execution_options.parallelism import quota
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("8", 8),
+        ("1500m", Decimal("1.5")),
+        ("2k", 2000),
+        ("1.5Gi", 1610612736),
+        ("1Ki", 1024),
+        ("3E", 3 * 10**18),
+        ("1e3", 1000),
+        ("1E3", 1000),
+        ("100u", Decimal("0.0001")),
+        ("", None),
+        ("Gi", None),
+        ("many", None),
+        ("NaN", None),
+        ("Infinity", None),
+    ],
+)
+def test_a_quantity_is_a_number(text: str, number: Decimal | int | None) -> None:
+    assert quota.amount(text) == number
+
+
+@given(st.integers(0, 10**9), st.sampled_from(["", "m", "k", "Ki", "M", "Mi", "G", "Gi"]))
+def test_quantities_of_one_suffix_are_ordered_like_their_numbers(number: int, suffix: str) -> None:
+    less, more = quota.amount(f"{number}{suffix}"), quota.amount(f"{number + 1}{suffix}")
+    assert less is not None
+    assert more is not None
+    assert less < more
+
+
+@given(st.text())
+def test_no_text_breaks_it(text: str) -> None:
+    found = quota.amount(text)
+    assert found is None or found.is_finite()
+
+
+@pytest.mark.parametrize(
+    ("hard", "used", "said"),
+    [
+        ({"pods": "8"}, {"pods": "5"}, ""),
+        ({"pods": "8"}, {"pods": "6"}, "pods 6 of 8"),
+        ({"requests.cpu": "4", "pods": "100"}, {"requests.cpu": "3500m", "pods": "7"}, "requests.cpu 3500m of 4"),
+        (
+            {"count/pods": "4", "memory": "1Gi"},
+            {"count/pods": "4", "memory": "900Mi"},
+            "count/pods 4 of 4, memory 900Mi of 1Gi",
+        ),
+        ({"requests.nvidia.com/gpu": "1"}, {"requests.nvidia.com/gpu": "1"}, "requests.nvidia.com/gpu 1 of 1"),
+        (
+            {"services": "1", "requests.storage": "1Gi", "count/jobs.batch": "1"},
+            {"services": "1", "requests.storage": "1Gi", "count/jobs.batch": "1"},
+            "",
+        ),
+        ({"pods": "8"}, {}, ""),
+        ({"pods": "?"}, {"pods": "8"}, ""),
+    ],
+)
+def test_what_pods_use_counts_from_three_quarters_on(hard: dict[str, str], used: dict[str, str], said: str) -> None:
+    assert quota.nearly_used(hard, used) == said
+
+
+def test_a_quota_for_other_things_limits_no_pods() -> None:
+    assert quota.limits_pods({"services": "1", "limits.memory": "1Gi"})
+    assert not quota.limits_pods({"services": "1", "requests.storage": "1Gi"})
+
+
+def test_a_refusal_has_the_words_by_which_engines_try_again() -> None:
+    assert quota.refusal("q", "pods 6 of 8").startswith("exceeded quota: q, used: pods 6 of 8")
