@@ -11,7 +11,7 @@ PYTEST ?=
 CLUSTER ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-engines lint format unit e2e manifests lock bench clean
+.PHONY: help demo test test-engines test-full lint format unit e2e manifests lock bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ e2e: $(READY) ## tests against a real API server (the first time builds one: som
 
 test-engines: $(READY) ## tests against the engines' own controllers (the first time builds them: some minutes)
 	$(BIN)/pytest -m engines $(PYTEST)
+
+test-full: $(READY) ## tests of parallelism limits with thousands of pods (some ten minutes)
+	$(BIN)/pytest -m "e2e and not engines" --full-size -s tests/parallelism/e2e -k "wait_for_each_other or served_in_turn or proxy or killed" $(CLUSTER) $(PYTEST)
 
 format: $(READY) ## format the sources
 	$(BIN)/ruff check --fix $(SOURCES)

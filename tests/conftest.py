@@ -36,6 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("cluster", "the cluster of end-to-end tests (by default an embedded control plane)")
     group.addoption("--kubeconfig", type=Path, help="use the cluster of this kubeconfig")
     group.addoption("--context", help="use this context of the kubeconfig")
+    group.addoption("--full-size", action="store_true", help="thousands of pods where a few dozen are enough otherwise")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
@@ -139,6 +140,12 @@ def whole_suite(pytestconfig: pytest.Config) -> bool:
     """Whether all end-to-end tests run in this session, but perhaps for those of the engines' own controllers."""
     everywhere = pytestconfig.args_source is pytest.Config.ArgsSource.TESTPATHS
     return everywhere and not pytestconfig.stash.get(_PARTIAL, False)
+
+
+@pytest.fixture(scope="session")
+def full_size(pytestconfig: pytest.Config) -> bool:
+    """Whether to test with as many objects as a large cluster has, however long that takes."""
+    return bool(pytestconfig.getoption("--full-size"))
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import urllib3
 from kubernetes.config import new_client_from_config
@@ -13,12 +13,20 @@ from kubernetes.config import new_client_from_config
 from execution_options.kube.client import path_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
     from execution_options.cluster import Cluster
 
 Manifest = dict[str, Any]
+
+
+class Step(NamedTuple):
+    """How many pods of an execution ran after a change."""
+
+    version: str
+    """Resource version of the pod that began or ended."""
+    running: int
 
 
 class Concurrency:
@@ -32,6 +40,7 @@ class Concurrency:
         most: the most that ever ran at the same time, by execution.
         ended: how many pods have succeeded, by execution.
         order: names of pods in the order in which they lost their gates.
+        steps: how many ran at each resource version at which that changed, by execution.
     """
 
     def __init__(self, cluster: Cluster, namespace: str, execution: Callable[[Manifest], str | None]) -> None:
@@ -46,6 +55,7 @@ class Concurrency:
         self.most: Counter[str] = Counter()
         self.ended: Counter[str] = Counter()
         self.order: list[str] = []
+        self.steps: defaultdict[str, list[Step]] = defaultdict(list)
 
     @property
     def now(self) -> dict[str, int]:
@@ -56,6 +66,11 @@ class Concurrency:
         """How many pods have succeeded in all."""
         assert self._problem is None, self._problem
         return sum(self.ended.values())
+
+    def over(self, caps: Mapping[str, int]) -> dict[str, list[Step]]:
+        """Where more ran than the cap of an execution allows; empty where none ever did."""
+        exceeding = {name: [step for step in self.steps[name] if step.running > cap] for name, cap in caps.items()}
+        return {name: steps for name, steps in exceeding.items() if steps}
 
     def __enter__(self) -> Self:
         listed = json.loads(self._get().data)
@@ -112,11 +127,14 @@ class Concurrency:
         uid, phase = pod["metadata"]["uid"], pod.get("status", {}).get("phase")
         running = self._running[execution]
         if kind == "DELETED" or phase in ("Succeeded", "Failed"):
-            running.discard(uid)
+            if uid in running:
+                running.discard(uid)
+                self.steps[execution].append(Step(pod["metadata"]["resourceVersion"], len(running)))
             if phase == "Succeeded" and uid not in self._done:
                 self._done.add(uid)
                 self.ended[execution] += 1
         elif not pod["spec"].get("schedulingGates") and uid not in running:
             running.add(uid)
             self.order.append(pod["metadata"]["name"])
+            self.steps[execution].append(Step(pod["metadata"]["resourceVersion"], len(running)))
             self.most[execution] = max(self.most[execution], len(running))

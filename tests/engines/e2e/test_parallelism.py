@@ -128,7 +128,7 @@ def test_pods_that_a_quota_has_no_room_for_come_again(control_plane: Cluster, na
     options(desk, maxParallelism=1)
 
     def refused() -> list[str]:
-        runs = [run["status"].get("conditions", ()) for run in desk.list("TaskRun") if "status" in run]
+        runs = [run["status"].get("conditions", ()) for run in desk.all("TaskRun") if "status" in run]
         return [one["message"] for (one,) in filter(None, runs) if one["reason"] == "ExceededResourceQuota"]
 
     with Concurrency(control_plane, namespace, run_of) as runs:
