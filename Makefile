@@ -33,7 +33,7 @@ unit: $(READY) ## tests that need no cluster
 e2e: $(READY) ## tests against a real API server (the first time builds one: some minutes)
 	$(BIN)/pytest -n auto -m "e2e and not engines" $(CLUSTER) $(PYTEST)
 
-test-engines: $(READY) ## tests against the engines' own controllers (the first time builds them: some minutes)
+test-engines: $(READY) ## tests with programs of others, such as engines (the first time builds them: some minutes)
 	$(BIN)/pytest -m engines $(PYTEST)
 
 test-full: $(READY) ## tests of parallelism limits with thousands of pods (some ten minutes)

@@ -72,14 +72,21 @@ class Release:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def process(self, component: str, port: int, probes: int) -> Process:
-        """Start what a pod of the component would run: its arguments, its environment, its service account."""
+    def process(self, component: str, port: int, probes: int, *more: str) -> Process:
+        """Start what a pod of the component would run: its arguments, its environment, its service account.
+
+        Args:
+            component: webhook or controller.
+            port: for requests.
+            probes: port for probes and metrics.
+            more: arguments that name something of this machine.
+        """
         spec = self.get(f"deployment/execution-options-{component}")["spec"]["template"]["spec"]
         (container,) = spec["containers"]
         kubeconfig = self._folder / f"{component}.kubeconfig"
         self._write_kubeconfig(kubeconfig, spec["serviceAccountName"])
         # Where it runs, and nothing else, differs from the pod; the last one of an option counts.
-        here = ["--kubeconfig", str(kubeconfig), "--host", "127.0.0.1", "--health-port", str(probes)]
+        here = ["--kubeconfig", str(kubeconfig), "--host", "127.0.0.1", "--health-port", str(probes), *more]
         here += ["--port", str(port), "--linger-seconds", "1"] if component == "webhook" else []
         variables = {one["name"]: one["value"] for one in container.get("env", ())}
         log = self._folder / f"{component}-{len(self._processes)}.log"

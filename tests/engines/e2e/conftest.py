@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from execution_options.cluster import Cluster, ClusterError, ControlPlane
-from execution_options.cluster.progress import Progress
+from execution_options.cluster import Cluster, ControlPlane
 from support.enginecontrollers import ArgoController, JobSetController, TektonController
+from support.programs import build_wanted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,17 +24,8 @@ CONTROLLERS: dict[str, type[EngineController]] = {
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Build what the selected tests need, which takes longer than a test may."""
-    config = session.config
-    wanted = {name for item in session.items if isinstance(item, pytest.Function) for name in item.fixturenames}
-    if config.option.collectonly:
-        return
-    with config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-        for fixture in CONTROLLERS.keys() & wanted:
-            try:
-                CONTROLLERS[fixture].build(Progress())
-            except ClusterError as error:
-                pytest.exit(str(error), returncode=1)
+    """Build what the selected tests need."""
+    build_wanted(session, {fixture: controller.build for fixture, controller in CONTROLLERS.items()})
 
 
 def running(
