@@ -94,6 +94,13 @@ def go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeGo:
     return FakeGo(tmp_path, monkeypatch)
 
 
+def test_tags_choose_what_of_a_program_is_built(tmp_path: Path) -> None:
+    whole = GoProgram("program", "a program", tmp_path)
+    part = GoProgram("program", "a program", tmp_path, tags=("small", "fast"))
+    assert part.flags() == ["-tags", "small,fast", *whole.flags()]
+    assert part.key() != whole.key()
+
+
 def test_the_key_changes_with_each_input_and_with_nothing_else(tmp_path: Path) -> None:
     sources = tmp_path / "sources"
     shutil.copytree(SOURCES, sources)

@@ -46,12 +46,14 @@ class GoProgram:
         title: What people call it, such as `the control plane`.
         sources: The folder.
         stamps: Values for variables of its packages, by the variable's full name.
+        tags: Go's build tags, which leave out what is not needed.
     """
 
     name: str
     title: str
     sources: Path
     stamps: tuple[tuple[str, str], ...] = ()
+    tags: tuple[str, ...] = ()
 
     @property
     def package(self) -> str:
@@ -61,7 +63,11 @@ class GoProgram:
     def flags(self) -> list[str]:
         """The flags of `go build`."""
         values = "".join(f" -X {variable}={value}" for variable, value in self.stamps)
-        return ["-trimpath", "-buildvcs=false", "-ldflags", f"-s -w{values}"]
+        return [*self.selection(), "-trimpath", "-buildvcs=false", "-ldflags", f"-s -w{values}"]
+
+    def selection(self) -> list[str]:
+        """The flags that choose what of its packages is built."""
+        return ["-tags", ",".join(self.tags)] if self.tags else []
 
     def key(self) -> str:
         """A hash of everything that decides what the binary is: sources, pinned modules, flags, platform."""
@@ -163,7 +169,7 @@ class _Build:
         """Build into `binary`, which appears only when it is whole."""
         self._download_modules()
         self._progress.update("counting packages")
-        total = len(self._output("list", "-deps", self._program.package).splitlines())
+        total = len(self._output("list", *self._program.selection(), "-deps", self._program.package).splitlines())
         # A folder of its own: what a killed build left is never taken for the result, and is cleared by the next.
         for leftover in binary.parent.glob(".building-*"):
             leftover.unlink()

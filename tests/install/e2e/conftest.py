@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from support import promtool
 from support.certmanager import CertManager
 from support.programs import build_wanted
 
@@ -13,4 +14,4 @@ if TYPE_CHECKING:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Build what the selected tests need."""
-    build_wanted(session, {"cert_manager": CertManager.build})
+    build_wanted(session, {"cert_manager": CertManager.build, "promtool": promtool.build})
