@@ -10,6 +10,14 @@ from execution_options.outbox.episode import is_marked, is_news, mark
 END = Outcome("FAILED", "", "2026-11-23T12:00:00Z")
 
 
+def test_what_was_given_up_is_noted_as_that_and_not_recorded_again() -> None:
+    for outcome in (Outcome("FAILED", "", "2026-01-01T00:00:00Z"), Outcome("FAILED")):
+        note = mark(outcome, recorded=False)
+        assert note.endswith(" unrecorded")
+        assert is_marked(note, outcome)
+        assert not is_marked(note, Outcome("SUCCEEDED", "", "2026-01-02T00:00:00Z"))
+
+
 def test_a_noted_end_is_known_and_the_next_one_of_a_retried_execution_is_not() -> None:
     note = mark(END)
     assert note == "FAILED 2026-11-23T12:00:00Z"

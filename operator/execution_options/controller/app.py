@@ -35,6 +35,7 @@ from execution_options.controller.pods import PodReconciler
 from execution_options.controller.post import ChannelPost
 from execution_options.controller.queue import Queue
 from execution_options.controller.rate import TokenBucket
+from execution_options.controller.refusals import Refusals
 from execution_options.controller.shell import Shell
 from execution_options.controller.work import work
 from execution_options.controller.world import World
@@ -115,6 +116,7 @@ class Controller:
         self._of_channels = ChannelReconciler(
             directory, materials, writer, settings.namespace, settings.status_interval
         )
+        refusals = Refusals(self.index, self._recorder, self.metrics, self._options.add)
         self._of_options = OptionsReconciler(
             self.index,
             self.world,
@@ -122,6 +124,7 @@ class Controller:
             writer,
             self._executions,
             self.parallelism.board,
+            refusals,
             settings.status_interval,
         )
         self._providers = Providers(Outbound(settings.allowed_networks), settings.send_timeout)
@@ -135,6 +138,7 @@ class Controller:
             directory,
             ChannelPost(directory, materials, self._providers, self._of_channels),
             self._recorder,
+            refusals,
             self.metrics,
         )
         self._engines = EngineLoop(kube, self.world, writer, settings, self.metrics, self._engines_used)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import msgspec
@@ -28,10 +29,12 @@ from execution_options.outbox import episode
 from execution_options.outbox.compose import compose, ended, is_disabled
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from execution_options.api.resources import OptionsObject
-    from execution_options.controller.deliveries import Deliveries
     from execution_options.controller.index import OptionsIndex
     from execution_options.controller.objects import ExecutionKey, ExecutionObject
+    from execution_options.controller.refusals import Refusals
     from execution_options.controller.shell import Shell
     from execution_options.controller.tracking import Tracked
     from execution_options.controller.world import World
@@ -47,6 +50,10 @@ MARK_DELAY: Final = 1.0
 """Seconds between recording deliveries and noting that on the execution: what is due is sent first."""
 DELETED: Final = "deleted"
 """Tells the end of an execution that was aborted by its deletion from all others."""
+REFUSALS: Final = frozenset({400, 403, 413, 422})
+"""What the API server answers where it may not be asked again with success unless somebody changes something."""
+PATIENCE: Final = 600.0
+"""Seconds in which somebody may: a quota, a policy, a right. An execution must not be held for ever."""
 TIME_DELAY: Final = 3.0
 """Seconds that an engine has to write when an execution ended, where it does so later than that it ended."""
 
@@ -67,6 +74,13 @@ class Directory(Protocol):
         """What notifications of a namespace can use."""
 
 
+class Recording(Protocol):
+    """Records deliveries."""
+
+    async def record(self, namespace: str, composed: Composed) -> None:
+        """Create a delivery, which is then sent; that it is there already is as good."""
+
+
 class Ends:
     """Follows executions to their ends.
 
@@ -76,6 +90,8 @@ class Ends:
         directory: the channels.
         shell: reads and writes.
         deliveries: sends what was recorded.
+        refusals: is told what the API server does not record.
+        clock: monotonic seconds, for tests.
     """
 
     def __init__(
@@ -84,13 +100,17 @@ class Ends:
         index: OptionsIndex,
         directory: Directory,
         shell: Shell,
-        deliveries: Deliveries,
+        deliveries: Recording,
+        refusals: Refusals,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._world = world
         self._index = index
         self._directory = directory
         self._shell = shell
         self._deliveries = deliveries
+        self._refusals = refusals
+        self._clock = clock
         self.since: str | None = None
         """When the cluster first knew deliveries: what ended before is no news."""
         self.active = False
@@ -99,8 +119,10 @@ class Ends:
         self._last: dict[EndKey, ExecutionObject] = {}
         """As they were seen last, until there is nothing more to do: they may be gone before."""
         self._gone: set[EndKey] = set()
-        self._recorded: dict[EndKey, Outcome] = {}
-        """Ends whose deliveries are recorded, which is yet to be noted on the execution."""
+        self._recorded: dict[EndKey, str] = {}
+        """What is yet to be noted on executions: that their deliveries are recorded."""
+        self._refused: dict[EndKey, float] = {}
+        """Since when the API server refuses to record deliveries."""
         self._awaited: set[EndKey] = set()
 
     def changed(
@@ -146,13 +168,13 @@ class Ends:
         handled = self._is_handled(engine, item.metadata, outcome)
         deleted = outcome.phase == engine.status.deleted and (gone or _is_deleting(item))
         composed = [] if handled else self._compose(engine, item.metadata, outcome, deleted=deleted)
-        for one in composed:
-            await self._deliveries.record(end.namespace, one)
-        if composed:
-            self._recorded[end] = outcome
-        if composed and not _is_held(item):
+        if not composed:
+            await self._settle(end, engine, item, None)
+            return None
+        note = self._recorded[end] = episode.mark(outcome, recorded=await self._record(end, composed))
+        if not _is_held(item):
             return MARK_DELAY
-        await self._settle(end, engine, item, outcome if composed else None)
+        await self._settle(end, engine, item, note)
         return None
 
     # What is due.
@@ -212,10 +234,34 @@ class Ends:
 
     # What is written.
 
-    async def _settle(self, end: EndKey, engine: Engine, item: ExecutionObject, outcome: Outcome | None) -> None:
+    async def _record(self, end: EndKey, composed: list[Composed]) -> bool:
+        """Record deliveries; whether all of them are, or otherwise will never be.
+
+        Raises:
+            ApiError: one is not, and has to be tried again.
+        """
+        refused: list[tuple[Composed, ApiError]] = []
+        for one in composed:
+            try:
+                await self._deliveries.record(end.namespace, one)
+            except ApiError as error:
+                if error.status not in REFUSALS:
+                    raise
+                refused.append((one, error))  # which keeps no other from being recorded
+        if not refused:
+            for one in composed:
+                self._refusals.recorded(end.namespace, one)
+            return True
+        last = self._clock() - self._refused.setdefault(end, self._clock()) >= PATIENCE
+        for one, refusal in refused:
+            self._refusals.refused(end.namespace, one, refusal, last=last)
+        if not last:
+            raise refused[0][1]
+        return False
+
+    async def _settle(self, end: EndKey, engine: Engine, item: ExecutionObject, note: str | None) -> None:
         """Note on the execution that its deliveries are recorded, and let it go."""
-        if end not in self._gone and (outcome is not None or _is_held(item)):
-            note = None if outcome is None else episode.mark(outcome)
+        if end not in self._gone and (note is not None or _is_held(item)):
 
             def plan(now: ObjectMeta) -> Plan:
                 changes = {} if note is None else {"annotations": {NOTIFIED_ANNOTATION: note}}
@@ -239,6 +285,7 @@ class Ends:
     def _drop(self, end: EndKey) -> None:
         self._last.pop(end, None)
         self._recorded.pop(end, None)
+        self._refused.pop(end, None)
         self._gone.discard(end)
         self._awaited.discard(end)
 

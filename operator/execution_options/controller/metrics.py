@@ -89,7 +89,7 @@ class Metrics:
         )
         self.deliveries = Counter(
             "execution_options_deliveries_total",
-            "Notifications that have finished, by type of channel and state (Delivered, Failed, Suppressed).",
+            "Notifications that have finished, by type and state (Delivered, Failed, Suppressed, Unrecorded).",
             ["type", "state"],
             registry=self.registry,
         )

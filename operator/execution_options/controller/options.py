@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from execution_options.controller.directory import Directory
     from execution_options.controller.index import Known, OptionsIndex
     from execution_options.controller.objects import ExecutionKey, OptionsKey
+    from execution_options.controller.refusals import Refusals
     from execution_options.controller.world import World
     from execution_options.controller.writer import Writer
     from execution_options.kube.meta import ObjectMeta
@@ -62,6 +63,7 @@ class OptionsReconciler:
         writer: sends what is to be changed.
         executions: has the executions of edited options reconciled.
         pods: knows whose pods wait for a parallelism slot.
+        refusals: knows whose notifications cannot be recorded.
         status_interval: seconds between two writes of an object's status where only numbers changed.
     """
 
@@ -73,6 +75,7 @@ class OptionsReconciler:
         writer: Writer,
         executions: Executions,
         pods: Pods,
+        refusals: Refusals,
         status_interval: float,
     ) -> None:
         self._index = index
@@ -81,6 +84,7 @@ class OptionsReconciler:
         self._writer = writer
         self._executions = executions
         self._pods = pods
+        self._refusals = refusals
         self._interval = status_interval
         self._seen: dict[OptionsKey, tuple[str, int]] = {}
         self._written: dict[OptionsKey, float] = {}
@@ -131,6 +135,7 @@ class OptionsReconciler:
             status.selecting(options),
             status.notifications_routed(options, self._directory.channels(options.namespace)),
             status.admission(counts),
+            *self._refusals.aspects(known),
         ]
         wait = await self._report(known, aspects, counts)
         return LATER if refused and wait is None else wait

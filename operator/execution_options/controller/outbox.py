@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from execution_options.controller.events import Recorder
     from execution_options.controller.index import OptionsIndex
     from execution_options.controller.metrics import Metrics
+    from execution_options.controller.refusals import Refusals
     from execution_options.controller.settings import Settings
     from execution_options.controller.world import World
     from execution_options.controller.writer import Writer
@@ -63,6 +64,7 @@ class Outbox:
         post: sends by channels.
         directory: the channels.
         recorder: posts events.
+        refusals: is told what the API server does not record.
         metrics: counts.
     """
 
@@ -77,6 +79,7 @@ class Outbox:
         directory: Directory,
         post: Post,
         recorder: Recorder,
+        refusals: Refusals,
         metrics: Metrics,
     ) -> None:
         self._kube = kube
@@ -86,7 +89,7 @@ class Outbox:
         self.deliveries = Deliveries(kube, writer, post, Reporting(metrics, recorder), identity, settings.send_timeout)
         # Notes on executions must not hold up edits of options, nor these the notes.
         notes = TokenBucket(settings.patch_rate, max(1, int(settings.patch_rate)))
-        self.ends = Ends(world, index, directory, Shell(kube, writer, notes, metrics), self.deliveries)
+        self.ends = Ends(world, index, directory, Shell(kube, writer, notes, metrics), self.deliveries, refusals)
         self._lanes = Lanes(
             "deliveries", self.deliveries.queue, self.deliveries.place, self.deliveries.reconcile, metrics
         )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from execution_options.controller.deliveries import Delivery
     from execution_options.controller.events import Recorder
     from execution_options.controller.metrics import Metrics
+    from execution_options.outbox.record import Spec
     from execution_options.providers.answer import Answer
 
 
@@ -47,7 +48,7 @@ class Reporting:
             took = (datetime.now(UTC) - ended).total_seconds()
             self._metrics.latency.labels(spec.channel.type).observe(max(0.0, took))
         said = announcement(delivery)
-        for regarding in _objects(delivery):
+        for regarding in concerned(spec, delivery.metadata.namespace, options=status.state == "Failed"):
             self._recorder.tell(regarding, said)
 
 
@@ -65,16 +66,15 @@ def announcement(delivery: Delivery) -> Announcement:
             return Announcement("Warning", "NotificationFailed", "Notify", f"{what}: {status.message}")
 
 
-def _objects(delivery: Delivery) -> Iterator[Regarding]:
-    """The execution, and, where something went wrong, the options that ask for the notification."""
-    spec, namespace = delivery.spec, delivery.metadata.namespace
+def concerned(spec: Spec, namespace: str, *, options: bool) -> Iterator[Regarding]:
+    """The execution, and, where they are to be told, too, the options that ask for the notification."""
     if spec.execution is not None:
         execution = spec.execution
         yield Regarding(execution.api_version, execution.kind, namespace, execution.name, execution.uid)
-    options = spec.options
-    if options is not None and options.uid and delivery.now.state == "Failed":
-        of_cluster = options.kind == names.CLUSTER_OPTIONS_KIND
-        yield Regarding(names.API_VERSION, options.kind, "" if of_cluster else namespace, options.name, options.uid)
+    asking = spec.options
+    if options and asking is not None and asking.uid:
+        of_cluster = asking.kind == names.CLUSTER_OPTIONS_KIND
+        yield Regarding(names.API_VERSION, asking.kind, "" if of_cluster else namespace, asking.name, asking.uid)
 
 
 def summary(open_deliveries: Callable[[], Iterator[Delivery]]) -> OpenDeliveries:

@@ -12,20 +12,25 @@ SLACK: Final = timedelta(seconds=60)
 """How far the clock of an engine may be behind that of the API server."""
 
 
-def mark(outcome: Outcome) -> str:
-    """What is noted on an execution whose deliveries are recorded."""
-    return f"{outcome.phase} {outcome.finished_at}".rstrip()
+UNRECORDED: Final = " unrecorded"
+"""How the note on an execution ends of which not every delivery could be recorded."""
+
+
+def mark(outcome: Outcome, *, recorded: bool = True) -> str:
+    """What is noted on an execution whose deliveries are recorded, or that was given up."""
+    said = f"{outcome.phase} {outcome.finished_at}".rstrip()
+    return said if recorded else said + UNRECORDED
 
 
 def is_marked(note: str | None, outcome: Outcome) -> bool:
-    """Whether ``note`` says that this episode is recorded.
+    """Whether ``note`` says that this episode is recorded, or was given up.
 
     The time tells episodes apart: an engine that corrects the phase of an end, or adds its time later, does
     not make a second one of it.
     """
     if note is None:
         return False
-    phase, _, at = note.partition(" ")
+    phase, _, at = note.removesuffix(UNRECORDED).partition(" ")
     return at == outcome.finished_at or (not at and phase == outcome.phase)
 
 

@@ -158,13 +158,19 @@ def slack() -> Iterator[Slack]:
         yield service
 
 
+_PATIENT = "ends.PATIENCE = {patience}; cli.main()"
+
+
 class Controller:
     """A controller's process."""
 
-    def __init__(self, kubeconfig: Path, log: Path) -> None:
+    def __init__(self, kubeconfig: Path, log: Path, patience: float | None = None) -> None:
         self.log = log
+        # How long refused deliveries are tried is nothing that anybody would set, apart from a test.
+        program = f"from execution_options import cli; from execution_options.controller import ends; {_PATIENT}"
+        run = ["-m", "execution_options"] if patience is None else ["-c", program.format(patience=patience)]
         command = [
-            *(sys.executable, "-m", "execution_options", "controller", "--kubeconfig", str(kubeconfig)),
+            *(sys.executable, *run, "controller", "--kubeconfig", str(kubeconfig)),
             *("--host", "127.0.0.1", "--health-port", "0", "--lease-duration", "8", "--status-interval", "0.3"),
             *("--allow-network", "127.0.0.0/8", "--send-timeout", str(SEND_SECONDS)),
         ]
@@ -197,14 +203,15 @@ class Controllers:
         # What a machine that is busy with others provokes; tests add what they provoke.
         self.tolerated = ["TimeoutError; again in"]
 
-    def start(self) -> Controller:
-        self.started.append(Controller(self._kubeconfig, self._folder / f"controller-{len(self.started)}.log"))
+    def start(self, patience: float | None = None) -> Controller:
+        log = self._folder / f"controller-{len(self.started)}.log"
+        self.started.append(Controller(self._kubeconfig, log, patience))
         return self.started[-1]
 
-    def start_in_place(self) -> Controller:
+    def start_in_place(self, patience: float | None = None) -> Controller:
         """Start one where another was killed, which has nothing under way any more."""
         self.free_lease()
-        return self.start().active()
+        return self.start(patience).active()
 
     def free_lease(self) -> None:
         """Nobody holds it."""
