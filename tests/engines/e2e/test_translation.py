@@ -13,56 +13,30 @@ from execution_options.engines.paths import read
 from execution_options.engines.profile import builtin
 from execution_options.kube.client import path_of
 from execution_options.local import LocalOperator
+from support.enginekinds import install_kinds
 from support.rfc7396 import merged
 from support.team import Team, working
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from execution_options.api.engine import LaunchPlanKind, SpecificationKind
     from execution_options.cluster import ControlPlane
-    from execution_options.engines.profile import Engine
+    from support.enginekinds import Kind
 
 pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
-PUBLISHED = Path(__file__).parents[4] / "shared" / "engine-crds"
-"""The engines' real definitions, where they are beside the project."""
-
 CASES: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "executions.yaml").read_text())
 ENGINES = {engine.name: engine for engine in builtin()}
-
-
-def definition(kind: Engine | SpecificationKind | LaunchPlanKind) -> str:
-    name = f"{kind.plural}.{kind.group}"
-    published = PUBLISHED / f"{kind.group}_{kind.plural}.yaml"
-    if published.exists():
-        return published.read_text()
-    anything = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    version = {"name": kind.version, "served": True, "storage": True, "schema": {"openAPIV3Schema": anything}}
-    spec = {
-        "group": kind.group,
-        "scope": "Cluster" if getattr(kind, "cluster_scoped", False) else "Namespaced",
-        "names": {"kind": kind.kind, "plural": kind.plural, "singular": kind.kind.lower()},
-        "versions": [version],
-    }
-    document = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition"}
-    # Kubernetes protects groups below k8s.io.
-    approval = {"api-approved.kubernetes.io": "unapproved, for a test"}
-    return json.dumps(document | {"metadata": {"name": name, "annotations": approval}, "spec": spec})
 
 
 @pytest.fixture(scope="module")
 def served(embedded_for_engines: ControlPlane) -> ControlPlane:
     """The control plane with every engine's kind."""
     custom = [engine for engine in ENGINES.values() if "." in engine.group]
-    kinds: list[Engine | SpecificationKind | LaunchPlanKind] = [*custom]
+    kinds: list[Kind] = [*custom]
     for engine in custom:
         kinds += [*engine.specifications, *engine.launch_plans]
-    for kind in kinds:
-        embedded_for_engines.run_kubectl(["apply", "--server-side", "-f", "-"], input=definition(kind))
-    for kind in kinds:
-        name = f"crd/{kind.plural}.{kind.group}"
-        embedded_for_engines.run_kubectl(["wait", "--for=condition=Established", name])
+    install_kinds(embedded_for_engines, kinds)
     return embedded_for_engines
 
 

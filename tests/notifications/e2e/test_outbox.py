@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import urllib.request
@@ -11,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from execution_options.api.names import GROUP, NOTIFICATIONS_FINALIZER
+from execution_options.engines.profile import builtin
+from execution_options.kube.client import path_of
+from support.enginekinds import install_kinds
 from support.services import PagerDuty, Says
 from support.waiting import eventually
 
@@ -167,6 +171,68 @@ def test_a_pod_that_is_deleted_before_its_end_is_told_of_once(office: Office, re
     assert office.delivery("notebook")["spec"]["phase"] in ("ABORTED", "FAILED")
     eventually(lambda: office.team.listed("Pod") == [])
     assert len(office.deliveries("notebook")) == 1
+
+
+JOBSETS = "system:serviceaccount:jobset-system:jobset-controller-manager"
+TEKTON = "system:serviceaccount:tekton-pipelines:tekton-pipelines-controller"
+JOBS = "system:serviceaccount:kube-system:job-controller"
+
+
+def test_an_execution_is_told_of_once_whatever_it_consists_of(
+    control_plane: Cluster, office: Office, receiver: WebhookReceiver
+) -> None:
+    """The Jobs of a JobSet, the TaskRuns of a PipelineRun, the pods of a Job."""
+    kinds = {engine.kind: engine for engine in builtin()}
+    install_kinds(control_plane, [kinds["JobSet"], kinds["PipelineRun"], kinds["TaskRun"]])
+    office.team.label_namespace(pods="enabled")
+    office.channel("hook", webhook={"url": receiver.url})
+    office.options(HOOK)
+
+    def create(kind: str, name: str, spec: dict[str, Any], owner: dict[str, Any] | None = None, by: str = "") -> Any:
+        engine = kinds[kind]
+        version = f"{engine.group}/{engine.version}" if engine.group else engine.version
+        metadata: dict[str, Any] = {"name": name}
+        if owner is not None:
+            of = {"apiVersion": owner["apiVersion"], "kind": owner["kind"], "controller": True}
+            metadata["ownerReferences"] = [of | {key: owner["metadata"][key] for key in ("name", "uid")}]
+        body = {"apiVersion": version, "kind": kind, "metadata": metadata, "spec": spec}
+        impersonated = [f"--as={by}", "--as-group=system:masters"] if by else []
+        arguments = ["create", "-n", office.namespace, "-o", "json", "-f", "-", *impersonated]
+        return json.loads(control_plane.run_kubectl(arguments, input=json.dumps(body)).stdout)
+
+    pod = {"restartPolicy": "Never", "schedulerName": "nobody", "containers": [{"name": "main", "image": "none"}]}
+    job = {"managedBy": "example.com/test", "template": {"spec": pod}}
+    whole = create("JobSet", "whole", {"replicatedJobs": [{"name": "workers", "template": {"spec": job}}]})
+    part = create("Job", "part", job, whole, JOBSETS)
+    create("Pod", "worker", pod, part, JOBS)
+    create("Pod", "alone", pod, create("Job", "single", job), JOBS)
+    step = {"name": "main", "image": "none", "command": ["true"]}
+    run = create("PipelineRun", "run", {"pipelineSpec": {"tasks": [{"name": "t", "taskSpec": {"steps": [step]}}]}})
+    create("TaskRun", "task", {"taskSpec": {"steps": [step]}}, run, TEKTON)
+
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def ends(kind: str, name: str, status: dict[str, Any]) -> None:
+        engine = kinds[kind]
+        path = path_of(engine.group, engine.version, engine.plural, office.namespace, name)
+        office.team.request("PATCH", f"{path}/status", {"status": status}, MERGE)
+
+    def condition(kind: str, status: str) -> dict[str, Any]:
+        return {"conditions": [{"type": kind, "status": status, "reason": "Failed", "lastTransitionTime": now}]}
+
+    # What it consists of ends first.
+    for name in ("worker", "alone"):
+        ends("Pod", name, {"phase": "Failed"})
+    office.end("part")
+    ends("TaskRun", "task", {**condition("Succeeded", "False"), "completionTime": now})
+    ends("JobSet", "whole", {**condition("Failed", "True"), "terminalState": "Failed"})
+    ends("PipelineRun", "run", {**condition("Succeeded", "False"), "completionTime": now})
+    office.end("single")
+    for name in ("whole", "run", "single"):
+        assert state(office.delivery(name)) == "Delivered"
+    told = sorted(one["spec"]["execution"]["name"] for one in office.deliveries())
+    assert told == ["run", "single", "whole"]
+    assert len(receiver.received) == 3
 
 
 def test_a_later_success_resolves_the_incident_and_an_old_failure_does_not_open_it_again(office: Office) -> None:
