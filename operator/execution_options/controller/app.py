@@ -163,7 +163,7 @@ class Controller:
         annotated = [None if item is None else _said(item) for item in objects]
         item = new or old
         if item is not None and annotated[0] != annotated[1]:
-            self._owner_changed(item.metadata)
+            self.parallelism.board.execution_changed(key, item.metadata.uid, _identifier(item.metadata))
         if not self._active:
             return
         if new is not None:
@@ -195,11 +195,7 @@ class Controller:
 
     def part_changed(self, metadata: ObjectMeta) -> None:
         """Have it seen whose the pods are that the part controls."""
-        self._owner_changed(metadata)
-
-    def _owner_changed(self, metadata: ObjectMeta) -> None:
-        identifier = (metadata.labels or {}).get(ID_LABEL, "")
-        self.parallelism.board.owner_changed(metadata.uid, metadata.namespace, identifier)
+        self.parallelism.board.part_changed(metadata.uid, metadata.namespace, _identifier(metadata))
 
     def _uncounted(self, key: GroupKey) -> None:
         self.parallelism.uncounted(key)
@@ -379,6 +375,10 @@ def _first(errors: ExceptionGroup[LeaseLostError]) -> str:
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
     return str(error)
+
+
+def _identifier(metadata: ObjectMeta) -> str:
+    return (metadata.labels or {}).get(ID_LABEL, "")
 
 
 def _live(item: ExecutionObject) -> str | None:

@@ -12,7 +12,7 @@ from execution_options.api.names import CLUSTER_OPTIONS_KIND
 from execution_options.engines.phases import Outcome
 from execution_options.engines.profile import Engine
 from execution_options.engines.subset import subset
-from execution_options.kube.meta import ObjectMeta
+from execution_options.kube.meta import ObjectMeta, share
 
 _UNKNOWN: Final = Outcome("QUEUED")
 
@@ -51,6 +51,7 @@ class EngineObject(Struct, frozen=True):
     engine: ClassVar[Engine]
 
     def __post_init__(self) -> None:
+        share(self.metadata)
         names = self.__struct_fields__[2:]
         document = {name: msgspec.to_builtins(getattr(self, name)) for name in names}
         document["metadata"] = {"deletionTimestamp": self.metadata.deletion_timestamp}
@@ -64,7 +65,7 @@ class EngineObject(Struct, frozen=True):
         return self.outcome.terminal
 
 
-class PodStatus(Struct, frozen=True):
+class PodStatus(Struct, frozen=True, gc=False):
     """``status`` of a pod."""
 
     phase: str = ""
@@ -76,10 +77,20 @@ class PodObject(Struct, frozen=True):
     metadata: ObjectMeta
     status: PodStatus | None = None
 
+    def __post_init__(self) -> None:
+        share(self.metadata)
+        structs.force_setattr(self, "status", _status(self.status))
+
     @property
     def finished(self) -> bool:
         """Whether all of its containers have ended for good."""
         return self.status is not None and self.status.phase in ("Succeeded", "Failed")
+
+
+@lru_cache(maxsize=16)
+def _status(status: PodStatus | None) -> PodStatus | None:
+    """One object for all pods in a phase."""
+    return status
 
 
 ExecutionObject = EngineObject | PodObject

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import UNSET, Struct
@@ -74,10 +75,16 @@ def tracked(item: ExecutionObject) -> Tracked:
         active=not item.finished,
         missed=missed,
         # Every layer has a source, but an annotation on the execution itself has no uid.
-        sources=frozenset(layer.source.uid for layer in snapshot.layers),
+        sources=_shared(frozenset(layer.source.uid for layer in snapshot.layers)),
         account=None if missed else _account(snapshot, effective),
         held=effective.is_held,
     )
+
+
+@lru_cache(maxsize=4096)
+def _shared(sources: frozenset[str]) -> frozenset[str]:
+    """One object for all executions that have the same options."""
+    return sources
 
 
 def _account(snapshot: Snapshot, effective: Effective) -> Account | None:

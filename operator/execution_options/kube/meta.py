@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+SHORT: Final = 128
+"""Length up to which many texts are looked through for one that is the same; of longer ones only the last few."""
 
 
 class OwnerReference(Struct, frozen=True, rename="camel"):
@@ -56,3 +60,35 @@ class PartialObject(Struct, frozen=True, rename="camel"):
     """Any object, as ``PartialObjectMetadata`` or decoded only that far."""
 
     metadata: ObjectMeta
+
+
+def share(metadata: ObjectMeta) -> None:
+    """Have metadata share with those of other objects what they have in common, as pods of one execution do."""
+    for values in (metadata.labels, metadata.annotations):
+        for key, value in (values or {}).items():
+            values[key] = shared(value)  # type: ignore[index]
+    owners = metadata.owner_references or []
+    owners[:] = map(_owner, owners)
+    structs.force_setattr(metadata, "namespace", shared(metadata.namespace))
+    if metadata.creation_timestamp is not None:
+        structs.force_setattr(metadata, "creation_timestamp", shared(metadata.creation_timestamp))
+
+
+def shared(text: str) -> str:
+    """The same text, one object for all that have it."""
+    return _short(text) if len(text) <= SHORT else _long(text)
+
+
+@lru_cache(maxsize=4096)
+def _short(text: str) -> str:
+    return text
+
+
+@lru_cache(maxsize=64)
+def _long(text: str) -> str:
+    return text
+
+
+@lru_cache(maxsize=1024)
+def _owner(owner: OwnerReference) -> OwnerReference:
+    return owner

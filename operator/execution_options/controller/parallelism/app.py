@@ -132,6 +132,8 @@ class Parallelism:
             path_of("", "v1", "pods"),
             GatedPod,
             label_selector=GATE,
+            # Those that have ended hold nothing, and may stay for long.
+            field_selector="status.phase!=Succeeded,status.phase!=Failed",
             resync=self._settings.resync,
             on_change=self.board.pod_changed,
         )

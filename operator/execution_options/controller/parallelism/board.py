@@ -5,25 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final, Protocol
 
-from execution_options.api.names import (
-    CLUSTER_OPTIONS_KIND,
-    GROUP_ANNOTATION,
-    LEFT_TO_KUEUE,
-    LIVE_ANNOTATION,
-    MISSED_ANNOTATION,
-    SNAPSHOT_ANNOTATION,
-)
+from execution_options.api.names import CLUSTER_OPTIONS_KIND, LIVE_ANNOTATION, MISSED_ANNOTATION, SNAPSHOT_ANNOTATION
 from execution_options.controller.members import Members
 from execution_options.controller.objects import ExecutionKey, OptionsKey
 from execution_options.controller.parallelism.objects import GatedPod, GroupKey
 from execution_options.parallelism.caps import Cap, Said, effective, is_frozen, recorded
-from execution_options.parallelism.gate import AIRFLOW_LABELS, group_of
 from execution_options.parallelism.slots import Slots
 
 if TYPE_CHECKING:
     from execution_options.controller.index import OptionsIndex
     from execution_options.controller.world import World
-    from execution_options.kube.store import Key
 
 NOBODY: Final = 0
 """The cap of pods of which it is not known yet whose they are, or beside whom: none of them is released."""
@@ -85,47 +76,59 @@ class Board:
         self._index = index
         self._listener = listener
         self.groups: dict[GroupKey, Group] = {}
-        self._pods: dict[Key, GatedPod] = {}
-        self._group_of: dict[str, GroupKey] = {}
-        """By uid of the pod."""
+        self._pods: dict[str, GatedPod] = {}
+        """By uid, as the following."""
+        self._group_of: dict[str, Group] = {}
         self._said_of: dict[str, tuple[Said, ...]] = {}
-        """What options said of a bare pod when it came, by its uid."""
-        self._by_owner: Members[str, Key] = Members()
-        self._by_id: Members[tuple[str, str], Key] = Members()
+        """What options said of a bare pod when it came."""
+        self._by_owner: Members[str, str] = Members()
         self._by_options: Members[str, GroupKey] = Members()
         self._gone: set[str] = set()
         """uids of options that are known to be deleted."""
 
     def pod_changed(self, old: GatedPod | None, new: GatedPod | None) -> None:
         """A pod came, changed or went (as a store tells it)."""
-        if old is not None and (new is None or new.metadata.uid != old.metadata.uid):
-            self._forget(old)
+        if old is not None and (new is None or new.facts.uid != old.facts.uid):
+            self._forget(old.facts.uid)
         if new is None:
             return
+        uid = new.facts.uid
         if new.ended:
-            self._forget(new)
+            self._forget(uid)
             return
-        if new.metadata.labels.state == LEFT_TO_KUEUE:
+        if new.kueue:
             if old is None:
                 self._listener.left_to_kueue(self._key_of(new))
             return
-        key = (new.metadata.namespace, new.metadata.name)
-        known = self._pods.get(key)
-        if known is not None:
-            self._file(key, known, add=False)
-        self._file(key, new, add=True)
-        self._pods[key] = new
+        known = self._pods.get(uid)
+        if known is not None and known.owner != new.owner:
+            self._by_owner.change(known.owner, uid, add=False)
+        if new.owner:
+            self._by_owner.change(new.owner, uid, add=True)
+        self._pods[uid] = new
         self._put(new)
 
-    def owner_changed(self, uid: str, namespace: str, identifier: str) -> None:
-        """An execution, or a part of one, came or went, or other options hold for it."""
-        keys = {*self._by_owner.of(uid), *self._by_id.of((namespace, identifier))}
-        pods = [self._pods[key] for key in keys]
-        for pod in pods:
-            self._put(pod)
-        for key in {self._group_of[pod.metadata.uid] for pod in pods}:
-            if key.engine not in ("", BARE):
-                self._read(self.groups[key])
+    def execution_changed(self, key: ExecutionKey, uid: str, identifier: str) -> None:
+        """An execution came or went, or other options hold for it."""
+        if key.engine == BARE:
+            return  # it is its own pod
+        groups = [self._put_again(uid, key.namespace, identifier)]
+        group = self.groups.get(GroupKey(*key))
+        if group is not None:
+            groups.append({self._put(self._pods[pod.uid]) for pod in list(group.slots.pods())})
+        for changed in set().union(*groups):
+            if changed.key.engine not in ("", BARE):
+                self._read(changed)
+
+    def part_changed(self, uid: str, namespace: str, identifier: str) -> None:
+        """A part of an execution came or went."""
+        self._put_again(uid, namespace, identifier)
+
+    def _put_again(self, owner: str, namespace: str, identifier: str) -> set[Group]:
+        """Look again whose pods are that an object controls, or of which nobody knew; the groups that they are in."""
+        unknown = self.groups.get(GroupKey("", namespace, identifier))
+        waiting = () if unknown is None else (pod.uid for pod in unknown.slots.pods())
+        return {self._put(self._pods[uid]) for uid in {*self._by_owner.of(owner), *waiting}}
 
     def options_changed(self, uid: str, *, gone: bool = False) -> None:
         """Options were edited, or are deleted."""
@@ -162,25 +165,26 @@ class Board:
 
     def slots_of(self, uid: str) -> Slots | None:
         """The slots of a pod's group, while it is in one."""
-        key = self._group_of.get(uid)
-        return None if key is None else self.groups[key].slots
+        group = self._group_of.get(uid)
+        return None if group is None else group.slots
 
     def tell(self, uid: str) -> None:
         """Have whatever can be released in a pod's group released."""
-        key = self._group_of.get(uid)
-        if key is not None:
-            self._tell(self.groups[key])
+        group = self._group_of.get(uid)
+        if group is not None:
+            self._tell(group)
 
     def seen(self, pod: GatedPod) -> None:
         """A pod was read; the store will tell the same some time."""
-        slots = self.slots_of(pod.metadata.uid)
+        uid = pod.facts.uid
+        slots = self.slots_of(uid)
         if slots is None:
             return
         if pod.ended:
-            slots.remove(pod.metadata.uid)
+            slots.remove(uid)
         else:
-            slots.put(pod.facts())
-        self.tell(pod.metadata.uid)
+            slots.put(pod.facts)
+        self.tell(uid)
 
     def lost(self, uid: str) -> None:
         """A pod is gone; the store will tell the same some time."""
@@ -201,13 +205,17 @@ class Board:
         slots = [group.slots for group in self.groups.values()]
         return sum(one.used for one in slots), sum(one.waiting for one in slots)
 
-    def _put(self, pod: GatedPod) -> None:
-        facts = pod.facts()
-        key = self._key_of(pod)
+    def _put(self, pod: GatedPod) -> Group:
+        """Put a pod where it belongs, as it is now; the group that it is in."""
+        facts, key = pod.facts, self._key_of(pod)
         before = self._group_of.get(facts.uid)
+        if before is not None and before.key == key:
+            before.slots.put(facts)
+            self._tell(before)
+            return before
         had_slot = False
-        if before is not None and before != key:
-            had_slot = self.groups[before].slots.remove(facts.uid)
+        if before is not None:
+            had_slot = before.slots.remove(facts.uid)
             self._leave(facts.uid)
         group = self.groups.get(key)
         if group is None:
@@ -217,32 +225,21 @@ class Board:
         group.slots.put(facts)
         if had_slot:
             group.slots.hold(facts.uid)
-        if before != key:
-            self._group_of[facts.uid] = key
-            self._joined(group, pod)
-        else:
-            self._tell(group)
+        self._group_of[facts.uid] = group
+        self._joined(group, pod)
+        return group
 
-    def _forget(self, pod: GatedPod) -> None:
-        key, uid = (pod.metadata.namespace, pod.metadata.name), pod.metadata.uid
-        known = self._pods.get(key)
-        if known is not None and known.metadata.uid == uid:
-            del self._pods[key]
-            self._file(key, known, add=False)
-        group = self._group_of.get(uid)
-        if group is not None:
-            self.groups[group].slots.remove(uid)
-            self._leave(uid)
-
-    def _file(self, key: Key, pod: GatedPod, *, add: bool) -> None:
-        metadata = pod.metadata
-        self._by_id.change((metadata.namespace, metadata.labels.id), key, add=add)
-        if metadata.controller is not None:
-            self._by_owner.change(metadata.controller.uid, key, add=add)
+    def _forget(self, uid: str) -> None:
+        known = self._pods.pop(uid, None)
+        if known is None:
+            return
+        self._by_owner.change(known.owner, uid, add=False)
+        self._group_of[uid].slots.remove(uid)
+        self._leave(uid)
 
     def _leave(self, uid: str) -> None:
         """A pod is not in its group any more."""
-        group = self.groups[self._group_of.pop(uid)]
+        group = self._group_of.pop(uid)
         said = self._said_of.pop(uid, None)
         if said is not None:
             group.said[said] -= 1
@@ -257,25 +254,20 @@ class Board:
         self._tell(group)
 
     def _key_of(self, pod: GatedPod) -> GroupKey:
-        metadata = pod.metadata
-        owner = metadata.controller
-        if owner is None:
-            labels, annotations = metadata.labels, metadata.annotations
-            group = group_of(
-                dict(zip(AIRFLOW_LABELS, (labels.dag, labels.run), strict=True)), {GROUP_ANNOTATION: annotations.group}
-            )
-            return GroupKey(BARE, metadata.namespace, group or metadata.uid)
-        execution = self._world.tracker.owning(owner.uid, metadata.namespace, metadata.labels.id)
-        return GroupKey("", metadata.namespace, metadata.labels.id) if execution is None else GroupKey(*execution)
+        facts = pod.facts
+        if not pod.owner:
+            return GroupKey(BARE, facts.namespace, pod.group or facts.uid)
+        execution = self._world.tracker.owning(pod.owner, facts.namespace, pod.id)
+        return GroupKey("", facts.namespace, pod.id) if execution is None else GroupKey(*execution)
 
     def _joined(self, group: Group, pod: GatedPod) -> None:
         """A pod is new in its group."""
         if group.key.engine == BARE:
-            group.counted = group.counted or group.key.name == pod.metadata.uid
-            said = self._said_of[pod.metadata.uid] = _said(pod)
-            group.said[said] += 1
-            if group.said[said] == 1:
-                self._say(group, said, add=True)
+            group.counted = group.counted or group.key.name == pod.facts.uid
+            self._said_of[pod.facts.uid] = pod.said
+            group.said[pod.said] += 1
+            if group.said[pod.said] == 1:
+                self._say(group, pod.said, add=True)
                 self._recap(group)
         elif group.key.engine and not group.said:
             self._read(group)
@@ -335,8 +327,3 @@ class Board:
             self._listener.waiting(group.key)
         if group.cap is not None:
             self._listener.counted(group.cap.uid)
-
-
-def _said(pod: GatedPod) -> tuple[Said, ...]:
-    annotations = pod.metadata.annotations
-    return recorded(annotations.snapshot, annotations.live)

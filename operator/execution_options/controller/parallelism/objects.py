@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
-from execution_options.api.names import CAPPED, GATE, GROUP_ANNOTATION, ID_LABEL, LIVE_ANNOTATION, SNAPSHOT_ANNOTATION
+from execution_options.api.names import (
+    CAPPED,
+    GATE,
+    GROUP_ANNOTATION,
+    ID_LABEL,
+    LEFT_TO_KUEUE,
+    LIVE_ANNOTATION,
+    SNAPSHOT_ANNOTATION,
+)
 from execution_options.api.names import WAITING_ANNOTATION as WAITING
-from execution_options.kube.meta import OwnerReference, controlling
-from execution_options.parallelism.gate import AIRFLOW_LABELS
+from execution_options.kube.meta import OwnerReference, controlling, shared
+from execution_options.parallelism.caps import Said, recorded
+from execution_options.parallelism.gate import AIRFLOW_LABELS, group_of
 from execution_options.parallelism.slots import Pod
 
 
@@ -46,10 +55,6 @@ class _Metadata(Struct, frozen=True, kw_only=True, rename="camel"):
     annotations: _Annotations = _Annotations()
     owner_references: list[OwnerReference] | None = None
 
-    @property
-    def controller(self) -> OwnerReference | None:
-        return controlling(self.owner_references)
-
 
 class _Gate(Struct, frozen=True):
     name: str
@@ -71,35 +76,76 @@ class _Status(Struct, frozen=True):
     conditions: tuple[_Condition, ...] = ()
 
 
+class _Identity(Struct, frozen=True, gc=False):
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str
+
+
 class GatedPod(Struct, frozen=True):
-    """A pod with our label."""
+    """A pod with our label.
 
-    metadata: _Metadata
-    spec: _Spec = _Spec()
-    status: _Status = _Status()
+    What is made of it takes the place of what was read, once it is decoded: ten thousand may wait.
+    """
 
-    @property
-    def ended(self) -> bool:
-        """Whether its containers have ended for good."""
-        return self.status.phase in ("Succeeded", "Failed")
+    _metadata: _Metadata | None = field(name="metadata")
+    _spec: _Spec | None = field(name="spec", default=_Spec())
+    _status: _Status | None = field(name="status", default=_Status())
+    metadata: _Identity = field(name="(metadata)", default=_Identity("", "", "", ""))
+    facts: Pod = field(name="(facts)", default=Pod("", "", "", ""))
+    """What the scheduler has to know."""
+    owner: str = field(name="(owner)", default="")
+    """uid of what controls it; empty for a bare pod."""
+    id: str = field(name="(id)", default="")
+    """Identifier of the execution that it is a part of; empty for a bare pod."""
+    group: str = field(name="(group)", default="")
+    """The group of a bare pod."""
+    said: tuple[Said, ...] = field(name="(said)", default=())
+    """What options said of a bare pod."""
+    kueue: bool = field(name="(kueue)", default=False)
+    """Whether it is left to Kueue."""
+    ended: bool = field(name="(ended)", default=False)
+    """Whether its containers have ended for good."""
 
-    def facts(self) -> Pod:
-        """What the scheduler has to know."""
-        metadata = self.metadata
-        gates = [gate.name for gate in self.spec.scheduling_gates]
-        return Pod(
-            uid=metadata.uid,
-            namespace=metadata.namespace,
-            name=metadata.name,
-            created=metadata.creation_timestamp or "",
-            priority=self.spec.priority,
-            gated=GATE in gates,
-            held_otherwise=len(gates) > 1,
-            deleting=metadata.deletion_timestamp is not None,
-            unschedulable=any(
-                (one.type, one.status, one.reason) == ("PodScheduled", "False", "Unschedulable")
-                for one in self.status.conditions
-            ),
-            skipped=metadata.labels.state == CAPPED,
-            waiting=metadata.annotations.waiting,
-        )
+    def __post_init__(self) -> None:
+        metadata, spec, status = self._metadata, self._spec, self._status
+        if metadata is None or spec is None or status is None:
+            return
+        labels, annotations = metadata.labels, metadata.annotations
+        controller = controlling(metadata.owner_references)
+        namespace = shared(metadata.namespace)
+        made = {
+            "metadata": _Identity(namespace, metadata.name, metadata.uid, metadata.resource_version),
+            "facts": _facts(metadata, spec, status),
+            "kueue": labels.state == LEFT_TO_KUEUE,
+            "ended": status.phase in ("Succeeded", "Failed"),
+        }
+        if controller is None:
+            airflow = dict(zip(AIRFLOW_LABELS, (labels.dag, labels.run), strict=True))
+            made["group"] = shared(group_of(airflow, {GROUP_ANNOTATION: annotations.group}))
+            made["said"] = recorded(annotations.snapshot, annotations.live)
+        else:
+            made["owner"], made["id"] = shared(controller.uid), shared(labels.id)
+        for name, value in (*made.items(), ("_metadata", None), ("_spec", None), ("_status", None)):
+            structs.force_setattr(self, name, value)
+
+
+def _facts(metadata: _Metadata, spec: _Spec, status: _Status) -> Pod:
+    gates = [gate.name for gate in spec.scheduling_gates]
+    return Pod(
+        uid=metadata.uid,
+        namespace=shared(metadata.namespace),
+        name=metadata.name,
+        created=shared(metadata.creation_timestamp or ""),
+        priority=spec.priority,
+        gated=GATE in gates,
+        held_otherwise=len(gates) > 1,
+        deleting=metadata.deletion_timestamp is not None,
+        unschedulable=any(
+            (one.type, one.status, one.reason) == ("PodScheduled", "False", "Unschedulable")
+            for one in status.conditions
+        ),
+        skipped=metadata.labels.state == CAPPED,
+        waiting=metadata.annotations.waiting,
+    )

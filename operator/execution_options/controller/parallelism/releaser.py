@@ -134,10 +134,10 @@ class Releaser:
                     return self._gone(board, pod)
                 self._later(board, pod, again, Slots.repeat)
                 return "repeated"
-            if fresh.metadata.uid != pod.uid:
+            if fresh.facts.uid != pod.uid:
                 return self._gone(board, pod)
             board.seen(fresh)
-            if not fresh.facts().gated:
+            if not fresh.facts.gated:
                 self._failures.pop(pod.uid, None)
                 return "released"
         slots = board.slots_of(pod.uid)

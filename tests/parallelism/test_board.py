@@ -1,0 +1,200 @@
+"""Whose pods are whose, in whatever order executions, their parts and pods are seen."""
+
+from __future__ import annotations
+
+import tracemalloc
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from execution_options.controller.index import OptionsIndex
+from execution_options.controller.objects import ExecutionKey, followed
+from execution_options.controller.parallelism.board import Board
+from execution_options.controller.parallelism.objects import GatedPod, GroupKey
+from execution_options.controller.tracking import Tracker
+from execution_options.engines.registry import builtin_engines
+
+if TYPE_CHECKING:
+    from execution_options.controller.objects import EngineObject
+    from execution_options.kube.meta import ObjectMeta
+
+NAMESPACE = "team"
+OPTIONS = "0-0-0"
+
+
+class Listening:
+    """Is not interested."""
+
+    def releasable(self, key: GroupKey) -> None:
+        """Nothing is released here."""
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_: None
+
+
+@dataclass
+class Cluster:
+    """A board and what it is told, an event at a time."""
+
+    tracker: Tracker = field(default_factory=Tracker)
+    executions: dict[str, EngineObject] = field(default_factory=dict)
+    parts: dict[str, str] = field(default_factory=dict)
+    pods: dict[str, GatedPod] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        world: Any = SimpleNamespace(tracker=self.tracker, execution=lambda key: self.executions.get(key.name))
+        kube: Any = None
+        self.board = Board(world, OptionsIndex(kube), Listening())
+
+    def execution(self, name: str, *, there: bool) -> None:
+        key = ExecutionKey("tekton-pipelinerun", NAMESPACE, name)
+        item = execution(name) if there else None
+        self.tracker.put(key, item)
+        metadata: ObjectMeta = execution(name).metadata
+        if item is None:
+            self.executions.pop(name, None)
+        else:
+            self.executions[name] = item
+        self.board.execution_changed(key, metadata.uid, (metadata.labels or {})["execution.dev/id"])
+
+    def part(self, uid: str, owner: str, *, there: bool) -> None:
+        self.tracker.put_part(uid, owner, add=there)
+        if there:
+            self.parts[uid] = owner
+        else:
+            self.parts.pop(uid, None)
+        self.board.part_changed(uid, NAMESPACE, f"id-{uid.split('.')[0]}")
+
+    def pod(self, name: str, pod: GatedPod | None) -> None:
+        old = self.pods.pop(name, None)
+        if pod is not None:
+            self.pods[name] = pod
+        self.board.pod_changed(old, pod)
+
+    def again(self) -> Cluster:
+        """One that is told what is left, in the order of its dependencies."""
+        other = Cluster()
+        for name in self.executions:
+            other.execution(name, there=True)
+        for uid, owner in self.parts.items():
+            other.part(uid, owner, there=True)
+        for name, pod in self.pods.items():
+            other.pod(name, pod)
+        return other
+
+    def shown(self) -> dict[GroupKey, tuple[set[str], int | None]]:
+        groups = self.board.groups.items()
+        return {
+            key: ({pod.name for pod in group.slots.pods()}, None if group.cap is None else group.cap.value)
+            for key, group in groups
+        }
+
+
+def snapshot(cap: int) -> str:
+    source = {"level": 2, "kind": "ExecutionOptions", "name": "o", "uid": OPTIONS, "generation": 1}
+    layer = {"source": source, "spec": {"maxParallelism": cap}}
+    return msgspec.json.encode({"id": "x", "layers": [layer]}).decode()
+
+
+def execution(name: str) -> EngineObject:
+    annotations = {"execution.dev/snapshot": snapshot(len(name)).replace('"x"', f'"id-{name}"')}
+    labels = {"execution.dev/id": f"id-{name}"}
+    metadata = {"name": name, "namespace": NAMESPACE, "uid": name, "labels": labels, "annotations": annotations}
+    item: EngineObject = msgspec.convert({"metadata": metadata}, followed(builtin_engines()["tekton-pipelinerun"]))
+    return item
+
+
+def pod(name: str, *, owner: str = "", identifier: str = "", group: str = "", cap: int = 1, **more: Any) -> GatedPod:
+    metadata: dict[str, Any] = {
+        "name": name,
+        "namespace": NAMESPACE,
+        "uid": f"uid of {name}",
+        "labels": {"execution.dev/max-parallelism": "gated", "execution.dev/id": identifier},
+        "annotations": {"execution.dev/group": group, "execution.dev/snapshot": snapshot(cap)},
+        "resourceVersion": "1",
+    }
+    if owner:
+        metadata["ownerReferences"] = [{"apiVersion": "v1", "kind": "K", "name": "n", "uid": owner, "controller": True}]
+    spec = {"schedulingGates": [{"name": "execution.dev/max-parallelism"}]}
+    return msgspec.json.decode(
+        msgspec.json.encode({"metadata": metadata, "spec": spec, "status": {"phase": "Pending"}} | more), type=GatedPod
+    )
+
+
+EXECUTIONS = ("a", "bb")
+PARTS = {f"{name}.{part}": owner for name in EXECUTIONS for part, owner in (("1", name), ("2", f"{name}.1"))}
+OWNERS = (*EXECUTIONS, *PARTS)
+EVENTS = st.one_of(
+    st.tuples(st.just("execution"), st.sampled_from(EXECUTIONS), st.booleans()),
+    st.tuples(st.just("part"), st.sampled_from(list(PARTS)), st.booleans()),
+    st.tuples(st.just("pod"), st.sampled_from(OWNERS), st.sampled_from(["there", "there", "ended", "gone"])),
+    st.tuples(st.just("bare"), st.tuples(st.sampled_from("gh"), st.integers(1, 3)), st.booleans()),
+)
+
+
+@given(st.lists(EVENTS, max_size=40))
+@settings(max_examples=300, deadline=None)
+def test_however_it_came_to_be_the_board_is_as_if_told_anew(events: list[tuple[str, Any, Any]]) -> None:
+    cluster = Cluster()
+    for what, which, how in events:
+        if what == "execution":
+            cluster.execution(which, there=how)
+        elif what == "part":
+            cluster.part(which, PARTS[which], there=how)
+        elif what == "bare":
+            group, cap = which
+            name = f"{group}{cap}"
+            cluster.pod(name, pod(name, group=group, cap=cap) if how else None)
+        else:
+            name = f"pod of {which}"
+            phase = {"status": {"phase": "Succeeded"}} if how == "ended" else {}
+            identifier = f"id-{which.split('.')[0]}"
+            cluster.pod(name, None if how == "gone" else pod(name, owner=which, identifier=identifier, **phase))
+        assert cluster.shown() == cluster.again().shown()
+
+
+def test_a_group_of_bare_pods_has_the_least_of_their_limits() -> None:
+    cluster = Cluster()
+    for cap in (3, 2, 5):
+        cluster.pod(f"p{cap}", pod(f"p{cap}", group="g", cap=cap))
+    assert cluster.shown() == {GroupKey("pod", NAMESPACE, "g"): ({"p3", "p2", "p5"}, 2)}
+    cluster.pod("p2", None)
+    assert cluster.shown()[GroupKey("pod", NAMESPACE, "g")][1] == 3
+
+
+def test_a_part_that_comes_has_only_its_own_pods_looked_at_again() -> None:
+    cluster = Cluster()
+    cluster.execution("a", there=True)
+    looked: list[str] = []
+    owning = cluster.tracker.owning
+    cluster.tracker.owning = lambda *said: looked.append(said[0]) or owning(*said)  # type: ignore[method-assign, func-returns-value]
+    for number in range(100):
+        cluster.part(f"a.{number}", "a", there=True)
+        cluster.pod(f"p{number}", pod(f"p{number}", owner=f"a.{number}", identifier="id-a"))
+    assert len(looked) == 100
+
+
+def test_what_is_kept_of_a_pod_is_what_was_read() -> None:
+    found = pod("p", owner="a", identifier="id-a")
+    facts = found.facts
+    assert (facts.uid, facts.namespace, facts.name, facts.gated) == ("uid of p", NAMESPACE, "p", True)
+    assert (found.metadata.uid, found.metadata.resource_version) == ("uid of p", "1")
+    assert (found.owner, found.id, found.group, found.said) == ("a", "id-a", "", ())
+    twin = pod("q", owner="a", identifier="id-a")
+    assert twin.owner is found.owner
+    assert twin.facts.namespace is facts.namespace
+
+
+def test_little_is_kept_of_each_pod() -> None:
+    cluster = Cluster()
+    cluster.execution("a", there=True)
+    tracemalloc.start()
+    for number in range(1000):
+        cluster.pod(f"p{number}", pod(f"p{number}", owner="a", identifier="id-a"))
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 1000 * 1500
