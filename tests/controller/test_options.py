@@ -44,7 +44,7 @@ class Pods:
 async def test_an_edit_while_the_status_is_written_is_looked_at_although_nobody_tells_of_it() -> None:
     api = FakeApi()
     api.put(PATH, stored(1))
-    world = SimpleNamespace(tracker=Tracker(), accounts=SimpleNamespace(items={}), engines=builtin_engines())
+    world = SimpleNamespace(tracker=Tracker(), accounts_of=lambda _: {}, engines=builtin_engines())
 
     class Edited:
         """Somebody edits the options before the first status is written."""

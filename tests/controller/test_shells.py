@@ -111,10 +111,13 @@ async def test_the_index_reads_what_it_was_told_of_and_only_that() -> None:
     assert index.find("other")(OPTIONS_KIND, "o") is None
     assert [o.name for o, _ in index.candidates("ns")] == ["o"]
     assert not list(index.candidates("other"))
+    assert (list(index.in_namespace("ns")), list(index.in_namespace("other"))) == ([KEY], [])
     del api.objects[PATH]
     assert index.hint(KEY, None)
     assert await index.refresh(KEY) is None
     assert index.key_of("u") is None
+    assert not index.in_namespace("ns")
+    assert not list(index.candidates("ns"))
 
 
 async def test_a_read_that_failed_is_made_again() -> None:

@@ -11,6 +11,7 @@ from execution_options.controller.objects import ExecutionKey, followed
 from execution_options.controller.world import World
 from execution_options.engines.profile import Engine, compiled
 from execution_options.engines.registry import Engines, builtin_engines
+from execution_options.kube.meta import PartialObject
 from support import descriptions
 
 if TYPE_CHECKING:
@@ -31,7 +32,10 @@ class Listening:
     def collection_changed(self) -> None:
         """Of no interest."""
 
-    pod_changed = account_changed = collection_changed
+    pod_changed = collection_changed
+
+    def account_changed(self, *_: Any) -> None:
+        """Of no interest either."""
 
 
 def backup() -> Engine:
@@ -80,3 +84,18 @@ def test_executions_of_an_engine_that_is_taken_away_are_forgotten(world: World, 
     assert [record.uid for record in world.use(Engines(others))] == ["2"]
     assert world.execution(KEY) is None
     assert listening.told == []
+
+
+def test_accounts_are_found_by_who_owns_them(world: World) -> None:
+    def account(*owners: str) -> PartialObject:
+        references = [{"apiVersion": "v1", "kind": "K", "name": "o", "uid": uid} for uid in owners]
+        metadata = {"name": "a", "namespace": "team", "uid": "3", "resourceVersion": ",".join(owners)}
+        return msgspec.convert({"metadata": metadata | {"ownerReferences": references}}, PartialObject)
+
+    key = ("team", "a")
+    world.accounts._replace({key: account("x", "y")})
+    assert [*world.accounts_of("x")] == [*world.accounts_of("y")] == [key]
+    world.accounts._replace({key: account("y")})
+    assert (world.accounts_of("x"), [*world.accounts_of("y")]) == ({}, [key])
+    world.accounts._replace({})
+    assert world.accounts_of("y") == {}

@@ -197,4 +197,4 @@ def test_little_is_kept_of_each_pod() -> None:
         cluster.pod(f"p{number}", pod(f"p{number}", owner="a", identifier="id-a"))
     kept, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert kept < 1000 * 1500
+    assert kept < 1000 * 1100

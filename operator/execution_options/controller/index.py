@@ -10,12 +10,13 @@ from msgspec import Struct
 from execution_options.api import names
 from execution_options.api.resources import OptionsObject, from_api
 from execution_options.api.validation import InvalidOptionsError
+from execution_options.controller.members import Members
 from execution_options.controller.missed import written_at
 from execution_options.controller.objects import OptionsKey
 from execution_options.kube.client import ApiError, path_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Set
 
     from execution_options.kube.client import Kube
 
@@ -49,6 +50,7 @@ class OptionsIndex:
         self._kube = kube
         self._known: dict[OptionsKey, Known] = {}
         self._by_uid: dict[str, OptionsKey] = {}
+        self._by_namespace: Members[str, OptionsKey] = Members()
         self._stale: set[OptionsKey] = set()
         self._touched: set[OptionsKey] = set()
         """Keys of which something was said, or that were read, since the last list began."""
@@ -72,17 +74,18 @@ class OptionsIndex:
 
     def candidates(self, namespace: str) -> Iterator[tuple[OptionsObject, str]]:
         """The options in reach of a namespace, each with the time since when it says what it says."""
-        for known in self._known.values():
-            if known.options is not None and known.key.namespace in ("", namespace):
+        for key in {*self._by_namespace.of(""), *self._by_namespace.of(namespace)}:
+            known = self._known[key]
+            if known.options is not None:
                 yield known.options, known.since
 
     def all(self) -> list[OptionsKey]:
         """All options."""
         return list(self._known)
 
-    def in_namespace(self, namespace: str) -> Iterator[OptionsKey]:
+    def in_namespace(self, namespace: str) -> Set[OptionsKey]:
         """The options of a namespace."""
-        return (key for key in self._known if key.namespace == namespace)
+        return self._by_namespace.of(namespace)
 
     def hint(self, key: OptionsKey, version: str | None) -> bool:
         """Note that an object may have the given version (``None``: be gone); whether that is news."""
@@ -171,9 +174,11 @@ class OptionsIndex:
         self._drop(key)
         self._known[key] = known
         self._by_uid[known.uid] = key
+        self._by_namespace.change(key.namespace, key, add=True)
         return known
 
     def _drop(self, key: OptionsKey) -> None:
         old = self._known.pop(key, None)
         if old is not None:
             self._by_uid.pop(old.uid, None)
+            self._by_namespace.change(key.namespace, key, add=False)

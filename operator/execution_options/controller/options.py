@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from execution_options.controller.refusals import Refusals
     from execution_options.controller.world import World
     from execution_options.controller.writer import Writer
-    from execution_options.kube.meta import ObjectMeta
     from execution_options.kube.store import Key
 
 logger = logging.getLogger(__name__)
@@ -152,11 +151,7 @@ class OptionsReconciler:
             for execution, record in self._world.tracker.of_source(options.uid)
             if record.active and record.account is not None and record.account.source == options.uid
         }
-        present: dict[Key, ObjectMeta] = {
-            key: item.metadata
-            for key, item in self._world.accounts.items.items()
-            if any(owner.uid == options.uid for owner in item.metadata.owner_references or ())
-        }
+        present = self._world.accounts_of(options.uid)
         wanted: dict[Key, dict[str, str]] = {
             key: binding(account.iam_role) for key, account in in_use.items() if account.create
         }

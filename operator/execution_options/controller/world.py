@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from execution_options.api.names import ID_LABEL, PODS_LABEL
 from execution_options.controller.following import ExecutionStores
+from execution_options.controller.members import Members
 from execution_options.controller.objects import ExecutionKey, ExecutionObject, PodObject
 from execution_options.controller.tracking import Tracker
 from execution_options.engines.facts import Role, role
@@ -79,6 +80,7 @@ class World:
             metadata_only=True,
             on_change=self._account_changed,
         )
+        self._accounts_by_owner: Members[str, Key] = Members()
         self._bare: dict[str, tuple[Store[PodObject], asyncio.Task[None]]] = {}
         """Pods that are executions but got no options, of each namespace that opted in."""
         self._ended: set[asyncio.Task[None]] = set()
@@ -148,6 +150,10 @@ class World:
         known = self.namespaces.get("", namespace)
         return {} if known is None else known.metadata.labels or {}
 
+    def accounts_of(self, uid: str) -> dict[Key, ObjectMeta]:
+        """The service accounts that an object owns."""
+        return {key: self.accounts.items[key].metadata for key in self._accounts_by_owner.of(uid)}
+
     def _track(self, engine: Engine, old: ExecutionObject | None, new: ExecutionObject | None) -> None:
         item = new or old
         if item is None:
@@ -184,6 +190,11 @@ class World:
             self._listener.pod_changed(key)
 
     def _account_changed(self, old: PartialObject | None, new: PartialObject | None) -> None:
+        for item, add in ((old, False), (new, True)):
+            if item is not None:
+                metadata = item.metadata
+                for owner in metadata.owner_references or ():
+                    self._accounts_by_owner.change(owner.uid, (metadata.namespace, metadata.name), add=add)
         self._listener.account_changed(old, new)
 
     def _namespace_changed(self, old: PartialObject | None, new: PartialObject | None) -> None:
