@@ -151,7 +151,7 @@ def test_however_it_came_to_be_the_board_is_as_if_told_anew(events: list[tuple[s
             cluster.pod(name, pod(name, group=group, cap=cap) if how else None)
         else:
             name = f"pod of {which}"
-            phase = {"status": {"phase": "Succeeded"}} if how == "ended" else {}
+            phase: dict[str, Any] = {"status": {"phase": "Succeeded"}} if how == "ended" else {}
             identifier = f"id-{which.split('.')[0]}"
             cluster.pod(name, None if how == "gone" else pod(name, owner=which, identifier=identifier, **phase))
         assert cluster.shown() == cluster.again().shown()

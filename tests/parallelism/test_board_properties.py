@@ -102,7 +102,7 @@ class Known:
         self.tracker.put(key, new)
         item = new or old
         if item is not None:
-            self.board.owner_changed(item.metadata.uid, TEAM, (item.metadata.labels or {})[ID_LABEL])
+            self.board.execution_changed(key, item.metadata.uid, (item.metadata.labels or {})[ID_LABEL])
 
     def hear_options(self, name: str, options: OptionsObject | None) -> None:
         old = self.options.pop(name, None)
