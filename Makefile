@@ -28,7 +28,7 @@ lint: $(READY) ## style, types, layers, generated files
 	$(BIN)/lint-imports
 
 unit: $(READY) ## tests that need no cluster
-	$(BIN)/pytest -m "not e2e" $(PYTEST)
+	$(BIN)/pytest -n auto -m "not e2e" $(PYTEST)
 
 e2e: $(READY) ## tests against a real API server (the first time builds one: some minutes)
 	$(BIN)/pytest -n auto -m "e2e and not engines" $(CLUSTER) $(PYTEST)
