@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import uuid
 from pathlib import Path
@@ -14,6 +13,7 @@ from execution_options.cluster import Cluster, ClusterError, ControlPlane, Named
 from execution_options.cluster.binaries import locate
 from execution_options.cluster.progress import Progress
 from execution_options.local import LocalOperator
+from support.apiserver import ApiServer
 from support.crds import install_crds
 from support.rights import AUDIT_POLICY
 from support.waiting import eventually
@@ -162,19 +162,24 @@ def crds(control_plane: Cluster) -> None:
     install_crds(control_plane)
 
 
+@pytest.fixture(scope="session")
+def api_server(control_plane: Cluster) -> Iterator[ApiServer]:
+    """Its API server, for requests in which kubectl is not the subject."""
+    server = ApiServer(control_plane)
+    yield server
+    server.close()
+
+
 @pytest.fixture
-def namespace(control_plane: Cluster) -> Iterator[str]:
+def namespace(api_server: ApiServer) -> Iterator[str]:
     """A fresh namespace in which pods can be created; deleted afterwards, without waiting for that."""
     name = f"test-{uuid.uuid4().hex[:10]}"
-    control_plane.run_kubectl(["create", "namespace", name])
+    made = api_server.post("/api/v1/namespaces", {"metadata": {"name": name}})
+    assert made["kind"] == "Namespace", made
     # Admission refuses pods until the controller manager has created the service account they default to.
-    eventually(
-        lambda: json.loads(control_plane.run_kubectl(["get", "serviceaccounts", "-n", name, "-o", "json"]).stdout)[
-            "items"
-        ]
-    )
+    eventually(lambda: api_server.get(f"/api/v1/namespaces/{name}/serviceaccounts")["items"])
     yield name
-    control_plane.run_kubectl(["delete", "namespace", name, "--wait=false"])
+    api_server.delete(f"/api/v1/namespaces/{name}")
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,7 @@ def definition(kind: Kind) -> str:
 def install_kinds(cluster: Cluster, kinds: Iterable[Kind]) -> None:
     """Install the definitions of kinds, and wait until objects of theirs can be created."""
     kinds = list(kinds)
-    for kind in kinds:
-        cluster.run_kubectl(["apply", "--server-side", "-f", "-"], input=definition(kind))
-    for kind in kinds:
-        cluster.run_kubectl(["wait", "--for=condition=Established", f"crd/{kind.plural}.{kind.group}"])
+    definitions = "\n---\n".join(map(definition, kinds))
+    cluster.run_kubectl(["apply", "--server-side", "-f", "-"], input=definitions)
+    names = [f"crd/{kind.plural}.{kind.group}" for kind in kinds]
+    cluster.run_kubectl(["wait", "--for=condition=Established", *names])

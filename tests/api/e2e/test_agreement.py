@@ -13,13 +13,10 @@ from execution_options.api.crd import crd
 from execution_options.api.names import API_VERSION, CLUSTER_OPTIONS_KIND
 from execution_options.api.schema import spec_schema
 from execution_options.api.validation import problems
-from support.apiserver import ApiServer
 from support.specs import KEYS, NAMES, PATTERNS, VALID, VALUES, misshapen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from execution_options.cluster import Cluster
+    from support.apiserver import ApiServer
 
 pytestmark = pytest.mark.e2e
 
@@ -41,10 +38,8 @@ SPECS = misshapen(spec_schema(CLUSTER_OPTIONS_KIND), TEXTS, STRAYS)
 
 
 @pytest.fixture(scope="module")
-def server(control_plane: Cluster, crds: None) -> Iterator[ApiServer]:
-    server = ApiServer(control_plane)
-    yield server
-    server.close()
+def server(api_server: ApiServer, crds: None) -> ApiServer:
+    return api_server
 
 
 @settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))

@@ -9,13 +9,10 @@ import pytest
 import yaml
 
 from execution_options.api.names import API_VERSION, ENGINE_PLURAL
-from support.apiserver import ApiServer
 from support.descriptions import refused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from execution_options.cluster import Cluster
+    from support.apiserver import ApiServer
     from support.manifests import Case
 
 pytestmark = pytest.mark.e2e
@@ -28,10 +25,8 @@ BUILTIN = [
 
 
 @pytest.fixture(scope="module")
-def server(control_plane: Cluster, crds: None) -> Iterator[ApiServer]:
-    server = ApiServer(control_plane)
-    yield server
-    server.close()
+def server(api_server: ApiServer, crds: None) -> ApiServer:
+    return api_server
 
 
 def create(server: ApiServer, manifest: dict[str, Any]) -> dict[str, Any]:
