@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from execution_options.controller.index import OptionsIndex
 from execution_options.controller.objects import ExecutionKey, followed
@@ -198,3 +199,18 @@ def test_little_is_kept_of_each_pod() -> None:
     kept, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert kept < 1000 * 1100
+
+
+def test_nothing_is_kept_of_deleted_options_that_nobody_has() -> None:
+    cluster, found = Cluster(), pod("p", group="g")
+    tracemalloc.start()
+    for number in range(2000):
+        uid = f"{number:036}"
+        cluster.pod("p", structs.replace(found, said=tuple(structs.replace(one, uid=uid) for one in found.said)))
+        cluster.board.options_changed(uid, gone=True)
+        assert cluster.shown()[GroupKey("pod", NAMESPACE, "g")][1] is None
+        cluster.pod("p", None)
+        cluster.board.options_changed(uid, gone=True)
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 100_000

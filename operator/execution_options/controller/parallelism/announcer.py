@@ -77,11 +77,12 @@ class Announcer:
             await asyncio.sleep(ROUND_SECONDS)
             groups = [group for group in board.groups.values() if group.counted and group.slots.cap is not None]
             waits = {group.key for group in groups if group.slots.waiting}
+            lasting = waits & self._waited
             now = time.monotonic()
             self._said = {key: at for key, at in self._said.items() if key in board.groups}
             self._written = {uid: at for uid, at in self._written.items() if now - at < AGAIN_SECONDS}
             for group in groups:
-                if group.key in waits & self._waited or waiting.over_text(group.slots):
+                if group.key in lasting or waiting.over_text(group.slots):
                     await self._say(group, now)
             await self._annotate([group for group in groups if group.key in self._waited or group.key in waits], now)
             self._waited = waits

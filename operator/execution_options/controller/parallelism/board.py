@@ -84,7 +84,7 @@ class Board:
         self._by_owner: Members[str, str] = Members()
         self._by_options: Members[str, GroupKey] = Members()
         self._gone: set[str] = set()
-        """uids of options that are known to be deleted."""
+        """uids of options that are known to be deleted, and still have a say."""
 
     def pod_changed(self, old: GatedPod | None, new: GatedPod | None) -> None:
         """A pod came, changed or went (as a store tells it)."""
@@ -132,9 +132,10 @@ class Board:
 
     def options_changed(self, uid: str, *, gone: bool = False) -> None:
         """Options were edited, or are deleted."""
-        if gone:
+        concerned = list(self._by_options.of(uid))
+        if gone and concerned:
             self._gone.add(uid)
-        for key in list(self._by_options.of(uid)):
+        for key in concerned:
             self._recap(self.groups[key])
 
     def knows(self, uid: str) -> bool:
@@ -245,11 +246,13 @@ class Board:
             group.said[said] -= 1
             if not group.said[said]:
                 self._say(group, said, add=False)
+                self._drop(said)
                 if group.said:
                     self._recap(group)
         if not len(group.slots):
             for said in list(group.said):
                 self._say(group, said, add=False)
+                self._drop(said)
             del self.groups[group.key]
         self._tell(group)
 
@@ -319,6 +322,10 @@ class Board:
         for one in said:
             if add or not any(one.uid == other.uid for others in group.said for other in others):
                 self._by_options.change(one.uid, group.key, add=add)
+
+    def _drop(self, said: tuple[Said, ...]) -> None:
+        """Forget that options are deleted which have no say any more."""
+        self._gone.difference_update(one.uid for one in said if not self._by_options.of(one.uid))
 
     def _tell(self, group: Group) -> None:
         if group.slots.releasable:
