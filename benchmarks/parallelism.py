@@ -91,11 +91,7 @@ async def _all(here: Setting) -> None:
         rows.append(_row(f"burst of {BURST}, cap {BURST_CAP}", burst))
         bare = await _bare(kube)
         rows.append(["bare PATCH loop", "", "", f"{bare:.0f}", "", ""])
-        table.show(
-            "Release of the next pod, from the end of another",
-            ["", "p50 ms", "p99 ms", "per s", "writes", "cpu ms"],
-            rows,
-        )
+        table.show("Release of the next pod, from the end of another", _COLUMNS, rows)
         print("  writes: PATCHes of pods, by anybody, for each release; cpu: of the controller, for each release")
         table.aim("burst, p50 ms", _percentile(burst.latencies, 50) * 1000, 50, at_most=True, digits=0)
         table.aim("burst, p99 ms", _percentile(burst.latencies, 99) * 1000, 250, at_most=True, digits=0)
@@ -103,6 +99,9 @@ async def _all(here: Setting) -> None:
         print(f"  of the bare loop's rate: {burst.releases / burst.seconds / bare:.2f}")
         for size in SIZES:
             await _sized(here, kube, size)
+
+
+_COLUMNS: Final = ["", "p50 ms", "p99 ms", "per s", "writes", "cpu ms"]
 
 
 def _row(name: str, measured: _Measured) -> list[str]:
@@ -138,6 +137,10 @@ async def _create(kube: Kube, pods: list[dict[str, Any]]) -> None:
             await kube.create(_pods(), pod, accept=METADATA, seconds=60)
 
     await asyncio.gather(*map(one, pods))
+
+
+async def _delete(kube: Kube, names: list[str]) -> None:
+    await asyncio.gather(*(kube.delete(f"{_pods()}/{name}", params={"gracePeriodSeconds": "0"}) for name in names))
 
 
 async def _follow(kube: Kube, seen: asyncio.Queue[tuple[str, str, float]]) -> None:
@@ -208,7 +211,7 @@ async def _measured(here: Setting, kube: Kube, options: str, cap: int, count: in
     result = _Measured(latencies, seconds, await _patches(kube) - writes, cpu_seconds(pid) - cpu)
     following.cancel()
     await asyncio.gather(following, *sent, *([pacing] if pacing else []), return_exceptions=True)
-    await remove_all(kube, _pods(), 120)
+    await _delete(kube, [*running])
     return result
 
 
@@ -266,16 +269,20 @@ async def _sized(here: Setting, kube: Kube, size: int) -> None:
             await asyncio.sleep(0.02)
     seconds = time.monotonic() - began
     await asyncio.sleep(10)
-    resident = _resident(here)
+    resident, peak = (_memory(here, name) for name in ("VmRSS", "VmHWM"))
     print(
-        f"\n{size} pods that wait: {seconds:.1f} s from the start of a process to the first decision, {resident:.0f} MB"
+        f"\n{size} pods that wait: {seconds:.1f} s from the start of a process to the first decision, "
+        f"{resident:.0f} MB, at most {peak:.0f}"
     )
     table.aim(f"{size} pods, s", seconds, 5, at_most=True, digits=1)
     table.aim(f"{size} pods, resident MB", resident, 150, at_most=True, digits=0)
+    rate, count = PACES[0]
+    rows = [_row(f"{rate} ends/s", await _paced(here, kube, rate, count))]
+    table.show(f"Release of the next pod while {size} others wait", _COLUMNS, rows)
     await remove_all(kube, _pods(), 300)
 
 
-def _resident(here: Setting) -> float:
-    """Resident memory of the controller in MB."""
+def _memory(here: Setting, name: str) -> float:
+    """``VmRSS`` (resident) or ``VmHWM`` (the most that ever was) of the controller in MB."""
     status = Path(f"/proc/{here.operator.processes['controller'].pid}/status").read_text()
-    return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1]) * 1.024 / 1000
+    return int(next(line for line in status.splitlines() if line.startswith(name)).split()[1]) * 1.024 / 1000

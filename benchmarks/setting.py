@@ -19,10 +19,10 @@ from msgspec import Struct
 
 from benchmarks.load import Connection, Endpoint
 from benchmarks.peers import Peer
+from benchmarks.pod_operator import PodOperator
 from execution_options.api import names
 from execution_options.cluster import ControlPlane
 from execution_options.kube.client import APPLY_PATCH, ApiError, Kube, path_of
-from execution_options.local import LocalOperator
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -36,7 +36,7 @@ class Setting(Struct, frozen=True):
     """What a benchmark works with."""
 
     cluster: ControlPlane
-    operator: LocalOperator
+    operator: PodOperator
     folder: Path
 
     @property
@@ -86,7 +86,7 @@ def setting(name: str, *processes: str, controller: tuple[str, ...] = ()) -> Ite
         root = Path(folder)
         with (
             ControlPlane.start(f"bench-{name}", root=root / "clusters") as cluster,
-            LocalOperator(cluster.kubeconfig, processes=("webhook", *processes), controller=controller) as operator,
+            PodOperator(cluster.kubeconfig, processes=("webhook", *processes), controller=controller) as operator,
         ):
             cores, python = os.cpu_count(), platform.python_version()
             load = os.getloadavg()[0]

@@ -18,7 +18,7 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -90,7 +90,7 @@ class LocalOperator:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self._installed = False
 
-    def __enter__(self) -> LocalOperator:
+    def __enter__(self) -> Self:
         try:
             asyncio.run(self._install())
             for name in self._commands:
@@ -145,17 +145,18 @@ class LocalOperator:
         target.touch(mode=0o600)
         target.write_text(yaml.safe_dump(document))
 
+    def command(self, name: str) -> list[str]:
+        """What a process is started with."""
+        access = ["--kubeconfig", str(self.logs / f"{name}.kubeconfig")]
+        return [sys.executable, "-m", "execution_options", name, *access, *self.arguments(name)]
+
+    def arguments(self, name: str) -> list[str]:
+        """A process' arguments besides those that say which cluster to use."""
+        return ["--health-port", str(self._health[name]), *self._commands[name]]
+
     def start(self, name: str) -> None:
         """Start ``webhook`` or ``controller``; its log is appended to."""
-        command = [
-            sys.executable,
-            "-m",
-            "execution_options",
-            name,
-            "--kubeconfig",
-            str(self.logs / f"{name}.kubeconfig"),
-        ]
-        command += ["--health-port", str(self._health[name]), *self._commands[name]]
+        command = self.command(name)
         with (self.logs / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 guarded(command), stdout=log, stderr=log, stdin=subprocess.DEVNULL, process_group=0
