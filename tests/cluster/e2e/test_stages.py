@@ -12,6 +12,7 @@ from support.waiting import eventually
 
 if TYPE_CHECKING:
     from execution_options.cluster import Cluster, ControlPlane
+    from support.apiserver import ApiServer
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("embedded")]
 
@@ -58,30 +59,30 @@ def pod(name: str, *, restart_policy: str = "Never", owner: dict[str, Any] | Non
 class Namespace:
     """Objects of one namespace."""
 
-    def __init__(self, cluster: Cluster, name: str) -> None:
-        self._cluster, self._name = cluster, name
+    def __init__(self, cluster: Cluster, api_server: ApiServer, name: str) -> None:
+        self._cluster, self._api_server, self._name = cluster, api_server, name
 
     def create(self, manifest: Any) -> Any:
         command = ["create", "-n", self._name, "-f", "-", "-o", "json"]
         return json.loads(self._cluster.run_kubectl(command, input=json.dumps(manifest)).stdout)
 
-    def get(self, kind: str, name: str) -> Any:
-        return json.loads(self._cluster.run_kubectl(["get", kind, name, "-n", self._name, "-o", "json"]).stdout)
+    def pod(self, name: str) -> Any:
+        return self._api_server.get(f"/api/v1/namespaces/{self._name}/pods/{name}")
 
     def kubectl(self, *arguments: str) -> str:
         return self._cluster.run_kubectl([*arguments, "-n", self._name]).stdout
 
     def await_phase(self, name: str, phase: str) -> Any:
         def reached() -> Any:
-            found = self.get("pod", name)
+            found = self.pod(name)
             return found if found["status"].get("phase") == phase else None
 
         return eventually(reached)
 
 
 @pytest.fixture
-def objects(control_plane: Cluster, namespace: str) -> Namespace:
-    return Namespace(control_plane, namespace)
+def objects(control_plane: Cluster, api_server: ApiServer, namespace: str) -> Namespace:
+    return Namespace(control_plane, api_server, namespace)
 
 
 def exits(found: Any, statuses: str = "containerStatuses") -> list[tuple[str, int, str]]:
@@ -111,10 +112,10 @@ def test_a_duration_passes_before_the_end_however_often_the_pod_changes(objects:
 
     def relabel() -> bool:
         objects.kubectl("label", "--overwrite", "pod", "timed", f"now={datetime.datetime.now(datetime.UTC):%H%M%S.%f}")
-        return bool(objects.get("pod", "timed")["status"]["phase"] == "Succeeded")
+        return bool(objects.pod("timed")["status"]["phase"] == "Succeeded")
 
     eventually(relabel, timeout=10)
-    main = objects.get("pod", "timed")["status"]["containerStatuses"][0]["state"]["terminated"]
+    main = objects.pod("timed")["status"]["containerStatuses"][0]["state"]["terminated"]
     began, ended = (datetime.datetime.fromisoformat(main[key]) for key in ("startedAt", "finishedAt"))
     assert 2 <= (ended - began).total_seconds() <= 5
 
@@ -125,7 +126,7 @@ def test_a_pod_that_never_ends_runs_until_it_is_told_to(objects: Namespace, mani
     objects.create(pod("later", duration="1s"))
     objects.await_phase("kept", "Running")
     objects.await_phase("later", "Succeeded")
-    assert objects.get("pod", "kept")["status"]["phase"] == "Running"
+    assert objects.pod("kept")["status"]["phase"] == "Running"
     objects.kubectl("annotate", "--overwrite", "pod", "kept", "sim.execution.dev/outcome=succeed")
     objects.await_phase("kept", "Succeeded")
 

@@ -92,8 +92,10 @@ class Platform:
         return {plural for entry in entries for rule in entry["rules"] for plural in rule["resources"]}
 
     def clean(self) -> None:
-        for kind, name in reversed(self._made):
-            self.delete(kind, name)
+        if self._made:
+            self.team.kubectl(
+                "delete", "--ignore-not-found", *(f"{kind}/{name}" for kind, name in reversed(self._made))
+            )
 
 
 @pytest.fixture

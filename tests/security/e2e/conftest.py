@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from execution_options.kube.client import path_of
 from support.logs import scanned
 from support.team import Team, working
 from support.users import Users
@@ -45,9 +45,10 @@ def team(control_plane: Cluster, namespace: str, tolerated: list[str]) -> Iterat
 
 
 @pytest.fixture
-def grant(control_plane: Cluster, team: Team, users: Users) -> Iterator[Callable[..., str]]:
+def grant(team: Team, users: Users) -> Iterator[Callable[..., str]]:
     """Gives a user rights in the namespace, or with ``everywhere`` in all: ``grant("ann", "create pods", …)``."""
     granted: list[str] = []
+    outside: list[str] = []
 
     def give(user: str, *rights: str, everywhere: bool = False) -> str:
         rules = []
@@ -60,19 +61,17 @@ def grant(control_plane: Cluster, team: Team, users: Users) -> Iterator[Callable
         name = f"{team.namespace}-{len(granted)}"
         granted.append(name)
         kind = "ClusterRole" if everywhere else "Role"
-        api, scope = "rbac.authorization.k8s.io", {} if everywhere else {"namespace": team.namespace}
-        documents = [
-            {"apiVersion": f"{api}/v1", "kind": kind, "metadata": {"name": name, **scope}, "rules": rules},
-            {
-                "apiVersion": f"{api}/v1",
-                "kind": f"{kind}Binding",
-                "metadata": {"name": name, **scope},
-                "roleRef": {"apiGroup": api, "kind": kind, "name": name},
-                "subjects": [{"apiGroup": api, "kind": "User", "name": user}],
-            },
-        ]
-        text = json.dumps({"apiVersion": "v1", "kind": "List", "items": documents})
-        control_plane.run_kubectl(["apply", "-f", "-"], input=text)
+        api, namespace = "rbac.authorization.k8s.io", "" if everywhere else team.namespace
+        role = {"metadata": {"name": name}, "rules": rules}
+        binding = {
+            "metadata": {"name": name},
+            "roleRef": {"apiGroup": api, "kind": kind, "name": name},
+            "subjects": [{"apiGroup": api, "kind": "User", "name": user}],
+        }
+        for plural, document in ((f"{kind.lower()}s", role), (f"{kind.lower()}bindings", binding)):
+            users.may("", "POST", path_of(api, "v1", plural, namespace), document)
+            if everywhere:
+                outside.append(path_of(api, "v1", plural, "", name))
         # The API server follows roles by a watch of its own; the last right is known when all are.
         verb, rule = rules[-1]["verbs"][-1], rules[-1]
         review = {
@@ -95,5 +94,5 @@ def grant(control_plane: Cluster, team: Team, users: Users) -> Iterator[Callable
         return user
 
     yield give
-    for name in granted:
-        control_plane.run_kubectl(["delete", "clusterrole,clusterrolebinding", name, "--ignore-not-found"])
+    for path in outside:
+        users.may("", "DELETE", path)
