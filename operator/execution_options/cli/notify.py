@@ -24,9 +24,8 @@ from execution_options.api.names import (
 )
 from execution_options.cli.connection import asynchronous, cluster_options
 from execution_options.cli.output import table
-from execution_options.engines.profile import builtin
 from execution_options.install import SYSTEM_NAMESPACE
-from execution_options.install.release import release_all
+from execution_options.install.release import collections, release_all
 from execution_options.kube.access import find
 from execution_options.kube.client import MERGE_PATCH, METADATA, Kube, path_of
 from execution_options.kube.meta import PartialObject
@@ -124,7 +123,7 @@ async def release(everything: bool, kubeconfig: Path | None, context: str | None
     To be run when the operator was taken away, or is about to be: nobody else would let them go.
     """
     async with Kube(await find(kubeconfig, context)) as kube:
-        released = await release_all(kube, builtin())
+        released = await release_all(kube, await collections(kube))
     click.echo(f"{released} executions are not held any more")
 
 

@@ -13,8 +13,10 @@ from msgspec import UNSET, Struct
 from execution_options.api import names
 from execution_options.api.engine_kind import ExecutionEngineStatus
 from execution_options.controller import entries, rights, status
+from execution_options.controller.leaving import Leaving
 from execution_options.controller.status import Aspect
 from execution_options.install import ENGINES_CONFIGURATION, WEBHOOK_CONFIGURATION
+from execution_options.install.remembered import ANNOTATION, Collection, note, remembered
 from execution_options.kube.client import ApiError, path_of
 
 if TYPE_CHECKING:
@@ -70,12 +72,15 @@ class EngineReconciler:
         self._checked: dict[str, tuple[Engine, float]] = {}
         """Engines that lacked nothing, and when that was found."""
         self._written: dict[str, float] = {}
+        self._leaving = Leaving(kube, writer)
 
     async def reconcile(self) -> float | None:
         """Reconcile all; seconds until they must be looked at again, or ``None`` where none is described."""
         found = {name: await self._judge(name) for name in self._index.names()}
-        problem = await self._bring(self._of(found, "True"), self._of(found, "Unknown"))
-        waits = [LATER] if found else []
+        problem = await self._bring(self._of(found, "True"), self._of(found, "Unknown"), self._described())
+        waits = [LATER] if found or self._leaving.since else []
+        if self._leaving.under_way:
+            waits.append(SOON)
         for name, aspect in found.items():
             stored = self._index.get(name)
             if stored is None:
@@ -90,6 +95,13 @@ class EngineReconciler:
         """The engines whose condition has a status."""
         named = (self._index.engines.get(name) for name, aspect in found.items() if aspect.status == state)
         return [engine for engine in named if engine is not None]
+
+    def _described(self) -> set[Collection] | None:
+        """The kinds that are described now; ``None`` where that cannot be told, since a description is broken."""
+        resolution = self._index.resolution
+        if any(rejection.reason == "InvalidSpec" for rejection in resolution.rejected.values()):
+            return None
+        return {Collection.of(engine) for engine in resolution.engines.values()}
 
     def _is_passing(self, name: str, aspect: Aspect) -> bool:
         """Whether something may be different soon, although nobody tells."""
@@ -151,16 +163,19 @@ class EngineReconciler:
         resources = msgspec.json.decode(answer, type=_Discovery).resources
         return next((resource for resource in resources if resource.name == engine.plural), None)
 
-    async def _bring(self, usable: list[Engine], undecided: list[Engine]) -> str:
+    async def _bring(self, usable: list[Engine], undecided: list[Engine], described: set[Collection] | None) -> str:
         """Have executions of usable engines admitted by the webhook; what is in the way, empty where nothing is.
 
-        Undecided ones (their description was edited, say) keep the entries that they have.
+        Undecided ones (their description was edited, say) keep the entries that they have. What is held of kinds that
+        are not ``described`` any more is let go.
         """
         own = await self._configuration(ENGINES_CONFIGURATION)
         present = [] if own is None else own.get("webhooks") or []
+        # What has entries may be held, too: earlier versions noted nothing.
+        noted = remembered(own) | entries.kinds(present)
         without = entries.uncovered(present, undecided)
         engines = [*usable, *(engine for engine in undecided if engine not in without)]
-        if not engines and not present:
+        if not engines and not present and not noted:
             return ""
         installed = await self._configuration(WEBHOOK_CONFIGURATION)
         ours = [] if installed is None else installed.get("webhooks") or []
@@ -170,17 +185,23 @@ class EngineReconciler:
             return f"the MutatingWebhookConfiguration {name} does not exist: install the operator again"
         if not entries.trusted(ours):
             return "the API server does not trust the webhook yet: no replica of it has begun"
-        wanted = entries.entries(ours, more)
-        if own is None or entries.same(present, wanted):
+        if own is None:
             return ""
-        change = {"metadata": {"resourceVersion": own["metadata"]["resourceVersion"]}, "webhooks": wanted}
-        try:
-            await self._writer.merge(f"{_CONFIGURATIONS}/{ENGINES_CONFIGURATION}", change)
-        except ApiError as error:
-            if error.status != 409:
-                raise
-            return "its webhook entries were changed by somebody else at the same moment"
-        logger.info("webhook entries: %s", ", ".join(sorted(engine.name for engine in more)) or "none")
+        wanted = entries.entries(ours, more)
+        # Noted before the first of a kind can be held.
+        kinds = (noted - self._leaving.done) | {Collection.of(engine) for engine in more}
+        if not entries.same(present, wanted) or kinds != remembered(own):
+            metadata = {"resourceVersion": own["metadata"]["resourceVersion"], "annotations": {ANNOTATION: note(kinds)}}
+            try:
+                await self._writer.merge(
+                    f"{_CONFIGURATIONS}/{ENGINES_CONFIGURATION}", {"metadata": metadata, "webhooks": wanted}
+                )
+            except ApiError as error:
+                if error.status != 409:
+                    raise
+                return "its webhook entries were changed by somebody else at the same moment"
+            logger.info("webhook entries: %s", ", ".join(sorted(engine.name for engine in more)) or "none")
+        await self._leaving.look(set() if described is None else kinds - described)
         return ""
 
     async def _configuration(self, name: str) -> dict[str, Any] | None:

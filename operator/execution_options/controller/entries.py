@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from execution_options.install.remembered import Collection
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
@@ -15,17 +17,22 @@ _OF_EXECUTIONS: Final = ".executions.execution.dev"
 """How the names of those entries end that are about executions of any kind but pods."""
 
 
-def uncovered(installed: Iterable[Entry], engines: Iterable[Engine]) -> list[Engine]:
-    """The engines whose executions no installed entry is about. A second call would see the first one's answer."""
-    covered = {
-        (group, version, plural)
+def kinds(installed: Iterable[Entry]) -> set[Collection]:
+    """The kinds that entries are about."""
+    return {
+        Collection(plural, version, group)
         for entry in installed
         for rule in entry.get("rules") or ()
         for group in rule["apiGroups"]
         for version in rule["apiVersions"]
         for plural in rule["resources"]
     }
-    return [engine for engine in engines if (engine.group, engine.version, engine.plural) not in covered]
+
+
+def uncovered(installed: Iterable[Entry], engines: Iterable[Engine]) -> list[Engine]:
+    """The engines whose executions no installed entry is about. A second call would see the first one's answer."""
+    covered = kinds(installed)
+    return [engine for engine in engines if Collection.of(engine) not in covered]
 
 
 def entries(installed: Iterable[Entry], engines: Iterable[Engine]) -> list[Entry]:

@@ -1,21 +1,27 @@
-"""Lets go of executions that the operator holds, for when it is taken away."""
+"""Lets go of executions that the operator holds, for when it is taken away, or their engine's description is."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import logging
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from msgspec import Struct, field
 
 from execution_options.api.names import ID_LABEL, NOTIFICATIONS_FINALIZER
+from execution_options.engines.profile import builtin
+from execution_options.install import ENGINES_CONFIGURATION
+from execution_options.install.remembered import Collection, remembered
 from execution_options.kube.client import JSON_PATCH, METADATA, METADATA_LIST, ApiError, path_of
+from execution_options.kube.engines import read_engines
 from execution_options.kube.meta import ObjectMeta, PartialObject
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable
 
-    from execution_options.engines.profile import Engine
     from execution_options.kube.client import Kube
+
+logger = logging.getLogger(__name__)
 
 PAGE: Final = "500"
 ATTEMPTS: Final = 4
@@ -30,30 +36,79 @@ class _Page(Struct):
     items: list[PartialObject] | None = None
 
 
-async def release_all(kube: Kube, engines: Iterable[Engine]) -> int:
-    """Remove the operator's finalizer from all executions; how many had it.
+async def engines_configuration(kube: Kube) -> dict[str, Any] | None:
+    """The webhook configuration of engines that are described in the cluster, if there is one.
+
+    Raises:
+        execution_options.kube.client.ApiError: the API server refuses it.
+    """
+    path = path_of("admissionregistration.k8s.io", "v1", "mutatingwebhookconfigurations", "", ENGINES_CONFIGURATION)
+    try:
+        found: dict[str, Any] = msgspec.json.decode(await kube.get(path))
+    except ApiError as error:
+        if error.status == 404:
+            return None
+        raise
+    return found
+
+
+async def collections(kube: Kube) -> list[Collection]:
+    """Where executions may be held: of the built-in engines, of those that are described, and of those that were.
+
+    Raises:
+        execution_options.kube.client.ApiError: the API server does not say.
+    """
+    described = (await read_engines(kube)).values()
+    noted = remembered(await engines_configuration(kube))
+    return sorted(noted | {Collection.of(engine) for engine in (*builtin(), *described)})
+
+
+async def release_all(kube: Kube, held: Iterable[Collection]) -> int:
+    """Remove the operator's finalizer from all executions, where one may; how many had it.
 
     Executions of which deliveries were not recorded yet are notified no more once they are gone.
+
+    Raises:
+        execution_options.kube.client.ApiError: the API server refuses it for another reason than a missing right.
+    """
+    released = 0
+    for collection in held:
+        try:
+            released += await release(kube, collection)
+        except ApiError as error:
+            if error.status != 403:
+                raise
+            logger.warning("%s: what is held there stays: %s", collection, error)
+    return released
+
+
+async def release(kube: Kube, collection: Collection, check: Callable[[], None] = lambda: None) -> int:
+    """Remove the operator's finalizer from the executions of a kind; how many had it.
+
+    Args:
+        kube: the connection.
+        collection: the kind.
+        check: raises where nothing may be written any more.
 
     Raises:
         execution_options.kube.client.ApiError: the API server refuses it.
     """
     released = 0
-    for engine in engines:
-        async for metadata in _held(kube, engine):
-            released += await _release(kube, engine, metadata)
+    async for metadata in _held(kube, collection):
+        check()
+        released += await _release(kube, collection, metadata)
     return released
 
 
-async def _held(kube: Kube, engine: Engine) -> AsyncIterator[ObjectMeta]:
-    collection, token = path_of(engine.group, engine.version, engine.plural), ""
+async def _held(kube: Kube, of: Collection) -> AsyncIterator[ObjectMeta]:
+    collection, token = path_of(of.group, of.version, of.plural), ""
     while True:
         params = {"limit": PAGE, "labelSelector": ID_LABEL} | ({"continue": token} if token else {})
         try:
             page = msgspec.json.decode(await kube.get(collection, params=params, accept=METADATA_LIST), type=_Page)
         except ApiError as error:
             if error.status == 404:
-                return  # the engine is not installed
+                return  # the kind is not installed
             raise
         for item in page.items or ():
             if NOTIFICATIONS_FINALIZER in (item.metadata.finalizers or ()):
@@ -63,8 +118,8 @@ async def _held(kube: Kube, engine: Engine) -> AsyncIterator[ObjectMeta]:
             return
 
 
-async def _release(kube: Kube, engine: Engine, metadata: ObjectMeta) -> bool:
-    path = path_of(engine.group, engine.version, engine.plural, metadata.namespace, metadata.name)
+async def _release(kube: Kube, of: Collection, metadata: ObjectMeta) -> bool:
+    path = path_of(of.group, of.version, of.plural, metadata.namespace, metadata.name)
     for attempt in range(ATTEMPTS):
         at = f"/metadata/finalizers/{(metadata.finalizers or []).index(NOTIFICATIONS_FINALIZER)}"
         change = [{"op": "test", "path": at, "value": NOTIFICATIONS_FINALIZER}, {"op": "remove", "path": at}]

@@ -11,9 +11,8 @@ import msgspec
 from msgspec import Struct, field
 
 from execution_options.api.names import GROUP
-from execution_options.engines.profile import builtin
 from execution_options.install import CONTROLLER, ENGINES_CONFIGURATION, WEBHOOK_CONFIGURATION
-from execution_options.install.release import release_all
+from execution_options.install.release import collections, engines_configuration, release_all
 from execution_options.kube.client import JSON_PATCH, MERGE_PATCH, METADATA, ApiError, path_of
 from execution_options.kube.meta import ObjectMeta
 
@@ -27,11 +26,12 @@ LEASE_SECONDS: Final = 300
 """How long controllers stand by afterwards, should they not be taken away after all."""
 PAGE: Final = "500"
 GATE_PREFIX: Final = f"{GROUP}/"
-_CONFIGURATIONS: Final = (
-    ("mutatingwebhookconfigurations", WEBHOOK_CONFIGURATION),
-    ("mutatingwebhookconfigurations", ENGINES_CONFIGURATION),
-    ("validatingwebhookconfigurations", WEBHOOK_CONFIGURATION),
+_ADMISSION: Final = ("admissionregistration.k8s.io", "v1")
+_INSTALLED: Final = (
+    path_of(*_ADMISSION, "mutatingwebhookconfigurations", "", WEBHOOK_CONFIGURATION),
+    path_of(*_ADMISSION, "validatingwebhookconfigurations", "", WEBHOOK_CONFIGURATION),
 )
+_OF_ENGINES: Final = path_of(*_ADMISSION, "mutatingwebhookconfigurations", "", ENGINES_CONFIGURATION)
 
 
 class Removed(Struct, frozen=True):
@@ -85,10 +85,15 @@ async def uninstall(kube: Kube, namespace: str) -> Removed:
     Raises:
         execution_options.kube.client.ApiError: the API server refuses something.
     """
-    for plural, name in _CONFIGURATIONS:
-        await _delete(kube, path_of("admissionregistration.k8s.io", "v1", plural, "", name))
+    for path in _INSTALLED:
+        await _delete(kube, path)
+    # Without the others nobody writes these anew. What is noted beside them is needed until all is let go.
+    if await engines_configuration(kube) is not None:
+        await kube.patch(_OF_ENGINES, {"webhooks": None}, MERGE_PATCH)
     await _take_lease(kube, namespace)
-    return Removed(await release_all(kube, builtin()), await release_pods(kube))
+    removed = Removed(await release_all(kube, await collections(kube)), await release_pods(kube))
+    await _delete(kube, _OF_ENGINES)
+    return removed
 
 
 async def _delete(kube: Kube, path: str) -> None:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from execution_options.api.names import ENGINE_KIND, ENGINE_PLURAL, GROUP, VERSION
+from execution_options.api.names import ENGINE_KIND, ENGINE_PLURAL, GROUP, NOTIFICATIONS_FINALIZER, VERSION
 from execution_options.install import ENGINES_CONFIGURATION
+from execution_options.install.remembered import ANNOTATION
 from execution_options.kube.client import path_of
 from execution_options.local import LocalOperator
 from support import descriptions
@@ -109,6 +110,8 @@ def platform(team: Team, tolerated: list[str]) -> Iterator[Platform]:
     # A right that was granted counts a moment later, and so does a definition that came back.
     tolerated.append(r"store: /apis/example\.com/v1/\w+: (403 Forbidden|429 TooManyRequests)")
     tolerated.append(r"engine \S+: RightsMissing")
+    # Their rights go together with descriptions.
+    tolerated.append(r"are described no more, and what is held of them cannot be let go")
     platform = Platform(team)
     yield platform
     platform.clean()
@@ -211,6 +214,20 @@ def test_an_engine_is_added_with_a_page_of_yaml(platform: Platform, team: Team) 
     eventually(lambda: platform.admitted() == set())
     again = backups.create(run("Backup", "later"))
     assert "labels" not in again["metadata"]
+
+
+def test_what_was_held_is_let_go_when_the_description_goes(platform: Platform, team: Team) -> None:
+    platform.apply(definition("Vault"), rights("vaults"))
+    platform.describe("vault", kind="Vault", plural="vaults")
+    platform.becomes("vault", "InUse")
+    kinds = team.request("GET", CONFIGURATION)["metadata"]["annotations"][ANNOTATION]
+    assert "vaults.v1.example.com" in kinds.split(",")
+    notified = {"phases": ["FAILED"], "email": {"recipients": ["a@example.com"]}}
+    team.options("o", {"notificationGuarantee": "Held", "notifications": [notified]})
+    vaults = Runs(team, "vaults")
+    assert vaults.create(run("Vault", "v", options="o"))["metadata"]["finalizers"] == [NOTIFICATIONS_FINALIZER]
+    platform.delete(ENGINE_KIND, "vault")
+    eventually(lambda: "finalizers" not in vaults.get("v")["metadata"])
 
 
 def test_what_a_launch_plan_refers_to_reaches_what_it_starts(platform: Platform, team: Team) -> None:
