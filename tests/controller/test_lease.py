@@ -9,6 +9,7 @@ import pytest
 
 from execution_options.controller.lease import Elector, LeaseLostError, Timing
 from execution_options.controller.writer import Writer
+from execution_options.kube.client import ApiError
 
 from .fakes import Clock, FakeApi
 
@@ -132,3 +133,43 @@ async def test_an_answer_that_was_lost_costs_no_lease(clock: Clock) -> None:
     assert first.holds()
     keeping.cancel()
     await asyncio.gather(keeping, return_exceptions=True)
+
+
+OWNER = {"apiVersion": "v1", "kind": "ServiceAccount", "name": "controller", "uid": "1"}
+
+
+async def owner() -> dict[str, str]:
+    return OWNER
+
+
+async def test_it_goes_with_the_account_of_who_holds_it(clock: Clock) -> None:
+    api = FakeApi()
+    first = elector(api, clock, "first")
+    await first.acquire()
+    await first.release()
+    assert api.objects[PATH]["metadata"]["ownerReferences"] == []
+    second = Elector(api, "ns", "name", "second", TIMING, clock, owner)  # type: ignore[arg-type]
+    await second.acquire()
+    assert api.objects[PATH]["metadata"]["ownerReferences"] == [OWNER]
+    await second.release()
+    assert api.objects[PATH]["metadata"]["ownerReferences"] == [OWNER]
+
+
+async def test_it_is_held_also_where_owners_may_not_be_changed(clock: Clock) -> None:
+    api = FakeApi()
+    first = elector(api, clock, "first")
+    await first.acquire()
+    await first.release()
+    attempts = []
+
+    def refuse(method: str, _: str, after: bool) -> None:
+        if method == "PUT" and not after:
+            attempts.append(method)
+            if len(attempts) == 1:
+                raise ApiError(403, "Forbidden", "owner references")
+
+    api.fail = refuse
+    second = Elector(api, "ns", "name", "second", TIMING, clock, owner)  # type: ignore[arg-type]
+    await second.acquire()
+    assert second.holds()
+    assert api.objects[PATH]["metadata"]["ownerReferences"] == []

@@ -146,6 +146,8 @@ class CertificateManager:
             written = await self._write(stored, plan.step, plan.write)
         elif plan.inject is not None:
             written = await self._inject(seen, plan.inject)
+        if written is None:
+            written = await self._secret.adopt(stored)
         self._tell(seen, now)
         if written is not None:
             # The outcome is observed, not assumed. Replicas that met here must not meet again and again.

@@ -1,19 +1,26 @@
-"""The Secret through which the replicas agree; written by compare-and-swap only."""
+"""The Secret through which the replicas agree; written by compare-and-swap only.
+
+It is owned by the service account of the replicas, so that it goes with the installation.
+"""
 
 from __future__ import annotations
 
 import base64
 import binascii
+import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from execution_options.certificates.material import KEYS, Material, encode, parse
+from execution_options.kube.account import own_account
 from execution_options.kube.client import ApiError, path_of
 
 if TYPE_CHECKING:
     from execution_options.kube.client import Kube
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,7 @@ class CertificateSecret:
         self._kube = kube
         self.namespace = namespace
         self.name = name
+        self._adopted = False
 
     @property
     def collection(self) -> str:
@@ -87,7 +95,10 @@ class CertificateSecret:
         data = {key: base64.b64encode(value).decode() for key, value in encode(material).items()}
         try:
             if stored.secret is None:
-                metadata = {"namespace": self.namespace, "name": self.name}
+                metadata: dict[str, Any] = {"namespace": self.namespace, "name": self.name}
+                owner = await own_account(self._kube, self.namespace)
+                if owner is not None:
+                    metadata["ownerReferences"] = [owner]
                 body = {"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": metadata, "data": data}
                 await self._kube.create(self.collection, body)
             else:
@@ -102,4 +113,39 @@ class CertificateSecret:
             # What it says of a body may quote the body.
             message = f"Secret {self.namespace}/{self.name} was not accepted"
             raise ApiError(error.status, error.reason, message) from None
+        return True
+
+    async def adopt(self, stored: Stored) -> bool | None:
+        """Own what an earlier version, or an earlier installation, made: tried once.
+
+        What people made (it has labels, annotations or keys of theirs) stays theirs.
+
+        Returns:
+            ``None`` where that is not so or not allowed, whether it was written if it is: ``False`` if someone else
+            was first.
+
+        Raises:
+            ApiError: The API server could not say.
+            aiohttp.ClientError: There was no answer; or ``TimeoutError``.
+        """
+        if self._adopted or stored.secret is None:
+            return None
+        metadata = stored.secret["metadata"]
+        foreign = metadata.get("labels") or metadata.get("annotations") or set(stored.secret.get("data") or ()) - KEYS
+        owner = None if foreign else await own_account(self._kube, self.namespace)
+        if owner is None or metadata.get("ownerReferences") == [owner]:
+            self._adopted = True
+            return None
+        try:
+            await self._kube.replace(self.path, stored.secret | {"metadata": metadata | {"ownerReferences": [owner]}})
+        except ApiError as error:
+            if error.status in (404, 409):
+                return False
+            if error.status != 403:
+                raise
+            # Some clusters let only those change owners who may delete (OwnerReferencesPermissionEnforcement).
+            logger.info("Secret %s/%s stays when this is uninstalled: %s", self.namespace, self.name, error.reason)
+            self._adopted = True
+            return None
+        self._adopted = True
         return True

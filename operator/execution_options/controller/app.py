@@ -42,6 +42,7 @@ from execution_options.controller.world import World
 from execution_options.controller.writer import Writer
 from execution_options.engines.registry import builtin_engines
 from execution_options.health import health_app
+from execution_options.kube.account import own_account
 from execution_options.kube.client import ApiError
 from execution_options.providers.factory import Providers
 from execution_options.providers.outbound import Outbound
@@ -83,7 +84,14 @@ class Controller:
         self._connection = (kubeconfig, context)
         identity = f"{socket.gethostname()}_{secrets.token_hex(8)}"
         self.metrics = Metrics()
-        self.elector = Elector(kube, settings.namespace, settings.lease, identity, settings.timing)
+        self.elector = Elector(
+            kube,
+            settings.namespace,
+            settings.lease,
+            identity,
+            settings.timing,
+            owner=lambda: own_account(kube, settings.namespace, settings.timing.request_timeout),
+        )
         self._active = False
         self._options: Queue[OptionsKey] = Queue()
         self._executions: Queue[ExecutionKey] = Queue()

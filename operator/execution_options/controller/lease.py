@@ -24,7 +24,7 @@ from msgspec import Struct
 from execution_options.kube.client import ApiError, Kube, path_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +45,7 @@ class _Spec(Struct, rename="camel"):
 
 class _Meta(Struct, rename="camel"):
     resource_version: str
+    owner_references: list[dict[str, Any]] = []
 
 
 class _Lease(Struct):
@@ -83,6 +84,7 @@ class Elector:
         identity: of this process; no other may have it.
         timing: how long the lease is.
         clock: monotonic seconds, for tests.
+        owner: gives a reference to what the Lease is to go with.
     """
 
     def __init__(
@@ -93,6 +95,7 @@ class Elector:
         identity: str,
         timing: Timing,
         clock: Callable[[], float] = time.monotonic,
+        owner: Callable[[], Awaitable[dict[str, Any] | None]] | None = None,
     ) -> None:
         self._kube = kube
         self._collection = path_of("coordination.k8s.io", "v1", "leases", namespace)
@@ -107,6 +110,8 @@ class Elector:
         self._version = ""
         self._acquired = ""
         self._transitions = 0
+        self._owner = owner
+        self._owners: list[dict[str, Any]] = []
 
     def holds(self) -> bool:
         """Whether this process may write now."""
@@ -175,26 +180,38 @@ class Elector:
         except ApiError as error:
             if error.status != 404:
                 raise
-            await self._take("", 0)
+            await self._take(None, 0)
             return False
         now = self._clock()
         if self._seen is None or self._seen[0] != lease.metadata.resource_version:
             self._seen = (lease.metadata.resource_version, now)
         transitions = (lease.spec.lease_transitions or 0) + 1
         if not lease.spec.holder_identity:
-            await self._take(lease.metadata.resource_version, transitions)
+            await self._take(lease.metadata, transitions)
             return False
         # Whoever holds it may count with a longer lease than ours.
         length = max(self._timing.duration, lease.spec.lease_duration_seconds or 0)
         ours = lease.spec.holder_identity == self._identity  # the answer to taking it was lost on its way
         if not ours and now < self._seen[1] + length:
             return None
-        await self._take(lease.metadata.resource_version, transitions)
+        await self._take(lease.metadata, transitions)
         return True
 
-    async def _take(self, version: str, transitions: int) -> None:
+    async def _take(self, found: _Meta | None, transitions: int) -> None:
+        owner = None if self._owner is None else await self._owner()
         self._acquired, self._transitions = _now(), transitions
-        await self._write(version)
+        self._owners = [] if owner is None else [owner]
+        if found is None:
+            await self._write("")
+            return
+        try:
+            await self._write(found.resource_version)
+        except ApiError as error:
+            if error.status != 403 or self._owners == found.owner_references:
+                raise
+            # Some clusters let only those change owners who may delete (OwnerReferencesPermissionEnforcement).
+            self._owners = found.owner_references
+            await self._write(found.resource_version)
 
     async def _renew(self) -> None:
         try:
@@ -229,7 +246,8 @@ class Elector:
         body = {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
-            "metadata": {"name": self._name} | ({"resourceVersion": version} if version else {}),
+            "metadata": {"name": self._name, "ownerReferences": self._owners}
+            | ({"resourceVersion": version} if version else {}),
             "spec": spec,
         }
         send = self._kube.replace if version else self._kube.create

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from execution_options.install import CONTROLLER
+from execution_options.install import CONTROLLER, WEBHOOK
 from support.rights import Use, granted, roles, used
 
 if TYPE_CHECKING:
@@ -21,8 +21,12 @@ NOT_BROUGHT_ABOUT = {
     "execution-options-controller: delete execution.dev/notificationdeliveries",
 }
 """Rights whose use depends on chance, or takes too long."""
-GRANTED_BY_OTHERS = {Use(CONTROLLER, "get", "", "secrets")}
-"""What a namespace grants by a RoleBinding of its own, where it opts in."""
+GRANTED_BY_OTHERS = {
+    # By a RoleBinding of a namespace, where it opts in.
+    Use(CONTROLLER, "get", "", "secrets"),
+    # By system:basic-user: everybody may ask who he is.
+    *(Use(account, "create", "authentication.k8s.io", "selfsubjectreviews") for account in (CONTROLLER, WEBHOOK)),
+}
 
 pytestmark = [pytest.mark.e2e, pytest.mark.looks_back, pytest.mark.timeout(900)]
 

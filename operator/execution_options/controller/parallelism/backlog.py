@@ -13,6 +13,7 @@ import msgspec
 from execution_options.api.names import BACKLOG, ID_LABEL
 from execution_options.controller.objects import ExecutionKey
 from execution_options.controller.parallelism.board import BARE
+from execution_options.kube.account import own_account
 from execution_options.kube.client import ApiError, path_of
 
 if TYPE_CHECKING:
@@ -103,7 +104,12 @@ class Backlog:
         if self._written == waiting or (self._written is None and not waiting):
             return
         if self._written is None:
-            metadata = {"name": BACKLOG, "labels": {"app.kubernetes.io/managed-by": "execution-options"}}
+            owner = await own_account(self._kube, self._namespace)
+            metadata = {
+                "name": BACKLOG,
+                "labels": {"app.kubernetes.io/managed-by": "execution-options"},
+                "ownerReferences": [] if owner is None else [owner],
+            }
             document = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": waiting}
             await self._writer.create(path_of("", "v1", "configmaps", self._namespace), document)
         else:

@@ -1,0 +1,55 @@
+"""The service account that a process runs under, as the owner of what lives no longer than an installation."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from execution_options.kube.client import REQUEST_TIMEOUT, ApiError, path_of
+
+if TYPE_CHECKING:
+    from execution_options.kube.client import Kube
+
+logger = logging.getLogger(__name__)
+
+_REVIEWS: Final = path_of("authentication.k8s.io", "v1", "selfsubjectreviews")
+
+
+class _User(Struct, frozen=True, rename="camel"):
+    username: str = ""
+    uid: str = ""
+
+
+class _Status(Struct, frozen=True, rename="camel"):
+    user_info: _User = _User()
+
+
+class _Review(Struct, frozen=True):
+    status: _Status = _Status()
+
+
+async def own_account(kube: Kube, namespace: str, seconds: float = REQUEST_TIMEOUT) -> dict[str, Any] | None:
+    """An owner reference to the account of this process, or ``None`` where it has none in ``namespace``.
+
+    Whatever way the operator is uninstalled, its accounts go, and the garbage collector then removes what they own:
+    nobody needs a right to delete it. Everybody may ask who he is (the role ``system:basic-user``).
+
+    Raises:
+        execution_options.kube.client.ApiError: the API server cannot say now.
+    """
+    try:
+        answer = await kube.create(_REVIEWS, {"spec": {}}, seconds=seconds)
+    except ApiError as error:
+        if error.status not in (403, 404):
+            raise
+        logger.info("the service account of this process is not told: %s", error)
+        return None
+    user = msgspec.json.decode(answer, type=_Review).status.user_info
+    prefix = f"system:serviceaccount:{namespace}:"
+    if not user.username.startswith(prefix) or not user.uid:
+        return None
+    name = user.username.removeprefix(prefix)
+    return {"apiVersion": "v1", "kind": "ServiceAccount", "name": name, "uid": user.uid}
