@@ -59,8 +59,8 @@ def test_there_is_one_version() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
     assert chart["version"] == chart["appVersion"] == VERSION
     # Whoever copies a command or an overlay gets the image of this version.
-    pages = ("docs/operations.md", "charts/execution-options/README.md", "deploy/kustomization.yaml")
-    for path in pages:
+    overlays = ("deploy/kustomization.yaml", "deploy/uninstall/kustomization.yaml")
+    for path in ("docs/operations.md", "charts/execution-options/README.md", *overlays):
         named = re.findall(r"(?:/execution-options:|newTag: )([0-9.]*[0-9])", (ROOT / path).read_text())
         assert named
         assert {*named} == {VERSION}, path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,8 @@ from execution_options.cluster.process import guarded
 from support.waiting import eventually
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from execution_options.cluster import Cluster
 
 CHART = Path(__file__).parents[2] / "charts/execution-options"
@@ -29,18 +32,30 @@ class Release:
         name: of the release.
     """
 
-    def __init__(self, cluster: Cluster, folder: Path, namespace: str = "options", name: str = "eo") -> None:
+    def __init__(
+        self, cluster: Cluster, folder: Path, namespace: str = "options", name: str = "eo", helm: Path | None = None
+    ) -> None:
         self.cluster = cluster
         self.namespace = namespace
         self.name = name
         self._folder = folder
+        self._helm = helm
         self._processes: list[subprocess.Popen[bytes]] = []
 
-    def helm(self, command: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def helm(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """A command of helm's on this release."""
-        return self.cluster.run_helm(
-            [command, self.name, *arguments, f"--namespace={self.namespace}", "--wait", "--timeout=100s"], check=check
+        return self.run_helm(
+            [command, self.name, *arguments, f"--namespace={self.namespace}", "--wait", "--timeout=100s"]
         )
+
+    def run_helm(self, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        """Any command of this release's helm."""
+        if self._helm is None:
+            return self.cluster.run_helm(command)
+        access = {**os.environ, "KUBECONFIG": str(self.cluster.kubeconfig)}
+        done = subprocess.run([self._helm, *command], env=access, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done
 
     def create_namespace(self) -> None:
         """The namespace, in which a pod that is not restricted would be refused."""
@@ -57,7 +72,7 @@ class Release:
     def hooks(self, chart: Path) -> str:
         """What Helm would create before it deletes."""
         arguments = ["template", self.name, str(chart), f"--namespace={self.namespace}"]
-        documents = yaml.safe_load_all(self.cluster.run_helm(arguments).stdout)
+        documents = yaml.safe_load_all(self.run_helm(arguments).stdout)
         return yaml.safe_dump_all(
             [one for one in documents if "helm.sh/hook" in one["metadata"].get("annotations", {})], sort_keys=False
         )
@@ -72,7 +87,17 @@ class Release:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def process(self, component: str, port: int, probes: int, *more: str) -> Process:
+    def let_go(self) -> str:
+        """What the pod of the hook does before anything is deleted, with the rights that are there meanwhile."""
+        hooks = list(yaml.safe_load_all(self.hooks(CHART)))
+        rights = yaml.safe_dump_all([one for one in hooks if one["kind"] != "Job"])
+        (hook,) = [one for one in hooks if one["kind"] == "Job"]
+        self.cluster.run_kubectl(["apply", "-f", "-"], input=rights)
+        said = self.run(hook["spec"]["template"]["spec"])
+        self.cluster.run_kubectl(["delete", "-f", "-"], input=rights)
+        return said
+
+    def process(self, component: str, port: int, probes: int, *more: str, source: Path | None = None) -> Process:
         """Start what a pod of the component would run: its arguments, its environment, its service account.
 
         Args:
@@ -80,6 +105,7 @@ class Release:
             port: for requests.
             probes: port for probes and metrics.
             more: arguments that name something of this machine.
+            source: the source root of another version than this one.
         """
         spec = self.get(f"deployment/execution-options-{component}")["spec"]["template"]["spec"]
         (container,) = spec["containers"]
@@ -89,6 +115,7 @@ class Release:
         here = ["--kubeconfig", str(kubeconfig), "--host", "127.0.0.1", "--health-port", str(probes), *more]
         here += ["--port", str(port), "--linger-seconds", "1"] if component == "webhook" else []
         variables = {one["name"]: one["value"] for one in container.get("env", ())}
+        variables |= {} if source is None else {"PYTHONPATH": str(source)}
         log = self._folder / f"{component}-{len(self._processes)}.log"
         with log.open("ab") as target:
             process = subprocess.Popen(
@@ -112,6 +139,28 @@ class Release:
             for number in range(len(entries))
         ]
         self.cluster.run_kubectl(["patch", ENTRIES, "--type=json", "-p", json.dumps(patch)])
+
+    def left(self) -> list[str]:
+        """What is still there of the operator, definitions and their objects apart, as ``kind/name``."""
+        kinds = "all,configmaps,secrets,leases,roles,rolebindings,serviceaccounts,networkpolicies,pdb"
+        of_cluster = (
+            "mutatingwebhookconfigurations,validatingwebhookconfigurations,clusterroles,clusterrolebindings,"
+            "validatingadmissionpolicies,validatingadmissionpolicybindings"
+        )
+        found = self.cluster.run_kubectl(["get", kinds, f"--namespace={self.namespace}", "-o", "name"]).stdout
+        found += self.cluster.run_kubectl(["get", of_cluster, "-o", "name"]).stdout
+        # Rights on engines are the platform's, who granted them.
+        ours = re.compile(r"execution-options(?!-engine-)")
+        return [name for name in found.splitlines() if ours.search(name)]
+
+    def is_gone(self) -> None:
+        """Wait until nothing is left: the garbage collector takes a moment."""
+
+        def gone() -> bool:
+            assert self.left() == []
+            return True
+
+        eventually(gone, timeout=60)
 
     def stop(self) -> None:
         """End the processes that still run."""

@@ -19,7 +19,7 @@ from execution_options.api.reference import reference
 from execution_options.cluster.binaries import locate
 from execution_options.cluster.progress import Progress
 from execution_options.install.chart import CHART, CRDS, definitions, templates, values_table
-from execution_options.install.plain import PLAIN, render
+from execution_options.install.plain import render
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,13 @@ if TYPE_CHECKING:
 _VALUES: Final = f"{CHART}/values.yaml"
 _PAGE: Final = f"{CHART}/README.md"
 _PROJECT: Final = "pyproject.toml"
-_VERSIONED: Final = (f"{CHART}/Chart.yaml", _PAGE, "deploy/kustomization.yaml", "docs/operations.md")
+_VERSIONED: Final = (
+    f"{CHART}/Chart.yaml",
+    _PAGE,
+    "deploy/kustomization.yaml",
+    "deploy/uninstall/kustomization.yaml",
+    "docs/operations.md",
+)
 """Files that name the version which the project's file gives: as the chart's, and as the image's tag."""
 _VERSION: Final = re.compile(r"(^(?:appV|v)ersion: |newTag: |/execution-options:)\d+\.\d+\.\d+", re.MULTILINE)
 _TABLE: Final = re.compile(r"(?<=<!-- values: begin -->\n).*(?=<!-- values: end -->)", re.DOTALL)
@@ -81,7 +87,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with tempfile.TemporaryDirectory() as programs:
             locate(Progress()).link_into(Path(programs))
             plain = render(options.folder, Path(programs) / "helm")
-        (options.folder / PLAIN).write_text(plain, encoding="utf-8")
+        for path, content in plain.items():
+            (options.folder / path).write_text(content, encoding="utf-8")
     return 0
 
 
