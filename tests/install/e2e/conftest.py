@@ -1,17 +1,30 @@
-"""Programs of others that an installation works with: built before the first test."""
+"""A cluster for installations, which have it one after the other, and programs of others that these work with."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from support import promtool
+import pytest
+
+from execution_options.cluster import ControlPlane
+from support import helm3, promtool
 from support.certmanager import CertManager
 from support.programs import build_wanted
 
 if TYPE_CHECKING:
-    import pytest
+    from collections.abc import Iterator
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Build what the selected tests need."""
-    build_wanted(session, {"cert_manager": CertManager.build, "promtool": promtool.build})
+    """Build what the selected tests need, before the first of them."""
+    builders = {"cert_manager": CertManager.build, "promtool": promtool.build}
+    if any(helm3.NAME in item.name for item in session.items):
+        builders["helm"] = helm3.build
+    build_wanted(session, builders)
+
+
+@pytest.fixture(scope="package")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """One of its own: what other tests install is there already. Who installs, uninstalls all but the definitions."""
+    with ControlPlane.start("chart", root=tmp_path_factory.mktemp("clusters")) as cluster:
+        yield cluster

@@ -3,129 +3,107 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from yaml import CSafeLoader
 
-from execution_options.cluster import ControlPlane
+from execution_options.cluster.progress import Progress
 from execution_options.install import definitions, rbac, roles, webhook_configuration
-from execution_options.install.plain import PLAIN, render
+from execution_options.install.plain import render
 from execution_options.install.policies import policies
+from support import helm3
 from support.release import CHART, ENTRIES, Release
+from support.values import pairwise, values
 from support.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+
+    from execution_options.cluster import ControlPlane
 
 pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 ROOT = Path(__file__).parents[3]
 Manifest = dict[str, Any]
-EVERYTHING: Manifest = {
-    "image": {"repository": "registry.example.com/eo", "digest": f"sha256:{'0' * 64}", "pullPolicy": "Always"},
-    "imagePullSecrets": [{"name": "registry"}],
-    "commonLabels": {"team": "platform"},
-    "engineControllers": ["system:serviceaccount:workflows:argo", "system:serviceaccounts:engines"],
-    "certManager": {"enabled": True, "issuerRef": {"name": "ours", "kind": "ClusterIssuer"}},
-    "networkPolicy": {
-        "enabled": True,
-        "metricsFrom": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}],
-        "egress": [{"ports": [{"port": 443}]}],
-    },
-    "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}, "interval": "30s"},
-    "prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}},
-} | {
-    name: {
-        "replicas": 3,
-        "maxUnavailable": "50%",
-        "priorityClassName": "system-cluster-critical",
-        "nodeSelector": {"kubernetes.io/os": "linux"},
-        "tolerations": [{"operator": "Exists"}],
-        "affinity": {"nodeAffinity": {}},
-        "topologySpreadConstraints": [],
-        "podAnnotations": {"prometheus.io/scrape": "true"},
-        "serviceAccountAnnotations": {"eks.amazonaws.com/role-arn": "arn"},
-        "env": [{"name": "HTTPS_PROXY", "value": "http://proxy:3128"}],
-        "extraArgs": ["--log-level=debug"],
-    }
-    for name in ("webhook", "controller")
-}
-NOTHING: Manifest = {"crds": {"enabled": False}} | {
-    name: {"replicas": 1, "maxUnavailable": None, "topologySpreadConstraints": [], "resources": {}}
-    for name in ("webhook", "controller")
-}
-MATRIX = {
-    "as it is": {},
-    "everything": EVERYTHING,
-    "nothing": NOTHING,
-    "cert-manager of its own": {"certManager": {"enabled": True}},
-    "text logs": {"log": {"format": "text", "level": "debug"}},
-    "definitions that go": {"crds": {"keep": False}},
-}
-OF_THE_CLUSTER = (
-    "mutatingwebhookconfigurations,clusterroles,clusterrolebindings,"
-    "validatingadmissionpolicies,validatingadmissionpolicybindings"
-)
-FOREIGN = ("cert-manager.io", "monitoring.coreos.com")
+EXAMPLE = ROOT / "examples/engine"
+FOREIGN = Path(__file__).with_name("foreign.yaml")
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """One of its own: what other tests install here is not Helm's."""
-    with ControlPlane.start("chart", root=tmp_path_factory.mktemp("clusters")) as cluster:
-        yield cluster
+@pytest.fixture(params=["Helm 4", pytest.param(helm3.NAME, marks=pytest.mark.engines)])
+def helm(request: pytest.FixtureRequest, cluster: ControlPlane) -> Path:
+    """The program, of either version."""
+    program = helm3.build(Progress()) if request.param == helm3.NAME else cluster.helm
+    assert program is not None
+    return program
 
 
 @pytest.fixture
 def rendered(cluster: ControlPlane, tmp_path: Path) -> Callable[..., list[Manifest]]:
-    def render(values: Manifest, namespace: str = "options") -> list[Manifest]:
-        file = tmp_path / "values.yaml"
-        file.write_text(yaml.safe_dump(values))
-        arguments = ["template", "eo", str(CHART), f"--namespace={namespace}", f"--values={file}"]
-        return [one for one in yaml.safe_load_all(cluster.run_helm(arguments).stdout) if one]
+    def render(values: Manifest, namespace: str = "options", helm: Path | None = None) -> list[Manifest]:
+        return template(tmp_path, values, namespace, helm or cluster.helm)
 
     return render
 
 
-def test_helm_finds_nothing_wrong(cluster: ControlPlane) -> None:
-    assert "0 chart(s) failed" in cluster.run_helm(["lint", "--strict", str(CHART)]).stdout
+def template(folder: Path, values: Manifest, namespace: str, helm: Path | None) -> list[Manifest]:
+    """What the chart gives with these values."""
+    assert helm is not None
+    file = folder / "values.yaml"
+    file.write_text(yaml.safe_dump(values))
+    command = [str(helm), "template", "eo", str(CHART), f"--namespace={namespace}", f"--values={file}"]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return [one for one in yaml.load_all(text, CSafeLoader) if one]
 
 
-@pytest.mark.parametrize("values", MATRIX.values(), ids=MATRIX)
+def test_helm_finds_nothing_wrong(helm: Path) -> None:
+    done = subprocess.run([helm, "lint", "--strict", CHART], capture_output=True, text=True, check=True)
+    assert "0 chart(s) failed" in done.stdout
+
+
 def test_the_api_server_takes_what_is_rendered(
-    cluster: ControlPlane, rendered: Callable[..., list[Manifest]], values: Manifest
+    cluster: ControlPlane, rendered: Callable[..., list[Manifest]], helm: Path
 ) -> None:
-    manifests = rendered(values, "default")
-    known = [one for one in manifests if not one["apiVersion"].startswith(FOREIGN)]
-    document = json.dumps({"apiVersion": "v1", "kind": "List", "items": known})
+    """Whatever values meet: any two of them do."""
+    cluster.run_kubectl(["apply", "-f", str(FOREIGN)])
+    definitions_ = [f"crd/{one['metadata']['name']}" for one in yaml.safe_load_all(FOREIGN.read_text())]
+    cluster.run_kubectl(["wait", "--for=condition=Established", *definitions_])
+    documents: dict[str, Manifest] = {}
+    for row in pairwise():
+        found = rendered(values(row), "default", helm)
+        assert len({key(one) for one in found}) == len(found)
+        documents |= {json.dumps(one, sort_keys=True): one for one in found}
+    kinds = {one["kind"] for one in documents.values()}
+    assert {"Certificate", "Issuer", "NetworkPolicy", "PrometheusRule", "ServiceMonitor"} <= kinds
     arguments = ["apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-"]
-    answer = cluster.run_kubectl(arguments, input=document)
-    assert len(answer.stdout.splitlines()) == len(known)
+    answer = cluster.run_kubectl(arguments, input="\n---\n".join(documents))
+    assert len(answer.stdout.splitlines()) == len(documents)
     assert "Warning" not in answer.stderr
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    ("wrong", "said"),
     [
-        {"webhook": {"replica": 3}},
-        {"webhooks": {}},
-        {"image": {"digest": "latest"}},
-        {"log": {"level": "verbose"}},
-        {"controller": {"leaseDurationSeconds": 1}},
-        {"certManager": {"issuer": {}}},
-        {"engineControllers": []},
-        {"engineControllers": ["o'brien"]},
+        ({"webhook": {"replica": 3}}, "/webhook': additional properties 'replica' not allowed"),
+        ({"webhooks": {}}, "additional properties 'webhooks' not allowed"),
+        ({"certManager": {"issuer": {}}}, "/certManager': additional properties 'issuer' not allowed"),
+        ({"image": {"digest": "latest"}}, "/image/digest': 'latest' does not match pattern"),
+        ({"log": {"level": "verbose"}}, "/log/level': value must be one of 'debug', 'info', 'warning', 'error'"),
+        ({"controller": {"leaseDurationSeconds": 1}}, "/controller/leaseDurationSeconds': minimum: got 1, want 2"),
+        ({"controller": {"replicas": "two"}}, "/controller/replicas': got string, want integer"),
+        ({"crds": {"enabled": "no"}}, "/crds/enabled': got string, want boolean"),
+        ({"engineControllers": []}, "/engineControllers': minItems: got 0, want 1"),
+        ({"engineControllers": ["o'brien"]}, "/engineControllers/0': "),
     ],
     ids=str,
 )
-def test_values_that_mean_nothing_are_refused(cluster: ControlPlane, tmp_path: Path, wrong: Manifest) -> None:
-    file = tmp_path / "values.yaml"
-    file.write_text(yaml.safe_dump(wrong))
-    answer = cluster.run_helm(["template", "eo", str(CHART), f"--values={file}"], check=False)
-    assert answer.returncode != 0
-    assert "values don't meet the specifications of the schema" in answer.stderr
+def test_values_that_mean_nothing_are_refused(helm: Path, tmp_path: Path, wrong: Manifest, said: str) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        template(tmp_path, wrong, "default", helm)
+    assert said in refused.value.stderr
 
 
 def test_what_is_rendered_is_what_the_tests_run_under(rendered: Callable[..., list[Manifest]]) -> None:
@@ -162,11 +140,13 @@ def test_what_cert_manager_does_needs_no_rights(rendered: Callable[..., list[Man
 
 def test_the_plain_manifests_are_those_of_the_chart(cluster: ControlPlane) -> None:
     assert cluster.helm is not None
-    assert (ROOT / PLAIN).read_text() == render(ROOT, cluster.helm), "run `make manifests`"
-    assert "helm" not in (ROOT / PLAIN).read_text().lower()
-    kustomized = yaml.safe_load_all(cluster.run_kubectl(["kustomize", str(ROOT / "deploy")]).stdout)
-    plain = [one for one in yaml.safe_load_all((ROOT / PLAIN).read_text()) if one]
-    assert sorted(kustomized, key=key) == sorted(plain, key=key)
+    for path, content in render(ROOT, cluster.helm).items():
+        assert (ROOT / path).read_text() == content, "run `make manifests`"
+        assert "helm" not in content.lower()
+        folder = (ROOT / path).parent
+        kustomized = yaml.safe_load_all(cluster.run_kubectl(["kustomize", str(folder)]).stdout)
+        plain = [one for one in yaml.safe_load_all(content) if one]
+        assert sorted(kustomized, key=key) == sorted(plain, key=key)
 
 
 def key(manifest: Manifest) -> tuple[str, str]:
@@ -174,9 +154,9 @@ def key(manifest: Manifest) -> tuple[str, str]:
 
 
 def test_a_release_from_its_installation_to_its_end(
-    cluster: ControlPlane, tmp_path: Path, unused_tcp_port_factory: Callable[[], int]
+    cluster: ControlPlane, tmp_path: Path, unused_tcp_port_factory: Callable[[], int], helm: Path
 ) -> None:
-    release = Release(cluster, tmp_path)
+    release = Release(cluster, tmp_path, helm=helm)
     release.create_namespace()
     notes = release.helm("install", str(CHART), "--set=controller.leaseDurationSeconds=5").stdout
     assert "rollout status deployment/execution-options-webhook" in notes
@@ -217,23 +197,19 @@ def test_a_release_from_its_installation_to_its_end(
             ["create", "-n", "team", "-f", "-"], input=json.dumps({**JOB, "metadata": {"name": "held"}})
         )
         cluster.run_kubectl(["create", "-n", "team", "-f", "-"], input=json.dumps(GATED))
+        # An engine that is described here, too.
+        for file in ("definition.yaml", "rights.yaml", "engine.yaml"):
+            cluster.run_kubectl(["apply", "-f", str(EXAMPLE / file)])
+        ready = ["wait", "--for=condition=Ready", "executionengine/backup", "--timeout=60s"]
+        cluster.run_kubectl(ready)
+        cluster.run_kubectl(["create", "-n", "team", "-f", "-"], input=json.dumps(BACKUP))
         eventually(lambda: waiting_for_us(cluster) == HELD, timeout=60)
-        # What the hook runs: a pod of its Job, under its account.
-        hooks = yaml.safe_dump_all([one for one in yaml.safe_load_all(release.hooks(CHART)) if one["kind"] != "Job"])
-        cluster.run_kubectl(["apply", "-f", "-"], input=hooks)
-        (job,) = [one for one in yaml.safe_load_all(release.hooks(CHART)) if one["kind"] == "Job"]
-        said = release.run(job["spec"]["template"]["spec"])
-        assert said == "webhook entries removed; 1 executions and 1 pods released\n"
+        assert release.let_go() == "webhook entries removed; 2 executions and 1 pods released\n"
         assert waiting_for_us(cluster) == "example.com/other"
         # The controller was told by its Lease before anything was let go.
         assert controller.process.wait(30) == 1
-        cluster.run_kubectl(["delete", "-f", "-"], input=hooks)
 
         release.helm("uninstall")
-        kinds = "all,mutatingwebhookconfigurations,validatingwebhookconfigurations,clusterroles,clusterrolebindings"
-        kinds += ",roles,rolebindings,serviceaccounts,validatingadmissionpolicies,networkpolicies,pdb"
-        left = cluster.run_kubectl(["get", kinds, "-A", "-o", "name"]).stdout
-        assert "execution-options" not in left
         # Nobody waits for what is gone, and what was given stays.
         cluster.run_kubectl(
             ["create", "-n", "team", "-f", "-"], input=json.dumps({**JOB, "metadata": {"name": "later"}})
@@ -242,8 +218,22 @@ def test_a_release_from_its_installation_to_its_end(
         assert "executionoptions.execution.dev" in cluster.run_kubectl(["get", "crd", "-o", "name"]).stdout
         assert webhook.stop() == 0
         assert [line for line in webhook.lines() if line["level"] in ("error", "critical")] == []
+        release.is_gone()
+
+        # Who installs it again need not wait for the end of a Lease.
+        release.helm("install", str(CHART))
+        again = release.process("controller", 0, unused_tcp_port_factory())
+        again.waits_for("active:")
+        # What options hold is held again.
+        eventually(lambda: waiting_for_us(cluster) == HELD.removesuffix(" execution.dev/turn"))
+        assert release.let_go() == "webhook entries removed; 2 executions and 0 pods released\n"
+        release.helm("uninstall")
+        release.is_gone()
     finally:
         release.stop()
+        for file in ("engine.yaml", "rights.yaml", "definition.yaml"):
+            cluster.run_kubectl(["delete", "--ignore-not-found", "--wait=false", "-f", str(EXAMPLE / file)])
+        cluster.run_kubectl(["delete", "namespace", "--ignore-not-found", release.namespace, "team"])
 
 
 OPTIONS = {
@@ -284,14 +274,24 @@ GATED = {
 }
 
 
-HELD = "execution.dev/notifications example.com/other execution.dev/turn"
+BACKUP: Manifest = {
+    "apiVersion": "example.com/v1",
+    "kind": "Backup",
+    "metadata": {"name": "held"},
+    "spec": {},
+}
+HELD = "execution.dev/notifications execution.dev/notifications example.com/other execution.dev/turn"
 
 
 def waiting_for_us(cluster: ControlPlane) -> str:
-    """Finalizers of the execution that is held, then gates of the pod."""
-    held = cluster.run_kubectl(["get", "job", "held", "-n", "team", "-o", "jsonpath={.metadata.finalizers[*]}"])
-    gates = ["get", "pod", "gated", "-n", "team", "-o", "jsonpath={.spec.schedulingGates[*].name}"]
-    return f"{held.stdout} {cluster.run_kubectl(gates).stdout}".strip()
+    """Finalizers of the executions that are held, then gates of the pod."""
+    fields = {
+        "job/held": "{.metadata.finalizers[*]}",
+        "backup/held": "{.metadata.finalizers[*]}",
+        "pod/gated": "{.spec.schedulingGates[*].name}",
+    }
+    found = (cluster.run_kubectl(["get", one, "-n", "team", "-o", f"jsonpath={of}"]) for one, of in fields.items())
+    return " ".join(" ".join(answer.stdout for answer in found).split())
 
 
 def arguments(release: Release, component: str) -> list[str]:

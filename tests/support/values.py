@@ -1,0 +1,81 @@
+"""Values of the chart that differ from its own, and few sets of them in which any two meet."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+Values = dict[str, Any]
+
+_POD: Values = {
+    "replicas": 3,
+    "resources": {"requests": {"cpu": "1"}, "limits": {"cpu": "2", "memory": "1Gi"}},
+    "maxUnavailable": None,
+    "topologySpreadConstraints": [],
+    "priorityClassName": "system-cluster-critical",
+    "nodeSelector": {"kubernetes.io/os": "linux"},
+    "tolerations": [{"operator": "Exists"}],
+    "affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": []}},
+    "podAnnotations": {"prometheus.io/scrape": "true"},
+    "serviceAccountAnnotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/x"},
+    "env": [{"name": "HTTPS_PROXY", "value": "http://proxy:3128"}],
+    "extraArgs": ["--log-level=debug"],
+}
+OTHER: Mapping[str, Any] = {
+    "image.repository": "registry.example.com/eo",
+    "image.tag": "9.9.9",
+    "image.digest": f"sha256:{'0' * 64}",
+    "image.pullPolicy": "Always",
+    "imagePullSecrets": [{"name": "registry"}],
+    "commonLabels": {"team": "platform"},
+    "crds.enabled": False,
+    "crds.keep": False,
+    "log.format": "text",
+    "log.level": "debug",
+    "engineControllers": ["system:serviceaccount:workflows:argo", "system:serviceaccounts:engines"],
+    "certManager.enabled": True,
+    "certManager.issuerRef": {"name": "ours", "kind": "ClusterIssuer", "group": "cert-manager.io"},
+    "networkPolicy.enabled": True,
+    "networkPolicy.metricsFrom": [
+        {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
+    ],
+    "networkPolicy.egress": [{"ports": [{"port": 443}]}],
+    "serviceMonitor.enabled": True,
+    "serviceMonitor.labels": {"release": "prometheus"},
+    "serviceMonitor.interval": "30s",
+    "prometheusRule.enabled": True,
+    "prometheusRule.labels": {"release": "prometheus"},
+    **{f"{component}.{name}": value for component in ("webhook", "controller") for name, value in _POD.items()},
+    "controller.leaseDurationSeconds": 7.5,
+    "controller.patchesPerSecond": 0.5,
+}
+"""Path of a value, and another than the chart's own."""
+
+
+def values(chosen: Iterable[str]) -> Values:
+    """The chart's values with these other ones."""
+    tree: Values = {}
+    for path in chosen:
+        *parents, name = path.split(".")
+        node = tree
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[name] = OTHER[path]
+    return tree
+
+
+def pairwise() -> list[frozenset[str]]:
+    """Sets of paths, of which some has any two of them, some neither, and some either one without the other.
+
+    Each path gets a word of bits of its own that is neither the complement of another's nor ordered below it; the
+    bits say in which set it is. Half of the bits are set, so no word can be part of another.
+    """
+    size = 2
+    while len(words := [w for w in itertools.combinations(range(size), size // 2) if 0 in w]) < len(OTHER):
+        size += 2
+    of_path = dict(zip(OTHER, map(frozenset, words), strict=False))
+    rows = [frozenset(path for path, word in of_path.items() if row in word) for row in range(size)]
+    return [frozenset(), *rows]
