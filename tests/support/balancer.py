@@ -32,6 +32,10 @@ class Balancer:
         self._open: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
 
+    def add(self, replica: Replica) -> None:
+        """One more, once it is ready."""
+        self._replicas = [*self._replicas, replica]
+
     def start(self) -> None:
         """Accept connections and look who is ready."""
         self._spawn(self._probe)

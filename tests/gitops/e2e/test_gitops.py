@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from execution_options.api.names import API_VERSION
 from execution_options.local import LocalOperator
+from support import descriptions
 from support.gitops import CASES, EXAMPLES, WRITTEN_BY_PEOPLE, manifest, status
 from support.logs import scanned
 from support.team import RefusedError, Team, options_manifest, working
@@ -125,32 +127,55 @@ def test_one_workflow_runs_with_the_options_of_its_environment(control_plane: Cl
         assert account == {"dev": None, "prod": "trainer"}[environment]
 
 
-def test_nobody_fights_who_applies(team: Team) -> None:
+def test_nobody_fights_who_applies(team: Team, tolerated: list[str]) -> None:
     """What was applied stays what it is: nothing is defaulted, and the operator writes to the status alone."""
+    tolerated.append("engine gitops: CRDNotInstalled")
+    ours = {"matchLabels": {"kubernetes.io/metadata.name": team.namespace}}
     applied = [
         options_manifest("o", {"selector": {}, "labels": {"a": "1"}, "notifications": [NOTIFICATION]}),
         {
-            "apiVersion": "execution.dev/v1beta1",
+            **options_manifest(team.namespace, {"selector": {}, "maxParallelism": 0, "namespaceSelector": ours}),
+            "kind": "ClusterExecutionOptions",
+        },
+        {
+            "apiVersion": API_VERSION,
             "kind": "NotificationChannel",
             "metadata": {"name": "c"},
             "spec": {"webhook": {"url": "https://example.com/hook"}},
         },
+        {
+            "apiVersion": API_VERSION,
+            "kind": "ExecutionEngine",
+            "metadata": {"name": "gitops"},
+            "spec": descriptions.spec(group="gitops.example.com"),
+        },
     ]
+    assert {one["kind"] for one in applied} == WRITTEN_BY_PEOPLE
     arguments = ("--server-side", "--field-manager=gitops", "-f", "-")
-    team.kubectl("apply", *arguments, manifests=applied)
-    stored = eventually(lambda: (one := team.get("ExecutionOptions", "o")).get("status", {}).get("conditions") and one)
-    for manifest_ in applied:
-        kind, name = manifest_["kind"], manifest_["metadata"]["name"]
-        found = json.loads(team.kubectl("get", kind, name, "--show-managed-fields", "-o", "json"))
-        assert found["spec"] == manifest_["spec"]
-        assert set(found["metadata"]) <= {*READ_ONLY, "name", "namespace"}
-        managers = {one["manager"] for one in found["metadata"]["managedFields"] if one.get("subresource") != "status"}
-        assert managers == {"gitops"}
-    # The same again is no change, to the API server as to those who compare.
-    team.kubectl("apply", *arguments, manifests=applied)
-    again = team.get("ExecutionOptions", "o")["metadata"]
-    assert again["generation"] == stored["metadata"]["generation"] == 1
-    assert team.kubectl("diff", *arguments, manifests=applied) == ""
+    try:
+        team.kubectl("apply", *arguments, manifests=applied)
+        generations = {}
+        for manifest_ in applied:
+            found = eventually(lambda one=manifest_: judged(team, one))
+            assert found["spec"] == manifest_["spec"]
+            metadata = found["metadata"]
+            assert set(metadata) <= {*READ_ONLY, "name", "namespace"}
+            assert {f["manager"] for f in metadata["managedFields"] if f.get("subresource") != "status"} == {"gitops"}
+            generations[found["kind"]] = metadata["generation"]
+        assert set(generations.values()) == {1}
+        # The same again is no change, to the API server as to those who compare.
+        team.kubectl("apply", *arguments, manifests=applied)
+        assert {one["kind"]: judged(team, one)["metadata"]["generation"] for one in applied} == generations
+        assert team.kubectl("diff", *arguments, manifests=applied) == ""
+    finally:
+        team.kubectl("delete", "--ignore-not-found", "-f", "-", manifests=applied)
+
+
+def judged(team: Team, applied: Manifest) -> Manifest:
+    """An object, once the operator has said something of it."""
+    kind, name = applied["kind"], applied["metadata"]["name"]
+    found: Manifest = json.loads(team.kubectl("get", kind, name, "--show-managed-fields", "-o", "json"))
+    return found if found.get("status", {}).get("conditions") else {}
 
 
 READ_ONLY = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "uid")
