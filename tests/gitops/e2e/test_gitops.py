@@ -129,7 +129,15 @@ def test_one_workflow_runs_with_the_options_of_its_environment(control_plane: Cl
 
 def test_nobody_fights_who_applies(team: Team, tolerated: list[str]) -> None:
     """What was applied stays what it is: nothing is defaulted, and the operator writes to the status alone."""
-    tolerated.append("engine gitops: CRDNotInstalled")
+    # A right that was granted counts a moment later.
+    tolerated += ["engine gitops: CRDNotInstalled", r"/apis/gitops\.example\.com/v1/backups: 403 Forbidden"]
+    rule = {"apiGroups": ["gitops.example.com"], "resources": ["backups"], "verbs": ["get", "list", "watch", "patch"]}
+    rights = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": "gitops", "labels": {"rbac.execution.dev/aggregate-to-controller": "true"}},
+        "rules": [rule],
+    }
     ours = {"matchLabels": {"kubernetes.io/metadata.name": team.namespace}}
     applied = [
         options_manifest("o", {"selector": {}, "labels": {"a": "1"}, "notifications": [NOTIFICATION]}),
@@ -153,7 +161,7 @@ def test_nobody_fights_who_applies(team: Team, tolerated: list[str]) -> None:
     assert {one["kind"] for one in applied} == WRITTEN_BY_PEOPLE
     arguments = ("--server-side", "--field-manager=gitops", "-f", "-")
     try:
-        team.kubectl("apply", *arguments, manifests=applied)
+        team.kubectl("apply", *arguments, manifests=[rights, *applied])
         generations = {}
         for manifest_ in applied:
             found = eventually(lambda one=manifest_: judged(team, one))
@@ -168,7 +176,7 @@ def test_nobody_fights_who_applies(team: Team, tolerated: list[str]) -> None:
         assert {one["kind"]: judged(team, one)["metadata"]["generation"] for one in applied} == generations
         assert team.kubectl("diff", *arguments, manifests=applied) == ""
     finally:
-        team.kubectl("delete", "--ignore-not-found", "-f", "-", manifests=applied)
+        team.kubectl("delete", "--ignore-not-found", "-f", "-", manifests=[*applied, rights])
 
 
 def judged(team: Team, applied: Manifest) -> Manifest:

@@ -226,6 +226,7 @@ def test_a_release_from_its_installation_to_its_end(
         again.waits_for("active:")
         # What options hold is held again.
         eventually(lambda: waiting_for_us(cluster) == HELD.removesuffix(" execution.dev/turn"))
+        assert again.stop() == 0
         assert release.let_go() == "webhook entries removed; 2 executions and 0 pods released\n"
         release.helm("uninstall")
         release.is_gone()

@@ -55,21 +55,16 @@ class Installation:
         self.pods: list[str] = []
         self.processes: list[Process] = []
 
-    def webhook(self, source: Path | None = None) -> Process:
-        """One more replica, ready behind the Service."""
+    def start(self, source: Path | None = None) -> tuple[Process, Process]:
+        """One more replica of the webhook, ready behind the Service, and one more candidate for the controller."""
         port, probes = self._free_port(), self._free_port()
-        process = self.release.process("webhook", port, probes, source=source)
+        webhook = self.release.process("webhook", port, probes, source=source)
+        controller = self.release.process("controller", 0, self._free_port(), source=source)
         self._balancer.add((port, probes))
-        eventually(lambda: process.process.poll() is None and port in self._balancer.ready, timeout=60)
-        self.processes.append(process)
-        return process
-
-    def controller(self, source: Path | None = None) -> Process:
-        """One more candidate."""
-        process = self.release.process("controller", 0, self._free_port(), source=source)
-        process.waits_for("probes and metrics on port")
-        self.processes.append(process)
-        return process
+        eventually(lambda: webhook.process.poll() is None and port in self._balancer.ready, timeout=60)
+        controller.waits_for("probes and metrics on port")
+        self.processes += [webhook, controller]
+        return webhook, controller
 
     def helm(self, command: str, *arguments: str) -> None:
         """Change the release; the API server calls these replicas then, as it did before."""
@@ -81,10 +76,10 @@ class Installation:
 
     def work(self, phase: str) -> None:
         """Executions that are held, of which some wait for others; every one is admitted."""
-        for number in range(6):
+        for number in range(5):
             name = f"{phase}-{number}"
             made = self.team.create(
-                pod(name, annotations={GROUP: "g", "sim.execution.dev/duration": "1.5s"}, options="all")
+                pod(name, annotations={GROUP: "g", "sim.execution.dev/duration": "1.2s"}, options="all")
             )
             self._given(made)
             assert {"name": GATE} in made["spec"]["schedulingGates"]
@@ -138,7 +133,7 @@ def test_nothing_is_lost_on_the_way_to_this_version_and_back(
         here = Installation(release, team, balancer, unused_tcp_port_factory)
         try:
             here.helm("install", str(last / "charts/execution-options"), *VALUES)
-            webhook, controller = here.webhook(old), here.controller(old)
+            webhook, controller = here.start(old)
             controller.waits_for("active:")
             receiver.always = Says(503)
             apply(team, receiver)
@@ -149,7 +144,7 @@ def test_nothing_is_lost_on_the_way_to_this_version_and_back(
             here.helm("upgrade", str(CHART), *VALUES)
             here.work("upgraded")
             # Both versions side by side, as in a rolling change.
-            new_webhook, new_controller = here.webhook(), here.controller()
+            new_webhook, new_controller = here.start()
             here.work("both")
             assert here.waiting()
             assert controller.stop() == 0
@@ -162,13 +157,12 @@ def test_nothing_is_lost_on_the_way_to_this_version_and_back(
 
             # And back.
             here.helm("rollback", "1")
-            webhook, controller = here.webhook(old), here.controller(old)
+            webhook, controller = here.start(old)
             here.work("back")
             assert here.waiting()
             assert new_controller.stop() == 0
             controller.waits_for("active:")
             assert new_webhook.stop() == 0
-            here.work("old-again")
 
             everything = {*here.jobs, *here.pods}
             eventually(lambda: counting.done == len(here.pods), timeout=120)
@@ -186,11 +180,11 @@ def test_nothing_is_lost_on_the_way_to_this_version_and_back(
 
             # What 0.1.0 left is this version's to take away.
             here.helm("upgrade", str(CHART), *VALUES)
-            newest = here.controller()
+            _, newest = here.start()
             assert controller.stop() == 0
             newest.waits_for("active:")
-            here.webhook()
             assert webhook.stop() == 0
+            assert newest.stop() == 0
         finally:
             release.stop()
     release.let_go()
