@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, disable_created_metrics, generate_latest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from prometheus_client import CollectorRegistry
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # one more series for each counter, which nobody asks for
 
 
 def health_app(missing: Callable[[], str], registry: CollectorRegistry) -> web.Application:

@@ -45,6 +45,27 @@ def test_a_holder_has_stopped_before_another_can_begin() -> None:
         assert timing.retry + timing.request_timeout < timing.renew_deadline
 
 
+async def test_another_takes_over_within_twenty_seconds_of_the_last_renewal(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api, timing = FakeApi(), Timing(15.0)
+    holder, other = (Elector(api, "ns", "name", who, timing, clock) for who in ("holder", "other"))  # type: ignore[arg-type]
+    await holder.acquire()
+    sleep, looks, renewed = asyncio.sleep, 0, 0.0
+
+    async def just_after_a_look(seconds: float) -> None:
+        nonlocal looks, renewed
+        looks += 1
+        if looks == 5:
+            await holder._renew()
+            renewed = clock.now
+        await sleep(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", just_after_a_look)
+    await other.acquire()
+    assert timing.duration < clock.now - renewed < 20
+
+
 async def test_the_first_one_takes_it_at_once_and_gives_it_back(clock: Clock) -> None:
     api = FakeApi()
     first = elector(api, clock, "first")

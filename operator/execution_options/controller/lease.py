@@ -70,8 +70,13 @@ class Timing(Struct, frozen=True):
 
     @property
     def retry(self) -> float:
-        """Pause between two attempts to acquire or renew."""
+        """Pause between two renewals."""
         return self.duration / 8
+
+    @property
+    def look(self) -> float:
+        """Pause between two looks of somebody who waits: he counts a renewal from when he saw it."""
+        return self.duration / 20
 
 
 class Elector:
@@ -107,6 +112,8 @@ class Elector:
         self._until = -math.inf
         self._seen: tuple[str, float] | None = None
         """The version of the lease that was seen last, and when it was seen first."""
+        self._expires = -math.inf
+        """When the lease of another runs out, by what was seen of it."""
         self._version = ""
         self._acquired = ""
         self._transitions = 0
@@ -128,11 +135,16 @@ class Elector:
                 expired = None
             if expired is not None:
                 break
-            await asyncio.sleep(self._timing.retry * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
+            await asyncio.sleep(self._pause())
         if expired:
             logger.info("the last holder of lease %s did not release it: waiting for its requests", self._path)
             await self._keep(self._timing.request_timeout)
         logger.info("lease %s is held by %s", self._path, self._identity)
+
+    def _pause(self) -> float:
+        pause = self._timing.look * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+        left = self._expires - self._clock()
+        return min(pause, left) if left > 0 else pause
 
     async def keep(self) -> None:
         """Renew until cancelled.
@@ -192,7 +204,8 @@ class Elector:
         # Whoever holds it may count with a longer lease than ours.
         length = max(self._timing.duration, lease.spec.lease_duration_seconds or 0)
         ours = lease.spec.holder_identity == self._identity  # the answer to taking it was lost on its way
-        if not ours and now < self._seen[1] + length:
+        self._expires = self._seen[1] + length
+        if not ours and now < self._expires:
             return None
         await self._take(lease.metadata, transitions)
         return True

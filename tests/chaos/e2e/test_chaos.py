@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import base64
 import re
+import signal
+import subprocess
+import sys
+import time
 import urllib.request
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 from execution_options.certificates.authority import Policy, create_authority, issue, serving_names
 from execution_options.certificates.material import Material, encode
+from execution_options.cluster.process import guarded
 from execution_options.install import CONTROLLER, SYSTEM_NAMESPACE, TLS_SECRET, WEBHOOK
 from execution_options.kube.client import path_of
+from support.expiry import ExpiringProxy
 from support.load import load
+from support.team import RefusedError
 from support.waiting import eventually
 from support.workloads import job
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from execution_options.cluster import ControlPlane
     from execution_options.local import LocalOperator
@@ -60,10 +69,57 @@ def revoked(team: Team, role: str) -> Iterator[None]:
         team.request("PATCH", path, {"rules": before}, "application/merge-patch+json")
 
 
+def metrics(url: str) -> list[str]:
+    with urllib.request.urlopen(url, timeout=5) as answer:
+        page: str = answer.read().decode()
+    return page.splitlines()
+
+
 def metric(operator: LocalOperator, process: str, name: str) -> float:
-    with urllib.request.urlopen(operator.url(process, "/metrics"), timeout=5) as answer:
-        page = answer.read().decode()
-    return sum(float(line.rpartition(" ")[2]) for line in page.splitlines() if line.startswith(name))
+    lines = metrics(operator.url(process, "/metrics"))
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
+
+
+@contextmanager
+def standby(operator: LocalOperator, probes: int) -> Iterator[str]:
+    """One more controller, ready to take over; URL of its metrics. It logs beside the others."""
+    command = [sys.executable, "-m", "execution_options", "controller", "--lease-duration", "15"]
+    command += ["--kubeconfig", str(operator.logs / "controller.kubeconfig"), "--host", "127.0.0.1"]
+    url = f"http://127.0.0.1:{probes}/metrics"
+    with (operator.logs / "standby.log").open("ab") as log:
+        process = subprocess.Popen(
+            guarded([*command, "--health-port", str(probes)]), stdout=log, stderr=log, process_group=0
+        )
+    try:
+        eventually(lambda: "execution_options_leader 0.0" in metrics(url), retry_on=(OSError,))
+        yield url
+    finally:
+        process.terminate()
+        assert process.wait(30) == 0
+
+
+@contextmanager
+def through(operator: LocalOperator, proxy: ExpiringProxy) -> Iterator[None]:
+    """Both processes, started anew, reach the API server by a proxy meanwhile."""
+    files = {name: operator.logs / f"{name}.kubeconfig" for name in operator.processes}
+    before = {name: file.read_text() for name, file in files.items()}
+
+    def restart(texts: dict[str, str]) -> None:
+        for name, text in texts.items():
+            files[name].write_text(text)
+            operator.kill(name, signal.SIGTERM)
+            operator.start(name)
+        for name in texts:
+            operator.wait_ready(name)
+
+    there = {name: yaml.safe_load(text) for name, text in before.items()}
+    for document in there.values():
+        document["clusters"][0]["cluster"] = {"server": proxy.url}
+    restart({name: yaml.safe_dump(document) for name, document in there.items()})
+    try:
+        yield
+    finally:
+        restart(before)
 
 
 def test_the_api_server_and_etcd_are_restarted_under_load(
@@ -84,6 +140,69 @@ def test_the_api_server_and_etcd_are_restarted_under_load(
     edit(prepared, "3")
     reaches_the_living(prepared, "3")
     assert webhook.poll() is None
+
+
+def test_the_active_controller_is_killed_under_load(
+    prepared: Team, operator: LocalOperator, tolerated: list[str], unused_tcp_port_factory: Callable[[], int]
+) -> None:
+    # Nobody is reached: what counts is that each end is recorded, once.
+    told = {"phases": ["SUCCEEDED"], "email": {"recipients": ["team@example.com"]}}
+    prepared.options("told", {"notifications": [told]})
+    deliveries = f"/apis/execution.dev/v1beta1/namespaces/{prepared.namespace}/notificationdeliveries"
+    jobs: list[str] = []
+
+    def goes_on() -> None:
+        jobs.append(prepared.create(job("told-", options="told"))["metadata"]["uid"])
+
+    def taken_over() -> bool:
+        goes_on()
+        return "execution_options_leader 1.0" in metrics(url)
+
+    tolerated += [r"NotificationDelivery|no channel"]
+    with standby(operator, unused_tcp_port_factory()) as url:
+        for _ in range(5):
+            goes_on()
+        operator.kill("controller")
+        killed = time.monotonic()
+        edit(prepared, "meanwhile")
+        eventually(taken_over, timeout=60, interval=0.5)
+        assert time.monotonic() - killed < 20
+        reaches_the_living(prepared, "meanwhile")
+
+        def recorded() -> list[str]:
+            return sorted(one["spec"]["execution"]["uid"] for one in prepared.request("GET", deliveries)["items"])
+
+        eventually(lambda: recorded() == sorted(jobs), timeout=60)
+    operator.start("controller")
+    operator.wait_ready("controller")
+
+
+def test_who_is_told_that_all_is_too_old_lists_again(
+    prepared: Team, operator: LocalOperator, tolerated: list[str]
+) -> None:
+    tolerated += [r"WARNING .*410 Expired", r"(WARNING|ERROR) kopf\."]
+    config = yaml.safe_load((operator.logs / "controller.kubeconfig").read_text())
+    prepared.options("going", {"labels": {"a": "going"}})
+    with ExpiringProxy(config["clusters"][0]["cluster"]["server"]) as proxy, through(operator, proxy):
+        assert proxy.faults["410 of a list"] > 0  # they are ready nevertheless
+        edit(prepared, "1")
+        reaches_the_living(prepared, "1")
+        with proxy.expired():
+            edit(prepared, "2")
+            prepared.request("DELETE", prepared.path("ExecutionOptions", "going"))
+            prepared.options("coming", {"labels": {"a": "coming"}})
+            # The webhook asks before it answers, whatever became of its watches.
+            assert prepared.create(REFERENCED)["metadata"]["labels"]["a"] == "2"
+            assert prepared.create(job("c-", options="coming"))["metadata"]["labels"]["a"] == "coming"
+            with pytest.raises(RefusedError, match="going"):
+                prepared.create(job("g-", options="going"))
+            eventually(lambda: proxy.faults["410 of a watch"] > 10)
+        reaches_the_living(prepared, "2")
+        eventually(lambda: prepared.get("ExecutionOptions", "coming").get("status"))
+        edit(prepared, "3")
+        reaches_the_living(prepared, "3")
+        assert proxy.faults["expired"] > 5, proxy.faults
+        assert all(process.poll() is None for process in operator.processes.values())
 
 
 def test_a_revoked_right_is_told_and_what_waited_for_it_is_done(
@@ -127,3 +246,26 @@ def test_a_certificate_that_expired_while_nothing_ran_is_replaced(
         referenced.goes_on(stamped=True)
     expires = metric(operator, "webhook", "execution_options_certificate_expires_timestamp_seconds")
     assert expires > datetime.now(UTC).timestamp()
+
+
+def test_what_is_told_in_numbers_is_documented(prepared: Team, operator: LocalOperator) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()
+    cells = re.findall(r"^\| (`execution_options_.*?) \|", page, re.MULTILINE)
+    documented = {
+        name: set(labels.split(",")) - {""}
+        for cell in cells
+        for name, labels in re.findall(r"`(execution_options_\w+)(?:\{([\w,]+)\})?`", cell)
+    }
+    told: dict[str, set[str]] = {}
+    for process in operator.processes:
+        for line in metrics(operator.url(process, "/metrics")):
+            family = re.match(r"# TYPE (\S+) ", line)
+            if family is not None:
+                told[family[1]] = set()
+                last = family[1]
+            elif not line.startswith("#"):
+                told[last] |= set(re.findall(r'[{,](\w+)="', line)) - {"le"}
+    assert told.keys() == documented.keys()
+    # A metric that has counted nothing yet has no labels.
+    assert {name: labels for name, labels in told.items() if labels and labels != documented[name]} == {}
+    assert sum(bool(labels) for labels in told.values()) > 3
