@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import json
+import threading
 from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -81,6 +83,24 @@ async def test_kopf_that_ends_by_itself_is_noticed(
     loop = kopf_loop.KopfLoop(lambda *_: None, None, None)
     await asyncio.wait_for(loop.run(), 5)
     assert "kopf ended" in caplog.text
+
+
+async def test_kopf_runs_as_a_user_without_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nameless() -> str:
+        raise OSError("No username set in the environment")
+
+    asked = threading.Event()
+
+    async def connection(*_: object) -> None:
+        asked.set()
+        await asyncio.sleep(3600)
+
+    monkeypatch.setattr(getpass, "getuser", nameless)
+    monkeypatch.setattr(kopf_loop, "connection_of", connection)
+    running = asyncio.create_task(kopf_loop.KopfLoop(lambda *_: None, None, None).run())
+    assert await asyncio.to_thread(asked.wait, 10)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_kopf_connects_as_the_configuration_says(tmp_path: Path) -> None:

@@ -140,6 +140,8 @@ class KopfLoop:
             await kopf.operator(
                 registry=registry(self._tell, lambda: connection_of(self._kubeconfig, self._context)),
                 settings=settings(),
+                # No peer is told it, but without it kopf looks up its user's name, and in a container there is none.
+                identity=names.GROUP,  # type: ignore[arg-type]
                 stop_flag=self._stop,
                 clusterwide=True,
             )
