@@ -19,17 +19,34 @@ if TYPE_CHECKING:
     [
         (b'{"kind":"Status","reason":"NotFound","message":"jobs \\"x\\" not found"}', "NotFound", 'jobs "x" not found'),
         (b'{"kind":"Status","message":"no reason"}', "Unknown", "no reason"),
-        (b"404 page not found\n", "Unknown", "404 page not found\n"),
-        (b"\xff\xfe", "Unknown", "\ufffd\ufffd"),
-        (b"[]", "Unknown", "[]"),
-        (b"", "Unknown", ""),
-        (b"x" * 1000, "Unknown", "x" * 200),
+        (b"404 page not found\n", "", "404 page not found\n"),
+        (b"\xff\xfe", "", "\ufffd\ufffd"),
+        (b"[]", "", "[]"),
+        (b"", "", ""),
+        (b"x" * 1000, "", "x" * 200),
     ],
 )
 def test_errors_of_the_api_server(body: bytes, reason: str, message: str) -> None:
     error = error_of(404, body)
     assert (error.status, error.reason, error.message) == (404, reason, message)
-    assert str(error) == f"404 {reason}: {message}"
+    assert str(error) == f"404 {reason or 'Unknown'}: {message}"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "certain"),
+    [
+        (404, b'{"kind":"Status","reason":"NotFound"}', True),
+        (404, b"404 page not found", False),
+        (404, b'{"message":"no Route matched with those values"}', False),
+        (422, b'{"kind":"Status","reason":"Invalid"}', True),
+        (403, b"<html>blocked</html>", False),
+        (429, b"Too many requests, please try again later.", True),
+        (500, b'{"kind":"Status","reason":"InternalError"}', False),
+        (504, b'{"kind":"Status","reason":"Timeout"}', False),
+    ],
+)
+def test_only_the_api_server_knows_that_something_was_not_done(status: int, body: bytes, certain: bool) -> None:
+    assert error_of(status, body).is_certain is certain
 
 
 @pytest.mark.parametrize(

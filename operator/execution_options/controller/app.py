@@ -98,7 +98,7 @@ class Controller:
         self._pods: Queue[Key] = Queue()
         self.index = OptionsIndex(kube)
         self.world = World(kube, builtin_engines(), self)
-        writer = Writer(kube, self.elector.holds, settings.timing.request_timeout)
+        writer = self._writer = Writer(kube, self.elector.holds, settings.timing.request_timeout)
         patches = TokenBucket(settings.patch_rate, max(1, int(settings.patch_rate)))
         shell = Shell(kube, writer, patches, self.metrics)
         events = TokenBucket(settings.event_rate, max(1, int(settings.event_rate * 10)))
@@ -279,11 +279,14 @@ class Controller:
                     task.result()  # they end by errors alone
             logger.info("stopping")
             await self._outbox.end()
+            await self._writer.finish()
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await self._providers.close()
+            # What was cancelled while it was under way may still be carried out.
+            await self._writer.finish()
             await self.elector.release()
 
     async def _follow(self) -> None:

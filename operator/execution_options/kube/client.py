@@ -28,6 +28,7 @@ APPLY_PATCH: Final = "application/apply-patch+yaml"
 METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 METADATA: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 
+TOO_MANY: Final = 429
 CONNECTIONS: Final = 64
 LAST_SECONDS: Final = 0.25
 LARGEST_LINE: Final = 2**21
@@ -49,17 +50,28 @@ class ApiError(Exception):
 
     Attributes:
         status: HTTP status code.
-        reason: ``reason`` of the ``Status`` object, for example ``NotFound`` or ``Conflict``.
+        reason: ``reason`` of the ``Status`` object, for example ``NotFound`` or ``Conflict``; empty where the answer
+            was none, so that whoever stands in between may have given it.
     """
 
     def __init__(self, status: int, reason: str, message: str) -> None:
-        super().__init__(f"{status} {reason}: {message}")
+        super().__init__(f"{status} {reason or 'Unknown'}: {message}")
         self.status = status
         self.reason = reason
         self.message = message
 
+    @property
+    def is_certain(self) -> bool:
+        """Whether what was asked for has certainly not been done, and will not be.
+
+        Only the API server can know that, while nothing went wrong in it. Too many requests are refused before
+        anybody looks at them, without a ``Status``.
+        """
+        return self.status == TOO_MANY or (400 <= self.status < 500 and bool(self.reason))
+
 
 class _Status(Struct):
+    kind: str = ""
     reason: str = ""
     message: str = ""
 
@@ -190,7 +202,8 @@ def error_of(status: int, body: bytes) -> ApiError:
         answer = msgspec.json.decode(body, type=_Status)
     except (msgspec.MsgspecError, UnicodeError):
         answer = _Status(message=body[:200].decode(errors="replace"))
-    return ApiError(status, answer.reason or "Unknown", answer.message)
+    reason = (answer.reason or "Unknown") if answer.kind == "Status" else ""
+    return ApiError(status, reason, answer.message)
 
 
 def path_of(group: str, version: str, plural: str, namespace: str = "", name: str = "", subresource: str = "") -> str:
