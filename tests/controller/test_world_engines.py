@@ -16,6 +16,7 @@ from support import descriptions
 
 if TYPE_CHECKING:
     from execution_options.controller.objects import EngineObject
+    from execution_options.kube.meta import ObjectMeta
 
 KEY = ExecutionKey("job", "team", "a")
 
@@ -25,9 +26,13 @@ class Listening:
 
     def __init__(self) -> None:
         self.told: list[ExecutionKey] = []
+        self.parts: list[str] = []
 
     def execution_changed(self, key: ExecutionKey, *_: Any) -> None:
         self.told.append(key)
+
+    def part_changed(self, metadata: ObjectMeta) -> None:
+        self.parts.append(metadata.uid)
 
     def collection_changed(self) -> None:
         """Of no interest."""
@@ -69,9 +74,9 @@ def test_what_something_unknown_controls_is_an_execution_until_that_is_an_engine
     assert KEY in world.tracker.records
     listening.told.clear()
     dropped = world.use(Engines([*builtin_engines().values(), backup()]))
-    assert [record.uid for record in dropped] == ["2"]
+    assert [record.uid for _, record in dropped] == ["2"]
     assert KEY not in world.tracker.records
-    assert listening.told == [], "it is not gone, but part of another"
+    assert (listening.told, listening.parts) == ([], ["2"]), "it is not gone, but part of another"
     # And the other way round.
     assert world.use(builtin_engines()) == []
     assert KEY in world.tracker.records
@@ -81,7 +86,7 @@ def test_what_something_unknown_controls_is_an_execution_until_that_is_an_engine
 def test_executions_of_an_engine_that_is_taken_away_are_forgotten(world: World, listening: Listening) -> None:
     listening.told.clear()
     others = [engine for engine in builtin_engines().values() if engine.name != "job"]
-    assert [record.uid for record in world.use(Engines(others))] == ["2"]
+    assert [record.uid for _, record in world.use(Engines(others))] == ["2"]
     assert world.execution(KEY) is None
     assert listening.told == []
 

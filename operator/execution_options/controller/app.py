@@ -193,10 +193,12 @@ class Controller:
         """Have the engines reconciled."""
         self._engines.look()
 
-    def _engines_used(self, dropped: list[Tracked]) -> None:
+    def _engines_used(self, dropped: list[tuple[ExecutionKey, Tracked]]) -> None:
         """Forget the executions of engines that are none any more, and have options say what they know of engines."""
-        for record in dropped:
+        for key, record in dropped:
             self._of_executions.forget(record.uid)
+            # Their pods are held until it is known that nobody has them: the engine may only be replaced.
+            self.parallelism.board.execution_changed(key, record.uid, record.id)
         if self._active:
             for options in self.index.all():
                 self._options.add(options)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from execution_options.controller.metrics import Metrics
+    from execution_options.controller.objects import ExecutionKey
     from execution_options.controller.settings import Settings
     from execution_options.controller.tracking import Tracked
     from execution_options.controller.world import World
@@ -48,7 +49,7 @@ class EngineLoop:
         writer: Writer,
         settings: Settings,
         metrics: Metrics,
-        used: Callable[[list[Tracked]], None],
+        used: Callable[[list[tuple[ExecutionKey, Tracked]]], None],
     ) -> None:
         self._world = world
         self._metrics = metrics

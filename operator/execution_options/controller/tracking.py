@@ -165,10 +165,15 @@ class Tracker:
         return self.owning(owner.uid, metadata.namespace, (metadata.labels or {}).get(ID_LABEL, ""))
 
     def owning(self, uid: str, namespace: str, identifier: str) -> ExecutionKey | None:
-        """The execution with a uid, or that has a part with it; else the one that an identifier says."""
+        """The execution of a namespace with a uid, or that has a part with it; else the one that an identifier says.
+
+        Anybody can write the uid of an owner in another namespace; the API server's garbage collector does not
+        follow it either.
+        """
         while uid not in self._by_uid and uid in self._parts:
             uid = self._parts[uid]
-        return self._by_uid.get(uid) or self._by_id.get((namespace, identifier))
+        found = self._by_uid.get(uid)
+        return found if found is not None and found.namespace == namespace else self._by_id.get((namespace, identifier))
 
     def put_part(self, uid: str, owner: str, *, add: bool) -> None:
         """Remember what controls a part of an execution, or forget it."""

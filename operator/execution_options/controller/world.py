@@ -94,10 +94,10 @@ class World:
     def _pod_engine(self) -> Engine | None:
         return self.engines.of("", "Pod")
 
-    def use(self, engines: Engines) -> list[Tracked]:
+    def use(self, engines: Engines) -> list[tuple[ExecutionKey, Tracked]]:
         """Follow the executions of these engines from now on; what was remembered of those that are none any more.
 
-        No listener is told that they are gone, because they are not.
+        The listener is not told that they are gone, because they are not.
         """
         before, self.engines = self.engines, engines
         gone = self.executions.use(engines)
@@ -109,10 +109,11 @@ class World:
                 part, known = role(engines, engine, item.metadata) is Role.PART, key in self.tracker.records
                 if part and known:
                     dropped.append(key)
+                    self._track_part(None, item)
                 elif not part and not known:
                     self._track(engine, None, item)
-        forgotten = (self.tracker.put(key, None)[0] for key in dropped)
-        return [record for record in forgotten if record is not None]
+        forgotten = ((key, self.tracker.put(key, None)[0]) for key in dropped)
+        return [(key, record) for key, record in forgotten if record is not None]
 
     @property
     def synced(self) -> bool:
