@@ -109,10 +109,19 @@ def execution(name: str) -> EngineObject:
     return item
 
 
-def pod(name: str, *, owner: str = "", identifier: str = "", group: str = "", cap: int = 1, **more: Any) -> GatedPod:
+def pod(
+    name: str,
+    *,
+    namespace: str = NAMESPACE,
+    owner: str = "",
+    identifier: str = "",
+    group: str = "",
+    cap: int = 1,
+    **more: Any,
+) -> GatedPod:
     metadata: dict[str, Any] = {
         "name": name,
-        "namespace": NAMESPACE,
+        "namespace": namespace,
         "uid": f"uid of {name}",
         "labels": {"execution.dev/max-parallelism": "gated", "execution.dev/id": identifier},
         "annotations": {"execution.dev/group": group, "execution.dev/snapshot": snapshot(cap)},
@@ -165,6 +174,44 @@ def test_a_group_of_bare_pods_has_the_least_of_their_limits() -> None:
     assert cluster.shown() == {GroupKey("pod", NAMESPACE, "g"): ({"p3", "p2", "p5"}, 2)}
     cluster.pod("p2", None)
     assert cluster.shown()[GroupKey("pod", NAMESPACE, "g")][1] == 3
+
+
+def test_an_owner_in_another_namespace_takes_none_of_its_slots() -> None:
+    cluster = Cluster()
+    cluster.execution("a", there=True)
+    foreign = pod("p", owner="a", identifier="id-of-another", namespace="elsewhere")
+    cluster.pod("p", foreign)
+    assert cluster.shown() == {GroupKey("", "elsewhere", "id-of-another"): ({"p"}, None)}
+
+
+def test_nobody_is_released_beside_pods_whose_engine_goes_or_is_replaced() -> None:
+    cluster = Cluster()
+    cluster.execution("bb", there=True)
+    for number in range(4):
+        cluster.pod(f"p{number}", pod(f"p{number}", owner="bb", identifier="id-bb"))
+    group = cluster.board.groups[GroupKey("tekton-pipelinerun", NAMESPACE, "bb")]
+    assert (group.slots.next(), group.slots.next(), group.slots.next())[2] is None
+    cluster.execution("bb", there=False)
+    unknown = cluster.board.groups[GroupKey("", NAMESPACE, "id-bb")].slots
+    assert (unknown.used, unknown.waiting, unknown.next()) == (2, 2, None)
+    cluster.execution("bb", there=True)
+    again = cluster.board.groups[GroupKey("tekton-pipelinerun", NAMESPACE, "bb")].slots
+    assert (again.used, again.waiting, again.next()) == (2, 2, None)
+
+
+def test_what_was_not_answered_stays_in_doubt_whoever_has_the_pod() -> None:
+    cluster = Cluster()
+    cluster.pod("p", pod("p", owner="bb", identifier="id-bb"))
+    cluster.board.abandon(GroupKey("", NAMESPACE, "id-bb"))
+    slots = cluster.board.slots_of("uid of p")
+    assert slots is not None
+    assert slots.next() is not None
+    slots.doubt("uid of p")
+    slots.repeat("uid of p")
+    cluster.execution("bb", there=True)
+    now = cluster.board.groups[GroupKey("tekton-pipelinerun", NAMESPACE, "bb")].slots
+    assert not now.refuse("uid of p"), "it may run already"
+    assert now.next() is not None, "it is repeated"
 
 
 def test_a_part_that_comes_has_only_its_own_pods_looked_at_again() -> None:

@@ -14,7 +14,8 @@ from execution_options.api.model import ExecutionOptionsSpec
 from execution_options.api.names import GATE, GROUP_ANNOTATION, ID_LABEL, LIVE_ANNOTATION, SNAPSHOT_ANNOTATION
 from execution_options.api.resources import OptionsObject
 from execution_options.controller.objects import ExecutionKey, followed
-from execution_options.controller.parallelism.board import NOBODY, Board
+from execution_options.controller.parallelism.board import Board
+from execution_options.controller.parallelism.groups import BLOCKED
 from execution_options.controller.parallelism.objects import GatedPod
 from execution_options.controller.tracking import Tracker
 from execution_options.engines.registry import builtin_engines
@@ -292,8 +293,8 @@ class Hearing(RuleBasedStateMachine):
     @invariant()
     def nobody_is_released_whose_execution_is_not_known(self) -> None:
         for key, group in self.known.board.groups.items():
-            assert key.engine or group.slots.cap == NOBODY
-            assert group.counted or group.slots.cap in (NOBODY, None)
+            assert key.engine or group.slots.cap == BLOCKED
+            assert group.counted or group.slots.cap in (BLOCKED, None)
 
     def teardown(self) -> None:
         for what in ("options", "pod", "execution"):

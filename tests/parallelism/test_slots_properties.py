@@ -12,6 +12,8 @@ from msgspec import structs
 
 from execution_options.parallelism.slots import Pod, Slots
 
+ANSWERS = ("done", "done", "lost", "lost late", "refused", "busy")
+
 
 @dataclass(frozen=True)
 class Stored:
@@ -34,7 +36,8 @@ class Execution(RuleBasedStateMachine):
         self.unanswered: list[str] = []
         """Those of them whose sender still waits for an answer."""
         self.parked: list[str] = []
-        self.to_repeat: list[str] = []
+        self.to_ask: list[str] = []
+        """Pods of which has to be found out what became of their release."""
         self.count = 0
         self.slots = Slots(1)
 
@@ -123,11 +126,11 @@ class Execution(RuleBasedStateMachine):
     def send(self) -> None:
         """What it does after whatever it learns."""
         while (pod := self.slots.next()) is not None:
+            if self.slots.must_ask(pod.uid):
+                self.to_ask.append(pod.uid)
+                continue
             self.under_way.append(pod.uid)
             self.unanswered.append(pod.uid)
-            if pod.uid in self.to_repeat:
-                self.to_repeat.remove(pod.uid)
-                continue
             released = {uid for uid, one in self.server.items() if one.born_gated and not one.pod.gated}
             coming = {uid for uid in self.under_way if uid in self.server}
             assert self.slots.cap is None or len(released | coming) <= self.slots.cap
@@ -138,13 +141,16 @@ class Execution(RuleBasedStateMachine):
         if one is not None and one.pod.gated and not one.pod.held_otherwise:
             self.change(uid, structs.replace(one.pod, gated=False))
 
-    @rule(answers=st.lists(st.sampled_from(["done", "done", "lost", "lost late", "refused"]), min_size=1, max_size=4))
+    @rule(answers=st.lists(st.sampled_from(ANSWERS), min_size=1, max_size=4))
     def answer(self, answers: list[str]) -> None:
         for answer in answers[: len(self.unanswered)]:
             uid = self.unanswered.pop(0)
-            if answer == "refused":
+            if answer in ("refused", "busy"):
                 self.under_way.remove(uid)
-                self.refused(uid)
+                if answer == "busy":
+                    self.slots.repeat(uid)
+                else:
+                    self.refused(uid)
                 continue
             if answer != "lost late":
                 self.carry_out(uid)
@@ -152,18 +158,14 @@ class Execution(RuleBasedStateMachine):
                 self.read(uid)
             else:
                 self.slots.doubt(uid)
-                self.repeat_later(uid)
+                self.slots.repeat(uid)
         self.send()
 
     def refused(self, uid: str) -> None:
         if self.slots.refuse(uid):
             self.parked.append(uid)
-        elif self.slots.get(uid) is not None:
-            self.repeat_later(uid)
-
-    def repeat_later(self, uid: str) -> None:
-        self.to_repeat.append(uid)
-        self.slots.repeat(uid)
+        else:
+            self.slots.repeat(uid)
 
     def read(self, uid: str) -> None:
         """After an answer the pod is known as it is."""
@@ -181,6 +183,34 @@ class Execution(RuleBasedStateMachine):
         late = [uid for uid in self.under_way if self.under_way.count(uid) > self.unanswered.count(uid)]
         self.carry_out(late[0])
 
+    @precondition(lambda self: self.to_ask)
+    @rule(carried_out=st.booleans())
+    def ask(self, carried_out: bool) -> None:
+        """As late as nothing that was sent before can be carried out any more."""
+        uid = self.to_ask.pop(0)
+        while uid in self.under_way:
+            if carried_out:
+                self.carry_out(uid)
+            else:
+                self.under_way.remove(uid)
+        one = self.server.get(uid)
+        if one is None:
+            self.slots.remove(uid)
+        else:
+            self.slots.put(one.pod)
+            if one.pod.gated:
+                self.slots.settle(uid)
+        self.send()
+
+    @rule()
+    def belong_to_another(self) -> None:
+        """All of them turn out to be of another execution."""
+        before, self.slots = self.slots, Slots(self.slots.cap)
+        for pod in list(before.pods()):
+            self.slots.take(pod, before)
+        assert (len(before), before.used, before.waiting) == (0, 0, 0)
+        self.send()
+
     @rule()
     def readmit(self) -> None:
         for uid in self.parked:
@@ -195,7 +225,7 @@ class Execution(RuleBasedStateMachine):
             self.carry_out(self.under_way[0])
         self.unanswered.clear()
         self.parked.clear()
-        self.to_repeat.clear()
+        self.to_ask.clear()
         self.slots = Slots(self.slots.cap)
         self.relist()
         self.send()
@@ -223,6 +253,8 @@ class Execution(RuleBasedStateMachine):
             self.unanswered.clear()
             self.relist()
             self.readmit()
+            while self.to_ask:
+                self.ask(carried_out=True)
             self.answer_all()
             for uid in [uid for uid, one in self.server.items() if not one.pod.gated]:
                 self.change(uid, None)

@@ -108,7 +108,7 @@ class Metrics:
         )
         self.releases = Counter(
             "execution_options_parallelism_releases_total",
-            "Releases of pods by result (released, gone, refused, repeated, unanswered).",
+            "Releases of pods by result (released, gone, refused, repeated, unanswered, deferred, settled).",
             ["result"],
             registry=self.registry,
         )

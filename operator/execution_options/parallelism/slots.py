@@ -74,6 +74,10 @@ class Slots:
         return self.cap is not None and len(self._using) >= self.cap
 
     @property
+    def _is_over(self) -> bool:
+        return self.cap is not None and len(self._using) > self.cap
+
+    @property
     def waiting(self) -> int:
         """How many pods wait."""
         return len(self._waiting)
@@ -93,10 +97,17 @@ class Slots:
             self._using.add(pod.uid)
         self._place(pod)
 
-    def hold(self, uid: str) -> None:
-        """A pod has a slot, whatever is seen of it."""
-        self._using.add(uid)
-        self._place(self._pods[uid])
+    def take(self, pod: Pod, before: Slots) -> None:
+        """A pod turns out to belong here, with all that it has elsewhere: a slot, doubts, a release to be repeated."""
+        uid = pod.uid
+        mine = (self._using, self._parked, self._doubtful)
+        for members, others in zip(mine, (before._using, before._parked, before._doubtful), strict=True):
+            if uid in others:
+                members.add(uid)
+        if uid in before._again:
+            self._again.append(uid)
+        before.remove(uid)
+        self.put(pod)
 
     def remove(self, uid: str) -> bool:
         """A pod has ended or is gone; whether it had a slot."""
@@ -107,11 +118,17 @@ class Slots:
         return had
 
     def next(self) -> Pod | None:
-        """A pod whose release is to be sent now, which has a slot from now on; ``None`` where nothing is to do."""
+        """A pod whose release is to be sent now, which has a slot from now on; ``None`` where nothing is to do.
+
+        For a doubtful one see :meth:`must_ask` first.
+        """
         while self._again:
             again = self._pods.get(self._again.popleft())
-            if again is not None and again.gated:
+            if again is None or not again.gated or again.uid not in self._using:
+                continue
+            if again.uid in self._doubtful or not self._is_over:
                 return again
+            self.settle(again.uid)
         while self.releasable:
             uid = heapq.heappop(self._line)[-1]
             pod = self._pods[uid]
@@ -132,8 +149,23 @@ class Slots:
         if uid in self._pods:
             self._doubtful.add(uid)
 
+    def settle(self, uid: str) -> None:
+        """No release of a pod was carried out, or will be, whatever was in doubt: it is in line again."""
+        pod = self._pods.get(uid)
+        self._doubtful.discard(uid)
+        if pod is not None and pod.gated:
+            self._using.discard(uid)
+            self._place(pod)
+
+    def must_ask(self, uid: str) -> bool:
+        """Whether to send a doubtful release again could be one too many, since more have slots than the cap allows.
+
+        It has to be found out first what became of it (:meth:`settle`).
+        """
+        return uid in self._doubtful and self._is_over
+
     def repeat(self, uid: str) -> None:
-        """Send a release of a pod that has its slot once more."""
+        """Send a release of a pod that has its slot once more; one that is not doubtful while the cap allows it."""
         if uid in self._using and uid in self._pods:
             self._again.append(uid)
 

@@ -14,7 +14,7 @@ import msgspec
 from execution_options.api.names import WAITING_ANNOTATION
 from execution_options.controller.announcements import Announcement
 from execution_options.controller.objects import ExecutionKey
-from execution_options.controller.parallelism.board import BARE
+from execution_options.controller.parallelism.groups import BARE
 from execution_options.kube.client import ApiError, path_of
 from execution_options.kube.meta import ObjectMeta
 from execution_options.parallelism import waiting
@@ -22,7 +22,8 @@ from execution_options.parallelism.gate import running_timeouts
 
 if TYPE_CHECKING:
     from execution_options.controller.events import Recorder
-    from execution_options.controller.parallelism.board import Board, Group
+    from execution_options.controller.parallelism.board import Board
+    from execution_options.controller.parallelism.groups import Group
     from execution_options.controller.parallelism.objects import GroupKey
     from execution_options.controller.world import World
     from execution_options.controller.writer import Writer

@@ -12,7 +12,7 @@ import msgspec
 
 from execution_options.api.names import BACKLOG, ID_LABEL
 from execution_options.controller.objects import ExecutionKey
-from execution_options.controller.parallelism.board import BARE
+from execution_options.controller.parallelism.groups import BARE
 from execution_options.kube.account import own_account
 from execution_options.kube.client import ApiError, path_of
 

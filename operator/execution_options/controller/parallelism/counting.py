@@ -12,7 +12,7 @@ import msgspec
 
 from execution_options.api.names import CAPPED, GATE, ID_LABEL, LIVE_ANNOTATION, MISSED_ANNOTATION, SNAPSHOT_ANNOTATION
 from execution_options.controller.objects import ExecutionKey
-from execution_options.controller.parallelism.board import BARE
+from execution_options.controller.parallelism.groups import BARE
 from execution_options.controller.parallelism.objects import GatedPod, GroupKey
 from execution_options.kube.client import METADATA_LIST, ApiError, path_of
 from execution_options.kube.meta import ObjectMeta, PartialObject
@@ -131,7 +131,7 @@ class Counting:
         if pod.controller is not None or not group_of(pod.labels or {}, annotations):
             return False
         said = recorded(annotations.get(SNAPSHOT_ANNOTATION), annotations.get(LIVE_ANNOTATION))
-        return self._board.cap_of(said, pod.namespace) is not None
+        return self._board.limits.cap_of(said, pod.namespace) is not None
 
     async def _label(self, pod: ObjectMeta) -> bool:
         """Whether a pod is labelled now, rather than gone."""

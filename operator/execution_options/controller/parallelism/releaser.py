@@ -6,7 +6,6 @@ import asyncio
 import logging
 import random
 import time
-from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +14,7 @@ import msgspec
 
 from execution_options.controller.parallelism.objects import GatedPod
 from execution_options.controller.queue import Queue
+from execution_options.controller.writer import OVER
 from execution_options.kube.client import ApiError, path_of
 from execution_options.parallelism.gate import release
 from execution_options.parallelism.slots import Slots
@@ -41,10 +41,18 @@ PATIENCE: Final = 5
 _POD: Final = msgspec.json.Decoder(GatedPod)
 
 
+class _Failure(msgspec.Struct):
+    """What went wrong with the release of a pod."""
+
+    times: int = 0
+    over: float = 0.0
+    """When the last request without an answer can be carried out no more, in monotonic seconds."""
+
+
 class Releaser:
     """Takes one pod of one execution after the other, in turn.
 
-    An answer that may mean either way counts as a release: the pod keeps its slot, and is asked for again.
+    An answer that may mean either way counts as a release: the pod keeps its slot, and its release is sent again.
 
     Args:
         kube: for reading.
@@ -60,7 +68,8 @@ class Releaser:
         self._seconds = seconds
         self._ready: Queue[GroupKey] = Queue()
         self._since: dict[GroupKey, float] = {}
-        self._failures: Counter[str] = Counter()
+        self._failed: dict[str, _Failure] = {}
+        """By uid."""
 
     def add(self, key: GroupKey) -> None:
         """Pods of a group can be released."""
@@ -103,81 +112,108 @@ class Releaser:
 
     async def _release(self, board: Board, pod: Pod, since: float) -> None:
         path = path_of("", "v1", "pods", pod.namespace, pod.name)
-        result = "released"
-        try:
-            await self._writer.patch(path, release(pod.uid, annotated=bool(pod.waiting)))
-        except ApiError as error:
-            result = await self._answered(board, pod, path, error)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            result = self._doubt(board, pod, error)
+        slots = board.slots_of(pod.uid)
+        if slots is not None and slots.must_ask(pod.uid):
+            result = await self._settle(board, pod, path)
         else:
-            self._failures.pop(pod.uid, None)
-            self._metrics.release_seconds.observe(time.monotonic() - since)
-            self._metrics.wait_seconds.observe(_age(pod))
+            result = await self._send(board, pod, path, since)
         self._metrics.releases.labels(result).inc()
 
-    async def _answered(self, board: Board, pod: Pod, path: str, error: ApiError) -> str:
-        """What follows from an error of the API server; for the metric, what it was."""
+    async def _send(self, board: Board, pod: Pod, path: str, since: float) -> str:
+        """Send a release; for the metric, what became of it."""
+        sent = time.monotonic()
+        try:
+            await self._writer.patch(path, release(pod.uid, annotated=bool(pod.waiting)))
+        except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
+            if isinstance(error, ApiError) and error.is_certain:
+                return await self._refused(board, pod, path, error)
+            slots = board.slots_of(pod.uid)
+            if slots is not None:
+                slots.doubt(pod.uid)
+            self._later(board, pod, error, Slots.repeat).over = sent + OVER * self._seconds
+            return "unanswered"
+        self._failed.pop(pod.uid, None)
+        self._metrics.release_seconds.observe(time.monotonic() - since)
+        self._metrics.wait_seconds.observe(_age(pod))
+        return "released"
+
+    async def _refused(self, board: Board, pod: Pod, path: str, error: ApiError) -> str:
+        """A release was certainly not carried out."""
         if error.status == 404:
             return self._gone(board, pod)
-        if error.status >= 500:
-            return self._doubt(board, pod, error)
-        if error.status in (409, 429):
-            # Certainly not carried out, and nothing is wrong with the pod.
-            self._later(board, pod, error, Slots.repeat)
-            return "repeated"
         if error.status == 422:
-            try:
-                fresh = _POD.decode(await self._kube.get(path, seconds=self._seconds))
-            except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as again:
-                if isinstance(again, ApiError) and again.status == 404:
-                    return self._gone(board, pod)
-                self._later(board, pod, again, Slots.repeat)
-                return "repeated"
-            if fresh.facts.uid != pod.uid:
-                return self._gone(board, pod)
-            board.seen(fresh)
-            if not fresh.facts.gated:
-                self._failures.pop(pod.uid, None)
-                return "released"
+            found = await self._look(board, pod, path)
+            if found:
+                return found
         slots = board.slots_of(pod.uid)
-        if slots is not None and slots.refuse(pod.uid):
+        # Where nothing is wrong with the pod, it keeps its turn: a busy API server is not asked for all others, too.
+        if error.status not in (409, 429) and slots is not None and slots.refuse(pod.uid):
             self._later(board, pod, error, Slots.readmit)
             board.tell(pod.uid)
             return "refused"
         self._later(board, pod, error, Slots.repeat)
         return "repeated"
 
+    async def _settle(self, board: Board, pod: Pod, path: str) -> str:
+        """Find out what became of a release that was not answered, once it can have no effect any more."""
+        failed = self._failed.get(pod.uid)
+        wait = 0.0 if failed is None else failed.over - time.monotonic()
+        if wait > 0:
+            self._in(wait, board, pod.uid, Slots.repeat)
+            return "deferred"
+        found = await self._look(board, pod, path)
+        if found:
+            return found
+        self._failed.pop(pod.uid, None)
+        slots = board.slots_of(pod.uid)
+        if slots is not None:
+            slots.settle(pod.uid)
+            board.tell(pod.uid)
+        return "settled"
+
+    async def _look(self, board: Board, pod: Pod, path: str) -> str:
+        """Read a pod, and say what became of its release; empty where the pod has not been released."""
+        try:
+            fresh = _POD.decode(await self._kube.get(path, seconds=self._seconds))
+        except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
+            if isinstance(error, ApiError) and error.status == 404 and error.is_certain:
+                return self._gone(board, pod)
+            self._later(board, pod, error, Slots.repeat)
+            return "repeated"
+        if fresh.facts.uid != pod.uid:
+            return self._gone(board, pod)
+        board.seen(fresh)
+        if fresh.facts.gated:
+            return ""
+        self._failed.pop(pod.uid, None)
+        return "released"
+
     def _gone(self, board: Board, pod: Pod) -> str:
-        self._failures.pop(pod.uid, None)
+        self._failed.pop(pod.uid, None)
         board.lost(pod.uid)
         return "gone"
 
-    def _doubt(self, board: Board, pod: Pod, error: Exception) -> str:
-        slots = board.slots_of(pod.uid)
-        if slots is not None:
-            slots.doubt(pod.uid)
-        self._later(board, pod, error, Slots.repeat)
-        return "unanswered"
-
-    def _later(self, board: Board, pod: Pod, error: Exception, action: Callable[[Slots, str], None]) -> None:
+    def _later(self, board: Board, pod: Pod, error: Exception, action: Callable[[Slots, str], None]) -> _Failure:
         """Do something about a pod after a pause that grows with its failures."""
-        self._failures[pod.uid] += 1
-        failures = self._failures[pod.uid]
-        pause = min(FIRST_PAUSE * 2.0 ** min(failures - 1, 16), LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311
-        level = logging.WARNING if failures >= PATIENCE else logging.INFO
+        failed = self._failed.setdefault(pod.uid, _Failure())
+        failed.times += 1
+        pause = min(FIRST_PAUSE * 2.0 ** min(failed.times - 1, 16), LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311
+        level = logging.WARNING if failed.times >= PATIENCE else logging.INFO
         reason = str(error) or type(error).__name__
         logger.log(level, "pod %s/%s is not released: %s; again in %.1f s", pod.namespace, pod.name, reason, pause)
+        self._in(pause, board, pod.uid, action)
+        return failed
 
+    def _in(self, seconds: float, board: Board, uid: str, action: Callable[[Slots, str], None]) -> None:
         def act() -> None:
-            slots = board.slots_of(pod.uid)
+            slots = board.slots_of(uid)
             if slots is None:
-                self._failures.pop(pod.uid, None)
+                self._failed.pop(uid, None)
                 return
-            action(slots, pod.uid)
-            board.tell(pod.uid)
+            action(slots, uid)
+            board.tell(uid)
 
-        asyncio.get_running_loop().call_later(pause, act)
+        asyncio.get_running_loop().call_later(seconds, act)
 
 
 def _age(pod: Pod) -> float:
