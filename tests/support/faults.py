@@ -1,4 +1,4 @@
-"""A way to the API server on which somebody dies at an exact moment: before a request arrives, or after it has."""
+"""A way to the API server on which somebody ends at an exact moment: before a request arrives, or after it has."""
 
 from __future__ import annotations
 
@@ -39,6 +39,10 @@ class Fault:
     fits: Callable[[Request], bool]
     when: Literal["before", "after"]
     happens: Callable[[], None]
+    late: float | None = None
+    """Seconds after which the request arrives all the same, whoever waits for its answer; ``None``: never."""
+    arrives: Callable[[], None] = lambda: None
+    """Called before it does."""
 
 
 class FaultyWay(Threaded):
@@ -83,7 +87,9 @@ class FaultyWay(Threaded):
             self.fault = None
             if fault.when == "before":
                 fault.happens()
-                await asyncio.sleep(3600)
+                await asyncio.sleep(3600 if fault.late is None else fault.late)
+                fault.arrives()
+                fault = None
         headers = {name: value for name, value in http.headers.items() if name.lower() not in (*_HOP, "host")}
         if http.query.get("watch") not in ("true", "1"):
             self.counts[http.method] = self.counts.get(http.method, 0) + 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import os
 import signal
@@ -13,8 +14,10 @@ import pytest
 import yaml
 
 from execution_options.install import SYSTEM_NAMESPACE
+from execution_options.kube.client import path_of
 from execution_options.local import LocalOperator
 from support.apiproxy import FaultyProxy
+from support.faults import Fault, FaultyWay, Request
 from support.team import working
 from support.waiting import eventually
 
@@ -48,6 +51,22 @@ def operator(control_plane: Cluster) -> Iterator[LocalOperator]:
 def team(control_plane: Cluster, namespace: str, operator: LocalOperator) -> Iterator[Team]:
     with working(control_plane, namespace) as team:
         yield team
+
+
+def direct(operator: LocalOperator) -> dict[str, str]:
+    """How the controller reaches the API server, as in a kubeconfig."""
+    config = yaml.safe_load((operator.logs / "controller.kubeconfig").read_text())
+    cluster: dict[str, str] = config["clusters"][0]["cluster"]
+    return cluster
+
+
+def reaching(operator: LocalOperator, url: str, folder: Path) -> Path:
+    """The controller's kubeconfig, by way of a proxy."""
+    config = yaml.safe_load((operator.logs / "controller.kubeconfig").read_text())
+    config["clusters"][0]["cluster"] = {"server": url}
+    kubeconfig = folder / "kubeconfig"
+    kubeconfig.write_text(yaml.safe_dump(config))
+    return kubeconfig
 
 
 @contextlib.contextmanager
@@ -85,16 +104,11 @@ def create_pods(team: Team, numbers: range) -> None:
 def test_behind_a_proxy_that_drops_delays_and_repeats(
     team: Team, operator: LocalOperator, counting: Callable[..., Concurrency], tmp_path: Path, pods: int
 ) -> None:
-    config = yaml.safe_load((operator.logs / "controller.kubeconfig").read_text())
-    server = config["clusters"][0]["cluster"]["server"]
     log = tmp_path / "controller.log"
-    with FaultyProxy(server, seed=20261123) as proxy:
-        config["clusters"][0]["cluster"] = {"server": proxy.url}
-        kubeconfig = tmp_path / "kubeconfig"
-        kubeconfig.write_text(yaml.safe_dump(config))
+    with FaultyProxy(direct(operator)["server"], seed=20261123) as proxy:
         create_options(team)
         create_pods(team, range(pods // 2))
-        with counting() as runs, controller(kubeconfig, log):
+        with counting() as runs, controller(reaching(operator, proxy.url, tmp_path), log):
             create_pods(team, range(pods // 2, pods))
             eventually(lambda: runs.done == pods * len(CAPS), timeout=15 * pods)
     print(f"\n{runs.done} pods behind {proxy.faults}; most at once: {dict(runs.most)}")
@@ -121,3 +135,29 @@ def test_killed_again_and_again(
     print(f"\n{runs.done} pods, {kills} controllers killed; most at once: {dict(runs.most)}")
     assert kills > 1
     assert runs.over(CAPS) == {}, log.read_text()
+
+
+@pytest.mark.parametrize("late", [0.3, 0.8], ids=["answered", "given up"])
+def test_one_that_is_stopped_keeps_the_lease_until_its_releases_are_over(
+    team: Team, operator: LocalOperator, tmp_path: Path, late: float
+) -> None:
+    """A request may take half a second here; whoever received it may carry it out later."""
+    cluster, log, holders = direct(operator), tmp_path / "controller.log", list[str]()
+    way = FaultyWay(cluster["server"], base64.b64decode(cluster["certificate-authority-data"]).decode())
+
+    def fits(request: Request) -> bool:
+        return request.method == "PATCH" and request.path.endswith("/pods/p") and b"schedulingGates" in request.body
+
+    def holder() -> str:
+        lease = team.request("GET", path_of("coordination.k8s.io", "v1", "leases", SYSTEM_NAMESPACE, LEASE))
+        return str(lease["spec"]["holderIdentity"])
+
+    with way, controller(reaching(operator, way.url, tmp_path), log) as stopped:
+        way.fault = Fault(fits, "before", stopped.terminate, late, lambda: holders.append(holder()))
+        team.options("o", {"maxParallelism": 1})
+        team.create(member("p", "g", "0.2s", options="o"))
+        assert stopped.wait(30) == 0, log.read_text()
+    assert len(holders) == 1
+    assert holders != [""], "it gave the lease back while its release was under way"
+    assert holder() == ""
+    assert "schedulingGates" not in team.get("Pod", "p")["spec"]
