@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 PUBLISHED = Path(__file__).parents[3] / "shared" / "engine-crds"
 """The engines' real definitions, where they are beside the project."""
 
+_DEFINITIONS = "customresourcedefinition.apiextensions.k8s.io"
+
 
 def definition(kind: Kind) -> str:
     name = f"{kind.plural}.{kind.group}"
@@ -40,9 +42,15 @@ def definition(kind: Kind) -> str:
 
 
 def install_kinds(cluster: Cluster, kinds: Iterable[Kind]) -> None:
-    """Install the definitions of kinds, and wait until objects of theirs can be created."""
-    kinds = list(kinds)
-    definitions = "\n---\n".join(map(definition, kinds))
-    cluster.run_kubectl(["apply", "--server-side", "-f", "-"], input=definitions)
-    names = [f"crd/{kind.plural}.{kind.group}" for kind in kinds]
-    cluster.run_kubectl(["wait", "--for=condition=Established", *names])
+    """Install the definitions of kinds, and wait until objects of theirs can be created.
+
+    What is there already stays as it is: the engine's own controller may run with it, and a change of it would be
+    served some time later.
+    """
+    wanted = {f"{_DEFINITIONS}/{kind.plural}.{kind.group}": kind for kind in kinds}
+    found = cluster.run_kubectl(["get", "--ignore-not-found", "-o", "name", *wanted]).stdout.split()
+    missing = [kind for name, kind in wanted.items() if name not in found]
+    if missing:
+        definitions = "\n---\n".join(map(definition, missing))
+        cluster.run_kubectl(["apply", "--server-side", "-f", "-"], input=definitions)
+    cluster.run_kubectl(["wait", "--for=condition=Established", *wanted])

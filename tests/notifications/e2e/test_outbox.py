@@ -218,13 +218,14 @@ def test_an_execution_is_told_of_once_whatever_it_consists_of(
         office.team.request("PATCH", f"{path}/status", {"status": status}, MERGE)
 
     def condition(kind: str, status: str) -> dict[str, Any]:
-        return {"conditions": [{"type": kind, "status": status, "reason": "Failed", "lastTransitionTime": now}]}
+        said = {"reason": "Failed", "message": "it broke", "lastTransitionTime": now}
+        return {"conditions": [{"type": kind, "status": status, **said}]}
 
     # What it consists of ends first.
     for name in ("worker", "alone"):
         ends("Pod", name, {"phase": "Failed"})
     office.end("part")
-    ends("TaskRun", "task", {**condition("Succeeded", "False"), "completionTime": now})
+    ends("TaskRun", "task", {**condition("Succeeded", "False"), "completionTime": now, "podName": "task-pod"})
     ends("JobSet", "whole", {**condition("Failed", "True"), "terminalState": "Failed"})
     ends("PipelineRun", "run", {**condition("Succeeded", "False"), "completionTime": now})
     office.end("single")

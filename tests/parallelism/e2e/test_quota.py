@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.crds import install_crds
+from execution_options.engines.profile import builtin
+from support.enginekinds import install_kinds
 from support.waiting import eventually
 from support.workloads import controlled_by, pod
 
@@ -20,32 +21,12 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.e2e
 TEKTON = "system:serviceaccount:tekton-pipelines:tekton-pipelines-controller"
 CARRIED = ("execution.dev/id", "execution.dev/max-parallelism")
-RUNS: dict[str, Any] = {
-    "apiVersion": "apiextensions.k8s.io/v1",
-    "kind": "CustomResourceDefinition",
-    "metadata": {"name": "pipelineruns.tekton.dev"},
-    "spec": {
-        "group": "tekton.dev",
-        "scope": "Namespaced",
-        "names": {"kind": "PipelineRun", "plural": "pipelineruns", "singular": "pipelinerun"},
-        "versions": [
-            {
-                "name": "v1",
-                "served": True,
-                "storage": True,
-                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
-            }
-        ],
-    },
-}
 
 
 @pytest.fixture(scope="module")
 def runs(control_plane: Cluster) -> None:
     """The kind of Tekton's runs, without Tekton."""
-    found = control_plane.run_kubectl(["get", "crd", RUNS["metadata"]["name"]], check=False)
-    if found.returncode:
-        install_crds(control_plane, [RUNS])
+    install_kinds(control_plane, [engine for engine in builtin() if engine.kind == "PipelineRun"])
 
 
 def run(team: Team, name: str) -> dict[str, Any]:
