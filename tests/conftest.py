@@ -15,6 +15,7 @@ from execution_options.cluster.progress import Progress
 from execution_options.local import LocalOperator
 from support.apiserver import ApiServer
 from support.crds import install_crds
+from support.leftovers import remove
 from support.rights import AUDIT_POLICY
 from support.waiting import eventually
 from support.workers import Worker
@@ -172,14 +173,14 @@ def api_server(control_plane: Cluster) -> Iterator[ApiServer]:
 
 @pytest.fixture
 def namespace(api_server: ApiServer) -> Iterator[str]:
-    """A fresh namespace in which pods can be created; deleted afterwards, without waiting for that."""
+    """A fresh namespace in which pods can be created; deleted afterwards, with all that an operator would act on."""
     name = f"test-{uuid.uuid4().hex[:10]}"
     made = api_server.post("/api/v1/namespaces", {"metadata": {"name": name}})
     assert made["kind"] == "Namespace", made
     # Admission refuses pods until the controller manager has created the service account they default to.
     eventually(lambda: api_server.get(f"/api/v1/namespaces/{name}/serviceaccounts")["items"])
     yield name
-    api_server.delete(f"/api/v1/namespaces/{name}")
+    remove(api_server, name)
 
 
 @pytest.fixture(scope="module")

@@ -26,22 +26,31 @@ class ApiServer:
         return self._request("GET", path)
 
     def delete(self, path: str) -> dict[str, Any]:
-        """Delete an object, without waiting for its end; what is left of it, or a Status."""
+        """Delete an object or all of a collection, without waiting for the end; what was there, or a Status."""
         return self._request("DELETE", path)
+
+    def merge(self, path: str, change: dict[str, Any]) -> dict[str, Any]:
+        """Change an object by a merge patch; what it is now, or the Status that says why not."""
+        return self._request("PATCH", path, change, "application/merge-patch+json")
 
     def close(self) -> None:
         """Close the connections."""
         self._client.rest_client.pool_manager.clear()
         self._client.close()
 
-    def _request(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    def _request(
+        self, method: str, path: str, body: dict[str, Any] | None = None, content_type: str = "application/json"
+    ) -> dict[str, Any]:
         configuration = self._client.configuration
         response = self._client.rest_client.pool_manager.request(
             method,
             f"{configuration.host}{path}",
             body=None if body is None else json.dumps(body).encode(),
-            headers={"Content-Type": "application/json", **self._authorization()},
+            headers={"Content-Type": content_type, **self._authorization()},
         )
+        if not response.headers["Content-Type"].startswith("application/json"):
+            # What is not served is answered in a word.
+            return {"kind": "Status", "code": response.status, "message": response.data.decode()}
         answer: dict[str, Any] = json.loads(response.data)
         return answer
 
