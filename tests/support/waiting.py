@@ -16,7 +16,7 @@ def eventually(
     *,
     timeout: float = 30.0,
     interval: float = 0.05,
-    retry_on: tuple[type[BaseException], ...] = (AssertionError,),
+    retry_on: tuple[type[BaseException], ...] = (AssertionError, LookupError),
 ) -> T:
     """Call `check` until it returns something true, and return that.
 
@@ -24,7 +24,7 @@ def eventually(
         check: The condition. What it returns counts by its truth; an exception of `retry_on` means "not yet".
         timeout: Seconds until the test fails.
         interval: Seconds between two attempts.
-        retry_on: Exceptions that mean "not yet".
+        retry_on: Exceptions that mean "not yet"; by default those of a field that has not been written, too.
 
     Raises:
         AssertionError: It was not so in time; the last answer or exception is named.
