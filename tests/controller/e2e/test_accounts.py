@@ -61,7 +61,8 @@ def test_an_account_goes_with_its_options_another_name_or_the_policy(controller:
     team.edit("o", run_as("third"))
     eventually(lambda: account(team, "third"))
     team.api.delete(team.path("executionoptions", "o"))
-    eventually(lambda: not account(team, "third"))
+    # Kubernetes' garbage collector looks for new kinds of owners every 30 seconds.
+    eventually(lambda: not account(team, "third"), timeout=90)
 
 
 def test_an_account_stays_while_a_job_runs_under_it(controller: Process, team: Team) -> None:
