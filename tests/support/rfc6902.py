@@ -12,6 +12,9 @@ def apply(document: T, operations: list[dict[str, Any]]) -> T:
     """A copy of ``document`` with ``operations`` applied; an operation that the RFC forbids is an AssertionError."""
     result = copy.deepcopy(document)
     for operation in copy.deepcopy(operations):
+        if operation["op"] == "test":
+            assert _at(result, operation["path"]) == operation["value"], operation
+            continue
         first, *tokens = operation["path"].split("/")
         assert first == "", operation
         assert tokens, operation
@@ -29,6 +32,16 @@ def apply(document: T, operations: list[dict[str, Any]]) -> T:
             else:
                 parent[last] = operation["value"]
     return result
+
+
+def _at(document: Any, path: str) -> Any:
+    for token in (token.replace("~1", "/").replace("~0", "~") for token in path.split("/")[1:]):
+        if isinstance(document, list):
+            document = document[int(token)]
+        else:
+            assert token in document, f"{path}: nothing is there"
+            document = document[token]
+    return document
 
 
 def _change_list(items: list[Any], token: str, operation: dict[str, Any]) -> None:
