@@ -85,7 +85,8 @@ class Limits:
         """Find out what the cap is now; whoever calls has the group looked at."""
         caps = [self.cap_of(said, group.key.namespace) for said in group.said]
         # Bare pods of one group may have been given different options: the least of their caps is nobody's surprise.
-        group.cap = min((cap for cap in caps if cap is not None), key=lambda cap: cap.value, default=None)
+        # Of equal ones the same, in whatever order they came.
+        group.cap = min((cap for cap in caps if cap is not None), key=lambda cap: (cap.value, cap.uid), default=None)
         if group.cap is None:
             group.slots.cap = None
             # Bare pods that come while there is no limit are not labelled; an execution's go on being so.
