@@ -65,6 +65,9 @@ def test_a_bare_pod_is_gated_only_as_one_of_a_group() -> None:
         (pod(annotations={"execution.dev/group": "g"}), True),
         (pod(labels={"dag_id": "d", "run_id": "r"}), True),
         (pod(labels={"dag_id": "d"}), False),
+        # The task's own pod waits for this one, and has a slot: it would for ever.
+        (pod(labels={"dag_id": "d", "run_id": "r", "kubernetes_pod_operator": "True"}), False),
+        (pod(labels={"kubernetes_pod_operator": "True"}, annotations={"execution.dev/group": "g"}), True),
     ]
     for document, expected in grouped:
         patch = Patch(copy.deepcopy(document))

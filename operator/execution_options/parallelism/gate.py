@@ -25,6 +25,9 @@ https://airflow.apache.org/docs/apache-airflow-providers-cncf-kubernetes/stable/
 
 _LABEL: Final = ("metadata", "labels", GATE)
 _GATES: Final = ("spec", "schedulingGates")
+AIRFLOW_OPERATOR: Final = "kubernetes_pod_operator"
+"""Label of the pod that a KubernetesPodOperator makes, while its task's own pod, of the same DAG run, waits for it.
+https://airflow.apache.org/docs/apache-airflow-providers-cncf-kubernetes/stable/operators.html"""
 
 
 def holds_back(engine: Engine) -> bool:
@@ -88,9 +91,13 @@ def running_timeouts(engine: Engine, execution: Mapping[str, Any]) -> str:
 
 
 def group_of(labels: Mapping[str, str], annotations: Mapping[str, str]) -> str:
-    """The group of a bare pod, which is one execution as far as parallelism goes; empty for a pod by itself."""
+    """The group of a bare pod, which is one execution as far as parallelism goes; empty for a pod by itself.
+
+    What another pod of a DAG run waits for is none of the group, unless its author says so: that pod has a slot, and
+    both would wait for ever.
+    """
     group = annotations.get(GROUP_ANNOTATION, "")
-    if group:
+    if group or AIRFLOW_OPERATOR in labels:
         return group
     airflow = [labels.get(key, "") for key in AIRFLOW_LABELS]
     return "/".join(airflow) if all(airflow) else ""

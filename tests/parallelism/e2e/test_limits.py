@@ -121,6 +121,30 @@ def test_tasks_of_airflow_wait_within_their_dag_run(team: Team, counting: Callab
     assert runs.most == {"monday": 2, "tuesday": 2}
 
 
+def test_the_pod_that_a_task_of_airflow_waits_for_does_not_wait_for_the_task(
+    team: Team, counting: Callable[..., Concurrency]
+) -> None:
+    team.options("o", {"maxParallelism": 1})
+    run = {"dag_id": "etl", "run_id": "monday"}
+
+    def task(found: dict[str, Any]) -> str | None:
+        name: str | None = found["metadata"]["labels"].get("task_id")
+        return name
+
+    with counting(task) as runs:
+        for name in ("extract", "load"):
+            worker = {**run, "task_id": f"{name}-worker", "airflow-worker": "1", "kubernetes_executor": "True"}
+            team.create(pod(f"{name}-worker", labels=worker, annotations={DURATION: "1h"}, options="o"))
+        eventually(lambda: runs.now.get("extract-worker") == 1)
+        # The worker, which has the only slot, ends when this pod has ended.
+        made = {**run, "task_id": "extract", "kubernetes_pod_operator": "True"}
+        team.create(pod("extract", labels=made, annotations={DURATION: "0.2s"}, options="o"))
+        eventually(lambda: runs.ended["extract"] == 1)
+        assert {"name": GATE} in team.get("Pod", "load-worker")["spec"]["schedulingGates"]
+        team.request("DELETE", team.path("Pod", "extract-worker") + "?gracePeriodSeconds=0")
+        eventually(lambda: runs.now.get("load-worker") == 1)
+
+
 def test_an_edit_counts_at_once_up_and_down(team: Team, counting: Callable[..., Concurrency]) -> None:
     team.options("o", {"maxParallelism": 2})
     with counting() as runs:

@@ -18,7 +18,7 @@ from execution_options.api.names import (
 from execution_options.api.names import WAITING_ANNOTATION as WAITING
 from execution_options.kube.meta import OwnerReference, controlling, shared
 from execution_options.parallelism.caps import Said, recorded
-from execution_options.parallelism.gate import AIRFLOW_LABELS, group_of
+from execution_options.parallelism.gate import AIRFLOW_LABELS, AIRFLOW_OPERATOR, group_of
 from execution_options.parallelism.slots import Pod
 
 
@@ -35,6 +35,12 @@ class _Labels(Struct, frozen=True):
     state: str = field(name=GATE, default="")
     dag: str = field(name=AIRFLOW_LABELS[0], default="")
     run: str = field(name=AIRFLOW_LABELS[1], default="")
+    operator: str | None = field(name=AIRFLOW_OPERATOR, default=None)
+
+    def of_group(self) -> dict[str, str]:
+        """Those that say which group a bare pod is in."""
+        operator = {} if self.operator is None else {AIRFLOW_OPERATOR: self.operator}
+        return dict(zip(AIRFLOW_LABELS, (self.dag, self.run), strict=True)) | operator
 
 
 class _Annotations(Struct, frozen=True):
@@ -122,8 +128,7 @@ class GatedPod(Struct, frozen=True):
             "ended": status.phase in ("Succeeded", "Failed"),
         }
         if controller is None:
-            airflow = dict(zip(AIRFLOW_LABELS, (labels.dag, labels.run), strict=True))
-            made["group"] = shared(group_of(airflow, {GROUP_ANNOTATION: annotations.group}))
+            made["group"] = shared(group_of(labels.of_group(), {GROUP_ANNOTATION: annotations.group}))
             made["said"] = recorded(annotations.snapshot, annotations.live)
         else:
             made["owner"], made["id"] = shared(controller.uid), shared(labels.id)
