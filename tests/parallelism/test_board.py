@@ -109,6 +109,9 @@ def execution(name: str) -> EngineObject:
     return item
 
 
+OUR_GATE = ("execution.dev/max-parallelism",)
+
+
 def pod(
     name: str,
     *,
@@ -117,19 +120,21 @@ def pod(
     identifier: str = "",
     group: str = "",
     cap: int = 1,
+    gates: tuple[str, ...] = OUR_GATE,
+    labels: dict[str, str] | None = None,
     **more: Any,
 ) -> GatedPod:
     metadata: dict[str, Any] = {
         "name": name,
         "namespace": namespace,
         "uid": f"uid of {name}",
-        "labels": {"execution.dev/max-parallelism": "gated", "execution.dev/id": identifier},
+        "labels": labels or {"execution.dev/max-parallelism": "gated", "execution.dev/id": identifier},
         "annotations": {"execution.dev/group": group, "execution.dev/snapshot": snapshot(cap)},
         "resourceVersion": "1",
     }
     if owner:
         metadata["ownerReferences"] = [{"apiVersion": "v1", "kind": "K", "name": "n", "uid": owner, "controller": True}]
-    spec = {"schedulingGates": [{"name": "execution.dev/max-parallelism"}]}
+    spec = {"schedulingGates": [{"name": gate} for gate in gates]}
     return msgspec.json.decode(
         msgspec.json.encode({"metadata": metadata, "spec": spec, "status": {"phase": "Pending"}} | more), type=GatedPod
     )
@@ -212,6 +217,52 @@ def test_what_was_not_answered_stays_in_doubt_whoever_has_the_pod() -> None:
     now = cluster.board.groups[GroupKey("tekton-pipelinerun", NAMESPACE, "bb")].slots
     assert not now.refuse("uid of p"), "it may run already"
     assert now.next() is not None, "it is repeated"
+
+
+def test_what_kueue_has_takes_no_slot_and_that_it_is_left_is_said_once() -> None:
+    cluster = Cluster()
+    told: list[tuple[str, object]] = []
+    listener: Any = SimpleNamespace(
+        to_be_left=lambda pod: told.append(("to be left", pod.facts.name)),
+        left_to_kueue=lambda key: told.append(("left", key.name)),
+        settled=lambda key: told.append(("settled", key.name)),
+    )
+    cluster.board._listener = listener
+    both = pod("p", group="g", gates=("execution.dev/max-parallelism", "kueue.x-k8s.io/admission"))
+    cluster.pod("p", both)
+    assert cluster.shown() == {}
+    labels = {"execution.dev/max-parallelism": "kueue"}
+    for gates in (("kueue.x-k8s.io/admission",), ()):
+        cluster.pod("p", pod("p", group="g", gates=gates, labels=labels))
+    assert cluster.shown() == {}
+    assert told == [("to be left", "p"), ("left", "g")]
+
+
+def test_the_pod_that_a_task_of_airflow_waits_for_is_none_of_its_dag_run() -> None:
+    cluster = Cluster()
+    run = {"dag_id": "etl", "run_id": "monday"}
+    for name, more in (("worker", {}), ("operator", {"kubernetes_pod_operator": "True"})):
+        cluster.pod(name, pod(name, labels={"execution.dev/max-parallelism": "gated", **run, **more}))
+    assert cluster.shown() == {
+        GroupKey("pod", NAMESPACE, "etl/monday"): ({"worker"}, 1),
+        GroupKey("pod", NAMESPACE, "uid of operator"): ({"operator"}, 1),
+    }
+
+
+def test_that_nobody_of_a_group_waits_any_more_is_said() -> None:
+    cluster = Cluster()
+    told: list[tuple[str, str]] = []
+    for name in ("releasable", "waiting", "settled"):
+        setattr(cluster.board._listener, name, lambda key, name=name: told.append((name, key.name)))
+    cluster.execution("a", there=True)
+    cluster.pod("runs", pod("runs", owner="a", gates=()))
+    cluster.pod("waits", pod("waits", owner="a"))
+    assert told[-1] == ("waiting", "a")
+    cluster.pod("waits", None)
+    assert told[-1] == ("settled", "a")
+    cluster.pod("runs", None)
+    assert told[-1] == ("settled", "a")
+    assert cluster.shown() == {}
 
 
 def test_a_part_that_comes_has_only_its_own_pods_looked_at_again() -> None:

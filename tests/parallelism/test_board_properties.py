@@ -33,6 +33,8 @@ Document = dict[str, Any]
 ENGINES = builtin_engines()
 RUN = ENGINES["tekton-pipelinerun"]
 TEAM, KIND = "team", "ExecutionOptions"
+KUEUES = "kueue.x-k8s.io/admission"
+CHANGES = ["release", "others let go", "leave to kueue", "end", "delete", "terminate"]
 CAPS = st.sampled_from([None, 0, 1, 2, 3])
 
 
@@ -49,6 +51,7 @@ class Known:
         self.board = Board(self, self, self)  # type: ignore[arg-type]
         self.doubts: set[tuple[OptionsKey, str]] = set()
         self.to_count: set[GroupKey] = set()
+        self.left: list[GroupKey] = []
 
     # The world, and the index of options.
 
@@ -79,8 +82,16 @@ class Known:
     def uncounted(self, key: GroupKey) -> None:
         self.to_count.add(key)
 
+    def settled(self, key: GroupKey) -> None:
+        group = self.board.groups.get(key)
+        assert group is None or not group.slots.waiting
+
+    def to_be_left(self, pod: GatedPod) -> None:
+        assert pod.gates
+        assert not self.board.knows(pod.facts.uid)
+
     def left_to_kueue(self, key: GroupKey) -> None:
-        raise AssertionError(key)
+        self.left.append(key)
 
     def counted(self, uid: str) -> None:
         assert uid
@@ -241,18 +252,27 @@ class Hearing(RuleBasedStateMachine):
                 annotations[GROUP_ANNOTATION] = data.draw(st.sampled_from(["g", "h"]))
         spec: Document = {"priority": data.draw(st.integers(0, 1))}
         if gated:
-            others = data.draw(st.sampled_from([[], [], [{"name": "example.com/other"}]]))
+            others = data.draw(st.sampled_from([[], [], [{"name": "example.com/other"}], [{"name": KUEUES}]]))
             spec["schedulingGates"] = [*others, {"name": GATE}]
         self.happens(
             "pod", name, {"metadata": {**metadata, "labels": labels, "annotations": annotations}, "spec": spec}
         )
 
     @precondition(lambda self: self.truth.pods)
-    @rule(data=st.data(), how=st.sampled_from(["release", "others let go", "end", "delete", "terminate"]))
+    @rule(
+        data=st.data(),
+        how=st.sampled_from(["release", "others let go", "leave to kueue", "end", "delete", "terminate"]),
+    )
     def change_pod(self, data: st.DataObject, how: str) -> None:
         name = data.draw(st.sampled_from(sorted(self.truth.pods)))
         pod = self.truth.pods[name]
         gates = pod["spec"].get("schedulingGates", [])
+        if how == "leave to kueue":
+            if KUEUES in (gate["name"] for gate in gates):
+                left = {**pod["metadata"], "labels": {**pod["metadata"]["labels"], GATE: "kueue"}}
+                kept = [gate for gate in gates if gate["name"] != GATE]
+                self.happens("pod", name, {**pod, "metadata": left, "spec": {**pod["spec"], "schedulingGates": kept}})
+            return
         changes: dict[str, Document | None] = {
             "release": {**pod, "spec": {**pod["spec"], "schedulingGates": []}},
             "others let go": {
@@ -282,7 +302,7 @@ class Hearing(RuleBasedStateMachine):
     @invariant()
     def no_group_is_empty_and_every_pod_is_in_one(self) -> None:
         board = self.known.board
-        living = {name for name, pod in self.known.pods.items() if not pod.ended}
+        living = {name for name, pod in self.known.pods.items() if not pod.ended and not pod.kueue and not pod.gates}
         grouped = [pod.uid for group in board.groups.values() for pod in group.slots.pods()]
         assert sorted(grouped) == sorted(living)
         assert all(len(group.slots) for group in board.groups.values())

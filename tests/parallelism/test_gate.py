@@ -97,18 +97,44 @@ def test_a_pod_with_a_node_counts_but_is_not_gated() -> None:
     assert "schedulingGates" not in after["spec"]
 
 
-@pytest.mark.parametrize(
-    "managed",
-    [
-        pod(labels={"kueue.x-k8s.io/queue-name": "q"}),
-        pod(labels={"kueue.x-k8s.io/managed": "true"}),
-        pod(schedulingGates=[{"name": "kueue.x-k8s.io/admission"}]),
-    ],
-)
-def test_what_kueue_manages_is_left_to_it(managed: dict[str, Any]) -> None:
-    after = gated(managed)
+KUEUES = {"name": "kueue.x-k8s.io/admission"}
+
+
+def test_what_kueue_holds_already_is_left_to_it() -> None:
+    document = pod(schedulingGates=[KUEUES])
+    after = gated(document)
     assert label(after) == LEFT_TO_KUEUE
-    assert after["spec"] == managed["spec"]
+    assert after["spec"] == document["spec"]
+
+
+@pytest.mark.parametrize("name", ["kueue.x-k8s.io/queue-name", "kueue.x-k8s.io/managed"])
+def test_a_label_of_kueues_alone_spares_nobody_the_wait(name: str) -> None:
+    after = gated(pod(labels={name: "true"}))
+    assert label(after) == GATED
+    assert after["spec"]["schedulingGates"] == OURS
+
+
+def test_of_pods_that_exist_kueue_says_which_are_its_own() -> None:
+    assert gate.label_of({"kueue.x-k8s.io/managed": "true"}) == LEFT_TO_KUEUE
+    assert gate.label_of({"kueue.x-k8s.io/queue-name": "q"}) == CAPPED
+    assert gate.label_of({"kueue.x-k8s.io/managed": "false"}) == CAPPED
+
+
+@pytest.mark.parametrize("gates", [[*OURS, KUEUES], [KUEUES, {"name": "example.com/other"}, *OURS]])
+def test_leaving_a_pod_to_kueue_takes_our_gate_alone_and_only_while_kueue_holds_it(gates: list[Any]) -> None:
+    document: dict[str, Any] = {
+        "metadata": {"uid": "u", "labels": {GATE: GATED}},
+        "spec": {"schedulingGates": gates},
+    }
+    operations = gate.leave_to_kueue("u", [one["name"] for one in gates])
+    after = apply(document, operations)
+    assert label(after) == LEFT_TO_KUEUE
+    assert after["spec"]["schedulingGates"] == [one for one in gates if one not in OURS]
+    released_by_kueue = {**document, "spec": {"schedulingGates": [one for one in gates if one != KUEUES]}}
+    another = {**document, "metadata": {**document["metadata"], "uid": "v"}}
+    for changed in (after, released_by_kueue, another):
+        with pytest.raises(AssertionError):
+            apply(changed, operations)
 
 
 def test_the_role_of_a_pod_is_told_by_its_controllers_engine() -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from execution_options.api.names import CAPPED, GATE, GATED, GROUP_ANNOTATION, LEFT_TO_KUEUE
+from execution_options.engines.patch import pointer
 from execution_options.engines.paths import lookup, read
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from execution_options.api.engine import PodRole
     from execution_options.engines.patch import Operation, Patch
@@ -17,17 +18,20 @@ if TYPE_CHECKING:
     from execution_options.engines.registry import Engines
     from execution_options.options.levels import Sourced
 
-KUEUE_LABELS: Final = ("kueue.x-k8s.io/queue-name", "kueue.x-k8s.io/managed")
-"""https://kueue.sigs.k8s.io/docs/reference/labels-and-annotations/"""
+KUEUE: Final = "kueue.x-k8s.io/"
+"""What Kueue's labels and gates begin with. https://kueue.sigs.k8s.io/docs/reference/labels-and-annotations/"""
+KUEUE_MANAGED: Final = f"{KUEUE}managed"
+"""Label that Kueue's webhook writes, with ``true``; the name of a queue is written by anybody, Kueue or not."""
 AIRFLOW_LABELS: Final = ("dag_id", "run_id")
 """Together they name a DAG run, whose tasks are bare pods.
 https://airflow.apache.org/docs/apache-airflow-providers-cncf-kubernetes/stable/kubernetes_executor.html"""
-
-_LABEL: Final = ("metadata", "labels", GATE)
-_GATES: Final = ("spec", "schedulingGates")
 AIRFLOW_OPERATOR: Final = "kubernetes_pod_operator"
 """Label of the pod that a KubernetesPodOperator makes, while its task's own pod, of the same DAG run, waits for it.
 https://airflow.apache.org/docs/apache-airflow-providers-cncf-kubernetes/stable/operators.html"""
+
+_LABEL: Final = ("metadata", "labels", GATE)
+_GATES: Final = ("spec", "schedulingGates")
+_TO_GATES: Final = "/spec/schedulingGates"
 
 
 def holds_back(engine: Engine) -> bool:
@@ -71,7 +75,12 @@ def is_uncounted(labels: Mapping[str, str], annotations: Mapping[str, str], cap:
 
 def label_of(labels: Mapping[str, str]) -> str:
     """The label of a pod that was created without it."""
-    return LEFT_TO_KUEUE if any(label in labels for label in KUEUE_LABELS) else CAPPED
+    return LEFT_TO_KUEUE if labels.get(KUEUE_MANAGED) == "true" else CAPPED
+
+
+def is_kueues(gates: Iterable[str]) -> bool:
+    """Whether Kueue has a pod with these gates, and decides when it runs."""
+    return any(gate.startswith(KUEUE) for gate in gates)
 
 
 def notes(engine: Engine, execution: Mapping[str, Any], cap: Sourced[int] | None) -> list[str]:
@@ -117,15 +126,15 @@ def gate(patch: Patch, role: PodRole = "unit") -> None:
     """Hold back a pod that is being created; the label says what became of it.
 
     Coordinators start the others, and those of a gang need each other: to hold one back would be a deadlock.
-    One with a nodeName is past scheduling, and the API server refuses the gate; it counts like any other.
+    One with a nodeName is past scheduling, and the API server refuses the gate; it counts like any other. One that
+    Kueue has is left to it; where Kueue's webhook comes after ours, that is seen later (:func:`leave_to_kueue`).
     """
     pod = patch.document
     if role != "unit":
         patch.remove(_LABEL)
         return
-    labels = lookup(pod, ("metadata", "labels")) or {}
     gates = [entry.get("name", "") for entry in lookup(pod, _GATES) or ()]
-    if any(label in labels for label in KUEUE_LABELS) or any(name.startswith("kueue.x-k8s.io/") for name in gates):
+    if is_kueues(gates):
         patch.put(_LABEL, LEFT_TO_KUEUE)
     elif lookup(pod, ("spec", "nodeName")):
         patch.put(_LABEL, CAPPED)
@@ -142,11 +151,32 @@ def release(uid: str, *, annotated: bool) -> list[Operation]:
         uid: of the pod.
         annotated: whether it says what it waits for, which is not true any more.
     """
-    gates = "/spec/schedulingGates"
     said = "/metadata/annotations/execution.dev~1waiting"
     return [
-        {"op": "test", "path": "/metadata/uid", "value": uid},
-        {"op": "test", "path": gates, "value": [{"name": GATE}]},
-        {"op": "remove", "path": gates},
+        *_tests(uid, [GATE]),
+        {"op": "remove", "path": _TO_GATES},
         *([{"op": "remove", "path": said}] if annotated else []),
+    ]
+
+
+def leave_to_kueue(uid: str, gates: Sequence[str]) -> list[Operation]:
+    """The JSON Patch that leaves a pod to Kueue: only this one, and only while Kueue holds it back.
+
+    Without that test it would let a pod run that Kueue has let go meanwhile, and that has no slot.
+
+    Args:
+        uid: of the pod.
+        gates: all that it has, ours and Kueue's among them.
+    """
+    return [
+        *_tests(uid, gates),
+        {"op": "remove", "path": f"{_TO_GATES}/{gates.index(GATE)}"},
+        {"op": "replace", "path": pointer(_LABEL), "value": LEFT_TO_KUEUE},
+    ]
+
+
+def _tests(uid: str, gates: Iterable[str]) -> list[Operation]:
+    return [
+        {"op": "test", "path": "/metadata/uid", "value": uid},
+        {"op": "test", "path": _TO_GATES, "value": [{"name": gate} for gate in gates]},
     ]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from execution_options.local import LocalOperator
 from support.concurrency import Concurrency
+from support.crds import install_crds
 from support.logs import scanned
 from support.team import Team, working
-from support.workloads import pod
+from support.workloads import controlled_by, pod
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,6 +22,26 @@ if TYPE_CHECKING:
 Manifest = dict[str, Any]
 GROUP = "execution.dev/group"
 DURATION = "sim.execution.dev/duration"
+TEKTON = "system:serviceaccount:tekton-pipelines:tekton-pipelines-controller"
+CARRIED = ("execution.dev/id", "execution.dev/max-parallelism")
+RUNS: Manifest = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": "pipelineruns.tekton.dev"},
+    "spec": {
+        "group": "tekton.dev",
+        "scope": "Namespaced",
+        "names": {"kind": "PipelineRun", "plural": "pipelineruns", "singular": "pipelinerun"},
+        "versions": [
+            {
+                "name": "v1",
+                "served": True,
+                "storage": True,
+                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+            }
+        ],
+    },
+}
 
 
 def member(name: str, group: str, duration: str = "0.3s", **more: Any) -> Manifest:
@@ -65,3 +87,28 @@ def counting(control_plane: Cluster, namespace: str) -> Callable[..., Concurrenc
         return Concurrency(control_plane, namespace, execution)
 
     return counted
+
+
+@pytest.fixture(scope="module")
+def runs(control_plane: Cluster) -> None:
+    """The kind of Tekton's runs, without Tekton."""
+    found = control_plane.run_kubectl(["get", "crd", RUNS["metadata"]["name"]], check=False)
+    if found.returncode:
+        install_crds(control_plane, [RUNS])
+
+
+def run(team: Team, name: str) -> Manifest:
+    """A PipelineRun that has the options ``o``."""
+    metadata = {"name": name, "annotations": {"execution.dev/options": "o"}}
+    manifest = {"apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "metadata": metadata, "spec": {}}
+    made: Manifest = json.loads(team.kubectl("create", "-f", "-", "-o", "json", manifests=[manifest]))
+    return made
+
+
+def start(team: Team, of: Manifest, name: str, labels: dict[str, str] | None = None, **spec: Any) -> str:
+    """A pod as Tekton's controller makes it; what the API server says."""
+    carried = {key: of["metadata"]["labels"][key] for key in CARRIED}
+    made = pod(name, labels=carried | (labels or {}), annotations={DURATION: "1h"}, **spec)
+    owned = controlled_by(made, "tekton.dev/v1", "PipelineRun", of["metadata"]["name"], of["metadata"]["uid"])
+    who = (f"--as={TEKTON}", "--as-group=system:masters")
+    return team.kubectl("create", "-f", "-", *who, manifests=[owned], check=False)

@@ -258,15 +258,6 @@ def test_pods_that_did_not_wait_count_and_are_reported(team: Team) -> None:
     eventually(lambda: gates(team, "waits") == [])
 
 
-def test_what_kueue_manages_is_left_to_it(team: Team) -> None:
-    team.options("o", {"maxParallelism": 1})
-    queued = {"kueue.x-k8s.io/queue-name": "q"}
-    for name in ("a", "b"):
-        assert "schedulingGates" not in team.create(member(name, "g", "1h", options="o", labels=queued))["spec"]
-    team.create(member("ours", "g", "1h", options="o"))
-    eventually(lambda: gates(team, "ours") == [])
-
-
 def test_in_an_emergency_all_are_released(team: Team, control_plane: Cluster) -> None:
     team.options("o", {"maxParallelism": 1})
     for number in range(4):

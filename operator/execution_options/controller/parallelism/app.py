@@ -14,6 +14,7 @@ from execution_options.controller.parallelism.announcer import Announcer
 from execution_options.controller.parallelism.backlog import Backlog
 from execution_options.controller.parallelism.board import Board
 from execution_options.controller.parallelism.counting import Counting
+from execution_options.controller.parallelism.kueue import Kueue
 from execution_options.controller.parallelism.objects import GatedPod
 from execution_options.controller.parallelism.releaser import Releaser
 from execution_options.controller.queue import Queue
@@ -84,6 +85,7 @@ class Parallelism:
         self._quotas = Quotas(kube)
         self._announcer = Announcer(kube, world, writer, recorder, self._quotas)
         self._backlog = Backlog(kube, writer, world, self._quotas, settings.namespace)
+        self._kueue = Kueue(kube, writer, metrics)
         self._unsure: Queue[tuple[OptionsKey, str]] = Queue()
         self._unknown: Queue[GroupKey] = Queue()
         self._uncounted: Queue[GroupKey] = Queue()
@@ -96,9 +98,14 @@ class Parallelism:
     def releasable(self, key: GroupKey) -> None:
         """Have pods of a group released."""
         self._releaser.add(key)
+        self._backlog.look(key)
 
     def waiting(self, key: GroupKey) -> None:
         """Have it told where a quota counts them."""
+        self._backlog.look(key)
+
+    def settled(self, key: GroupKey) -> None:
+        """Have it told, too."""
         self._backlog.look(key)
 
     def unknown(self, key: GroupKey) -> None:
@@ -112,6 +119,10 @@ class Parallelism:
     def unsure(self, key: OptionsKey, uid: str) -> None:
         """Have it found out whether options exist."""
         self._unsure.add((key, uid))
+
+    def to_be_left(self, pod: GatedPod) -> None:
+        """Leave it to Kueue."""
+        self._kueue.add(pod)
 
     def left_to_kueue(self, key: GroupKey) -> None:
         """Say so."""
@@ -142,6 +153,7 @@ class Parallelism:
             await store.synced.wait()
             logger.info("parallelism: %d pods run or wait", sum(self.board.totals()))
             group.create_task(self._releaser.run(self.board))
+            group.create_task(self._kueue.run())
             group.create_task(self._announcer.run(self.board))
             group.create_task(self._quotas.run())
             group.create_task(self._backlog.run(self.board))

@@ -55,6 +55,10 @@ class Board:
             if old is None or not old.kueue:
                 self._listener.left_to_kueue(self._key_of(new))
             return
+        if new.gates:
+            # It never was in a group: gates cannot be added to a pod that exists.
+            self._listener.to_be_left(new)
+            return
         known = self._pods.get(uid)
         if known is not None and known.owner != new.owner:
             self._by_owner.change(known.owner, uid, add=False)
@@ -222,5 +226,7 @@ class Board:
             self._listener.releasable(group.key)
         elif group.slots.waiting:
             self._listener.waiting(group.key)
+        else:
+            self._listener.settled(group.key)
         if group.cap is not None:
             self._listener.counted(group.cap.uid)

@@ -9,7 +9,7 @@ from execution_options.parallelism.slots import Slots
 
 if TYPE_CHECKING:
     from execution_options.controller.objects import OptionsKey
-    from execution_options.controller.parallelism.objects import GroupKey
+    from execution_options.controller.parallelism.objects import GatedPod, GroupKey
     from execution_options.parallelism.caps import Cap, Said
 
 BLOCKED: Final = 0
@@ -36,8 +36,14 @@ class Listener(Protocol):
     def unsure(self, key: OptionsKey, uid: str) -> None:
         """Options are not known that may be deleted, or so new that nothing was heard of them."""
 
+    def settled(self, key: GroupKey) -> None:
+        """No pod of a group waits, or none is left."""
+
+    def to_be_left(self, pod: GatedPod) -> None:
+        """Kueue has a pod that has our gate, too."""
+
     def left_to_kueue(self, key: GroupKey) -> None:
-        """Kueue manages a pod of a group."""
+        """A pod of a group is left to Kueue."""
 
     def counted(self, uid: str) -> None:
         """The numbers of pods have changed that options limit."""

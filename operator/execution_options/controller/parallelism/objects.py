@@ -18,7 +18,7 @@ from execution_options.api.names import (
 from execution_options.api.names import WAITING_ANNOTATION as WAITING
 from execution_options.kube.meta import OwnerReference, controlling, shared
 from execution_options.parallelism.caps import Said, recorded
-from execution_options.parallelism.gate import AIRFLOW_LABELS, AIRFLOW_OPERATOR, group_of
+from execution_options.parallelism.gate import AIRFLOW_LABELS, AIRFLOW_OPERATOR, group_of, is_kueues
 from execution_options.parallelism.slots import Pod
 
 
@@ -111,6 +111,8 @@ class GatedPod(Struct, frozen=True):
     """What options said of a bare pod."""
     kueue: bool = field(name="(kueue)", default=False)
     """Whether it is left to Kueue."""
+    gates: tuple[str, ...] = field(name="(gates)", default=())
+    """All that it has, where Kueue's is beside ours: it is to be left to Kueue."""
     ended: bool = field(name="(ended)", default=False)
     """Whether its containers have ended for good."""
 
@@ -121,10 +123,12 @@ class GatedPod(Struct, frozen=True):
         labels, annotations = metadata.labels, metadata.annotations
         controller = controlling(metadata.owner_references)
         namespace = shared(metadata.namespace)
+        gates = tuple(gate.name for gate in spec.scheduling_gates)
         made = {
             "metadata": _Identity(namespace, metadata.name, metadata.uid, metadata.resource_version),
-            "facts": _facts(metadata, spec, status),
+            "facts": _facts(metadata, spec, status, gates),
             "kueue": labels.state == LEFT_TO_KUEUE,
+            "gates": gates if GATE in gates and is_kueues(gates) else (),
             "ended": status.phase in ("Succeeded", "Failed"),
         }
         if controller is None:
@@ -136,8 +140,7 @@ class GatedPod(Struct, frozen=True):
             structs.force_setattr(self, name, value)
 
 
-def _facts(metadata: _Metadata, spec: _Spec, status: _Status) -> Pod:
-    gates = [gate.name for gate in spec.scheduling_gates]
+def _facts(metadata: _Metadata, spec: _Spec, status: _Status, gates: tuple[str, ...]) -> Pod:
     return Pod(
         uid=metadata.uid,
         namespace=shared(metadata.namespace),

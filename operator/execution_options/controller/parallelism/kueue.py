@@ -1,0 +1,63 @@
+"""Takes our gate off pods that Kueue has: it decides when they run, and they have no slot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from execution_options.controller.parallelism.objects import GatedPod
+from execution_options.controller.queue import Queue
+from execution_options.controller.work import work
+from execution_options.kube.client import ApiError, path_of
+from execution_options.parallelism.gate import leave_to_kueue
+
+if TYPE_CHECKING:
+    from execution_options.controller.metrics import Metrics
+    from execution_options.controller.writer import Writer
+    from execution_options.kube.client import Kube
+    from execution_options.kube.store import Key
+
+_POD: Final = msgspec.json.Decoder(GatedPod)
+
+
+class Kueue:
+    """Leaves one pod after the other to Kueue.
+
+    Our webhook comes before Kueue's, and cannot see who will be Kueue's. What is read decides, each time: so an answer
+    that may mean either way is asked for again, and a pod that Kueue let go first stays ours, and waits for a slot.
+
+    Args:
+        kube: for reading.
+        writer: for writing, while the lease holds.
+        metrics: counts.
+    """
+
+    def __init__(self, kube: Kube, writer: Writer, metrics: Metrics) -> None:
+        self._kube = kube
+        self._writer = writer
+        self._metrics = metrics
+        self._queue: Queue[Key] = Queue()
+
+    def add(self, pod: GatedPod) -> None:
+        """A pod has Kueue's gate beside ours."""
+        self._queue.add((pod.metadata.namespace, pod.metadata.name))
+
+    async def run(self) -> None:
+        """Leave to Kueue what comes, until cancelled.
+
+        Raises:
+            LeaseLostError: this process must not write any more.
+        """
+        await work("pods of Kueue", self._queue, self.leave, self._metrics)
+
+    async def leave(self, key: Key) -> None:
+        """Leave a pod to Kueue if that has it still."""
+        path = path_of("", "v1", "pods", *key)
+        try:
+            pod = _POD.decode(await self._kube.get(path))
+            if pod.gates:
+                await self._writer.patch(path, leave_to_kueue(pod.facts.uid, pod.gates))
+        except ApiError as error:
+            if error.status != 404 or not error.is_certain:
+                raise
