@@ -144,6 +144,11 @@ def test_the_role_of_a_pod_is_told_by_its_controllers_engine() -> None:
     assert gate.role_of(ENGINES, ("example.com", "Unknown"), assistant) == "unit"
 
 
+def test_only_pods_of_engines_that_try_again_are_refused_for_a_quota() -> None:
+    refused = {engine.name for engine in ENGINES.values() if gate.refuses(engine)}
+    assert refused == {"tekton-pipelinerun"}
+
+
 def test_time_outs_that_pass_meanwhile_are_named() -> None:
     engine = ENGINES["tekton-pipelinerun"]
     run = {**RUN, "spec": {"timeouts": {"pipeline": "1h"}}}

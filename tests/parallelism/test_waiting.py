@@ -53,6 +53,16 @@ def test_only_pods_that_did_not_wait_are_blamed_for_what_is_over_the_cap() -> No
     )
 
 
+def test_that_pods_are_refused_is_said_only_where_they_are() -> None:
+    said = waiting.quota_text("q", "pods 6 of 8", refused=False)
+    assert (
+        said == "pods that wait for a parallelism slot count against ResourceQuota q, which is nearly used: pods 6 of 8"
+    )
+    assert waiting.quota_text("q", "pods 6 of 8", refused=True) == (
+        f"{said}; more pods of this execution that need any of it are refused until fewer wait or less is used"
+    )
+
+
 @pytest.mark.parametrize(
     ("number", "text"), [(1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (112, "112th"), (21, "21st")]
 )

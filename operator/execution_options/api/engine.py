@@ -159,6 +159,14 @@ class PodRules(Resource, frozen=True):
             "pods waits. Absent: false."
         ),
     ] = False
+    retries_exceeded_quota: Annotated[
+        bool,
+        described(
+            "Whether whoever creates its pods tries again, without harm to the execution, when the API server refuses "
+            "one with 403 and the words 'exceeded quota'. Only then are pods refused that would wait while a "
+            "ResourceQuota is nearly used. Absent: false."
+        ),
+    ] = False
 
 
 class SpecificationKind(Resource, frozen=True, kw_only=True):

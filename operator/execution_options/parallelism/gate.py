@@ -83,6 +83,11 @@ def is_kueues(gates: Iterable[str]) -> bool:
     return any(gate.startswith(KUEUE) for gate in gates)
 
 
+def refuses(engine: Engine) -> bool:
+    """Whether pods of an engine's executions may be refused for the sake of a quota: they come again then."""
+    return not engine.is_pod and engine.pods.retries_exceeded_quota
+
+
 def notes(engine: Engine, execution: Mapping[str, Any], cap: Sourced[int] | None) -> list[str]:
     """What whoever creates an execution should know of its cap."""
     if cap is None or not is_capped(cap):

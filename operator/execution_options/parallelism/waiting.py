@@ -38,16 +38,18 @@ def over_text(slots: Slots) -> str:
     return f"{_in_use(slots)}: these did not wait, created before the limit or past the webhook: {_named(skipped)}"
 
 
-def quota_text(quota: str, used: str, *, bare: bool) -> str:
+def quota_text(quota: str, used: str, *, refused: bool) -> str:
     """That pods which wait count against a quota of which not much is left.
 
     Args:
         quota: its name.
-        used: what of it, as :func:`execution_options.parallelism.quota.nearly_used`.
-        bare: whether nothing controls the pods, so that none of them is refused.
+        used: what of it, and how much.
+        refused: whether more pods are refused.
     """
     text = f"pods that wait for a parallelism slot count against ResourceQuota {quota}, which is nearly used: {used}"
-    return text if bare else f"{text}; more pods of this execution are refused until fewer wait or less is used"
+    if not refused:
+        return text
+    return f"{text}; more pods of this execution that need any of it are refused until fewer wait or less is used"
 
 
 def _in_use(slots: Slots) -> str:

@@ -18,7 +18,7 @@ from execution_options.controller.parallelism.groups import BARE
 from execution_options.kube.client import ApiError, path_of
 from execution_options.kube.meta import ObjectMeta
 from execution_options.parallelism import waiting
-from execution_options.parallelism.gate import running_timeouts
+from execution_options.parallelism.gate import refuses, running_timeouts
 
 if TYPE_CHECKING:
     from execution_options.controller.events import Recorder
@@ -111,7 +111,7 @@ class Announcer:
             self._recorder.say(*found, Announcement("Normal", "WaitingForSlot", "Wait", text))
             used = self._quotas.nearly_used(group.key.namespace)
             if used is not None:
-                note = waiting.quota_text(used.quota, used.text, bare=group.key.engine == BARE)
+                note = waiting.quota_text(used.quota, used.text, refused=refuses(found[0]))
                 self._recorder.say(*found, Announcement("Warning", "QuotaNearlyUsed", "Wait", note))
             if first:
                 await self._warn(*found)
