@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from execution_options.parallelism import quota
+from support.workloads import pod_spec
 
 
 @pytest.mark.parametrize(
@@ -51,26 +53,61 @@ def test_no_text_breaks_it(text: str) -> None:
 @pytest.mark.parametrize(
     ("hard", "used", "said"),
     [
-        ({"pods": "8"}, {"pods": "5"}, ""),
-        ({"pods": "8"}, {"pods": "6"}, "pods 6 of 8"),
-        ({"requests.cpu": "4", "pods": "100"}, {"requests.cpu": "3500m", "pods": "7"}, "requests.cpu 3500m of 4"),
+        ({"pods": "8"}, {"pods": "5"}, []),
+        ({"pods": "8"}, {"pods": "6"}, ["pods 6 of 8"]),
+        ({"requests.cpu": "4", "pods": "100"}, {"requests.cpu": "3500m", "pods": "7"}, ["requests.cpu 3500m of 4"]),
         (
             {"count/pods": "4", "memory": "1Gi"},
             {"count/pods": "4", "memory": "900Mi"},
-            "count/pods 4 of 4, memory 900Mi of 1Gi",
+            ["count/pods 4 of 4", "memory 900Mi of 1Gi"],
         ),
-        ({"requests.nvidia.com/gpu": "1"}, {"requests.nvidia.com/gpu": "1"}, "requests.nvidia.com/gpu 1 of 1"),
+        ({"requests.nvidia.com/gpu": "1"}, {"requests.nvidia.com/gpu": "1"}, ["requests.nvidia.com/gpu 1 of 1"]),
         (
             {"services": "1", "requests.storage": "1Gi", "count/jobs.batch": "1"},
             {"services": "1", "requests.storage": "1Gi", "count/jobs.batch": "1"},
-            "",
+            [],
         ),
-        ({"pods": "8"}, {}, ""),
-        ({"pods": "?"}, {"pods": "8"}, ""),
+        ({"pods": "8"}, {}, []),
+        ({"pods": "?"}, {"pods": "8"}, []),
+        # What is forbidden altogether is never nearly used.
+        ({"requests.nvidia.com/gpu": "0", "pods": "8"}, {"requests.nvidia.com/gpu": "0", "pods": "1"}, []),
     ],
 )
-def test_what_pods_use_counts_from_three_quarters_on(hard: dict[str, str], used: dict[str, str], said: str) -> None:
-    assert quota.nearly_used(hard, used) == said
+def test_what_pods_use_counts_from_three_quarters_on(
+    hard: dict[str, str], used: dict[str, str], said: list[str]
+) -> None:
+    found = quota.nearly_used(hard, used)
+    assert list(found.values()) == said
+    assert found.keys() <= hard.keys()
+
+
+GPU = {"nvidia.com/gpu": "1"}
+BUSY = pod_spec(containers=[{"name": "main", "resources": {"requests": {"cpu": "1", "memory": 1}, "limits": GPU}}])
+
+
+@pytest.mark.parametrize(
+    ("spec", "resource", "counted"),
+    [
+        (BUSY, "pods", True),
+        (BUSY, "count/pods", True),
+        (BUSY, "cpu", True),
+        (BUSY, "requests.cpu", True),
+        (BUSY, "memory", True),
+        (BUSY, "limits.cpu", False),
+        (BUSY, "requests.nvidia.com/gpu", False),
+        (BUSY, "limits.nvidia.com/gpu", True),
+        (BUSY, "requests.ephemeral-storage", False),
+        (pod_spec(), "requests.cpu", False),
+        (pod_spec(overhead={"cpu": "100m"}), "requests.cpu", True),
+        (pod_spec(overhead={"cpu": "100m"}), "limits.cpu", False),
+        (pod_spec(resources={"limits": {"cpu": "1"}}), "limits.cpu", True),
+        (pod_spec(initContainers=[{"resources": {"requests": {"hugepages-2Mi": "2Mi"}}}]), "hugepages-2Mi", True),
+        (pod_spec(containers=[{"resources": {"requests": {"nvidia.com/gpu": "0"}}}]), "requests.nvidia.com/gpu", False),
+        (pod_spec(containers=[{"resources": {}}, {"resources": None}], initContainers=None), "cpu", False),
+    ],
+)
+def test_a_pod_counts_against_what_it_asks_for(spec: dict[str, Any], resource: str, counted: bool) -> None:
+    assert quota.counts(resource, {"spec": spec}) is counted
 
 
 def test_a_quota_for_other_things_limits_no_pods() -> None:

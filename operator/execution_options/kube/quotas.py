@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import Struct
 
 from execution_options.kube.client import path_of
 from execution_options.kube.store import Store
-from execution_options.parallelism.quota import limits_pods, nearly_used
+from execution_options.parallelism.quota import counts, limits_pods, nearly_used
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Mapping, Set
 
     from execution_options.kube.client import Kube
 
@@ -28,7 +28,9 @@ class _Status(Struct, frozen=True):
     used: dict[str, str] = {}
 
 
-class _Quota(Struct, frozen=True):
+class Quota(Struct, frozen=True):
+    """How much a ResourceQuota allows, and how much is used."""
+
     metadata: _Meta
     status: _Status = _Status()
 
@@ -44,24 +46,34 @@ class Quotas:
     """Follows all ResourceQuotas, whatever their scopes: which pods a scope takes in is the API server's to say."""
 
     def __init__(self, kube: Kube) -> None:
-        self._store = Store(kube, path_of("", "v1", "resourcequotas"), _Quota, on_change=self._changed)
-        self._nearly: dict[str, dict[str, str]] = {}
+        self._store = Store(kube, path_of("", "v1", "resourcequotas"), Quota, on_change=self.changed)
+        self._nearly: dict[str, dict[str, dict[str, str]]] = {}
+        """By namespace and quota: what of it is nearly used, and how much."""
         self._limiting: dict[str, set[str]] = {}
 
     async def run(self) -> None:
         """Follow until cancelled."""
         await self._store.run()
 
-    def namespaces(self) -> Collection[str]:
+    def namespaces(self) -> Set[str]:
         """The namespaces with a quota that limits pods."""
         return self._limiting.keys()
 
-    def nearly_used(self, namespace: str) -> NearlyUsed | None:
-        """The first quota of a namespace, by name, that is nearly used."""
-        found = self._nearly.get(namespace)
-        return NearlyUsed(*min(found.items())) if found else None
+    def nearly_used(self, namespace: str, pod: Mapping[str, Any] | None = None) -> NearlyUsed | None:
+        """The first quota of a namespace, by name, that is nearly used.
 
-    def _changed(self, old: _Quota | None, new: _Quota | None) -> None:
+        Args:
+            namespace: the namespace.
+            pod: only what this one counts against matters; absent: all that pods use.
+        """
+        for quota, resources in sorted(self._nearly.get(namespace, {}).items()):
+            found = [text for resource, text in resources.items() if pod is None or counts(resource, pod)]
+            if found:
+                return NearlyUsed(quota, ", ".join(found))
+        return None
+
+    def changed(self, old: Quota | None, new: Quota | None) -> None:
+        """A quota came, changed or went."""
         item = new or old
         if item is None:
             return
@@ -71,8 +83,8 @@ class Quotas:
         nearly.pop(name, None)
         if limits_pods(status.hard):
             limiting.add(name)
-            if text := nearly_used(status.hard, status.used):
-                nearly[name] = text
+            if found := nearly_used(status.hard, status.used):
+                nearly[name] = found
         if limiting:
             self._limiting[namespace] = limiting
         if nearly:

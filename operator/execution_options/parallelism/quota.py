@@ -7,7 +7,7 @@ execution could keep everybody else out of a namespace with pods that do nothing
 from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,19 +42,40 @@ def limits_pods(hard: Mapping[str, str]) -> bool:
     return any(_is_of_pods(resource) for resource in hard)
 
 
-def nearly_used(hard: Mapping[str, str], used: Mapping[str, str]) -> str:
-    """The resources of pods of which :data:`SHARE` or more is in use, for people; empty where there is none.
+def nearly_used(hard: Mapping[str, str], used: Mapping[str, str]) -> dict[str, str]:
+    """The resources of pods of which :data:`SHARE` or more is in use, each with how much, for people.
+
+    Where nothing is allowed at all, nothing is left to keep for others.
 
     Args:
         hard: what a quota allows.
         used: what is in use.
     """
-    found = []
+    found = {}
     for resource in sorted(filter(_is_of_pods, hard)):
         most, now = amount(hard[resource]), amount(used.get(resource, "0"))
-        if most is not None and now is not None and now >= most * SHARE:
-            found.append(f"{resource} {used.get(resource, '0')} of {hard[resource]}")
-    return ", ".join(found)
+        if most and now is not None and now >= most * SHARE:
+            found[resource] = f"{resource} {used.get(resource, '0')} of {hard[resource]}"
+    return found
+
+
+def counts(resource: str, pod: Mapping[str, Any]) -> bool:
+    """Whether a pod counts against a resource of a quota: any does where pods are counted, else who asks for it.
+
+    How much it asks for does not matter here, so that it is enough to look at each place that Kubernetes adds up.
+    https://kubernetes.io/docs/concepts/workloads/pods/init-containers/#resource-sharing-within-containers
+    """
+    if resource in ("pods", "count/pods"):
+        return True
+    kind, _, name = resource.partition(".")
+    if kind not in ("requests", "limits"):
+        kind, name = "requests", resource
+    spec = pod.get("spec") or {}
+    places = (spec, *(spec.get("containers") or ()), *(spec.get("initContainers") or ()))
+    asked = [((place.get("resources") or {}).get(kind) or {}).get(name) for place in places]
+    if kind == "requests":
+        asked.append((spec.get("overhead") or {}).get(name))
+    return any(amount(str(quantity)) for quantity in asked if quantity is not None)
 
 
 def _is_of_pods(resource: str) -> bool:
@@ -69,7 +90,7 @@ def refusal(quota: str, text: str) -> str:
 
     Args:
         quota: name of the ResourceQuota.
-        text: as :func:`nearly_used`.
+        text: what of it is nearly used.
     """
     return (
         f"exceeded quota: {quota}, used: {text}: pods of this execution wait for a parallelism slot already, and no "

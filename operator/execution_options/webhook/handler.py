@@ -131,7 +131,9 @@ class Handler:
         kind = ("", "") if owner is None else (owner.group, owner.kind)
         gate.gate(patch, gate.role_of(engines, kind, patch.document))
         labels = lookup(patch.document, ("metadata", "labels")) or {}
-        full = self._index.exceeded(request.namespace, labels.get(ID_LABEL, "")) if labels.get(GATE) == GATED else ""
+        full = ""
+        if labels.get(GATE) == GATED:
+            full = self._index.exceeded(request.namespace, labels.get(ID_LABEL, ""), patch.document)
         if full:
             logger.info("a pod in %s refused: %s", request.namespace, full)
             return review.refused(request.uid, full, 403, "Forbidden")

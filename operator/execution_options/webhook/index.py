@@ -28,7 +28,7 @@ from execution_options.parallelism.quota import refusal
 from execution_options.webhook.shared import SharedCalls
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from execution_options.api.engine import LaunchPlanKind
     from execution_options.engines.registry import Engines
@@ -171,13 +171,13 @@ class Index:
             )
         return known
 
-    def exceeded(self, namespace: str, identifier: str) -> str:
-        """Why another pod of an execution must not wait, where a quota counts pods that do; empty where it may.
+    def exceeded(self, namespace: str, identifier: str, pod: Mapping[str, Any]) -> str:
+        """Why another pod of an execution must not wait, where a quota counts it that is nearly used; empty if it may.
 
         From memory alone, and only where the controller says that others wait already: who has slots left, or whom
         nobody told of, passes.
         """
-        used = self._quotas.nearly_used(namespace)
+        used = self._quotas.nearly_used(namespace, pod)
         if used is None or not identifier:
             return ""
         backlog = self._backlog.get(self._namespace, names.BACKLOG)
