@@ -72,6 +72,8 @@ WAITING_ANNOTATION: Final = f"{GROUP}/waiting"
 """On a pod that waits: what for."""
 BACKLOG: Final = "execution-options-waiting"
 """ConfigMap in the operator's namespace: where a ResourceQuota counts pods that wait, executions that have any."""
+RENEWED_ANNOTATION: Final = f"{GROUP}/renewed"
+"""On that ConfigMap: when the controller said last that it is true."""
 GROUP_ANNOTATION: Final = f"{GROUP}/group"
 """On a bare pod, by its author: pods with the same value are one execution, as far as parallelism goes."""
 

@@ -25,6 +25,7 @@ from execution_options.kube.meta import ObjectMeta, PartialObject
 from execution_options.kube.quotas import Quotas
 from execution_options.kube.store import Store
 from execution_options.parallelism.quota import refusal
+from execution_options.webhook.backlog import Backlog
 from execution_options.webhook.shared import SharedCalls
 
 if TYPE_CHECKING:
@@ -74,11 +75,6 @@ class _Versions(Struct, frozen=True):
     items: list[_VersionItem] | None = None
 
 
-class _ConfigMap(Struct, frozen=True):
-    metadata: ObjectMeta
-    data: dict[str, str] = {}
-
-
 class Index:
     """Options of both kinds, the labels of namespaces, and quotas.
 
@@ -89,14 +85,8 @@ class Index:
 
     def __init__(self, kube: Kube, namespace: str) -> None:
         self._kube = kube
-        self._namespace = namespace
         self._quotas = Quotas(kube)
-        self._backlog = Store(
-            kube,
-            path_of("", "v1", "configmaps", namespace),
-            _ConfigMap,
-            field_selector=f"metadata.name={names.BACKLOG}",
-        )
+        self._backlog = Backlog(kube, namespace)
         self._parsed: dict[str, tuple[str, OptionsObject | None]] = {}
         self._stores = {
             kind: Store(kube, path_of(names.GROUP, names.VERSION, plural), Stored, on_change=self._forget)
@@ -177,12 +167,10 @@ class Index:
         From memory alone, and only where the controller says that others wait already: who has slots left, or whom
         nobody told of, passes.
         """
-        used = self._quotas.nearly_used(namespace, pod)
-        if used is None or not identifier:
+        if not identifier or not self._backlog.names(namespace, identifier):
             return ""
-        backlog = self._backlog.get(self._namespace, names.BACKLOG)
-        waiting = "" if backlog is None else backlog.data.get(namespace, "")
-        return refusal(*used) if identifier in waiting.split() else ""
+        used = self._quotas.nearly_used(namespace, pod)
+        return "" if used is None else refusal(*used)
 
     async def namespace_labels(self, namespace: str) -> dict[str, str]:
         """Labels of a namespace; one created just before is fetched."""

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from execution_options.engines.profile import builtin
 from execution_options.local import LocalOperator
 from support.concurrency import Concurrency
-from support.crds import install_crds
+from support.enginekinds import install_kinds
 from support.logs import scanned
 from support.team import Team, working
 from support.workloads import controlled_by, pod
@@ -24,24 +25,6 @@ GROUP = "execution.dev/group"
 DURATION = "sim.execution.dev/duration"
 TEKTON = "system:serviceaccount:tekton-pipelines:tekton-pipelines-controller"
 CARRIED = ("execution.dev/id", "execution.dev/max-parallelism")
-RUNS: Manifest = {
-    "apiVersion": "apiextensions.k8s.io/v1",
-    "kind": "CustomResourceDefinition",
-    "metadata": {"name": "pipelineruns.tekton.dev"},
-    "spec": {
-        "group": "tekton.dev",
-        "scope": "Namespaced",
-        "names": {"kind": "PipelineRun", "plural": "pipelineruns", "singular": "pipelinerun"},
-        "versions": [
-            {
-                "name": "v1",
-                "served": True,
-                "storage": True,
-                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
-            }
-        ],
-    },
-}
 
 
 def member(name: str, group: str, duration: str = "0.3s", **more: Any) -> Manifest:
@@ -92,9 +75,7 @@ def counting(control_plane: Cluster, namespace: str) -> Callable[..., Concurrenc
 @pytest.fixture(scope="module")
 def runs(control_plane: Cluster) -> None:
     """The kind of Tekton's runs, without Tekton."""
-    found = control_plane.run_kubectl(["get", "crd", RUNS["metadata"]["name"]], check=False)
-    if found.returncode:
-        install_crds(control_plane, [RUNS])
+    install_kinds(control_plane, [engine for engine in builtin() if engine.kind == "PipelineRun"])
 
 
 def run(team: Team, name: str) -> Manifest:

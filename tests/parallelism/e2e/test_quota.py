@@ -3,50 +3,44 @@
 from __future__ import annotations
 
 import json
+import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from execution_options.engines.profile import builtin
-from support.enginekinds import install_kinds
 from support.waiting import eventually
-from support.workloads import controlled_by, pod
 
-from .conftest import DURATION, member
+from .conftest import Manifest, member, run, start
 
 if TYPE_CHECKING:
-    from execution_options.cluster import Cluster
+    from execution_options.local import LocalOperator
     from support.team import Team
 
 pytestmark = pytest.mark.e2e
-TEKTON = "system:serviceaccount:tekton-pipelines:tekton-pipelines-controller"
-CARRIED = ("execution.dev/id", "execution.dev/max-parallelism")
-
-
-@pytest.fixture(scope="module")
-def runs(control_plane: Cluster) -> None:
-    """The kind of Tekton's runs, without Tekton."""
-    install_kinds(control_plane, [engine for engine in builtin() if engine.kind == "PipelineRun"])
-
-
-def run(team: Team, name: str) -> dict[str, Any]:
-    metadata = {"name": name, "annotations": {"execution.dev/options": "o"}}
-    manifest = {"apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "metadata": metadata, "spec": {}}
-    made: dict[str, Any] = json.loads(team.kubectl("create", "-f", "-", "-o", "json", manifests=[manifest]))
-    return made
-
-
-def start(team: Team, of: dict[str, Any], name: str) -> str:
-    """A pod as Tekton's controller makes it; what the API server says."""
-    labels = {key: of["metadata"]["labels"][key] for key in CARRIED}
-    made = pod(name, labels=labels, annotations={DURATION: "1h"})
-    owned = controlled_by(made, "tekton.dev/v1", "PipelineRun", of["metadata"]["name"], of["metadata"]["uid"])
-    who = (f"--as={TEKTON}", "--as-group=system:masters")
-    return team.kubectl("create", "-f", "-", *who, manifests=[owned], check=False)
 
 
 def used(team: Team) -> str:
     return team.kubectl("get", "resourcequota", "quota", "-o", "jsonpath={.status.used.pods}")
+
+
+def backlog(team: Team) -> Manifest:
+    """What the controller tells the webhook; it is written for the first time when somebody waits."""
+    get = ["get", "configmap", "execution-options-waiting", "--namespace=execution-options-system", "-o", "json"]
+    found: Manifest = json.loads(team.cluster.run_kubectl(get, check=False).stdout or "{}")
+    return found
+
+
+def is_named(team: Team, execution: Manifest) -> bool:
+    return execution["metadata"]["labels"]["execution.dev/id"] in backlog(team).get("data", {}).get(team.namespace, "")
+
+
+def refused(team: Team, execution: Manifest, name: str, **spec: Any) -> str:
+    """Why a pod of an execution is refused; one that is not goes again, so that the next try has its name."""
+    said = start(team, execution, name, **spec)
+    if "created" not in said:
+        return said
+    team.request("DELETE", team.path("Pod", name) + "?gracePeriodSeconds=0")
+    return ""
 
 
 def state(team: Team, name: str) -> str:
@@ -62,13 +56,11 @@ def test_those_who_wait_leave_a_part_of_the_quota_to_others(team: Team) -> None:
     for number in range(3):
         assert "created" in start(team, large, f"large-{number}")
     eventually(lambda: [state(team, f"large-{number}") for number in range(3)] == ["runs", "runs", "waits"])
-    backlog = ("get", "configmap", "execution-options-waiting", "--namespace=execution-options-system", "-o", "json")
-    waiting = large["metadata"]["labels"]["execution.dev/id"]
-    eventually(lambda: waiting in team.cluster.run_kubectl([*backlog], check=False).stdout)
+    eventually(lambda: is_named(team, large))
     for number in range(3, 6):
         assert "created" in start(team, large, f"large-{number}")
     # Three quarters are used: who would only wait must come again, in the words that engines know a quota by.
-    said = eventually(lambda: (answer := start(team, large, "large-6")) and "created" not in answer and answer)
+    said = eventually(lambda: refused(team, large, "large-6"))
     assert "Forbidden" in said
     assert (
         "exceeded quota: quota, used: pods 6 of 8: pods of this execution wait for a parallelism slot already" in said
@@ -95,3 +87,55 @@ def test_bare_pods_are_not_refused_but_it_is_said(team: Team) -> None:
     for number in range(4):
         team.create(member(f"p-{number}", "g", "1h", options="o"))
     eventually(lambda: "count against ResourceQuota quota, which is nearly used: pods 4 of 4" in events(team))
+
+
+GPU = "nvidia.com/gpu"
+
+
+def asking(gpus: int) -> list[Manifest]:
+    amount = {GPU: str(gpus)}
+    return [{"name": "main", "image": "none", "resources": {"requests": amount, "limits": amount}}]
+
+
+@pytest.mark.usefixtures("runs")
+def test_who_needs_nothing_of_what_is_nearly_used_is_not_refused(team: Team) -> None:
+    team.kubectl("create", "quota", "quota", f"--hard=pods=100,requests.{GPU}=4,requests.example.com/forbidden=0")
+    eventually(lambda: used(team) == "0")
+    team.options("o", {"maxParallelism": 1})
+    large = run(team, "large")
+    assert "created" in start(team, large, "large-0", containers=asking(3))
+    assert "created" in start(team, large, "large-1")
+    eventually(lambda: is_named(team, large))
+    said = eventually(
+        lambda: (answer := start(team, large, "gpu", containers=asking(1))) and "created" not in answer and answer
+    )
+    assert f"exceeded quota: quota, used: requests.{GPU} 3 of 4: pods of this execution wait" in said
+    assert "created" in start(team, large, "large-2")
+
+
+@pytest.mark.long
+@pytest.mark.timeout(240)
+@pytest.mark.usefixtures("runs")
+def test_nobody_is_refused_for_ever_by_what_a_controller_said_that_is_gone(team: Team, operator: LocalOperator) -> None:
+    team.kubectl("create", "quota", "quota", "--hard=pods=4")
+    eventually(lambda: used(team) == "0")
+    team.options("o", {"maxParallelism": 1})
+    large = run(team, "large")
+    for number in range(3):
+        assert "created" in start(team, large, f"large-{number}")
+    eventually(lambda: is_named(team, large))
+
+    def renewed() -> str:
+        said: str = backlog(team)["metadata"]["annotations"]["execution.dev/renewed"]
+        return said
+
+    first = renewed()
+    eventually(lambda: renewed() != first, timeout=30)
+    operator.kill("controller", signal.SIGTERM)
+    try:
+        assert "no more may while" in start(team, large, "large-3")
+        eventually(lambda: "created" in start(team, large, "large-3"), timeout=60)
+        assert is_named(team, large)
+    finally:
+        operator.start("controller")
+        operator.wait_ready("controller")

@@ -5,19 +5,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
+import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import aiohttp
 import msgspec
 
-from execution_options.api.names import BACKLOG, ID_LABEL
+from execution_options.api.names import BACKLOG, ID_LABEL, RENEWED_ANNOTATION
 from execution_options.controller.objects import ExecutionKey
-from execution_options.controller.parallelism.groups import BARE
 from execution_options.kube.account import own_account
 from execution_options.kube.client import ApiError, path_of
+from execution_options.parallelism.backlog import MAX_NAMED, RENEW_SECONDS, written
+from execution_options.parallelism.gate import refuses
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from execution_options.controller.parallelism.board import Board
+    from execution_options.controller.parallelism.groups import Group
     from execution_options.controller.parallelism.objects import GroupKey
     from execution_options.controller.world import World
     from execution_options.controller.writer import Writer
@@ -26,11 +33,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-ROUND_SECONDS: Final = 0.5
-PAUSE_SECONDS: Final = 0.1
-"""Between two looks, however much changes."""
-MAX_NAMED: Final = 20_000
-"""Identifiers of 16 characters that fit into a ConfigMap; who is not named is not refused either."""
+PAUSE_SECONDS: Final = 1.0
+"""Between two looks, however much changes: each may write all that a namespace has. And between two looks at whether
+quotas came or went, where nothing changes."""
 
 
 class _ConfigMap(msgspec.Struct):
@@ -40,7 +45,8 @@ class _ConfigMap(msgspec.Struct):
 class Backlog:
     """Writes one ConfigMap: for each namespace with a quota, the identifiers of executions with pods that wait.
 
-    Bare pods are left out: who creates one need not try again when it is refused.
+    Only those whose engine tries again when a pod is refused. What has changed since the last look is looked at, so
+    that it costs nothing how many wait.
 
     Args:
         kube: for reading.
@@ -48,66 +54,121 @@ class Backlog:
         world: executions.
         quotas: which namespaces have any.
         namespace: of the operator.
+        clock: monotonic seconds.
     """
 
-    def __init__(self, kube: Kube, writer: Writer, world: World, quotas: Quotas, namespace: str) -> None:
+    def __init__(
+        self,
+        kube: Kube,
+        writer: Writer,
+        world: World,
+        quotas: Quotas,
+        namespace: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._kube = kube
         self._writer = writer
         self._world = world
         self._quotas = quotas
         self._namespace = namespace
+        self._clock = clock
         self._path = path_of("", "v1", "configmaps", namespace, BACKLOG)
         self._written: dict[str, str] | None = None
         """``None``: not known."""
+        self._renewed = -math.inf
         self._changed = asyncio.Event()
+        self._touched: set[GroupKey] = set()
+        self._named: dict[str, dict[GroupKey, str]] = {}
+        """Of each namespace with a quota: who has pods that wait, by identifier."""
+        self._texts: dict[str, str] = {}
+        """The same as it is written, as far as nothing has changed."""
+        self._most = 0
 
     def look(self, key: GroupKey) -> None:
-        """Pods of a group wait: look at once where a quota counts them."""
+        """Something changed about a group: look soon, where a quota counts its pods."""
         if key.namespace in self._quotas.namespaces():
+            self._touched.add(key)
             self._changed.set()
 
     async def run(self, board: Board) -> None:
-        """Look round twice a second, and whenever it is told to, until cancelled.
+        """Look whenever something changes, once a second at most, until cancelled.
 
         Raises:
             LeaseLostError: this process must not write any more.
         """
         while True:
-            await asyncio.sleep(PAUSE_SECONDS)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(ROUND_SECONDS):
+                async with asyncio.timeout(PAUSE_SECONDS):
                     await self._changed.wait()
             self._changed.clear()
             try:
-                await self._tell(self._waiting(board))
+                await self.tell(self.waiting(board))
             except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
                 self._written = None
                 logger.info("ConfigMap %s: %s", BACKLOG, str(error) or type(error).__name__)
+            await asyncio.sleep(PAUSE_SECONDS)
 
-    def _waiting(self, board: Board) -> dict[str, str]:
+    def waiting(self, board: Board) -> dict[str, str]:
+        """For each namespace with a quota, the identifiers of executions that have no slot left, and pods that wait."""
         limited = self._quotas.namespaces()
-        named: dict[str, list[str]] = {}
-        for group in board.groups.values() if limited else ():
-            key, slots = group.key, group.slots
-            if key.namespace not in limited or key.engine in ("", BARE) or not slots.is_full or not slots.waiting:
-                continue
-            execution = self._world.execution(ExecutionKey(*key))
-            identifier = (execution.metadata.labels or {}).get(ID_LABEL) if execution is not None else None
-            if identifier:
-                named.setdefault(key.namespace, []).append(identifier)
-        room = MAX_NAMED // max(1, len(named))
-        return {namespace: " ".join(sorted(ids)[:room]) for namespace, ids in named.items()}
+        for namespace in self._named.keys() - limited:
+            del self._named[namespace]
+            self._texts.pop(namespace, None)
+        fresh = limited - self._named.keys()
+        if fresh:
+            self._named |= {namespace: {} for namespace in fresh}
+            self._touched.update(key for key in board.groups if key.namespace in fresh)
+        touched, self._touched = self._touched, set()
+        for key in touched:
+            self._judge(key, board.groups.get(key))
+        named = {namespace: groups for namespace, groups in self._named.items() if groups}
+        most = MAX_NAMED // max(1, len(named))
+        if most != self._most:
+            self._most = most
+            self._texts.clear()
+        for namespace in named.keys() - self._texts.keys():
+            self._texts[namespace] = written(named[namespace].values(), most)
+        return {namespace: self._texts[namespace] for namespace in named}
 
-    async def _tell(self, waiting: dict[str, str]) -> None:
+    def _judge(self, key: GroupKey, group: Group | None) -> None:
+        """Name a group, or do so no more."""
+        named = self._named.get(key.namespace)
+        if named is None:
+            return
+        identifier = "" if group is None else self._identifier(group)
+        if named.get(key, "") == identifier:
+            return
+        self._texts.pop(key.namespace, None)
+        if identifier:
+            named[key] = identifier
+        else:
+            del named[key]
+
+    def _identifier(self, group: Group) -> str:
+        """That of an execution whose next pod could only wait, and may be refused; empty for any other."""
+        engine = self._world.engines.get(group.key.engine)
+        if engine is None or not refuses(engine):
+            return ""
+        if not (group.counted and group.slots.is_full and group.slots.waiting):
+            return ""
+        execution = self._world.execution(ExecutionKey(*group.key))
+        return "" if execution is None else (execution.metadata.labels or {}).get(ID_LABEL, "")
+
+    async def tell(self, waiting: dict[str, str]) -> None:
+        """Write what has changed; or, while anybody is named, that it is still true."""
         if self._written is None:
             self._written = await self._read()
-        if self._written == waiting or (self._written is None and not waiting):
+        due = bool(waiting) and self._clock() - self._renewed >= RENEW_SECONDS
+        if (self._written or {}) == waiting and not due:
             return
+        now = self._clock()
+        renewed = {RENEWED_ANNOTATION: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
         if self._written is None:
             owner = await own_account(self._kube, self._namespace)
             metadata = {
                 "name": BACKLOG,
                 "labels": {"app.kubernetes.io/managed-by": "execution-options"},
+                "annotations": renewed,
                 "ownerReferences": [] if owner is None else [owner],
             }
             document = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": waiting}
@@ -115,8 +176,8 @@ class Backlog:
         else:
             gone = dict.fromkeys(self._written.keys() - waiting.keys())
             changed = {key: value for key, value in waiting.items() if self._written.get(key) != value}
-            await self._writer.merge(self._path, {"data": gone | changed})
-        self._written = waiting
+            await self._writer.merge(self._path, {"metadata": {"annotations": renewed}, "data": gone | changed})
+        self._written, self._renewed = waiting, now
 
     async def _read(self) -> dict[str, str] | None:
         try:
