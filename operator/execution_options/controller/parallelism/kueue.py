@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -18,11 +19,14 @@ if TYPE_CHECKING:
     from execution_options.kube.client import Kube
     from execution_options.kube.store import Key
 
+WORKERS: Final = 4
+"""Pods at once: Kueue should not let many go before they are left to it."""
+
 _POD: Final = msgspec.json.Decoder(GatedPod)
 
 
 class Kueue:
-    """Leaves one pod after the other to Kueue.
+    """Leaves pods to Kueue.
 
     Our webhook comes before Kueue's, and cannot see who will be Kueue's. What is read decides, each time: so an answer
     that may mean either way is asked for again, and a pod that Kueue let go first stays ours, and waits for a slot.
@@ -49,7 +53,9 @@ class Kueue:
         Raises:
             LeaseLostError: this process must not write any more.
         """
-        await work("pods of Kueue", self._queue, self.leave, self._metrics)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(WORKERS):
+                group.create_task(work("pods of Kueue", self._queue, self.leave, self._metrics))
 
     async def leave(self, key: Key) -> None:
         """Leave a pod to Kueue if that has it still."""
