@@ -9,14 +9,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import aiohttp
-import msgspec
-from msgspec import Struct
 
 from execution_options.api.names import CHANNEL_KIND, LINEAGE_LABEL, NOTIFIED_ANNOTATION
 from execution_options.controller.deliveries import COLLECTION, Delivery
 from execution_options.controller.objects import ExecutionKey, OptionsKey
 from execution_options.kube.client import ApiError
-from execution_options.kube.store import PAGE
+from execution_options.kube.listing import listed
 from execution_options.outbox import lineage
 from execution_options.outbox.record import report
 from execution_options.outbox.retention import Finished, outdated
@@ -35,15 +33,6 @@ logger = logging.getLogger(__name__)
 
 EVERY: Final = 600.0
 """Seconds between two looks at all deliveries."""
-
-
-class _ListMeta(Struct):
-    next: str = msgspec.field(name="continue", default="")
-
-
-class _Page(Struct):
-    metadata: _ListMeta
-    items: list[Delivery]
 
 
 class Cleaning:
@@ -91,15 +80,8 @@ class Cleaning:
         return removed
 
     async def _list(self) -> dict[tuple[str, str], Delivery]:
-        found: dict[tuple[str, str], Delivery] = {}
-        token = ""
-        while True:
-            params = {"limit": PAGE} | ({"continue": token} if token else {})
-            page = msgspec.json.decode(await self._kube.get(COLLECTION, params=params, seconds=30), type=_Page)
-            found |= {delivery.key: delivery for delivery in page.items}
-            token = page.metadata.next
-            if not token:
-                return found
+        found = listed(self._kube, COLLECTION, Delivery, seconds=30)
+        return {delivery.key: delivery async for delivery in found}
 
     def _finished(self, deliveries: dict[tuple[str, str], Delivery]) -> Iterator[Finished]:
         lineages: defaultdict[tuple[str, str], list[Report]] = defaultdict(list)

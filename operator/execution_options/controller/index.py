@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
@@ -14,13 +14,12 @@ from execution_options.controller.members import Members
 from execution_options.controller.missed import written_at
 from execution_options.controller.objects import OptionsKey
 from execution_options.kube.client import ApiError, path_of
+from execution_options.kube.listing import listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Set
 
     from execution_options.kube.client import Kube
-
-_PAGE: Final = "500"
 
 
 class Known(Struct, frozen=True, kw_only=True):
@@ -127,14 +126,9 @@ class OptionsIndex:
         before = set(self._known)
         now: set[OptionsKey] = set()
         for kind, plural in names.PLURALS.items():
-            path, token = path_of(names.GROUP, names.VERSION, plural), ""
-            while True:
-                params = {"limit": _PAGE} | ({"continue": token} if token else {})
-                page = msgspec.json.decode(await self._kube.get(path, params=params))
-                now.update(self._put_listed(kind, item) for item in page.get("items") or ())
-                token = page.get("metadata", {}).get("continue") or ""
-                if not token:
-                    break
+            path = path_of(names.GROUP, names.VERSION, plural)
+            async for item in listed(self._kube, path, dict[str, Any]):
+                now.add(self._put_listed(kind, item))
         for key in before - now:
             # One that was created while we listed is known, but on no page.
             self._stale.add(key)

@@ -6,7 +6,6 @@ import logging
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from msgspec import Struct, field
 
 from execution_options.api.names import ID_LABEL, NOTIFICATIONS_FINALIZER
 from execution_options.engines.profile import builtin
@@ -14,6 +13,7 @@ from execution_options.install import ENGINES_CONFIGURATION
 from execution_options.install.remembered import Collection, remembered
 from execution_options.kube.client import JSON_PATCH, METADATA, METADATA_LIST, ApiError, path_of
 from execution_options.kube.engines import read_engines
+from execution_options.kube.listing import listed
 from execution_options.kube.meta import ObjectMeta, PartialObject
 
 if TYPE_CHECKING:
@@ -23,17 +23,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-PAGE: Final = "500"
 ATTEMPTS: Final = 4
-
-
-class _ListMeta(Struct):
-    next: str = field(name="continue", default="")
-
-
-class _Page(Struct):
-    metadata: _ListMeta
-    items: list[PartialObject] | None = None
 
 
 async def engines_configuration(kube: Kube) -> dict[str, Any] | None:
@@ -101,21 +91,16 @@ async def release(kube: Kube, collection: Collection, check: Callable[[], None] 
 
 
 async def _held(kube: Kube, of: Collection) -> AsyncIterator[ObjectMeta]:
-    collection, token = path_of(of.group, of.version, of.plural), ""
-    while True:
-        params = {"limit": PAGE, "labelSelector": ID_LABEL} | ({"continue": token} if token else {})
-        try:
-            page = msgspec.json.decode(await kube.get(collection, params=params, accept=METADATA_LIST), type=_Page)
-        except ApiError as error:
-            if error.status == 404:
-                return  # the kind is not installed
-            raise
-        for item in page.items or ():
+    path = path_of(of.group, of.version, of.plural)
+    found = listed(kube, path, PartialObject, params={"labelSelector": ID_LABEL}, accept=METADATA_LIST)
+    try:
+        async for item in found:
             if NOTIFICATIONS_FINALIZER in (item.metadata.finalizers or ()):
                 yield item.metadata
-        token = page.metadata.next
-        if not token:
-            return
+    except ApiError as error:
+        if error.status != 404:
+            raise
+        # The kind is not installed.
 
 
 async def _release(kube: Kube, of: Collection, metadata: ObjectMeta) -> bool:

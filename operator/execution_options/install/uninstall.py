@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct
 
 from execution_options.api.names import GROUP
 from execution_options.install import CONTROLLER, ENGINES_CONFIGURATION, WEBHOOK_CONFIGURATION
 from execution_options.install.release import collections, engines_configuration, release_all
 from execution_options.kube.client import JSON_PATCH, MERGE_PATCH, METADATA, ApiError, path_of
+from execution_options.kube.listing import listed
 from execution_options.kube.meta import ObjectMeta
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ logger = logging.getLogger(__name__)
 HOLDER: Final = "uninstall"
 LEASE_SECONDS: Final = 300
 """How long controllers stand by afterwards, should they not be taken away after all."""
-PAGE: Final = "500"
 GATE_PREFIX: Final = f"{GROUP}/"
 _ADMISSION: Final = ("admissionregistration.k8s.io", "v1")
 _INSTALLED: Final = (
@@ -54,15 +54,6 @@ class _PodSpec(Struct, rename="camel"):
 class _Pod(Struct):
     metadata: ObjectMeta
     spec: _PodSpec
-
-
-class _ListMeta(Struct):
-    next: str = field(name="continue", default="")
-
-
-class _Pods(Struct):
-    metadata: _ListMeta
-    items: list[_Pod]
 
 
 class _LeaseSpec(Struct, rename="camel"):
@@ -131,17 +122,13 @@ async def release_pods(kube: Kube, namespace: str = "") -> int:
     Raises:
         execution_options.kube.client.ApiError: the API server refuses something.
     """
-    released, token = 0, ""
-    while True:
-        params = {"limit": PAGE, "fieldSelector": "status.phase=Pending"} | ({"continue": token} if token else {})
-        page = msgspec.json.decode(await kube.get(path_of("", "v1", "pods", namespace), params=params), type=_Pods)
-        for pod in page.items:
-            gates = [gate.name for gate in pod.spec.scheduling_gates or ()]
-            if any(gate.startswith(GATE_PREFIX) for gate in gates):
-                released += await _release(kube, pod.metadata, gates)
-        token = page.metadata.next
-        if not token:
-            return released
+    released = 0
+    path = path_of("", "v1", "pods", namespace)
+    async for pod in listed(kube, path, _Pod, params={"fieldSelector": "status.phase=Pending"}):
+        gates = [gate.name for gate in pod.spec.scheduling_gates or ()]
+        if any(gate.startswith(GATE_PREFIX) for gate in gates):
+            released += await _release(kube, pod.metadata, gates)
+    return released
 
 
 async def _release(kube: Kube, metadata: ObjectMeta, gates: list[str]) -> bool:

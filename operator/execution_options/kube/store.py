@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 import aiohttp
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct
 
 from execution_options.kube.client import METADATA, METADATA_LIST, ApiError, Kube, error_of
+from execution_options.kube.listing import PAGE, ListMeta, Page
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 logger = logging.getLogger(__name__)
 
-PAGE: Final = "500"
 WATCH_SECONDS: Final = (240, 300)
 SILENCE: Final = 330.0
 """Seconds without a word (bookmarks come every minute) after which a watch is taken for dead."""
@@ -57,19 +57,8 @@ class HasMetadata(Protocol):
 
 
 T = TypeVar("T", bound=HasMetadata)
-Item = TypeVar("Item")
 Key = tuple[str, str]
 """Namespace (empty for cluster-scoped objects) and name."""
-
-
-class _ListMeta(Struct, rename="camel"):
-    resource_version: str = ""
-    continue_: str = field(name="continue", default="")
-
-
-class _List(Struct, Generic[Item]):
-    metadata: _ListMeta
-    items: list[Item] | None = None
 
 
 class _Event(Struct):
@@ -80,7 +69,7 @@ class _Event(Struct):
 class _Bookmark(Struct):
     """All that is in the object of a bookmark; the fields of its kind are empty, whatever they must be otherwise."""
 
-    metadata: _ListMeta
+    metadata: ListMeta
 
 
 class _GoneError(Exception):
@@ -129,9 +118,9 @@ class Store(Generic[T]):
         selectors = {"labelSelector": label_selector, "fieldSelector": field_selector}
         self._params = {name: selector for name, selector in selectors.items() if selector}
         self._accept = (METADATA_LIST, METADATA) if metadata_only else ("application/json", "application/json")
-        self._list: msgspec.json.Decoder[_List[T]] = msgspec.json.Decoder(_List[kind])  # type: ignore[valid-type]
+        self._list: msgspec.json.Decoder[Page[T]] = msgspec.json.Decoder(Page[kind])  # type: ignore[valid-type]
         self._one: msgspec.json.Decoder[T] = msgspec.json.Decoder(kind)
-        self._raw = msgspec.json.Decoder(_List[msgspec.Raw])
+        self._raw = msgspec.json.Decoder(Page[msgspec.Raw])
         self._event = msgspec.json.Decoder(_Event)
         self._bookmark = msgspec.json.Decoder(_Bookmark)
         self._optional = optional
@@ -245,14 +234,14 @@ class Store(Generic[T]):
         if self._state != before and self._on_state is not None:
             self._on_state()
 
-    def _decoded(self, page: bytes) -> _List[T]:
+    def _decoded(self, page: bytes) -> Page[T]:
         """A page without the objects that are not of the expected shape: one of them must not hide all others."""
         try:
             return self._list.decode(page)
         except msgspec.ValidationError:
             raw = self._raw.decode(page)
         items = [item for one in raw.items or () if (item := self._item(one)) is not None]
-        return _List(raw.metadata, items)
+        return Page(raw.metadata, items)
 
     def _item(self, data: msgspec.Raw) -> T | None:
         try:
