@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import tracemalloc
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -265,6 +266,19 @@ def test_that_nobody_of_a_group_waits_any_more_is_said() -> None:
     assert cluster.shown() == {}
 
 
+def test_what_was_counted_before_a_limit_was_lifted_and_set_again_says_nothing() -> None:
+    cluster, key = Cluster(), GroupKey("pod", NAMESPACE, "g")
+    cluster.pod("a", pod("a", group="g"))
+    before = cluster.board.generation(key)
+    assert before is not None
+    cluster.board.options_changed(OPTIONS, gone=True)
+    cluster.pod("b", structs.replace(pod("b", group="g"), said=(structs.replace(pod("b").said[0], uid="1-1-1"),)))
+    cluster.board.counted(key, before)
+    assert not cluster.board.groups[key].counted
+    cluster.board.counted(key, cluster.board.uncounted(NAMESPACE)[key])
+    assert cluster.board.groups[key].counted
+
+
 def test_a_part_that_comes_has_only_its_own_pods_looked_at_again() -> None:
     cluster = Cluster()
     cluster.execution("a", there=True)
@@ -309,6 +323,7 @@ def test_nothing_is_kept_of_deleted_options_that_nobody_has() -> None:
         assert cluster.shown()[GroupKey("pod", NAMESPACE, "g")][1] is None
         cluster.pod("p", None)
         cluster.board.options_changed(uid, gone=True)
+    gc.collect()
     kept, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert kept < 100_000

@@ -133,7 +133,7 @@ class Known:
                     self.board.options_changed(uid, gone=True)
             to_count, self.to_count = self.to_count, set()
             for group in to_count:
-                self.board.counted(group)
+                self.board.counted(group, self.board.generation(group) or 0)
 
     def shown(self) -> dict[GroupKey, tuple[object, ...]]:
         return {

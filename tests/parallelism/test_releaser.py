@@ -86,7 +86,7 @@ class Releasing:
         listener.releasable = self.releaser.add
         for name in names:
             self.cluster.pod(name, pod(name, group="g", cap=cap))
-        self.cluster.board.counted(self.key)
+        self.cluster.board.counted(self.key, self.cluster.board.uncounted(NAMESPACE)[self.key])
 
     @property
     def key(self) -> GroupKey:

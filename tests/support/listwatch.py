@@ -24,6 +24,7 @@ class Collection:
 
     def __init__(self) -> None:
         self.path = "/apis/example.com/v1/things"
+        self.namespace = NAMESPACE
         self.version = 1
         self.objects: dict[str, dict[str, Any]] = {}
         self.history: list[tuple[int, str, dict[str, Any]]] = []
@@ -47,19 +48,19 @@ class Collection:
         self._dropped = 0
         self._extra: list[bytes] = []
 
-    def put(self, name: str, **labels: str) -> None:
-        """Create or change an object."""
+    def put(self, name: str, owner: dict[str, Any] | None = None, **labels: str) -> None:
+        """Create or change an object, perhaps one that another controls."""
         self.version += 1
         known = self.objects.get(name)
         uid = f"{name}-{self.version}" if known is None else known["metadata"]["uid"]
         metadata = {
             "name": name,
-            "namespace": NAMESPACE,
+            "namespace": self.namespace,
             "uid": uid,
             "resourceVersion": str(self.version),
             "labels": labels,
         }
-        self.objects[name] = {"metadata": metadata}
+        self.objects[name] = {"metadata": metadata | ({} if owner is None else {"ownerReferences": [owner]})}
         self._record("ADDED" if known is None else "MODIFIED", self.objects[name])
 
     def delete(self, name: str) -> None:

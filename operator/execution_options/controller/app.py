@@ -103,7 +103,7 @@ class Controller:
         shell = Shell(kube, writer, patches, self.metrics)
         events = TokenBucket(settings.event_rate, max(1, int(settings.event_rate * 10)))
         self._recorder = Recorder(writer, events, self.metrics, identity)
-        self._of_pods = PodReconciler(self.world, shell, self._recorder, self._uncounted)
+        self._of_pods = PodReconciler(self.world, shell, self._recorder, self._unlabelled)
         self._of_executions = ExecutionReconciler(
             self.world, self.index, shell, self._recorder, self._of_pods, self._uncounted
         )
@@ -209,6 +209,9 @@ class Controller:
 
     def _uncounted(self, key: GroupKey) -> None:
         self.parallelism.uncounted(key)
+
+    def _unlabelled(self, pod: ObjectMeta) -> None:
+        self.parallelism.unlabelled(pod)
 
     def _pods_counted(self, uid: str) -> None:
         """Have the numbers of pods written into the status of options."""

@@ -118,7 +118,7 @@ class ExecutionReconciler:
         labels, annotations = metadata.labels or {}, metadata.annotations or {}
         if engine.is_pod:
             if gate.is_uncounted(labels, annotations, live.state(metadata).now.max_parallelism):
-                self._uncounted(GroupKey(engine.name, metadata.namespace, gate.group_of(labels, annotations)))
+                self._pods.unlabelled(metadata)
         elif MISSED_ANNOTATION in annotations and GATE in labels and metadata.uid not in self._seen:
             # Nothing tells of its pods, which do not have its identifier: they are looked for once.
             self._seen.add(metadata.uid)

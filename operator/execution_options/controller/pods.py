@@ -11,17 +11,15 @@ from execution_options.api.names import GATE, ID_LABEL
 from execution_options.controller import live
 from execution_options.controller.announcements import left_note
 from execution_options.controller.objects import PodObject, is_living
-from execution_options.controller.parallelism.objects import GroupKey
+from execution_options.controller.parallelism.objects import is_unit
 from execution_options.kube.client import path_of
 from execution_options.options.live import InvalidLiveError
 from execution_options.options.snapshot import InvalidSnapshotError
-from execution_options.parallelism.gate import role_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from execution_options.controller.events import Recorder
-    from execution_options.controller.objects import ExecutionKey
     from execution_options.controller.shell import Shell
     from execution_options.controller.world import World
     from execution_options.engines.profile import Engine
@@ -40,14 +38,16 @@ class PodReconciler:
         world: what is known of the cluster.
         shell: reads and writes.
         recorder: posts events.
-        uncounted: is told of executions with pods that have a limit but not its label.
+        unlabelled: is told of pods whose execution has a limit, and which have not its label.
     """
 
-    def __init__(self, world: World, shell: Shell, recorder: Recorder, uncounted: Callable[[GroupKey], None]) -> None:
+    def __init__(
+        self, world: World, shell: Shell, recorder: Recorder, unlabelled: Callable[[ObjectMeta], None]
+    ) -> None:
         self._world = world
         self._shell = shell
         self._recorder = recorder
-        self._uncounted = uncounted
+        self.unlabelled = unlabelled
 
     async def reconcile(self, key: Key) -> None:
         """Reconcile one pod; one that has ended, or whose execution has, is left alone."""
@@ -60,17 +60,14 @@ class PodReconciler:
             return
         record = self._world.tracker.records.get(owner)
         if record is not None and record.stamped:
-            self._see_counted(owner, execution.metadata, pod.metadata)
+            if GATE in (execution.metadata.labels or {}) and GATE not in (pod.metadata.labels or {}):
+                self._see_counted(pod.metadata)
             await self._correct(self._world.engines[owner.engine], execution.metadata, pod.metadata)
 
-    def _see_counted(self, key: ExecutionKey, execution: ObjectMeta, pod: ObjectMeta) -> None:
-        """Have a pod counted that was created before its execution had a limit."""
-        owner = pod.controller
-        if owner is None or GATE in (pod.labels or {}) or GATE not in (execution.labels or {}):
-            return
-        document = {"metadata": msgspec.to_builtins(pod)}
-        if role_of(self._world.engines, (owner.group, owner.kind), document) == "unit":
-            self._uncounted(GroupKey(*key))
+    def _see_counted(self, pod: ObjectMeta) -> None:
+        """Have a pod counted that was created before its execution had a limit, or by what was."""
+        if is_unit(self._world.engines, pod):
+            self.unlabelled(pod)
 
     async def adopt(self, engine: Engine, execution: ObjectMeta) -> None:
         """Correct the pods of a Job that do not carry its identifier: their template never got it."""

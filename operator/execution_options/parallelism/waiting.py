@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from execution_options.api.names import GATE
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from execution_options.parallelism.slots import Pod, Slots
 
 MAX_NAMED: Final = 3
+UNKNOWN: Final = "not released yet: its execution is not known"
+UNCOUNTED: Final = "not released yet: other pods of its execution are being counted"
 
 
 def lines(slots: Slots) -> Iterator[tuple[Pod, str]]:
@@ -20,6 +24,21 @@ def lines(slots: Slots) -> Iterator[tuple[Pod, str]]:
             yield pod, "waiting for other scheduling gates to be removed, then for a parallelism slot"
         else:
             yield pod, f"waiting for a parallelism slot: {in_use}, {ordinal(place)} in line{blocked}"
+
+
+def unread_text(kinds: Iterable[str]) -> str:
+    """Why it is not known whether a pod has an execution: what may be one cannot be read."""
+    return f"{UNKNOWN}, and {_named(sorted(kinds))} cannot be read"
+
+
+def unlabelled_text(pod: str, reason: str) -> str:
+    """That a pod runs which could not be labelled.
+
+    Args:
+        pod: its name.
+        reason: in the words of who refused it.
+    """
+    return f"pod {pod} runs without the label {GATE}, which was refused; it counts all the same: {reason}"
 
 
 def execution_text(slots: Slots) -> str:

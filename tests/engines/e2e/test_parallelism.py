@@ -57,9 +57,9 @@ def waiting(desk: Desk) -> int:
     return sum(bool(pod["spec"].get("schedulingGates")) for pod in desk.pods())
 
 
-def end(desk: Desk, task_name: str) -> None:
+def end(desk: Desk, task_name: str, how: str = "succeed") -> None:
     (pod,) = [pod for pod in desk.pods() if pod["metadata"]["labels"]["tekton.dev/pipelineTask"] == task_name]
-    desk.kubectl("annotate", "--overwrite", "pod", pod["metadata"]["name"], f"{OUTCOME}=succeed")
+    desk.kubectl("annotate", "--overwrite", "pod", pod["metadata"]["name"], f"{OUTCOME}={how}")
 
 
 def test_the_pods_of_a_pipeline_run_wait_for_each_other(control_plane: Cluster, namespace: str) -> None:
@@ -116,6 +116,41 @@ def test_the_pods_of_a_run_that_was_created_past_the_webhook_count(
             operator.wait_ready("webhook")
         eventually(lambda: "3 of 2 in use" in desk.kubectl("get", "events", "--field-selector=reason=OverParallelism"))
         end(desk, "first-0")
+        eventually(lambda: waiting(desk) == 3, timeout=60)
+        end(desk, "first-1")
+        eventually(lambda: runs.now == {"run": 2} and waiting(desk) == 2, timeout=60)
+        assert runs.most == {"run": 3}
+
+
+def test_pods_that_come_later_of_what_was_there_before_the_repair_count(
+    control_plane: Cluster, namespace: str, operator: LocalOperator
+) -> None:
+    desk = Desk(control_plane, namespace)
+    options(desk, selector={"engines": ["tekton-pipelinerun"]}, maxParallelism=2)
+    since = datetime.fromisoformat(desk.get("ExecutionOptions", "o")["metadata"]["creationTimestamp"])
+    eventually(lambda: (datetime.now(UTC) - since).total_seconds() >= 1)
+    run = pipeline_run("run", [{**one, "retries": 1} for one in FIRST] + LATER)
+    del run["metadata"]["annotations"]
+    with Concurrency(control_plane, namespace, run_of) as runs:
+        operator.kill("webhook")
+        operator.kill("controller")
+        try:
+            desk.start(run)
+            eventually(lambda: runs.now == {"run": 3}, timeout=60)
+        finally:
+            operator.start("webhook")
+            operator.start("controller")
+            operator.wait_ready("webhook")
+            operator.wait_ready("controller")
+        eventually(lambda: "3 of 2 in use" in desk.kubectl("get", "events", "--field-selector=reason=OverParallelism"))
+        # Its TaskRun has neither identifier nor label, and so has the pod of the second try.
+        end(desk, "first-0", "fail")
+        eventually(lambda: len(runs.order) == 4, timeout=60)
+        retry = runs.order[3]
+        eventually(
+            lambda: desk.get("Pod", retry)["metadata"]["labels"].get("execution.dev/max-parallelism") == "capped"
+        )
+        desk.kubectl("annotate", "--overwrite", "pod", retry, f"{OUTCOME}=succeed")
         eventually(lambda: waiting(desk) == 3, timeout=60)
         end(desk, "first-1")
         eventually(lambda: runs.now == {"run": 2} and waiting(desk) == 2, timeout=60)

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.commands import execution_options
+from support.team import RefusedError, Team
 from support.waiting import eventually
 from support.workloads import pod
 
 from .conftest import DURATION, member
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from execution_options.cluster import Cluster
     from execution_options.local import LocalOperator
     from support.concurrency import Concurrency
-    from support.team import Team
 
 pytestmark = [pytest.mark.e2e, pytest.mark.long]
 GATE = "execution.dev/max-parallelism"
@@ -191,6 +191,73 @@ def test_a_limit_that_an_edit_gives_first_counts_those_who_run(
         assert runs.most == {"g": 5}
         team.merge("ExecutionOptions", "o", {"spec": {"maxParallelism": None}})
         eventually(lambda: runs.now == {"g": 4})
+
+
+@pytest.fixture
+def unlabelled(team: Team, tolerated: list[str]) -> Iterator[str]:
+    """A pod on which a policy of the cluster allows no labels of ours once it exists."""
+    name, policy = "frozen", f"no-labels-{team.namespace}"
+    kind = {"apiVersion": "admissionregistration.k8s.io/v1", "metadata": {"name": policy}}
+    pods = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": ["pods"]}
+    whose = f"object.metadata.namespace == '{team.namespace}' && object.metadata.name == '{name}'"
+    # Of others the webhook takes our label away again.
+    frozen = f"!({whose} && ['{GATE}', 'probe'].exists(label, label in object.metadata.labels))"
+    spec = {
+        "failurePolicy": "Fail",
+        "matchConstraints": {"resourceRules": [pods]},
+        "validations": [{"expression": frozen, "message": "no new labels"}],
+    }
+    binding = {"policyName": policy, "validationActions": ["Deny"]}
+    collections = {
+        "ValidatingAdmissionPolicy": ("validatingadmissionpolicies", spec),
+        "ValidatingAdmissionPolicyBinding": ("validatingadmissionpolicybindings", binding),
+    }
+    tolerated.append(f"pod {team.namespace}/{name} cannot be labelled")
+    for one, (plural, said) in collections.items():
+        path = f"/apis/admissionregistration.k8s.io/v1/{plural}"
+        team.request("POST", path, {**kind, "kind": one, "spec": said})
+    team.create(member(name, "g", "1h", options="o"))
+
+    def is_refused() -> bool:
+        patch = {"metadata": {"labels": {"probe": ""}}}
+        try:
+            team.request("PATCH", team.path("Pod", name) + "?dryRun=All", patch, "application/merge-patch+json")
+        except RefusedError:
+            return True
+        return False
+
+    try:
+        eventually(is_refused)
+        yield name
+    finally:
+        for plural, _ in collections.values():
+            team.request("DELETE", f"/apis/admissionregistration.k8s.io/v1/{plural}/{policy}")
+
+
+def test_a_pod_that_refuses_the_label_counts_and_keeps_nobody_else(
+    team: Team, operator: LocalOperator, counting: Callable[..., Concurrency], request: pytest.FixtureRequest
+) -> None:
+    team.options("o", {"labels": {"a": "1"}})
+    with counting() as runs:
+        name = request.getfixturevalue("unlabelled")
+        team.create(member("early", "g", "1h", options="o"))
+        eventually(lambda: runs.now == {"g": 2})
+        team.merge("ExecutionOptions", "o", {"spec": {"maxParallelism": 3}})
+        for number in range(3):
+            team.create(member(f"late-{number}", "g", "1h", options="o"))
+        eventually(lambda: runs.now == {"g": 3})
+        eventually(lambda: f"pod {name} runs without the label" in events(team, "LabelRefused"))
+        assert "no new labels" in events(team, "LabelRefused")
+        assert GATE in team.get("Pod", "early")["metadata"]["labels"]
+        # Another controller finds the same.
+        operator.kill("controller")
+        operator.start("controller")
+        operator.wait_ready("controller")
+        eventually(lambda: team.get("ExecutionOptions", "o")["status"].get("pods") == {"running": 3, "waiting": 2})
+        team.request("DELETE", team.path("Pod", name) + "?gracePeriodSeconds=0")
+        eventually(lambda: len(runs.order) == 4, timeout=60)
+        eventually(lambda: runs.now == {"g": 3})
+        assert runs.most == {"g": 3}
 
 
 def test_without_a_cap_nobody_waits(team: Team) -> None:

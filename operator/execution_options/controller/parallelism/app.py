@@ -14,12 +14,17 @@ from execution_options.controller.parallelism.announcer import Announcer
 from execution_options.controller.parallelism.backlog import Backlog
 from execution_options.controller.parallelism.board import Board
 from execution_options.controller.parallelism.counting import Counting
+from execution_options.controller.parallelism.groups import BARE
 from execution_options.controller.parallelism.kueue import Kueue
-from execution_options.controller.parallelism.objects import GatedPod
+from execution_options.controller.parallelism.labelling import Labelling
+from execution_options.controller.parallelism.latecomers import Latecomers
+from execution_options.controller.parallelism.objects import LIVING, GatedPod, GroupKey
+from execution_options.controller.parallelism.reach import Reaches
 from execution_options.controller.parallelism.releaser import Releaser
 from execution_options.controller.queue import Queue
 from execution_options.controller.work import work
 from execution_options.kube.client import METADATA, METADATA_LIST, ApiError, path_of
+from execution_options.kube.listing import Page
 from execution_options.kube.meta import PartialObject
 from execution_options.kube.quotas import Quotas
 from execution_options.kube.store import Store
@@ -31,21 +36,18 @@ if TYPE_CHECKING:
     from execution_options.controller.index import OptionsIndex
     from execution_options.controller.metrics import Metrics
     from execution_options.controller.objects import OptionsKey
-    from execution_options.controller.parallelism.objects import GroupKey
     from execution_options.controller.settings import Settings
     from execution_options.controller.world import World
     from execution_options.controller.writer import Writer
     from execution_options.kube.client import Kube
+    from execution_options.kube.meta import ObjectMeta
 
 logger = logging.getLogger(__name__)
 
 SETTLE_SECONDS: Final = 10.0
 """How long pods wait whose execution is not known, before it is looked for."""
+LABELLERS: Final = 4
 AGAIN_SECONDS: Final = 30.0
-
-
-class _Found(msgspec.Struct):
-    items: list[PartialObject] | None = None
 
 
 class Parallelism:
@@ -90,7 +92,9 @@ class Parallelism:
         self._unknown: Queue[GroupKey] = Queue()
         self._uncounted: Queue[GroupKey] = Queue()
         self.board = Board(world, index, self)
-        self._counting = Counting(kube, world, writer, self.board)
+        self._labelling = Labelling(kube, world, writer, recorder, self.board)
+        self._latecomers = Latecomers(kube, world, self._labelling.hold)
+        self._counting = Counting(kube, world, self.board, self._labelling, Reaches(index), self._latecomers, hint)
         metrics.watch_slots(self.board.totals)
 
     # What the board tells.
@@ -114,7 +118,12 @@ class Parallelism:
 
     def uncounted(self, key: GroupKey) -> None:
         """Have pods of a group counted that were created without the label."""
-        self._uncounted.add(key)
+        # One list shows the bare pods of all groups.
+        self._uncounted.add(GroupKey(BARE, key.namespace, "") if key.engine == BARE else key)
+
+    def unlabelled(self, pod: ObjectMeta) -> None:
+        """Have a pod counted that runs without the label."""
+        self._counting.unlabelled(pod)
 
     def unsure(self, key: OptionsKey, uid: str) -> None:
         """Have it found out whether options exist."""
@@ -144,9 +153,9 @@ class Parallelism:
             GatedPod,
             label_selector=GATE,
             # Those that have ended hold nothing, and may stay for long.
-            field_selector="status.phase!=Succeeded,status.phase!=Failed",
+            field_selector=LIVING,
             resync=self._settings.resync,
-            on_change=self.board.pod_changed,
+            on_change=self._pod_changed,
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(store.run())
@@ -159,7 +168,16 @@ class Parallelism:
             group.create_task(self._backlog.run(self.board))
             group.create_task(work("unsure options", self._unsure, self._check_options, self._metrics))
             group.create_task(work("uncounted pods", self._uncounted, self._counting.count, self._metrics))
+            group.create_task(self._latecomers.run())
+            for _ in range(LABELLERS):
+                group.create_task(work("unlabelled pods", self._labelling.queue, self._labelling.label, self._metrics))
             group.create_task(work("unknown pods", self._unknown, self._look_for, self._metrics))
+
+    def _pod_changed(self, old: GatedPod | None, new: GatedPod | None) -> None:
+        for one in (old, new):
+            if one is not None:
+                self._labelling.watched(one.facts.uid)
+        self.board.pod_changed(old, new)
 
     async def _check_options(self, which: tuple[OptionsKey, str]) -> None:
         """Find out whether options are gone, or only so new that they are not known yet."""
@@ -191,7 +209,7 @@ class Parallelism:
                 if error.status != 404:
                     raise
                 continue
-            if msgspec.json.decode(body, type=_Found).items:
+            if msgspec.json.decode(body, type=Page[PartialObject]).items:
                 return AGAIN_SECONDS
         logger.info("pods with the identifier %s in namespace %s belong to nobody: released", key.name, key.namespace)
         self.board.abandon(key)

@@ -98,15 +98,30 @@ class Board:
         """Whether a pod is in a group."""
         return uid in self._group_of
 
-    def uncounted(self, namespace: str) -> list[GroupKey]:
-        """Groups of bare pods of a namespace that may have pods without the label."""
-        bare = (group for group in self.groups.values() if group.key.engine == BARE)
-        return [group.key for group in bare if group.key.namespace == namespace and not group.counted]
+    def uncounted(self, namespace: str) -> dict[GroupKey, int]:
+        """Groups of bare pods of a namespace that may have pods which are not known, each with its generation."""
+        bare = (group for key, group in self.groups.items() if (key.engine, key.namespace) == (BARE, namespace))
+        return {group.key: group.generation for group in bare if group.cap is not None and not group.counted}
 
-    def counted(self, key: GroupKey) -> None:
-        """All pods of a group have the label that run, and are known."""
+    def generation(self, key: GroupKey) -> int | None:
+        """What :meth:`counted` wants to know of a group; ``None`` where there is none."""
         group = self.groups.get(key)
-        if group is not None and not group.counted:
+        return None if group is None else group.generation
+
+    def said(self, key: GroupKey) -> set[Said]:
+        """What options say that have a say in a group."""
+        group = self.groups.get(key)
+        return set() if group is None else {one for said in group.said for one in said}
+
+    def kinds(self, key: GroupKey) -> set[tuple[str, str]]:
+        """Group and kind of all that controls pods of a group."""
+        group = self.groups.get(key)
+        return set() if group is None else {self._pods[pod.uid].kind for pod in group.slots.pods()}
+
+    def counted(self, key: GroupKey, generation: int) -> None:
+        """All pods of a group that run are known, unless it became uncounted again since it had this generation."""
+        group = self.groups.get(key)
+        if group is not None and not group.counted and group.generation == generation:
             group.counted = True
             self.limits.recap(group)
             self._tell(group)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import count
 from typing import TYPE_CHECKING, Final, Protocol
 
 from execution_options.parallelism.slots import Slots
@@ -16,6 +17,9 @@ BLOCKED: Final = 0
 """The cap of pods of which it is not known yet whose they are, or beside whom: none of them is released."""
 BARE: Final = "pod"
 """The engine of bare pods."""
+
+
+_GENERATIONS: Final = count(1)
 
 
 class Listener(Protocol):
@@ -57,6 +61,12 @@ class Group:
         self.slots = Slots(BLOCKED)
         self.cap: Cap | None = None
         self.counted = False
-        """Whether all of its pods that run are known to have the label, which they may have been created without."""
+        """Whether all of its pods that run are known, though they may have been created without the label."""
+        self.generation = next(_GENERATIONS)
+        """Another one whenever it becomes uncounted."""
         self.said: Counter[tuple[Said, ...]] = Counter()
         """What options said of it: of an execution once, of a group of bare pods as often as it has pods."""
+
+    def uncount(self) -> None:
+        """What was found out until now says nothing of who runs from now on."""
+        self.counted, self.generation = False, next(_GENERATIONS)

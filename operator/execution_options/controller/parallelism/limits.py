@@ -90,7 +90,8 @@ class Limits:
         if group.cap is None:
             group.slots.cap = None
             # Bare pods that come while there is no limit are not labelled; an execution's go on being so.
-            group.counted = group.counted and group.key.engine != BARE
+            if group.key.engine == BARE:
+                group.uncount()
         elif group.counted:
             group.slots.cap = group.cap.value
         else:

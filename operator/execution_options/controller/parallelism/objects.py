@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+import msgspec
 from msgspec import Struct, field, structs
 
 from execution_options.api.names import (
@@ -18,8 +20,15 @@ from execution_options.api.names import (
 from execution_options.api.names import WAITING_ANNOTATION as WAITING
 from execution_options.kube.meta import OwnerReference, controlling, shared
 from execution_options.parallelism.caps import Said, recorded
-from execution_options.parallelism.gate import AIRFLOW_LABELS, AIRFLOW_OPERATOR, group_of, is_kueues
+from execution_options.parallelism.gate import AIRFLOW_LABELS, AIRFLOW_OPERATOR, group_of, is_kueues, label_of, role_of
 from execution_options.parallelism.slots import Pod
+
+if TYPE_CHECKING:
+    from execution_options.engines.registry import Engines
+    from execution_options.kube.meta import ObjectMeta
+
+LIVING: Final = "status.phase!=Succeeded,status.phase!=Failed"
+"""Selects pods whose containers have not ended for good."""
 
 
 class GroupKey(NamedTuple):
@@ -103,6 +112,8 @@ class GatedPod(Struct, frozen=True):
     """What the scheduler has to know."""
     owner: str = field(name="(owner)", default="")
     """uid of what controls it; empty for a bare pod."""
+    kind: tuple[str, str] = field(name="(kind)", default=("", ""))
+    """Group and kind of what controls it."""
     id: str = field(name="(id)", default="")
     """Identifier of the execution that it is a part of; empty for a bare pod."""
     group: str = field(name="(group)", default="")
@@ -136,8 +147,30 @@ class GatedPod(Struct, frozen=True):
             made["said"] = recorded(annotations.snapshot, annotations.live)
         else:
             made["owner"], made["id"] = shared(controller.uid), shared(labels.id)
+            made["kind"] = _kind(controller.api_version, controller.kind)
         for name, value in (*made.items(), ("_metadata", None), ("_spec", None), ("_status", None)):
             structs.force_setattr(self, name, value)
+
+
+def running(pod: ObjectMeta) -> GatedPod:
+    """A pod without our label as it is once it has that, if it runs."""
+    labels = pod.labels or {}
+    known = {name: value for name, value in msgspec.to_builtins(pod).items() if value is not None}
+    return msgspec.convert({"metadata": known | {"labels": labels | {GATE: label_of(labels)}}}, GatedPod)
+
+
+def is_unit(engines: Engines, pod: ObjectMeta) -> bool:
+    """Whether a pod is part of an execution and works for itself, so that it counts."""
+    owner = pod.controller
+    if owner is None:
+        return False
+    return role_of(engines, (owner.group, owner.kind), {"metadata": msgspec.to_builtins(pod)}) == "unit"
+
+
+@lru_cache(maxsize=64)
+def _kind(api_version: str, kind: str) -> tuple[str, str]:
+    """One object for all pods that are controlled by objects of a kind."""
+    return api_version.rpartition("/")[0], kind
 
 
 def _facts(metadata: _Metadata, spec: _Spec, status: _Status, gates: tuple[str, ...]) -> Pod:
