@@ -134,3 +134,25 @@ async def test_a_kind_that_is_not_installed_is_asked_for_once(collection: Collec
         store = found.stores.of("backup")
         assert store is not None
         assert store.missing
+
+
+async def test_an_engine_is_absent_while_neither_its_kind_is_served_nor_its_definition_there(
+    collection: Collection, tmp_path: Path
+) -> None:
+    collection.path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    collection.namespace = ""
+    collection.delete("a")
+    collection.delete("b")
+    async with following(collection, tmp_path, BACKUP) as found:
+        await until(lambda: found.stores.is_absent(BACKUP))
+        # Its executions may be there in a version that is not served.
+        collection.put("backups.example.com")
+        await until(lambda: not found.stores.is_absent(BACKUP))
+        collection.delete("backups.example.com")
+        await until(lambda: found.stores.is_absent(BACKUP))
+
+
+async def test_an_engine_that_is_served_is_not_absent(collection: Collection, tmp_path: Path) -> None:
+    async with following(collection, tmp_path, BACKUP) as found:
+        assert not found.stores.is_absent(BACKUP)
+        assert not found.stores.is_absent(engine("other", kind="Other", plural="others"))

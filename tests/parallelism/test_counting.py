@@ -217,7 +217,7 @@ async def test_a_pod_that_lost_the_label_but_not_its_gate_waits_like_others(api:
 
 async def test_what_kueue_manages_gets_its_own_label_and_no_slot(api: PodApi, counter: Counter) -> None:
     grouped(api, early=0)
-    bare(api, "queued", "g", None, labels={"kueue.x-k8s.io/queue-name": "q"})
+    bare(api, "queued", "g", None, labels={"kueue.x-k8s.io/managed": "true"})
     counter.watch()
     await counter.count()
     await counter.label("queued")

@@ -208,7 +208,7 @@ class Counter:
         self.to_count[GroupKey(BARE, key.namespace, "") if key.engine == BARE else key] = None
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("releasable", "waiting", "unknown", "unsure", "left_to_kueue", "counted"):
+        if name in ("releasable", "waiting", "unknown", "unsure", "left_to_kueue", "to_be_left", "settled", "counted"):
             return lambda *_: None
         raise AttributeError(name)
 

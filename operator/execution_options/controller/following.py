@@ -169,6 +169,11 @@ class ExecutionStores:
         """Whether the definition of an engine's kind changed just now, so that it may be served in a moment."""
         return time.monotonic() - self._announced.get(_definition(engine), float("-inf")) < ANNOUNCED
 
+    def is_absent(self, engine: Engine) -> bool:
+        """Whether the kind of an engine is not in the cluster, so that it has no executions."""
+        store = self.of(engine.name)
+        return store is not None and store.missing and not self._is_defined(engine)
+
     def _is_defined(self, engine: Engine) -> bool:
         """Whether objects of an engine's kind may be there although its version is not served.
 

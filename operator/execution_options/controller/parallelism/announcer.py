@@ -42,7 +42,7 @@ PODS: Final = 100
 """Most pods of one line that are told their place: those far behind see it change all the time."""
 LOOKS: Final = 1000
 """Most pods looked at in a round, so that releases do not have to wait for it."""
-AGAIN_SECONDS: Final = 60.0
+QUIET_SECONDS: Final = 60.0
 """How long something is left as it was said, although it has changed."""
 
 
@@ -63,7 +63,9 @@ class Announcer:
         self._writer = writer
         self._recorder = recorder
         self._quotas = quotas
-        self._said: dict[GroupKey, float] = {}
+        self._said: dict[tuple[GroupKey, str], float] = {}
+        """When what was said of a group, by reason: one thing that is said must not keep another from being said."""
+        self._why: dict[GroupKey, str] = {}
         self._written: dict[str, float] = {}
         self._waited: set[GroupKey] = set()
         self._next = 0
@@ -76,17 +78,34 @@ class Announcer:
         """
         while True:
             await asyncio.sleep(ROUND_SECONDS)
-            groups = [group for group in board.groups.values() if group.counted and group.slots.cap is not None]
-            waits = {group.key for group in groups if group.slots.waiting}
-            lasting = waits & self._waited
-            now = time.monotonic()
-            self._said = {key: at for key, at in self._said.items() if key in board.groups}
-            self._written = {uid: at for uid, at in self._written.items() if now - at < AGAIN_SECONDS}
-            for group in groups:
-                if group.key in lasting or waiting.over_text(group.slots):
-                    await self._say(group, now)
-            await self._annotate([group for group in groups if group.key in self._waited or group.key in waits], now)
-            self._waited = waits
+            await self.look_round(board, time.monotonic())
+
+    async def look_round(self, board: Board, now: float) -> None:
+        """Say what is so in this round, and where somebody waits, was so in the last one.
+
+        Raises:
+            LeaseLostError: this process must not write any more.
+        """
+        groups = [group for group in board.groups.values() if group.slots.cap is not None]
+        waits = {group.key for group in groups if group.slots.waiting}
+        lasting = waits & self._waited
+        self._said = {(key, reason): at for (key, reason), at in self._said.items() if key in board.groups}
+        self._why = {key: why for key, why in self._why.items() if key in board.groups}
+        self._written = {uid: at for uid, at in self._written.items() if now - at < QUIET_SECONDS}
+        for group in groups:
+            if group.counted:
+                self._say_over(group, now)
+            if group.key in lasting:
+                await self._say(group, now)
+        # That an execution is not known, or not counted, is over in a moment as a rule.
+        told = lasting | {group.key for group in groups if not self._held(group)}
+        concerned = told & (self._waited | waits)
+        await self._annotate([group for group in groups if group.key in concerned], now)
+        self._waited = waits
+
+    def explain(self, key: GroupKey, why: str) -> None:
+        """Remember why pods are held of which no execution is known; empty for no particular reason."""
+        self._why[key] = why
 
     def left_to_kueue(self, key: GroupKey) -> None:
         """Say that Kueue decides when a pod of an execution runs."""
@@ -95,26 +114,41 @@ class Announcer:
             note = "its pods are managed by Kueue: maxParallelism is left to its quota"
             self._recorder.say(*found, Announcement("Normal", "LeftToKueue", "Wait", note))
 
-    async def _say(self, group: Group, now: float) -> None:
-        if now - self._said.get(group.key, -AGAIN_SECONDS) < AGAIN_SECONDS:
-            return
-        found = self._regarding(group.key, group)
-        if found is None:
-            return
-        first = group.key not in self._said
-        self._said[group.key] = now
-        over = waiting.over_text(group.slots)
-        if over:
+    def _is_due(self, key: GroupKey, reason: str, now: float) -> bool:
+        """Whether a reason was not given for a while; it is now."""
+        if now - self._said.get((key, reason), -QUIET_SECONDS) < QUIET_SECONDS:
+            return False
+        self._said[key, reason] = now
+        return True
+
+    def _say_over(self, group: Group, now: float) -> None:
+        over, found = waiting.over_text(group.slots), self._regarding(group.key, group)
+        if over and found is not None and self._is_due(group.key, "OverParallelism", now):
             self._recorder.say(*found, Announcement("Warning", "OverParallelism", "Wait", over))
-        if group.slots.waiting:
-            text = waiting.execution_text(group.slots)
-            self._recorder.say(*found, Announcement("Normal", "WaitingForSlot", "Wait", text))
-            used = self._quotas.nearly_used(group.key.namespace)
-            if used is not None:
-                note = waiting.quota_text(used.quota, used.text, refused=refuses(found[0]))
-                self._recorder.say(*found, Announcement("Warning", "QuotaNearlyUsed", "Wait", note))
-            if first:
-                await self._warn(*found)
+
+    async def _say(self, group: Group, now: float) -> None:
+        """Say what the pods of a group wait for."""
+        key, found = group.key, self._regarding(group.key, group)
+        why = self._held(group)
+        if why and key.engine and found is not None and self._is_due(key, "NotCounted", now):
+            self._recorder.say(*found, Announcement("Normal", "NotCounted", "Wait", why))
+        first = (key, "WaitingForSlot") not in self._said
+        if why or found is None or not self._is_due(key, "WaitingForSlot", now):
+            return
+        text = waiting.execution_text(group.slots)
+        self._recorder.say(*found, Announcement("Normal", "WaitingForSlot", "Wait", text))
+        used = self._quotas.nearly_used(key.namespace)
+        if used is not None:
+            note = waiting.quota_text(used.quota, used.text, refused=refuses(found[0]))
+            self._recorder.say(*found, Announcement("Warning", "QuotaNearlyUsed", "Wait", note))
+        if first:
+            await self._warn(*found)
+
+    def _held(self, group: Group) -> str:
+        """Why no pod of a group is released, however many slots are free; empty where that is not so."""
+        if not group.key.engine:
+            return self._why.get(group.key) or waiting.UNKNOWN
+        return "" if group.counted else waiting.UNCOUNTED
 
     async def _warn(self, engine: Engine, metadata: ObjectMeta) -> None:
         """Say which time-outs of an execution pass while its pods wait."""
@@ -160,11 +194,12 @@ class Announcer:
             if looks <= 0:
                 return
 
-    @staticmethod
-    def _texts(group: Group) -> list[tuple[Pod, str]]:
+    def _texts(self, group: Group) -> list[tuple[Pod, str]]:
         # What a release did not take away: it was written at the same time.
         over = [(pod, "") for pod in group.slots.users() if pod.waiting and not pod.gated]
-        return [*over, *islice(waiting.lines(group.slots), PODS)]
+        why = self._held(group)
+        lines = ((pod, why) for pod in group.slots.line()) if why else waiting.lines(group.slots)
+        return [*over, *islice(lines, PODS)]
 
     async def _write(self, pod: Pod, text: str) -> None:
         path = path_of("", "v1", "pods", pod.namespace, pod.name)

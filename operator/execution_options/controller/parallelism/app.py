@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from execution_options.api import names
-from execution_options.api.names import GATE, ID_LABEL
+from execution_options.api.names import GATE
 from execution_options.controller.parallelism.announcer import Announcer
 from execution_options.controller.parallelism.backlog import Backlog
 from execution_options.controller.parallelism.board import Board
@@ -19,12 +19,12 @@ from execution_options.controller.parallelism.kueue import Kueue
 from execution_options.controller.parallelism.labelling import Labelling
 from execution_options.controller.parallelism.latecomers import Latecomers
 from execution_options.controller.parallelism.objects import LIVING, GatedPod, GroupKey
+from execution_options.controller.parallelism.orphans import Orphans
 from execution_options.controller.parallelism.reach import Reaches
 from execution_options.controller.parallelism.releaser import Releaser
 from execution_options.controller.queue import Queue
 from execution_options.controller.work import work
-from execution_options.kube.client import METADATA, METADATA_LIST, ApiError, path_of
-from execution_options.kube.listing import Page
+from execution_options.kube.client import METADATA, ApiError, path_of
 from execution_options.kube.meta import PartialObject
 from execution_options.kube.quotas import Quotas
 from execution_options.kube.store import Store
@@ -47,7 +47,6 @@ logger = logging.getLogger(__name__)
 SETTLE_SECONDS: Final = 10.0
 """How long pods wait whose execution is not known, before it is looked for."""
 LABELLERS: Final = 4
-AGAIN_SECONDS: Final = 30.0
 
 
 class Parallelism:
@@ -92,6 +91,7 @@ class Parallelism:
         self._unknown: Queue[GroupKey] = Queue()
         self._uncounted: Queue[GroupKey] = Queue()
         self.board = Board(world, index, self)
+        self._orphans = Orphans(kube, world, self.board, self._announcer.explain)
         self._labelling = Labelling(kube, world, writer, recorder, self.board)
         self._latecomers = Latecomers(kube, world, self._labelling.hold)
         self._counting = Counting(kube, world, self.board, self._labelling, Reaches(index), self._latecomers, hint)
@@ -171,7 +171,7 @@ class Parallelism:
             group.create_task(self._latecomers.run())
             for _ in range(LABELLERS):
                 group.create_task(work("unlabelled pods", self._labelling.queue, self._labelling.label, self._metrics))
-            group.create_task(work("unknown pods", self._unknown, self._look_for, self._metrics))
+            group.create_task(work("unknown pods", self._unknown, self._orphans.look_for, self._metrics))
 
     def _pod_changed(self, old: GatedPod | None, new: GatedPod | None) -> None:
         for one in (old, new):
@@ -193,24 +193,3 @@ class Parallelism:
         if found.metadata.uid != uid:
             self.board.options_changed(uid, gone=True)
         self._hint(key)
-
-    async def _look_for(self, key: GroupKey) -> float | None:
-        """Let pods go that nobody has: their execution went, and left them behind."""
-        if key not in self.board.groups:
-            return None
-        for engine in self._world.engines.values():
-            if engine.is_pod or not key.name:
-                continue
-            path = path_of(engine.group, engine.version, engine.plural, key.namespace)
-            params = {"labelSelector": f"{ID_LABEL}={key.name}", "limit": "1"}
-            try:
-                body = await self._kube.get(path, params=params, accept=METADATA_LIST)
-            except ApiError as error:
-                if error.status != 404:
-                    raise
-                continue
-            if msgspec.json.decode(body, type=Page[PartialObject]).items:
-                return AGAIN_SECONDS
-        logger.info("pods with the identifier %s in namespace %s belong to nobody: released", key.name, key.namespace)
-        self.board.abandon(key)
-        return None

@@ -1,0 +1,100 @@
+"""Pods of which no execution is known: whether anybody has them, or their execution went and left them behind."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from execution_options.api.names import ID_LABEL
+from execution_options.kube.client import METADATA_LIST, ApiError, path_of
+from execution_options.kube.listing import Page
+from execution_options.kube.meta import PartialObject
+from execution_options.parallelism.waiting import unread_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from execution_options.controller.parallelism.board import Board
+    from execution_options.controller.parallelism.objects import GroupKey
+    from execution_options.controller.world import World
+    from execution_options.engines.profile import Engine
+    from execution_options.kube.client import Kube
+
+logger = logging.getLogger(__name__)
+
+AGAIN_SECONDS: Final = 30.0
+"""Between two looks for an execution that is there but not known, or that may be there."""
+CHANGED_SECONDS: Final = 1.0
+"""Until the next look where pods of others came meanwhile."""
+
+_PAGE: Final = msgspec.json.Decoder(Page[PartialObject])
+
+
+class Orphans:
+    """Asks the API server, and lets pods go that nobody has.
+
+    Args:
+        kube: for reading.
+        world: engines, and which of them have their kind in the cluster.
+        board: the pods.
+        explain: is told why pods of a group are held, ``""``: for no particular reason.
+    """
+
+    def __init__(self, kube: Kube, world: World, board: Board, explain: Callable[[GroupKey, str], None]) -> None:
+        self._kube = kube
+        self._world = world
+        self._board = board
+        self._explain = explain
+        self._said: set[str] = set()
+        """Engines of which it was said that they cannot be read."""
+
+    async def look_for(self, key: GroupKey) -> float | None:
+        """Look for the execution of pods; where there is none, let them go.
+
+        Returns:
+            After how many seconds to look again, ``None`` where that is settled.
+        """
+        kinds = self._board.kinds(key)
+        if not kinds:
+            return None
+        unread: list[str] = []
+        for engine in self._concerned(kinds) if key.name else ():
+            found = await self._has(engine, key)
+            if found:
+                self._explain(key, "")
+                return AGAIN_SECONDS
+            if found is None:
+                unread.append(f"{engine.plural}.{engine.group}" if engine.group else engine.plural)
+        if unread:
+            self._explain(key, unread_text(unread))
+            return AGAIN_SECONDS
+        if not self._board.kinds(key) <= kinds:
+            return CHANGED_SECONDS
+        logger.info("pods with the identifier %s in namespace %s belong to nobody: released", key.name, key.namespace)
+        self._board.abandon(key)
+        return None
+
+    def _concerned(self, kinds: set[tuple[str, str]]) -> Iterator[Engine]:
+        """The engines whose executions may control pods through objects of these kinds, and may be there."""
+        for engine in self._world.engines.values():
+            chain = {(engine.group, engine.kind), *((part.group, part.kind) for part in engine.parts)}
+            if not engine.is_pod and chain & kinds and not self._world.executions.is_absent(engine):
+                yield engine
+
+    async def _has(self, engine: Engine, key: GroupKey) -> bool | None:
+        """Whether an engine has an execution with the identifier; ``None`` where that cannot be read."""
+        path = path_of(engine.group, engine.version, engine.plural, key.namespace)
+        params = {"labelSelector": f"{ID_LABEL}={key.name}", "limit": "1"}
+        try:
+            body = await self._kube.get(path, params=params, accept=METADATA_LIST)
+        except ApiError as error:
+            if error.status == 404 and error.is_certain and self._world.executions.is_absent(engine):
+                return False
+            if engine.name not in self._said:
+                self._said.add(engine.name)
+                logger.warning("pods whose execution is not known are held that may be of %s: %s", engine.name, error)
+            return None
+        self._said.discard(engine.name)
+        return bool(_PAGE.decode(body).items)
