@@ -17,6 +17,7 @@ from execution_options.cluster.build import GoProgram, ensure_built, go_environm
 from execution_options.cluster.paths import cache_root
 from execution_options.cluster.process import guarded
 from execution_options.cluster.progress import Progress
+from support.crds import wait_established
 from support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -136,10 +137,7 @@ class EngineController(ABC):
     def _install(self, module: Path) -> None:
         definitions = [definition for path in sorted(module.glob(self.crds)) for definition in self.definitions(path)]
         self._apply(definitions)
-        names = [f"crd/{definition['metadata']['name']}" for definition in definitions]
-        wait = ["wait", "--for=condition=Established", "--timeout=60s", *names]
-        # kubectl gives up on a definition so new that its list of conditions is null.
-        eventually(lambda: self._cluster.run_kubectl(wait), retry_on=(ClusterError,))
+        wait_established(self._cluster, [definition["metadata"]["name"] for definition in definitions])
         account = {"kind": "ServiceAccount", "name": self.account, "namespace": self.namespace}
         role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"}
         setup: list[Manifest] = [

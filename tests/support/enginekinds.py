@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from support.crds import wait_established
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -53,4 +55,4 @@ def install_kinds(cluster: Cluster, kinds: Iterable[Kind]) -> None:
     if missing:
         definitions = "\n---\n".join(map(definition, missing))
         cluster.run_kubectl(["apply", "--server-side", "-f", "-"], input=definitions)
-    cluster.run_kubectl(["wait", "--for=condition=Established", *wanted])
+    wait_established(cluster, [f"{kind.plural}.{kind.group}" for kind in wanted.values()])

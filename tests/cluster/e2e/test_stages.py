@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from support.crds import wait_established
 from support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ def test_a_deleted_pod_goes(objects: Namespace) -> None:
 
 def test_a_pod_of_a_custom_object_ends_and_goes_with_its_owner(objects: Namespace, embedded: ControlPlane) -> None:
     embedded.run_kubectl(["apply", "-f", "-"], input=json.dumps(_CRD))
-    embedded.run_kubectl(["wait", "crd/runs.stages.test", "--for=condition=Established", "--timeout=30s"])
+    wait_established(embedded, ["runs.stages.test"])
     run = {"apiVersion": "stages.test/v1", "kind": "Run", "metadata": {"name": "run"}}
     owner = {key: run[key] for key in ("apiVersion", "kind")} | {"name": "run", "controller": True}
     owner["uid"] = objects.create(run)["metadata"]["uid"]

@@ -16,6 +16,7 @@ from execution_options.install import definitions, rbac, roles, webhook_configur
 from execution_options.install.plain import render
 from execution_options.install.policies import policies
 from support import helm3
+from support.crds import wait_established
 from support.release import CHART, ENTRIES, Release
 from support.values import pairwise, values
 from support.waiting import eventually
@@ -69,8 +70,7 @@ def test_the_api_server_takes_what_is_rendered(
 ) -> None:
     """Whatever values meet: any two of them do."""
     cluster.run_kubectl(["apply", "-f", str(FOREIGN)])
-    definitions_ = [f"crd/{one['metadata']['name']}" for one in yaml.safe_load_all(FOREIGN.read_text())]
-    cluster.run_kubectl(["wait", "--for=condition=Established", *definitions_])
+    wait_established(cluster, [one["metadata"]["name"] for one in yaml.safe_load_all(FOREIGN.read_text())])
     documents: dict[str, Manifest] = {}
     for row in pairwise():
         found = rendered(values(row), "default", helm)
