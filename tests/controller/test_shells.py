@@ -231,13 +231,19 @@ def shell(api: FakeApi, writer: Recording) -> Shell:
     return Shell(api, writer, TokenBucket(1000, 100), Metrics())  # type: ignore[arg-type]
 
 
+def changing(api: FakeApi) -> None:
+    """An object that is another version each time it is read."""
+    api.put("/path", {"metadata": {"name": "j", "uid": "u"}})
+    api.fail = lambda _method, path, done: None if done else api.put(path, api.objects[path]) and None
+
+
 def always(_: ObjectMeta) -> Plan:
     return Plan([{"op": "test", "path": "/metadata/uid", "value": "u"}])
 
 
 async def test_a_conflict_is_planned_anew_from_a_fresh_read() -> None:
     api, writer = FakeApi(), Recording(ApiError(422, "Invalid", ""), ApiError(409, "Conflict", ""))
-    api.put("/path", {"metadata": {"name": "j", "uid": "u"}})
+    changing(api)
     planned: list[str] = []
 
     def plan(metadata: ObjectMeta) -> Plan:
@@ -247,9 +253,24 @@ async def test_a_conflict_is_planned_anew_from_a_fresh_read() -> None:
     await shell(api, writer).settle("/path", META, "pod", plan)
     assert len(writer.bodies) == 3
     assert len(api.requests) == 2
-    with pytest.raises(ConflictError):
-        await shell(api, Recording(*[ApiError(422, "Invalid", "")] * 9)).settle("/path", META, "pod", always)
     assert len(planned) == 3 <= ATTEMPTS
+
+
+async def test_an_object_that_changes_all_the_time_has_to_wait() -> None:
+    api, writer = FakeApi(), Recording(*[ApiError(422, "Invalid", "")] * 9)
+    changing(api)
+    with pytest.raises(ConflictError):
+        await shell(api, writer).settle("/path", META, "pod", always)
+    assert len(writer.bodies) == ATTEMPTS
+
+
+async def test_a_write_that_a_policy_refuses_is_told_from_a_conflict() -> None:
+    api, writer = FakeApi(), Recording(*[ApiError(422, "Invalid", "policy 'p' denied request")] * 9)
+    api.put("/path", {"metadata": {"name": "j", "uid": "u"}})
+    stale = ObjectMeta(name="j", uid="u", resource_version="0")
+    with pytest.raises(ApiError, match="policy 'p' denied request"):
+        await shell(api, writer).settle("/path", stale, "pod", always)
+    assert len(writer.bodies) == 2
 
 
 @pytest.mark.parametrize("now", [None, {"uid": "another"}, {"uid": "u", "deletionTimestamp": "2026-01-01T00:00:00Z"}])

@@ -39,6 +39,11 @@ def left_note(left: tuple[Left, ...], where: str = "") -> Announcement:
     return Announcement("Normal", "OptionsLeft", "Follow", where + "; ".join(said))
 
 
+def refused_note(why: str, where: str = "") -> Announcement:
+    """What an edit would change is refused, by a policy or by the webhook of somebody else."""
+    return Announcement("Warning", "OptionsNotFollowed", "Follow", f"{where}it stays as it is: {why}")
+
+
 def missed_note(state: State) -> Announcement:
     """What happened to an execution that the webhook missed."""
     lacking = missed.unrepaired(state.frozen, state.snapshot.authored)

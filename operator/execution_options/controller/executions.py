@@ -10,14 +10,14 @@ import msgspec
 
 from execution_options.api.names import GATE, MISSED_ANNOTATION
 from execution_options.controller import live, missed
-from execution_options.controller.announcements import Announcement, applied_note, left_note, missed_note
+from execution_options.controller.announcements import Announcement, applied_note, left_note, missed_note, refused_note
 from execution_options.controller.missed import Situation
 from execution_options.controller.objects import is_living, kind_of
 from execution_options.controller.parallelism.objects import GroupKey
 from execution_options.controller.shell import ATTEMPTS, ConflictError
 from execution_options.controller.tracking import tracked
 from execution_options.engines.facts import Role, launcher, role
-from execution_options.kube.client import ApiError, path_of
+from execution_options.kube.client import REFUSED, ApiError, path_of
 from execution_options.options.live import InvalidLiveError, LiveTooLargeError
 from execution_options.options.snapshot import InvalidSnapshotError, new_id
 from execution_options.parallelism import gate
@@ -107,6 +107,10 @@ class ExecutionReconciler:
             logger.warning("%s %s/%s: %s", engine.kind, metadata.namespace, metadata.name, error)
             self._recorder.say(engine, metadata, Announcement("Warning", "OptionsNotFollowed", "Follow", str(error)))
             return
+        except ApiError as error:
+            if error.status in REFUSED:
+                self._recorder.say(engine, metadata, refused_note(error.message))
+            raise
         if left:
             self._recorder.say(engine, metadata, left_note(left))
         self._see_counted(engine, metadata)
@@ -153,11 +157,16 @@ class ExecutionReconciler:
     async def _repair(self, engine: Engine, metadata: ObjectMeta, plan: dict[str, str]) -> None:
         path = _path(engine, metadata)
         now = datetime.now(UTC).isoformat(timespec="seconds")
+        refused: tuple[str, ApiError] | None = None
         for _ in range(ATTEMPTS):
             document = await self._document(path)
             namespace = await self._document(path_of("", "v1", "namespaces", name=metadata.namespace))
             if document is None or namespace is None or document["metadata"]["uid"] != metadata.uid:
                 return
+            version = document["metadata"]["resourceVersion"]
+            if refused is not None and refused[0] == version:
+                self._report_refused(engine, metadata, refused[1])
+                raise refused[1]
             item = msgspec.convert(document, kind_of(engine))
             record = tracked(item)
             if not is_living(item) or missed.relabelled(document) or record.stamped or record.unreadable:
@@ -179,7 +188,9 @@ class ExecutionReconciler:
                 if error.status == 404:
                     return
                 if error.status not in (409, 422):
+                    self._report_refused(engine, metadata, error)
                     raise
+                refused = (version, error)
                 continue
             self._shell.metrics.missed.labels(engine.name).inc()
             logger.warning(
@@ -195,6 +206,11 @@ class ExecutionReconciler:
             logger.warning("%s: created past the webhook: %s", whose, problem)
         note = f"it was created past the webhook, which would have refused it: {problem}"
         self._recorder.say(engine, metadata, Announcement("Warning", "AdmissionMissed", "Repair", note))
+
+    def _report_refused(self, engine: Engine, metadata: ObjectMeta, error: ApiError) -> None:
+        if error.status in REFUSED:
+            note = f"it was created past the webhook, and what it lacks is refused: {error.message}"
+            self._recorder.say(engine, metadata, Announcement("Warning", "AdmissionMissed", "Repair", note))
 
     async def _plan_annotations(self, engine: Engine, metadata: ObjectMeta) -> dict[str, str]:
         owner = launcher(engine, metadata)

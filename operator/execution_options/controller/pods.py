@@ -9,10 +9,10 @@ import msgspec
 
 from execution_options.api.names import GATE, ID_LABEL
 from execution_options.controller import live
-from execution_options.controller.announcements import left_note
+from execution_options.controller.announcements import left_note, refused_note
 from execution_options.controller.objects import PodObject, is_living
 from execution_options.controller.parallelism.objects import is_unit
-from execution_options.kube.client import path_of
+from execution_options.kube.client import REFUSED, ApiError, path_of
 from execution_options.options.live import InvalidLiveError
 from execution_options.options.snapshot import InvalidSnapshotError
 
@@ -89,6 +89,10 @@ class PodReconciler:
         except (InvalidLiveError, InvalidSnapshotError) as error:
             logger.warning("pod %s/%s: %s", pod.namespace, pod.name, error)
             return
+        except ApiError as error:
+            if error.status in REFUSED:
+                self._recorder.say(engine, execution, refused_note(error.message, f"pod {pod.name}: "))
+            raise
         if left:
             self._recorder.say(engine, execution, left_note(left, f"pod {pod.name}: "))
 

@@ -59,6 +59,7 @@ class Shell:
 
         Raises:
             ConflictError: it changed again and again.
+            ApiError: the write is refused.
             UndoneError: it is not as it was written.
         """
         uid = metadata.uid
@@ -74,6 +75,12 @@ class Shell:
                     return ()
                 if error.status not in (409, 422):
                     raise
+                fresh = await self.read(path)
+                if fresh is None or fresh.uid != uid or fresh.deletion_timestamp is not None:
+                    return ()
+                if fresh.resource_version == metadata.resource_version:
+                    raise  # nothing has changed: somebody refuses it
+                metadata = fresh
             else:
                 self.metrics.patches.labels(what).inc()
                 if not holds(written, planned.operations):
@@ -81,10 +88,6 @@ class Shell:
                         f"{path}: what was written was undone at once; does the webhook trust the controller's user?"
                     )
                 return planned.left
-            fresh = await self.read(path)
-            if fresh is None or fresh.uid != uid or fresh.deletion_timestamp is not None:
-                return ()
-            metadata = fresh
         raise ConflictError(f"{path} changed {ATTEMPTS} times between being read and being written")
 
     async def read(self, path: str) -> ObjectMeta | None:

@@ -45,6 +45,10 @@ class Options(TypedDict, total=False):
     seconds: float
 
 
+REFUSED: Final = (400, 403, 422)
+"""Status codes by which rights, policies and webhooks refuse a request that is otherwise well."""
+
+
 class ApiError(Exception):
     """The API server refused a request.
 

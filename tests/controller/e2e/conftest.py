@@ -45,6 +45,7 @@ EXPECTED = re.compile(
     r"created past the webhook|ServiceAccountMissing|ServiceAccountNotOurs|ServiceAccountConflict|InvalidIamRole"
     r"|NotificationChannel .*: (Secret(Missing|KeyMissing|Forbidden)|InvalidAuth): "
     r"|was not renewed|lease .* (was taken|could not be renewed)|TimeoutError; again in"
+    r"|the platform wants no b; again in"
 )
 """Warnings that the tests, or a machine that is busy with others, provoke."""
 
