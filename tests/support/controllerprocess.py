@@ -55,6 +55,8 @@ class EngineController(ABC):
     """Its service account there, as its own installation names it."""
     crds: ClassVar[str]
     """Its CustomResourceDefinitions among the module's files, as a pattern."""
+    writes: ClassVar[str] = "{.status}"
+    """What it writes to an object, as a JSON path."""
 
     def __init__(self, cluster: ControlPlane, folder: Path) -> None:
         self._cluster = cluster
@@ -87,7 +89,7 @@ class EngineController(ABC):
 
     @abstractmethod
     def canary(self) -> Manifest:
-        """An execution that starts no pod, to whose status the controller writes."""
+        """An object that starts no pod, to which the process writes."""
 
     def __enter__(self) -> Self:
         binary = self.build(Progress())
@@ -195,7 +197,7 @@ class EngineController(ABC):
             if self._process is None or self._process.poll() is not None:
                 raise RuntimeError(f"the {self.name} controller ended by itself:\n{self.log()[-4000:]}")
             self._apply([canary])
-            return self._cluster.run_kubectl(["get", "-o", "jsonpath={.status}", *named]).stdout
+            return self._cluster.run_kubectl(["get", "-o", f"jsonpath={self.writes}", *named]).stdout
 
         try:
             # Its webhooks, if it has any, refuse the canary until they answer.

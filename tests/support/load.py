@@ -6,6 +6,8 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from urllib3.exceptions import HTTPError
+
 from support.team import RefusedError, Team
 from support.waiting import eventually
 
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Outcome(NamedTuple):
-    """What became of one request."""
+    """What became of one request; one that nobody answered counts as refused."""
 
     refused: str
     stamped: bool
@@ -23,8 +25,9 @@ class Outcome(NamedTuple):
 class Load:
     """Creates one manifest again and again."""
 
-    def __init__(self, team: Team, manifest: dict[str, Any], workers: int = 1) -> None:
+    def __init__(self, team: Team, manifest: dict[str, Any], workers: int = 1, pause: float = 0.0) -> None:
         self.outcomes: list[Outcome] = []
+        self._pause = pause
         self._manifest = manifest
         self._teams = [Team(team.cluster, team.namespace) for _ in range(workers)]
         self._ended = threading.Event()
@@ -34,11 +37,12 @@ class Load:
         while not self._ended.is_set():
             try:
                 made = team.create(self._manifest)
-            except RefusedError as error:
+            except (RefusedError, HTTPError) as error:
                 self.outcomes.append(Outcome(str(error) or "refused", stamped=False))
-                self._ended.wait(0.01)
+                self._ended.wait(max(0.01, self._pause))
             else:
                 self.outcomes.append(Outcome("", "execution.dev/id" in made["metadata"].get("labels", {})))
+                self._ended.wait(self._pause)
 
     def goes_on(self, *, stamped: bool = False, refused: bool = False, times: int = 5) -> None:
         """Wait until so many more requests in a row ended like that."""
@@ -57,9 +61,9 @@ class Load:
 
 
 @contextmanager
-def load(team: Team, manifest: dict[str, Any], workers: int = 1) -> Iterator[Load]:
-    """Load for as long as the block."""
-    made = Load(team, manifest, workers)
+def load(team: Team, manifest: dict[str, Any], workers: int = 1, pause: float = 0.0) -> Iterator[Load]:
+    """Load for as long as the block, with so many seconds between two requests of a worker."""
+    made = Load(team, manifest, workers, pause)
     for thread in made._threads:
         thread.start()
     try:

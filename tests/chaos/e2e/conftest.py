@@ -9,6 +9,7 @@ import pytest
 from execution_options.local import LocalOperator
 from support.logs import scanned
 from support.team import Team, working
+from support.workloads import job
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,3 +37,11 @@ def team(control_plane: Cluster, namespace: str, tolerated: list[str]) -> Iterat
     """A namespace of one's own."""
     with working(control_plane, namespace) as team:
         yield team
+
+
+@pytest.fixture
+def prepared(team: Team) -> Team:
+    """With options, and an execution that follows them."""
+    team.options("own", {"labels": {"a": "0"}})
+    team.create(job("living", options="own", spec={"suspend": True}))
+    return team
