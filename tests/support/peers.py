@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
-import base64
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
 
 from execution_options.cluster.build import GoProgram
-from execution_options.cluster.components import SERVICE_IP
-from execution_options.cluster.pki import Authority
+from support.certmanager import Mount
 from support.controllerprocess import HOST, EngineController, Manifest, documents, free_port
 from support.enginecontrollers import TektonController
 
 if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
     from execution_options.cluster import ControlPlane
 
 SOURCES = Path(__file__).parents[1] / "webhook" / "programs"
 _ENTRIES = "mutatingwebhookconfigurations,validatingwebhookconfigurations"
+_KUEUES_SERVICE = "kueue-webhook-service"
+_KUEUES_SECRET = "kueue-webhook-server-cert"
+_CONVERTED = ("clusterqueues", "cohorts", "localqueues", "multikueueclusters", "workloads")
+
+
+def _to_this_machine(name: str, namespace: str) -> Manifest:
+    """A service whose port is one of loopback."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"type": "ExternalName", "externalName": "localhost"},
+    }
 
 
 class Kueue(EngineController):
-    """Kueue's manager: its webhooks as published, under the names that its installation gives them, and its queues."""
+    """Kueue's manager: its webhooks and queues, under the names and with the certificates that its installation has."""
 
     name = "kueue"
     module = "sigs.k8s.io/kueue"
@@ -32,35 +47,64 @@ class Kueue(EngineController):
 
     def __init__(self, cluster: ControlPlane, folder: Path) -> None:
         super().__init__(cluster, folder)
+        self._certificates = folder / "certificates"
+        self._mount = Mount(cluster, self.namespace, _KUEUES_SECRET, self._certificates)
         self._port = free_port()
-        Authority(folder).issue_serving("tls", SERVICE_IP)
+        self._service = {"name": _KUEUES_SERVICE, "namespace": self.namespace, "port": self._port}
 
     @classmethod
     def program(cls) -> GoProgram:
         """What is to be built."""
         return GoProgram(cls.name, "Kueue", SOURCES / cls.name)
 
+    def __enter__(self) -> Self:
+        with ExitStack() as mounted:
+            mounted.enter_context(self._mount)
+            super().__enter__()
+            self._mounted = mounted.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._mounted:
+            super().__exit__(kind, error, trace)
+
+    def definitions(self, path: Path) -> list[Manifest]:
+        """With the conversion that its installation adds to some."""
+        found = super().definitions(path)
+        for definition in found:
+            plural = definition["spec"]["names"]["plural"]
+            if plural in _CONVERTED:
+                (patch,) = documents(path.parents[1] / "patches" / f"webhook_in_{plural}.yaml")
+                patch["spec"]["conversion"]["webhook"]["clientConfig"]["service"] |= self._service
+                definition["spec"] |= patch["spec"]
+        return found
+
     def manifests(self, module: Path) -> list[Manifest]:
-        """Its webhooks, on loopback rather than behind a service."""
-        authority = base64.b64encode((self._folder / "ca.crt").read_bytes()).decode()
-        configurations = documents(module / "config" / "components" / "webhook" / "manifests.yaml")
-        for configuration in configurations:
-            configuration["metadata"]["name"] = f"kueue-{configuration['metadata']['name']}"
-            for webhook in configuration["webhooks"]:
-                path = webhook["clientConfig"]["service"]["path"]
-                webhook["clientConfig"] = {"url": f"https://{HOST}:{self._port}{path}", "caBundle": authority}
-        return configurations
+        """Its entries, a service that leads to this machine, and the Secret that it fills."""
+        entries = documents(module / "config" / "components" / "webhook" / "manifests.yaml")
+        for entry in entries:
+            entry["metadata"]["name"] = f"kueue-{entry['metadata']['name']}"
+            for webhook in entry["webhooks"]:
+                webhook["clientConfig"]["service"] |= self._service
+        secret = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": _KUEUES_SECRET, "namespace": self.namespace},
+        }
+        return [secret, _to_this_machine(_KUEUES_SERVICE, self.namespace), *entries]
 
     def arguments(self) -> list[str]:
-        """Its certificates are ours; nothing else listens."""
+        """Nothing else listens."""
         configuration = {
             "apiVersion": "config.kueue.x-k8s.io/v1beta2",
             "kind": "Configuration",
             "health": {"healthProbeBindAddress": "0"},
             "metrics": {"bindAddress": "0"},
-            "webhook": {"host": HOST, "port": self._port, "certDir": str(self._folder)},
+            "webhook": {"host": HOST, "port": self._port, "certDir": str(self._certificates)},
             "leaderElection": {"leaderElect": False},
-            "internalCertManagement": {"enable": False},
+            "internalCertManagement": {"enable": True},
             "integrations": {"frameworks": ["batch/job"]},
         }
         path = self._folder / "config.yaml"
@@ -90,7 +134,7 @@ class TektonWebhook(TektonController):
 
     name = "tekton"
     account = "tekton-pipelines-webhook"
-    writes = "{.spec.timeouts}"
+    writes = "{.spec.tasks[0].taskRef.kind}"
 
     def __init__(self, cluster: ControlPlane, folder: Path) -> None:
         super().__init__(cluster, folder)
@@ -103,15 +147,10 @@ class TektonWebhook(TektonController):
 
     def manifests(self, module: Path) -> list[Manifest]:
         """Its configuration, and entries that lead to this machine."""
-        service = {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": {"name": "tekton-pipelines-webhook", "namespace": self.namespace},
-            "spec": {"type": "ExternalName", "externalName": "localhost"},
-        }
         entries = documents(module / "config" / "500-webhooks.yaml")
         for webhook in (webhook for one in entries for webhook in one.get("webhooks", ())):
             webhook["clientConfig"]["service"]["port"] = self._port
+        service = _to_this_machine("tekton-pipelines-webhook", self.namespace)
         return [*super().manifests(module), service, *entries]
 
     def arguments(self) -> list[str]:
@@ -135,3 +174,11 @@ class TektonWebhook(TektonController):
         names.append("config.webhook.pipeline.tekton.dev")
         self._cluster.run_kubectl(["delete", "--ignore-not-found", _ENTRIES, *names], check=False)
         super().stop()
+
+    def canary(self) -> Manifest:
+        """Something to which it adds a default, whether that is new or not; runs it lets nobody change."""
+        return {
+            "apiVersion": "tekton.dev/v1",
+            "kind": "Pipeline",
+            "spec": {"tasks": [{"name": "main", "taskRef": {"name": "other"}}]},
+        }
