@@ -49,6 +49,8 @@ class Api:
         }
         self.forbidden: set[str] = set()
         self.patched: list[str] = []
+        self.changing: set[str] = set()
+        """Objects that somebody else changes before they are patched."""
 
     async def get(self, path: str, **_: Any) -> bytes:
         if path in self.forbidden:
@@ -59,6 +61,9 @@ class Api:
 
     async def patch(self, path: str, body: Any, *_: Any, **__: Any) -> bytes:
         assert [one["op"] for one in body] == ["test", "remove"]
+        if path in self.changing:
+            self.changing.remove(path)
+            raise ApiError(422, "Invalid", path)
         self.patched.append(path)
         return b""
 
@@ -84,3 +89,15 @@ async def test_a_kind_that_one_may_not_list_keeps_nobody_else_held(caplog: pytes
     assert await release_all(api, [BACKUPS, JOBS, COPIES]) == 2
     assert api.patched == ["/apis/batch/v1/namespaces/n/jobs/a", "/apis/batch/v1/namespaces/n/jobs/b"]
     assert "backups.v1.example.com: what is held there stays" in caplog.text
+
+
+async def test_an_execution_that_changes_just_then_is_read_again() -> None:
+    api: Any = Api()
+    api.hold("/apis/batch/v1/jobs", "a", "b")
+    jobs = "/apis/batch/v1/namespaces/n/jobs"
+    api.changing = {f"{jobs}/a", f"{jobs}/b"}
+    api.found[f"{jobs}/a"] = {"metadata": {"name": "a", "namespace": "n", "uid": "a", "finalizers": ["b", "c", HELD]}}
+    # Somebody else has let go of this one.
+    api.found[f"{jobs}/b"] = {"metadata": {"name": "b", "namespace": "n", "uid": "b", "finalizers": ["a"]}}
+    assert await release_all(api, [JOBS]) == 1
+    assert api.patched == [f"{jobs}/a"]

@@ -15,16 +15,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-_ACCOUNTS = {f"system:serviceaccount:{SYSTEM_NAMESPACE}:{name}": name for name in (CONTROLLER, WEBHOOK)}
 
-AUDIT_POLICY = yaml.safe_dump(
-    {
-        "apiVersion": "audit.k8s.io/v1",
-        "kind": "Policy",
-        "omitStages": ["RequestReceived"],
-        "rules": [{"level": "Metadata", "users": list(_ACCOUNTS)}, {"level": "None"}],
-    }
-)
+def audit_policy(namespace: str, *accounts: str) -> str:
+    """By which an audit log tells what these accounts of a namespace ask for."""
+    users = [f"system:serviceaccount:{namespace}:{name}" for name in accounts]
+    return yaml.safe_dump(
+        {
+            "apiVersion": "audit.k8s.io/v1",
+            "kind": "Policy",
+            "omitStages": ["RequestReceived"],
+            "rules": [{"level": "Metadata", "users": users}, {"level": "None"}],
+        }
+    )
+
+
+AUDIT_POLICY = audit_policy(SYSTEM_NAMESPACE, CONTROLLER, WEBHOOK)
 
 
 class Use(NamedTuple):
@@ -61,16 +66,16 @@ class Right(NamedTuple):
         return (use.account, use.verb) == (self.account, self.verb) and (use.group, use.resource) in self.resources
 
 
-def granted() -> list[Right]:
-    """The rights of the operator's accounts."""
-    documents = install._documents("rbac.yaml")
+def granted(file: str = "rbac.yaml") -> list[Right]:
+    """The rights of the operator's accounts, by the file that grants them."""
+    documents = install._documents(file)
     roles = {(one["kind"], one["metadata"]["name"]): one for one in documents}
     return [
         Right(subject["name"], verb, resources)
         for binding in documents
         for subject in binding.get("subjects", ())
         # Those that others aggregate into a role are theirs to grant.
-        for rule in roles[binding["roleRef"]["kind"], binding["roleRef"]["name"]].get("rules", ())
+        for rule in roles.get((binding["roleRef"]["kind"], binding["roleRef"]["name"]), {}).get("rules", ())
         for verb in rule["verbs"]
         for resources in _resources(rule)
     ]
@@ -105,7 +110,8 @@ def used(audit_logs: Iterable[Path]) -> Used:
         if reference is None or "resource" not in reference:
             continue  # versions, health, discovery: for everybody
         resource = "/".join(filter(None, (reference["resource"], reference.get("subresource"))))
-        use = Use(_ACCOUNTS[event["user"]["username"]], event["verb"], reference.get("apiGroup", ""), resource)
+        account = event["user"]["username"].rpartition(":")[2]
+        use = Use(account, event["verb"], reference.get("apiGroup", ""), resource)
         annotations = event.get("annotations", {})
         if annotations.get("authorization.k8s.io/decision") == "forbid":
             found.forbidden.add(use)

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from execution_options.cluster import ControlPlane
+from execution_options.install.chart import UNINSTALL
 from support import helm3, promtool
 from support.certmanager import CertManager
 from support.programs import build_wanted
+from support.rights import audit_policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,5 +28,6 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 @pytest.fixture(scope="package")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """One of its own: what other tests install is there already. Who installs, uninstalls all but the definitions."""
-    with ControlPlane.start("chart", root=tmp_path_factory.mktemp("clusters")) as cluster:
+    policy = audit_policy("options", UNINSTALL)
+    with ControlPlane.start("chart", root=tmp_path_factory.mktemp("clusters"), audit_policy=policy) as cluster:
         yield cluster

@@ -18,6 +18,7 @@ from execution_options.install.policies import policies
 from support import helm3
 from support.crds import wait_established
 from support.release import CHART, ENTRIES, Release
+from support.rights import granted, used
 from support.values import pairwise, values
 from support.waiting import eventually
 
@@ -138,6 +139,19 @@ def test_what_cert_manager_does_needs_no_rights(rendered: Callable[..., list[Man
     assert pod["volumes"][0]["secret"]["secretName"] == "execution-options-webhook-tls"
 
 
+def test_who_keeps_sidecars_from_the_controller_keeps_them_from_the_hook(
+    rendered: Callable[..., list[Manifest]],
+) -> None:
+    without = {"sidecar.istio.io/inject": "false"}
+    pods = {
+        one["kind"]: one["spec"]["template"]["metadata"].get("annotations")
+        for one in rendered({"controller": {"podAnnotations": without}})
+        if one["metadata"]["name"] in ("execution-options-controller", "execution-options-uninstall")
+        if "template" in one.get("spec", {})
+    }
+    assert pods == {"Deployment": without, "Job": without}
+
+
 def test_the_plain_manifests_are_those_of_the_chart(cluster: ControlPlane) -> None:
     assert cluster.helm is not None
     for path, content in render(ROOT, cluster.helm).items():
@@ -205,6 +219,7 @@ def test_a_release_from_its_installation_to_its_end(
         cluster.run_kubectl(["create", "-n", "team", "-f", "-"], input=json.dumps(BACKUP))
         eventually(lambda: waiting_for_us(cluster) == HELD, timeout=60)
         assert release.let_go() == "webhook entries removed; 2 executions and 1 pods released\n"
+        assert unused_to_let_go(cluster) == []
         assert waiting_for_us(cluster) == "example.com/other"
         # The controller was told by its Lease before anything was let go.
         assert controller.process.wait(30) == 1
@@ -235,6 +250,16 @@ def test_a_release_from_its_installation_to_its_end(
         for file in ("engine.yaml", "rights.yaml", "definition.yaml"):
             cluster.run_kubectl(["delete", "--ignore-not-found", "--wait=false", "-f", str(EXAMPLE / file)])
         cluster.run_kubectl(["delete", "namespace", "--ignore-not-found", release.namespace, "team"])
+
+
+def unused_to_let_go(cluster: ControlPlane) -> list[str]:
+    """Rights of who uninstalls that were of no use, and what he may not do."""
+    allowed, forbidden = used([cluster.audit_log])
+    assert forbidden == set()
+    # Executions and pods are read where they change just then: tests/install/test_release.py.
+    by_chance = {("", "pods"), ("batch", "jobs")}
+    unused = [right for right in granted("uninstall.yaml") if not any(right.covers(use) for use in allowed)]
+    return [str(right) for right in unused if right.verb != "get" or not right.resources & by_chance]
 
 
 OPTIONS = {
