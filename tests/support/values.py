@@ -49,6 +49,8 @@ OTHER: Mapping[str, Any] = {
     "prometheusRule.enabled": True,
     "prometheusRule.labels": {"release": "prometheus"},
     **{f"{component}.{name}": value for component in ("webhook", "controller") for name, value in _POD.items()},
+    "webhook.port": 10250,
+    "webhook.hostNetwork": True,
     "controller.leaseDurationSeconds": 7.5,
     "controller.patchesPerSecond": 0.5,
 }

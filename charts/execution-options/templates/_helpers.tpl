@@ -41,6 +41,10 @@ metadata:
 spec:
   serviceAccountName: execution-options-{{ .component }}
   automountServiceAccountToken: true
+  {{- if $values.hostNetwork }}
+  hostNetwork: true
+  dnsPolicy: ClusterFirstWithHostNet
+  {{- end }}
   {{- with $root.Values.imagePullSecrets }}
   imagePullSecrets:
     {{- toYaml . | nindent 4 }}

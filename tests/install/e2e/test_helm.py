@@ -92,6 +92,8 @@ def test_the_api_server_takes_what_is_rendered(
         ({"webhooks": {}}, "additional properties 'webhooks' not allowed"),
         ({"certManager": {"issuer": {}}}, "/certManager': additional properties 'issuer' not allowed"),
         ({"image": {"digest": "latest"}}, "/image/digest': 'latest' does not match pattern"),
+        ({"webhook": {"port": 8081}}, "/webhook/port': 'not' failed"),
+        ({"webhook": {"port": 443}}, "/webhook/port': minimum: got 443, want 1,024"),
         ({"log": {"level": "verbose"}}, "/log/level': value must be one of 'debug', 'info', 'warning', 'error'"),
         ({"controller": {"leaseDurationSeconds": 1}}, "/controller/leaseDurationSeconds': minimum: got 1, want 2"),
         ({"controller": {"replicas": "two"}}, "/controller/replicas': got string, want integer"),
@@ -137,6 +139,35 @@ def test_what_cert_manager_does_needs_no_rights(rendered: Callable[..., list[Man
     ]
     assert "--certificate-folder=/certificate" in pod["containers"][0]["args"]
     assert pod["volumes"][0]["secret"]["secretName"] == "execution-options-webhook-tls"
+
+
+def test_the_port_of_the_webhook_is_where_its_service_and_network_policy_lead(
+    rendered: Callable[..., list[Manifest]],
+) -> None:
+    manifests = rendered({"webhook": {"port": 10250, "hostNetwork": True}, "networkPolicy": {"enabled": True}})
+    found = {
+        one["kind"]: one["spec"]
+        for one in manifests
+        if one["metadata"]["name"] == "execution-options-webhook"
+        if "spec" in one
+    }
+    pod = found["Deployment"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert "--port=10250" in container["args"]
+    assert {"name": "https", "containerPort": 10250, "protocol": "TCP"} in container["ports"]
+    assert (
+        found["Service"]["ports"][0]["targetPort"]
+        == found["NetworkPolicy"]["ingress"][0]["ports"][0]["port"]
+        == "https"
+    )
+    assert (pod["hostNetwork"], pod["dnsPolicy"]) == (True, "ClusterFirstWithHostNet")
+    controllers = [
+        one
+        for one in manifests
+        if one["metadata"]["name"] == "execution-options-controller"
+        if one["kind"] == "Deployment"
+    ]
+    assert "hostNetwork" not in controllers[0]["spec"]["template"]["spec"]
 
 
 def test_who_keeps_sidecars_from_the_controller_keeps_them_from_the_hook(
