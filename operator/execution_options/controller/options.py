@@ -14,7 +14,7 @@ from execution_options.api import names
 from execution_options.controller import accounts, status
 from execution_options.controller.accounts import Verdict
 from execution_options.controller.status import Aspect, Counts
-from execution_options.kube.client import ApiError, path_of
+from execution_options.kube.client import REFUSED, ApiError, path_of
 
 if TYPE_CHECKING:
     from execution_options.api.resources import OptionsObject
@@ -123,7 +123,7 @@ class OptionsReconciler:
                 if not await self._act(action):
                     return SOON
             except ApiError as error:
-                if error.status not in (400, 403, 422):
+                if error.status not in REFUSED:
                     raise
                 what = f"service account {action.name!r} in namespace {action.namespace}"
                 refused.append(Verdict("ServiceAccountNotWritten", f"{what}: {error.message}"))

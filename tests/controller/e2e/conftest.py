@@ -42,7 +42,7 @@ PLURALS = {
 }
 
 EXPECTED = re.compile(
-    r"created past the webhook|ServiceAccountMissing|ServiceAccountNotOurs|ServiceAccountConflict|InvalidIamRole"
+    r"created past the webhook|ServiceAccount(Missing|NotWritten|NotOurs|Conflict)|InvalidIamRole"
     r"|NotificationChannel .*: (Secret(Missing|KeyMissing|Forbidden)|InvalidAuth): "
     r"|was not renewed|lease .* (was taken|could not be renewed)|TimeoutError; again in"
     r"|the platform wants no b; again in"

@@ -50,6 +50,21 @@ def test_an_account_is_created_and_bound_to_its_cloud(controller: Process, team:
     eventually(lambda: team.condition("o", "Ready").get("status") == "True")
 
 
+def test_an_account_that_may_not_be_created_is_said_with_the_reason(controller: Process, team: Team) -> None:
+    quota = path_of("", "v1", "resourcequotas", team.namespace)
+    body = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "few"}}
+    team.api.create(quota, {**body, "spec": {"hard": {"count/serviceaccounts": "1"}}})
+    eventually(lambda: "used" in team.api.get(f"{quota}/few").get("status", {}))
+    team.options("o", run_as("trainer"))
+    said = eventually(lambda: team.condition("o", "Ready"))
+    assert (said["status"], said["reason"]) == ("False", "ServiceAccountNotWritten")
+    assert "exceeded quota: few" in said["message"]
+    team.api.delete(f"{quota}/few")
+    team.edit("o", {"labels": {"a": "1"}})
+    eventually(lambda: team.condition("o", "Ready").get("status") == "True", timeout=90)
+    assert account(team, "trainer")
+
+
 def test_an_account_goes_with_its_options_another_name_or_the_policy(controller: Process, team: Team) -> None:
     team.options("o", run_as("first"))
     eventually(lambda: account(team, "first"))
