@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,3 +98,21 @@ def test_alerts_ask_for_metrics_that_exist_and_are_explained() -> None:
         assert {re.sub("_(total|bucket)$", "", name) for name in asked} <= families
     alerts = [rule["alert"] for rule in group["rules"]]
     assert re.findall(r"^\| `(ExecutionOptions\w+)` \|", page, re.MULTILINE) == alerts
+
+
+def test_labels_of_metrics_are_those_that_are_explained() -> None:
+    """Of those that have counted nothing yet, too."""
+    metrics = Metrics()
+    metrics.watch_deliveries(lambda: OpenDeliveries({}, 0.0))
+    metrics.watch_executions(Counter)
+    metrics.watch_slots(lambda: (0, 0))
+    found: dict[str, set[str]] = {}
+    for registry in (webhook_metrics.REGISTRY, metrics.registry):
+        for collector in registry._collector_to_names:
+            for family in collector.collect():
+                labels: tuple[str, ...] = getattr(collector, "_labelnames", ()) or getattr(family, "_labelnames", ())
+                found[family.name.removesuffix("_total")] = set(labels)
+    page = (ROOT / "docs/operations.md").read_text()
+    cells = "".join(re.findall(r"^\| (`execution_options_.*?) \|", page, re.MULTILINE))
+    explained = re.findall(r"`(execution_options_\w+?)(?:_total)?(?:\{([\w,]+)\})?`", cells)
+    assert {name: set(filter(None, labels.split(","))) for name, labels in explained} == found

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -211,6 +212,46 @@ class Team:
     def events(self, name: str, reason: str) -> list[Manifest]:
         found = self.api.get(path_of("events.k8s.io", "v1", "events", self.namespace))["items"]
         return [e for e in found if e["regarding"]["name"] == name and e["reason"] == reason]
+
+
+@contextmanager
+def refusing(team: Team, label: str) -> Iterator[None]:
+    """A policy of the platform counts meanwhile, by which no Job of the team gets a label."""
+    rule = {"apiGroups": ["batch"], "apiVersions": ["v1"], "resources": ["jobs"], "operations": ["UPDATE"]}
+    lacks = f"!has(object.metadata.labels) || !('{label}' in object.metadata.labels)"
+    scope = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": team.namespace}}}
+    specs = {
+        "ValidatingAdmissionPolicy": {
+            "matchConstraints": {"resourceRules": [rule]},
+            "validations": [{"expression": lacks, "message": f"the platform wants no {label}"}],
+        },
+        "ValidatingAdmissionPolicyBinding": {
+            "policyName": team.namespace,
+            "validationActions": ["Deny"],
+            "matchResources": scope,
+        },
+    }
+    made = []
+    for kind, spec in specs.items():
+        plural = "validatingadmissionpolicies" if kind.endswith("Policy") else "validatingadmissionpolicybindings"
+        body = {"apiVersion": "admissionregistration.k8s.io/v1", "kind": kind, "metadata": {"name": team.namespace}}
+        team.api.create(path_of("admissionregistration.k8s.io", "v1", plural), {**body, "spec": spec})
+        made.append(path_of("admissionregistration.k8s.io", "v1", plural, name=team.namespace))
+    team.job("other")
+
+    def counts() -> bool:
+        try:
+            team.api.merge(f"{team.path('jobs', 'other')}?dryRun=All", {"metadata": {"labels": {label: "x"}}})
+        except RequestError:
+            return True
+        return False
+
+    try:
+        eventually(counts)
+        yield
+    finally:
+        for path in made:
+            team.api.delete(path)
 
 
 class Process:

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from execution_options.kube.client import path_of
 from support.waiting import eventually
 
-from .conftest import RequestError
+from .conftest import refusing
 
 if TYPE_CHECKING:
     from .conftest import Process, Team
@@ -20,41 +19,6 @@ pytestmark = pytest.mark.e2e
 def one_pod(team: Team, job: str) -> str:
     (pod,) = eventually(lambda: team.pods(job))
     return pod
-
-
-def refusing(team: Team, label: str) -> list[str]:
-    """A policy by which Jobs of the team cannot have a label, once it counts; the paths of what it consists of."""
-    rule = {"apiGroups": ["batch"], "apiVersions": ["v1"], "resources": ["jobs"], "operations": ["UPDATE"]}
-    lacks = f"!has(object.metadata.labels) || !('{label}' in object.metadata.labels)"
-    scope = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": team.namespace}}}
-    specs = {
-        "ValidatingAdmissionPolicy": {
-            "matchConstraints": {"resourceRules": [rule]},
-            "validations": [{"expression": lacks, "message": f"the platform wants no {label}"}],
-        },
-        "ValidatingAdmissionPolicyBinding": {
-            "policyName": team.namespace,
-            "validationActions": ["Deny"],
-            "matchResources": scope,
-        },
-    }
-    made = []
-    for kind, spec in specs.items():
-        plural = "validatingadmissionpolicies" if kind.endswith("Policy") else "validatingadmissionpolicybindings"
-        body = {"apiVersion": "admissionregistration.k8s.io/v1", "kind": kind, "metadata": {"name": team.namespace}}
-        team.api.create(path_of("admissionregistration.k8s.io", "v1", plural), {**body, "spec": spec})
-        made.append(path_of("admissionregistration.k8s.io", "v1", plural, name=team.namespace))
-    team.job("other")
-
-    def counts() -> bool:
-        try:
-            team.api.merge(f"{team.path('jobs', 'other')}?dryRun=All", {"metadata": {"labels": {label: "x"}}})
-        except RequestError:
-            return True
-        return False
-
-    eventually(counts)
-    return made
 
 
 def test_an_edit_reaches_a_job_and_its_pod_and_removed_keys_go(controller: Process, team: Team) -> None:
@@ -184,8 +148,7 @@ def test_what_others_refuse_is_said_on_the_execution_until_it_is_another(control
     team.options("o", {"selector": {}, "labels": {"a": "1"}})
     team.job("j")
     pod = one_pod(team, "j")
-    policy = refusing(team, "b")
-    try:
+    with refusing(team, "b"):
         team.edit("o", {"labels": {"a": "2", "b": "1"}})
         (said,) = eventually(lambda: team.events("j", "OptionsNotFollowed"))
         assert "it stays as it is: " in said["note"]
@@ -195,6 +158,3 @@ def test_what_others_refuse_is_said_on_the_execution_until_it_is_another(control
         for plural, name in (("jobs", "j"), ("pods", pod)):
             eventually(lambda plural=plural, name=name: team.labels(plural, name) == {"a": "3"})
         assert len(team.events("j", "OptionsNotFollowed")) == 1
-    finally:
-        for path in policy:
-            team.api.delete(path)

@@ -11,6 +11,8 @@ import pytest
 from execution_options.options.snapshot import decode
 from support.waiting import eventually
 
+from .conftest import refusing
+
 if TYPE_CHECKING:
     from .conftest import Process, Team
 
@@ -52,6 +54,19 @@ def test_a_missed_job_is_found_reported_and_repaired(controller: Process, team: 
     second = eventually(lambda: next(iter(set(team.pods("m-1")) - {pod}), None))
     eventually(lambda: team.labels("pods", second) == {"a": "2", "own": "mine"})
     assert team.get("pods", second)["metadata"]["labels"]["execution.dev/id"] == job["labels"]["execution.dev/id"]
+
+
+def test_a_missed_job_whose_repair_is_refused_is_reported_and_repaired_once_it_may_be(
+    controller: Process, team: Team
+) -> None:
+    options_since_a_second_ago(team, "o", {"selector": {"names": ["m-*"]}, "labels": {"b": "1"}})
+    with refusing(team, "b"):
+        team.job("m-1", stamped=False)
+        (said,) = eventually(lambda: team.events("m-1", "AdmissionMissed"))
+        assert "what it lacks is refused" in said["note"]
+        assert "the platform wants no b" in said["note"]
+        assert team.labels("jobs", "m-1") == {}
+    eventually(lambda: team.labels("jobs", "m-1") == {"b": "1"}, timeout=60)
 
 
 def test_a_missed_job_gets_what_its_launch_plan_refers_to(controller: Process, team: Team) -> None:
