@@ -105,7 +105,7 @@ class Kueue(EngineController):
             "webhook": {"host": HOST, "port": self._port, "certDir": str(self._certificates)},
             "leaderElection": {"leaderElect": False},
             "internalCertManagement": {"enable": True},
-            "integrations": {"frameworks": ["batch/job"]},
+            "integrations": {"frameworks": ["batch/job", "pod"]},
         }
         path = self._folder / "config.yaml"
         path.write_text(yaml.safe_dump(configuration))

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from execution_options.api.names import GATE
 from execution_options.kube.client import path_of
 from execution_options.local import LocalOperator
 from support.waiting import eventually
-from support.workloads import job
+from support.workloads import job, pod
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,29 +21,25 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.e2e, pytest.mark.engines]
 
 QUEUE = "kueue.x-k8s.io/queue-name"
-QUEUES = [
-    {"apiVersion": "kueue.x-k8s.io/v1beta2", "kind": "ResourceFlavor", "metadata": {"name": "any"}, "spec": {}},
-    {
-        "apiVersion": "kueue.x-k8s.io/v1beta2",
-        "kind": "ClusterQueue",
-        "metadata": {"name": "one-cpu"},
-        "spec": {
-            "namespaceSelector": {},
-            "resourceGroups": [
-                {
-                    "coveredResources": ["cpu"],
-                    "flavors": [{"name": "any", "resources": [{"name": "cpu", "nominalQuota": "1"}]}],
-                }
-            ],
+
+
+def queues(cpus: int) -> list[Manifest]:
+    """A queue for the team, with that much in it."""
+    quota = {"name": "any", "resources": [{"name": "cpu", "nominalQuota": str(cpus)}]}
+    api, name = "kueue.x-k8s.io/v1beta2", f"cpus-{cpus}"
+    return [
+        {"apiVersion": api, "kind": "ResourceFlavor", "metadata": {"name": "any"}, "spec": {}},
+        {
+            "apiVersion": api,
+            "kind": "ClusterQueue",
+            "metadata": {"name": name},
+            "spec": {
+                "namespaceSelector": {},
+                "resourceGroups": [{"coveredResources": ["cpu"], "flavors": [quota]}],
+            },
         },
-    },
-    {
-        "apiVersion": "kueue.x-k8s.io/v1beta2",
-        "kind": "LocalQueue",
-        "metadata": {"name": "team"},
-        "spec": {"clusterQueue": "one-cpu"},
-    },
-]
+        {"apiVersion": api, "kind": "LocalQueue", "metadata": {"name": "team"}, "spec": {"clusterQueue": name}},
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +57,7 @@ def train(name: str) -> Manifest:
 
 @pytest.mark.usefixtures("kueue")
 def test_a_job_waits_in_the_queue_that_options_give(team: Team, tolerated: list[str]) -> None:
-    team.kubectl("apply", "-f", "-", manifests=QUEUES)
+    team.kubectl("apply", "-f", "-", manifests=queues(1))
     team.options("queued", {"selector": {}, "labels": {QUEUE: "team", "tier": "one"}})
     first = team.create(train("first"))
     # Kueue looks for its label when a Job is created, and suspends it then.
@@ -88,12 +85,43 @@ def test_a_job_waits_in_the_queue_that_options_give(team: Team, tolerated: list[
     for name in ("first", "second"):
         eventually(lambda name=name: team.get("Job", name)["metadata"]["labels"]["tier"] == "three", timeout=60)
 
-    pods = team.listed("Pod", "batch.kubernetes.io/job-name=first")
-    assert [one["metadata"]["labels"]["tier"] for one in pods] == ["three"]
-    team.merge(
-        "Pod", pods[0]["metadata"]["name"], {"metadata": {"annotations": {"sim.execution.dev/outcome": "succeed"}}}
-    )
+    (running,) = (one["metadata"]["name"] for one in team.listed("Pod", "batch.kubernetes.io/job-name=first"))
+    eventually(lambda: team.get("Pod", running)["metadata"]["labels"]["tier"] == "three")
+    team.merge("Pod", running, {"metadata": {"annotations": {"sim.execution.dev/outcome": "succeed"}}})
     eventually(lambda: team.get("Job", "second")["spec"]["suspend"] is False)
+
+
+@pytest.mark.usefixtures("kueue")
+def test_kueue_decides_when_its_pods_run_and_we_when_ours_do(team: Team) -> None:
+    def gates(name: str) -> list[str]:
+        return [gate["name"] for gate in team.get("Pod", name)["spec"].get("schedulingGates", ())]
+
+    def member(name: str, **labels: str) -> Manifest:
+        main = {"name": "main", "image": "none", "resources": {"requests": {"cpu": "1"}}}
+        annotations = {"execution.dev/group": "g", "sim.execution.dev/outcome": "never"}
+        return team.create(pod(name, options="o", labels=labels, annotations=annotations, containers=[main]))
+
+    team.label_namespace(pods="enabled")
+    team.kubectl("apply", "-f", "-", manifests=queues(2))
+    team.options("o", {"maxParallelism": 1})
+    kueues = [f"kueues-{number}" for number in range(4)]
+    for name in kueues:
+        # Kueue's webhook comes after ours.
+        made = member(name, **{QUEUE: "team"})["spec"]["schedulingGates"]
+        assert made[0] == {"name": GATE}
+        assert len(made) > 1
+    for name in ("first", "second"):
+        member(name)
+    eventually(lambda: sum(gates(name) == [] for name in kueues) == 2, timeout=60)
+    assert [team.get("Pod", name)["metadata"]["labels"][GATE] for name in kueues] == ["kueue"] * 4
+    eventually(lambda: team.get("ExecutionOptions", "o")["status"].get("pods") == {"running": 1, "waiting": 1})
+    assert [gates(name) for name in ("first", "second")] == [[], [GATE]]
+
+    team.merge("Pod", "first", {"metadata": {"annotations": {"sim.execution.dev/outcome": "succeed"}}})
+    eventually(lambda: gates("second") == [])
+    ended = next(name for name in kueues if gates(name) == [])
+    team.merge("Pod", ended, {"metadata": {"annotations": {"sim.execution.dev/outcome": "succeed"}}})
+    eventually(lambda: sum(gates(name) == [] for name in kueues if name != ended) == 2, timeout=60)
 
 
 @pytest.mark.usefixtures("tekton_webhook")
