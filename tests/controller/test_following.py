@@ -156,3 +156,23 @@ async def test_an_engine_that_is_served_is_not_absent(collection: Collection, tm
     async with following(collection, tmp_path, BACKUP) as found:
         assert not found.stores.is_absent(BACKUP)
         assert not found.stores.is_absent(engine("other", kind="Other", plural="others"))
+
+
+async def test_a_proxy_that_knows_nothing_has_no_built_in_kind_seem_deleted(
+    collection: Collection, tmp_path: Path
+) -> None:
+    collection.path = "/apis/batch/v1/backups"
+    built_in = engine(group="batch")
+    async with following(collection, tmp_path, built_in) as found:
+        await until(lambda: found.knows("a") and collection.watches == 1)
+        found.told.clear()
+        # No definition says that the kind is there.
+        found.stores._definitions.synced.set()
+        collection.missing = True
+        collection.drop()
+        store = found.stores.of("backup")
+        assert store is not None
+        await until(lambda: store.missing)
+        assert found.knows("a")
+        assert found.told == []
+        assert not found.stores.is_absent(built_in)

@@ -156,6 +156,26 @@ async def test_a_read_that_failed_is_made_again() -> None:
     assert await index.refresh(KEY) is not None
 
 
+async def test_only_the_api_server_says_that_options_are_gone_while_their_kind_is_installed() -> None:
+    api, installed = FakeApi(), {OPTIONS_KIND}
+    index = OptionsIndex(api, installed.__contains__)  # type: ignore[arg-type]
+    api.put(PATH, stored())
+    index.hint(KEY, "1")
+    known = await index.refresh(KEY)
+
+    def page(*_: object) -> None:
+        raise ApiError(404, "", "404 page not found")
+
+    api.fail = page
+    index.hint(KEY, None)
+    with pytest.raises(ApiError, match="page not found"):
+        await index.refresh(KEY)
+    assert index.get(KEY) is known
+    installed.clear()
+    assert await index.refresh(KEY) is None
+    assert index.get(KEY) is None
+
+
 def test_an_object_that_cannot_be_understood_stops_no_other() -> None:
     index = OptionsIndex(FakeApi())  # type: ignore[arg-type]
     for spec in ({"labels": "x"}, None, [1]):

@@ -96,8 +96,8 @@ class Controller:
         self._options: Queue[OptionsKey] = Queue()
         self._executions: Queue[ExecutionKey] = Queue()
         self._pods: Queue[Key] = Queue()
-        self.index = OptionsIndex(kube)
         self.world = World(kube, builtin_engines(), self)
+        self.index = OptionsIndex(kube, self._is_installed)
         writer = self._writer = Writer(kube, self.elector.holds, settings.timing.request_timeout)
         patches = TokenBucket(settings.patch_rate, max(1, int(settings.patch_rate)))
         shell = Shell(kube, writer, patches, self.metrics)
@@ -218,6 +218,9 @@ class Controller:
         key = self.index.key_of(uid)
         if key is not None:
             self._options.add(key, PODS_SETTLE)
+
+    def _is_installed(self, kind: str) -> bool:
+        return self.world.executions.is_defined(f"{names.PLURALS[kind]}.{names.GROUP}")
 
     def _options_found(self, key: OptionsKey) -> None:
         self.index.hint(key, None)

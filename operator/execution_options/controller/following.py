@@ -175,11 +175,15 @@ class ExecutionStores:
         return store is not None and store.missing and not self._is_defined(engine)
 
     def _is_defined(self, engine: Engine) -> bool:
-        """Whether objects of an engine's kind may be there although its version is not served.
+        """The same of an engine's kind; the API server always has its own, whose groups have no domain."""
+        return "." not in engine.group or self.is_defined(_definition(engine))
+
+    def is_defined(self, definition: str) -> bool:
+        """Whether objects of a kind may be there although its version is not served.
 
         They must not seem deleted: that would be told as their end, or let go what waits for them.
         """
-        return self._definitions.get("", _definition(engine)) is not None or not self._definitions.synced.is_set()
+        return self._definitions.get("", definition) is not None or not self._definitions.synced.is_set()
 
     def _defined(self, old: _Definition | None, new: _Definition | None) -> None:
         item = new or old

@@ -43,10 +43,15 @@ class OptionsIndex:
     """All options of the cluster.
 
     What says that one changed (kopf) is only a hint: the object itself is read here.
+
+    Args:
+        kube: the connection.
+        is_installed: whether a kind of options may be in the cluster.
     """
 
-    def __init__(self, kube: Kube) -> None:
+    def __init__(self, kube: Kube, is_installed: Callable[[str], bool] = lambda _: True) -> None:
         self._kube = kube
+        self._is_installed = is_installed
         self._known: dict[OptionsKey, Known] = {}
         self._by_uid: dict[str, OptionsKey] = {}
         self._by_namespace: Members[str, OptionsKey] = Members()
@@ -95,6 +100,14 @@ class OptionsIndex:
         self._touched.add(key)
         return True
 
+    def is_gone(self, key: OptionsKey, error: ApiError) -> bool:
+        """Whether an answer to reading an object says that it is not there.
+
+        A proxy's 404 does not: what follows from the end of options cannot be taken back. Of a kind that is not
+        installed the API server has no better answer.
+        """
+        return error.status == 404 and (error.is_certain or not self._is_installed(key.kind))
+
     async def refresh(self, key: OptionsKey) -> Known | None:
         """The object, read again where something was said about it since."""
         if key not in self._stale:
@@ -106,7 +119,7 @@ class OptionsIndex:
                 path_of(names.GROUP, names.VERSION, names.PLURALS[key.kind], key.namespace, key.name)
             )
         except ApiError as error:
-            if error.status != 404:
+            if not self.is_gone(key, error):
                 self._stale.add(key)
                 raise
             self._drop(key)

@@ -78,6 +78,7 @@ class Parallelism:
     ) -> None:
         self._kube = kube
         self._world = world
+        self._index = index
         self._metrics = metrics
         self._settings = settings
         self.counted = counted
@@ -186,7 +187,7 @@ class Parallelism:
         try:
             found = msgspec.json.decode(await self._kube.get(path, accept=METADATA), type=PartialObject)
         except ApiError as error:
-            if error.status != 404:
+            if not self._index.is_gone(key, error):
                 raise
             self.board.options_changed(uid, gone=True)
             return
