@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from execution_options.api.names import GATE, ID_LABEL
+from execution_options.api.names import CAPPED, GATE, ID_LABEL
 from execution_options.controller import live
 from execution_options.controller.announcements import left_note, refused_note
 from execution_options.controller.objects import PodObject, is_living
 from execution_options.controller.parallelism.objects import is_unit
+from execution_options.controller.patching import metadata_patch
 from execution_options.kube.client import REFUSED, ApiError, path_of
 from execution_options.options.live import InvalidLiveError
 from execution_options.options.snapshot import InvalidSnapshotError
@@ -60,14 +61,22 @@ class PodReconciler:
             return
         record = self._world.tracker.records.get(owner)
         if record is not None and record.stamped:
-            if GATE in (execution.metadata.labels or {}) and GATE not in (pod.metadata.labels or {}):
-                self._see_counted(pod.metadata)
+            if GATE in (execution.metadata.labels or {}):
+                await self._see_counted(pod.metadata)
             await self._correct(self._world.engines[owner.engine], execution.metadata, pod.metadata)
 
-    def _see_counted(self, pod: ObjectMeta) -> None:
-        """Have a pod counted that was created before its execution had a limit, or by what was."""
-        if is_unit(self._world.engines, pod):
+    async def _see_counted(self, pod: ObjectMeta) -> None:
+        """Have a pod counted that was created before its execution had a limit, or by what was; and no coordinator.
+
+        Those have the label where the webhook, which takes it from them, did not answer.
+        """
+        state = (pod.labels or {}).get(GATE)
+        if state not in (None, CAPPED) or is_unit(self._world.engines, pod) is (state is not None):
+            return
+        if state is None:
             self.unlabelled(pod)
+        else:
+            await self._shell.settle(_path(pod), pod, "pod", _uncounted)
 
     async def adopt(self, engine: Engine, execution: ObjectMeta) -> None:
         """Correct the pods of a Job that do not carry its identifier: their template never got it."""
@@ -83,7 +92,7 @@ class PodReconciler:
                 await self._correct(engine, execution, pod.metadata)
 
     async def _correct(self, engine: Engine, execution: ObjectMeta, pod: ObjectMeta) -> None:
-        path = path_of("", "v1", "pods", pod.namespace, pod.name)
+        path = _path(pod)
         try:
             left = await self._shell.settle(path, pod, "pod", lambda now: live.pod_plan(engine, execution, now))
         except (InvalidLiveError, InvalidSnapshotError) as error:
@@ -95,6 +104,16 @@ class PodReconciler:
             raise
         if left:
             self._recorder.say(engine, execution, left_note(left, f"pod {pod.name}: "))
+
+
+def _path(pod: ObjectMeta) -> str:
+    return path_of("", "v1", "pods", pod.namespace, pod.name)
+
+
+def _uncounted(pod: ObjectMeta) -> live.Plan:
+    """Take the label from a pod that never waited."""
+    counts = (pod.labels or {}).get(GATE) == CAPPED
+    return live.Plan(metadata_patch(pod, {"labels": {GATE: None}}) if counts else [])
 
 
 class _Pods(msgspec.Struct):
