@@ -224,6 +224,17 @@ class Hearing(RuleBasedStateMachine):
         annotations = metadata["annotations"] | ({} if live is None else {LIVE_ANNOTATION: live})
         self.happens("execution", name, {"metadata": {**metadata, "annotations": annotations}})
 
+    @precondition(lambda self: self.truth.pods)
+    @rule(data=st.data())
+    def follow_edits_of_a_pod(self, data: st.DataObject) -> None:
+        name = data.draw(st.sampled_from(sorted(self.truth.pods)))
+        pod = self.truth.pods[name]
+        annotations = pod["metadata"]["annotations"]
+        if SNAPSHOT_ANNOTATION in annotations:
+            live = encode_live(edited(decode(annotations[SNAPSHOT_ANNOTATION]), Live(), self.current))
+            followed = annotations | ({} if live is None else {LIVE_ANNOTATION: live})
+            self.happens("pod", name, {**pod, "metadata": {**pod["metadata"], "annotations": followed}})
+
     def current(self, _: str, name: str) -> OptionsObject | None:
         return self.truth.options.get(name)
 
@@ -341,4 +352,4 @@ class Hearing(RuleBasedStateMachine):
 
 
 TestHearing = Hearing.TestCase
-TestHearing.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
+TestHearing.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from execution_options.api.names import GATE
+from execution_options.api.names import GATE, LIVE_ANNOTATION
 from execution_options.controller.objects import OptionsKey, PodObject
 from execution_options.controller.parallelism.groups import BARE
 from execution_options.controller.parallelism.labelling import LOOK_SECONDS
 from execution_options.controller.parallelism.objects import GroupKey
 from execution_options.controller.parallelism.reach import SETTLE_SECONDS
 from execution_options.kube.client import ApiError
-from support.podapi import KIND, RUN, TEAM, Counter, PodApi, bare, owned
+from support.podapi import KIND, RUN, TEAM, Counter, PodApi, bare, owned, said
 
 POLICY = ApiError(403, "Forbidden", "ValidatingAdmissionPolicy 'frozen' denied request: no labels here")
 
@@ -391,3 +391,29 @@ async def test_a_pod_that_comes_late_counts_and_is_labelled_without_a_list(api: 
     await counter.label("retry")
     assert api.pods["retry"]["metadata"]["labels"][GATE] == "capped"
     assert len(api.lists) == 1
+
+
+async def test_an_edit_that_reached_a_bare_pod_counts_where_a_later_one_does_not(api: PodApi, counter: Counter) -> None:
+    for number in range(6):
+        bare(api, f"p{number}", "g", 4, 2, "gated")
+    counter.options("o", 4, 2)
+    counter.watch()
+    await counter.count()
+    group = counter.board.groups[GroupKey(BARE, TEAM, "g")]
+    counter.options("o", 1, 3)
+    assert group.slots.cap == 1
+    for number in range(6):
+        annotations = api.pods[f"p{number}"]["metadata"]["annotations"]
+        annotations[LIVE_ANNOTATION] = _edit_of("o", 1, 3)
+    counter.watch()
+    later = said("o", 9, 4)
+    later["spec"]["updatePolicy"] = "NextExecution"
+    counter.index.put(KIND, later)
+    counter.board.options_changed("o")
+    assert group.slots.cap == 1
+    assert len(group.said) == 1
+
+
+def _edit_of(options: str, cap: int, generation: int) -> str:
+    edit = {"kind": KIND, "name": options, "uid": options, "generation": generation, "spec": {"maxParallelism": cap}}
+    return msgspec.json.encode({"layers": [edit]}).decode()

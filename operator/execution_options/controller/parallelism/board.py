@@ -37,7 +37,7 @@ class Board:
         """By uid, as the following."""
         self._group_of: dict[str, Group] = {}
         self._said_of: dict[str, tuple[Said, ...]] = {}
-        """What options said of a bare pod when it came."""
+        """What options said of a bare pod."""
         self._by_owner: Members[str, str] = Members()
 
     def pod_changed(self, old: GatedPod | None, new: GatedPod | None) -> None:
@@ -178,6 +178,7 @@ class Board:
         before = self._group_of.get(facts.uid)
         if before is not None and before.key == key:
             before.slots.put(facts)
+            self._say_again(before, pod)
             self._tell(before)
             return before
         group = self.groups.get(key)
@@ -193,6 +194,15 @@ class Board:
         self._group_of[facts.uid] = group
         self._joined(group, pod)
         return group
+
+    def _say_again(self, group: Group, pod: GatedPod) -> None:
+        """Read what options say of a pod by now: which edits reached it counts where later ones do not."""
+        uid = pod.facts.uid
+        said = self._said_of.get(uid)
+        if said is not None and said != pod.said:
+            self._said_of[uid] = pod.said
+            self.limits.join(group, pod.said)
+            self.limits.leave(group, said)
 
     def _forget(self, uid: str) -> None:
         known = self._pods.pop(uid, None)
