@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from execution_options.controller.metrics import Metrics
+from execution_options.controller.parallelism import releaser as releaser_module
 from execution_options.controller.parallelism.objects import GroupKey
 from execution_options.controller.parallelism.releaser import Releaser
 from execution_options.controller.writer import Writer
@@ -207,3 +208,17 @@ async def test_a_busy_api_server_is_not_asked_for_all_who_wait() -> None:
     async with releasing.working():
         await until(lambda: releasing.pods.sent.total() >= 6)
     assert len(releasing.pods.sent) == 2
+
+
+async def test_nothing_is_kept_of_pods_that_need_no_release_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(releaser_module, "REMEMBERED", 10)
+    releasing = Releasing(60, cap=60)
+
+    def lose(name: str) -> None:
+        releasing.cluster.pod(name, pod(name, group="g", cap=60, gates=()))
+        raise TimeoutError
+
+    releasing.pods.after = lose
+    async with releasing.working():
+        await until(lambda: releasing.results() == {"unanswered": 60})
+    assert len(releasing.releaser._failed) <= 10

@@ -35,6 +35,8 @@ UNDER_WAY: Final = 32
 """Most requests at once; they share the connections with everything else."""
 FIRST_PAUSE: Final = 0.2
 LONGEST_PAUSE: Final = 30.0
+REMEMBERED: Final = 1000
+"""Pods whose releases went wrong, before those are forgotten that need none any more."""
 PATIENCE: Final = 5
 """Failures of one pod's release after which a warning is due."""
 
@@ -69,7 +71,8 @@ class Releaser:
         self._ready: Queue[GroupKey] = Queue()
         self._since: dict[GroupKey, float] = {}
         self._failed: dict[str, _Failure] = {}
-        """By uid."""
+        """By uid; with some that need no release any more."""
+        self._most = REMEMBERED
 
     def add(self, key: GroupKey) -> None:
         """Pods of a group can be released."""
@@ -195,6 +198,9 @@ class Releaser:
 
     def _later(self, board: Board, pod: Pod, error: Exception, action: Callable[[Slots, str], None]) -> _Failure:
         """Do something about a pod after a pause that grows with its failures."""
+        if len(self._failed) >= self._most:
+            self._failed = {uid: failed for uid, failed in self._failed.items() if _is_gated(board, uid)}
+            self._most = max(REMEMBERED, 2 * len(self._failed))
         failed = self._failed.setdefault(pod.uid, _Failure())
         failed.times += 1
         pause = min(FIRST_PAUSE * 2.0 ** min(failed.times - 1, 16), LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311
@@ -207,13 +213,17 @@ class Releaser:
     def _in(self, seconds: float, board: Board, uid: str, action: Callable[[Slots, str], None]) -> None:
         def act() -> None:
             slots = board.slots_of(uid)
-            if slots is None:
-                self._failed.pop(uid, None)
-                return
-            action(slots, uid)
-            board.tell(uid)
+            if slots is not None:
+                action(slots, uid)
+                board.tell(uid)
 
         asyncio.get_running_loop().call_later(seconds, act)
+
+
+def _is_gated(board: Board, uid: str) -> bool:
+    slots = board.slots_of(uid)
+    pod = None if slots is None else slots.get(uid)
+    return pod is not None and pod.gated
 
 
 def _age(pod: Pod) -> float:
