@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import aiohttp
 import pytest
 
 from execution_options.kube.access import NoClusterError
@@ -60,6 +61,14 @@ def test_only_the_api_server_knows_that_something_was_not_done(status: int, body
 )
 def test_paths(parts: tuple[str, ...], expected: str) -> None:
     assert path_of(*parts) == expected
+
+
+async def test_what_is_not_json_is_no_answer(tmp_path: Path) -> None:
+    collection = Collection()
+    collection.instead = "<html>Welcome</html>"
+    async with serving(collection, tmp_path) as kube:
+        with pytest.raises(aiohttp.ClientError, match="not the API server's answer: text/html"):
+            await kube.get(collection.path)
 
 
 async def test_requests(tmp_path: Path) -> None:

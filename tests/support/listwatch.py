@@ -36,6 +36,8 @@ class Collection:
         self.why = "told to"
         """What is said with them."""
         self.missing = False
+        self.instead = ""
+        """A page that somebody in between answers with."""
         self.hang = False
         self.watchable = True
         """False: a watch ends at once."""
@@ -107,6 +109,8 @@ class Collection:
             await asyncio.sleep(3600)
         if self.failures:
             return _status(self.failures.pop(0), "InternalError", self.why)
+        if self.instead:
+            return web.Response(text=self.instead, content_type="text/html")
         if self.missing:
             return web.Response(status=404, text="404 page not found")
         return await self._watch(request) if request.query.get("watch") else self._list(request)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from execution_options.kube.access import Access
 
+JSON: Final = "application/json"
 JSON_PATCH: Final = "application/json-patch+json"
 MERGE_PATCH: Final = "application/merge-patch+json"
 APPLY_PATCH: Final = "application/apply-patch+yaml"
@@ -165,6 +166,14 @@ class Kube:
             data = await response.read()
             if response.status >= 400:
                 raise error_of(response.status, data)
+            if response.content_type != JSON:
+                # Whoever stands in between may have said that: nobody knows what became of the request.
+                raise aiohttp.ContentTypeError(
+                    response.request_info,
+                    response.history,
+                    status=response.status,
+                    message=f"not the API server's answer: {response.content_type}",
+                )
             return data
 
     async def stream(
