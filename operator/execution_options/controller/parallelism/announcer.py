@@ -122,8 +122,9 @@ class Announcer:
         return True
 
     def _say_over(self, group: Group, now: float) -> None:
-        over, found = waiting.over_text(group.slots), self._regarding(group.key, group)
-        if over and found is not None and self._is_due(group.key, "OverParallelism", now):
+        over = waiting.over_text(group.slots)
+        found = self._regarding(group.key, group) if over else None
+        if found is not None and self._is_due(group.key, "OverParallelism", now):
             self._recorder.say(*found, Announcement("Warning", "OverParallelism", "Wait", over))
 
     async def _say(self, group: Group, now: float) -> None:

@@ -80,23 +80,23 @@ class Latecomers:
             metadata_only=True,
             on_change=told,
         )
-        following = asyncio.create_task(store.run())
         pause = LONGEST_PAUSE
         try:
-            while self._is_needed(engine, namespace):
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(pause):
-                        await changed.wait()
-                pause = FIRST_PAUSE if changed.is_set() else pause * 2
-                changed.clear()
-                for uid, pod in list(unknown.items()):
-                    if self._is_settled(pod):
-                        del unknown[uid]
-                pause = min(pause, LONGEST_PAUSE) if unknown else LONGEST_PAUSE
+            async with asyncio.TaskGroup() as group:
+                following = group.create_task(store.run())
+                while self._world.tracker.missed(engine.name, namespace):
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(pause):
+                            await changed.wait()
+                    pause = FIRST_PAUSE if changed.is_set() else pause * 2
+                    changed.clear()
+                    for uid, pod in list(unknown.items()):
+                        if self._is_settled(pod):
+                            del unknown[uid]
+                    pause = min(pause, LONGEST_PAUSE) if unknown else LONGEST_PAUSE
+                following.cancel()
         finally:
             self.followed.discard((engine.name, namespace))
-            following.cancel()
-            await asyncio.gather(following, return_exceptions=True)
 
     def _is_settled(self, pod: ObjectMeta) -> bool:
         """Hold a slot for a pod that has to count; whether it is known whether it has."""
@@ -111,8 +111,3 @@ class Latecomers:
         if missed and is_unit(self._world.engines, pod):
             self._hold(pod)
         return True
-
-    def _is_needed(self, engine: Engine, namespace: str) -> bool:
-        records = self._world.tracker.records.items()
-        here = (record for key, record in records if (key.engine, key.namespace) == (engine.name, namespace))
-        return any(record.missed and record.active for record in here)
