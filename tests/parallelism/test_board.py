@@ -205,6 +205,30 @@ def test_nobody_is_released_beside_pods_whose_engine_goes_or_is_replaced() -> No
     assert (again.used, again.waiting, again.next()) == (2, 2, None)
 
 
+def test_nobody_is_released_whose_engine_goes_while_another_has_its_parts() -> None:
+    cluster = Cluster()
+    cluster.execution("bb", there=True)
+    cluster.part("bb.1", "bb", there=True)
+    for number in range(4):
+        cluster.pod(f"p{number}", pod(f"p{number}", owner="bb.1", identifier="id-bb"))
+    slots = cluster.board.groups[GroupKey("tekton-pipelinerun", NAMESPACE, "bb")].slots
+    assert (slots.next(), slots.next(), slots.next())[2] is None
+    # It is an execution of its own now, without options, although it carries the label of what made it.
+    task = ExecutionKey("tekton-taskrun", NAMESPACE, "bb.1")
+    metadata = {"name": "bb.1", "namespace": NAMESPACE, "uid": "bb.1", "labels": {"execution.dev/id": "id-bb"}}
+    item: EngineObject = msgspec.convert({"metadata": metadata}, followed(builtin_engines()["tekton-taskrun"]))
+    cluster.executions["bb.1"] = item
+    cluster.tracker.put(task, item)
+    cluster.board.execution_changed(task, "bb.1", "id-bb")
+    cluster.execution("bb", there=False)
+    unknown = cluster.board.groups[GroupKey("", NAMESPACE, "id-bb")].slots
+    assert (unknown.used, unknown.waiting, unknown.next()) == (2, 2, None)
+    cluster.tracker.put(task, None)
+    cluster.execution("bb", there=True)
+    again = cluster.board.groups[GroupKey("tekton-pipelinerun", NAMESPACE, "bb")].slots
+    assert (again.used, again.waiting, again.next()) == (2, 2, None)
+
+
 def test_what_was_not_answered_stays_in_doubt_whoever_has_the_pod() -> None:
     cluster = Cluster()
     cluster.pod("p", pod("p", owner="bb", identifier="id-bb"))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from execution_options.api.names import GATE, ID_LABEL
+from execution_options.api.names import GATE, ID_LABEL, SNAPSHOT_ANNOTATION
 from execution_options.controller.index import OptionsIndex
 from execution_options.controller.parallelism.board import Board
 from execution_options.controller.parallelism.groups import BLOCKED
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 TEAM = "team"
 ORPHANS = GroupKey("", TEAM, "id")
+RUN = {"metadata": {"name": "run", "annotations": {SNAPSHOT_ANNOTATION: "{}"}}}
 TASK_RUNS, RUNS = "tekton.dev/v1/namespaces/team/taskruns", "tekton.dev/v1/namespaces/team/pipelineruns"
 
 
@@ -53,7 +54,7 @@ class Cluster:
         self.absent: set[str] = set()
         self.executions = SimpleNamespace(is_absent=lambda engine: engine.name in self.absent)
         self.tracker = Tracker()
-        self.there: set[str] = set()
+        self.there: dict[str, list[dict[str, Any]]] = {}
         self.problems: dict[str, ApiError] = {}
         self.asked: list[str] = []
         self.during: Callable[[], None] = lambda: None
@@ -76,15 +77,15 @@ class Cluster:
     def releasable(self, key: GroupKey) -> None:
         assert key == ORPHANS
 
-    async def get(self, path: str, *, params: Mapping[str, str], accept: str) -> bytes:
-        assert params == {"labelSelector": f"{ID_LABEL}=id", "limit": "1"}
+    async def get(self, path: str, *, params: Mapping[str, str], accept: str, seconds: float) -> bytes:
+        assert params["labelSelector"] == f"{ID_LABEL}=id"
         assert "PartialObjectMetadataList" in accept
         collection = path.removeprefix("/apis/")
         self.asked.append(collection)
         self.during()
         if collection in self.problems:
             raise self.problems[collection]
-        return msgspec.json.encode({"items": [{"metadata": {"name": "run"}}] if collection in self.there else None})
+        return msgspec.json.encode({"items": self.there.get(collection)})
 
     def pod(self, name: str, group: str = "tekton.dev", kind: str = "TaskRun") -> None:
         owner = {"apiVersion": f"{group}/v1", "kind": kind, "name": "owner", "uid": "owner", "controller": True}
@@ -111,7 +112,7 @@ async def test_pods_that_nobody_has_are_released(cluster: Cluster) -> None:
 
 
 async def test_pods_whose_execution_is_there_but_not_known_wait(cluster: Cluster) -> None:
-    cluster.there.add(RUNS)
+    cluster.there[RUNS] = [RUN]
     assert await cluster.orphans.look_for(ORPHANS) == AGAIN_SECONDS
     assert cluster.held
     cluster.there.clear()
@@ -157,7 +158,7 @@ async def test_an_engine_after_one_that_cannot_be_read_is_asked_all_the_same(clu
 
 async def test_pods_of_another_kind_that_came_meanwhile_have_all_looked_for_again(cluster: Cluster) -> None:
     cluster.during = lambda: cluster.pod("q", "batch", "Job")
-    cluster.there.add("batch/v1/namespaces/team/jobs")
+    cluster.there["batch/v1/namespaces/team/jobs"] = [RUN]
     assert await cluster.orphans.look_for(ORPHANS) == CHANGED_SECONDS
     assert cluster.held
     assert await cluster.orphans.look_for(ORPHANS) == AGAIN_SECONDS
@@ -166,3 +167,13 @@ async def test_pods_of_another_kind_that_came_meanwhile_have_all_looked_for_agai
 async def test_nothing_is_asked_for_pods_that_have_an_execution_by_now(cluster: Cluster) -> None:
     assert await cluster.orphans.look_for(GroupKey("", TEAM, "other")) is None
     assert cluster.asked == []
+
+
+@pytest.mark.parametrize(("kind", "held"), [("PipelineRun", True), ("Pipeline", False)])
+async def test_a_part_has_pods_while_what_controls_it_may_be_an_execution(
+    cluster: Cluster, kind: str, held: bool
+) -> None:
+    owner = {"apiVersion": "tekton.dev/v1", "kind": kind, "name": "run", "uid": "run", "controller": True}
+    cluster.there[TASK_RUNS] = [{"metadata": {"name": "task", "ownerReferences": [owner]}}]
+    await cluster.orphans.look_for(ORPHANS)
+    assert cluster.held is held

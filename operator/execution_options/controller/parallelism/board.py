@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from execution_options.api.names import SNAPSHOT_ANNOTATION
 from execution_options.controller.members import Members
 from execution_options.controller.objects import ExecutionKey
 from execution_options.controller.parallelism.groups import BARE, Group
@@ -12,6 +13,7 @@ from execution_options.controller.parallelism.objects import GroupKey
 
 if TYPE_CHECKING:
     from execution_options.controller.index import OptionsIndex
+    from execution_options.controller.objects import ExecutionObject
     from execution_options.controller.parallelism.groups import Listener
     from execution_options.controller.parallelism.objects import GatedPod
     from execution_options.controller.world import World
@@ -227,8 +229,12 @@ class Board:
         facts = pod.facts
         if not pod.owner:
             return GroupKey(BARE, facts.namespace, pod.group or facts.uid)
-        execution = self._world.tracker.owning(pod.owner, facts.namespace, pod.id)
-        return GroupKey("", facts.namespace, pod.id) if execution is None else GroupKey(*execution)
+        key = self._world.tracker.owning(pod.owner, facts.namespace, pod.id)
+        execution = None if key is None else self._world.execution(key)
+        # What has no options gave no pod an identifier: it is a part of something that is no execution at the moment.
+        if key is None or execution is None or (pod.id and not _has_options(execution)):
+            return GroupKey("", facts.namespace, pod.id)
+        return GroupKey(*key)
 
     def _joined(self, group: Group, pod: GatedPod) -> None:
         """A pod is new in its group."""
@@ -255,3 +261,7 @@ class Board:
             self._listener.settled(group.key)
         if group.cap is not None:
             self._listener.counted(group.cap.uid)
+
+
+def _has_options(execution: ExecutionObject) -> bool:
+    return SNAPSHOT_ANNOTATION in (execution.metadata.annotations or {})

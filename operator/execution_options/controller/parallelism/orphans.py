@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
-from execution_options.api.names import ID_LABEL
+from execution_options.api.names import ID_LABEL, SNAPSHOT_ANNOTATION
+from execution_options.engines.facts import Role, role
 from execution_options.kube.client import METADATA_LIST, ApiError, path_of
-from execution_options.kube.listing import Page
+from execution_options.kube.listing import listed
 from execution_options.kube.meta import PartialObject
 from execution_options.parallelism.waiting import unread_text
 
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from execution_options.controller.world import World
     from execution_options.engines.profile import Engine
     from execution_options.kube.client import Kube
+    from execution_options.kube.meta import ObjectMeta
 
 logger = logging.getLogger(__name__)
 
@@ -28,8 +28,6 @@ AGAIN_SECONDS: Final = 30.0
 """Between two looks for an execution that is there but not known, or that may be there."""
 CHANGED_SECONDS: Final = 1.0
 """Until the next look where pods of others came meanwhile."""
-
-_PAGE: Final = msgspec.json.Decoder(Page[PartialObject])
 
 
 class Orphans:
@@ -84,11 +82,12 @@ class Orphans:
                 yield engine
 
     async def _has(self, engine: Engine, key: GroupKey) -> bool | None:
-        """Whether an engine has an execution with the identifier; ``None`` where that cannot be read."""
+        """Whether an engine has an execution, or part of one, with the identifier; ``None``: it cannot be read."""
         path = path_of(engine.group, engine.version, engine.plural, key.namespace)
-        params = {"labelSelector": f"{ID_LABEL}={key.name}", "limit": "1"}
+        params = {"labelSelector": f"{ID_LABEL}={key.name}"}
         try:
-            body = await self._kube.get(path, params=params, accept=METADATA_LIST)
+            found = listed(self._kube, path, PartialObject, params=params, accept=METADATA_LIST)
+            has = any([self._may_have(engine, item.metadata) async for item in found])
         except ApiError as error:
             if error.status == 404 and error.is_certain and self._world.executions.is_absent(engine):
                 return False
@@ -97,4 +96,9 @@ class Orphans:
                 logger.warning("pods whose execution is not known are held that may be of %s: %s", engine.name, error)
             return None
         self._said.discard(engine.name)
-        return bool(_PAGE.decode(body).items)
+        return has
+
+    def _may_have(self, engine: Engine, metadata: ObjectMeta) -> bool:
+        """Whether an object that has an identifier has pods, too: not where it only was part of what is no more one."""
+        is_part = role(self._world.engines, engine, metadata) is Role.PART
+        return is_part or SNAPSHOT_ANNOTATION in (metadata.annotations or {})
