@@ -6,6 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
+from execution_options.api import names
 from execution_options.controller.engines import EngineReconciler
 from execution_options.controller.queue import Queue
 from execution_options.controller.work import work
@@ -26,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 _ALL: Final = "all"
 """The one key of the queue: all engines are reconciled together."""
+_DEFINITION: Final = f"{names.ENGINE_PLURAL}.{names.GROUP}"
 _SETTLE: Final = 0.05
 """Seconds in which several things that change at once are looked at together."""
 
@@ -54,7 +56,7 @@ class EngineLoop:
         self._world = world
         self._metrics = metrics
         self._used = used
-        self._index = EngineIndex(kube, lambda _: self._note())
+        self._index = EngineIndex(kube, lambda _: self._note(), lambda: world.executions.is_defined(_DEFINITION))
         self._reconciler = EngineReconciler(kube, self._index, world, writer, settings)
         self._queue: Queue[str] = Queue()
         self._changed = asyncio.Event()

@@ -176,7 +176,7 @@ class Elector:
             try:
                 await self._renew()
             except UNREACHABLE as error:
-                if isinstance(error, ApiError) and error.status == 404:
+                if isinstance(error, ApiError) and error.status == 404 and error.is_certain:
                     self._until = -math.inf
                     raise LeaseLostError(f"lease {self._path} was deleted") from error
                 logger.warning("lease %s was not renewed: %s", self._path, str(error) or type(error).__name__)
@@ -190,10 +190,13 @@ class Elector:
         try:
             lease = await self._read()
         except ApiError as error:
-            if error.status != 404:
+            if error.status != 404 or not error.is_certain:
                 raise
+            # Where it was deleted, its holder may not have noticed yet.
+            if self._clock() < self._expires:
+                return None
             await self._take(None, 0)
-            return False
+            return self._expires > -math.inf
         now = self._clock()
         if self._seen is None or self._seen[0] != lease.metadata.resource_version:
             self._seen = (lease.metadata.resource_version, now)
