@@ -91,8 +91,8 @@ class Store(Generic[T]):
         optional: a collection that the API server does not know is empty, and nothing to speak of.
         hidden: whether objects of such a collection may still be there, in a version that is served: what is known of
             them stays until they are seen again, or are not hidden any more.
-        patience: seconds between two looks for a collection that the API server does not know, where
-            :meth:`nudge` will say when it may; otherwise the longest pause after any error.
+        patience: seconds between two looks for a collection that the API server does not know and that is not hidden,
+            where :meth:`nudge` will say when it may; otherwise the longest pause after any error.
         on_change: called with the old and the new object (``None``: not there) after every change.
         on_state: called after :attr:`synced`, :attr:`missing` or :attr:`refused` has changed.
     """
@@ -174,7 +174,8 @@ class Store(Generic[T]):
     async def _rest(self, pause: float) -> float:
         """Wait before the next attempt, ``pause`` seconds or until a nudge; the pause after that attempt."""
         # After a nudge it may be a moment before the collection can really be read.
-        patience = self._patience if self.missing and not self._hopeful else None
+        known_missing = self.missing and not self._hopeful and not self._hidden()
+        patience = self._patience if known_missing else None
         seconds = pause if patience is None else patience
         try:
             async with asyncio.timeout(seconds * random.uniform(0.5, 1.0)):  # noqa: S311 - jitter
