@@ -84,13 +84,14 @@ def test_many_executions_with_caps_of_their_own_are_served_in_turn(
     if full_size:
         # A busy API server may take longer for a list than an admission waits.
         tolerated.append("answered from memory: timed out")
-    # All of them wait before the first one goes, so that every execution comes to its limit.
+    # All of them wait before the first one goes, and the first ones run until every execution has come to its limit.
+    first = "30s" if full_size else "2s"
     operator.kill("controller", signal.SIGTERM)
     try:
         create_all(
             team,
             (
-                member(f"{group}-{number}", group, "0.5s", options=f"cap-{cap}")
+                member(f"{group}-{number}", group, first if number < cap else "0.5s", options=f"cap-{cap}")
                 for number in range(pods)
                 for group, cap in groups.items()
             ),
