@@ -23,6 +23,9 @@ from execution_options.parallelism import gate
 if TYPE_CHECKING:
     from execution_options.engines.paths import Path
     from execution_options.engines.profile import Engine
+    from execution_options.options.levels import Layer
+    from execution_options.options.merge import Effective
+    from execution_options.options.snapshot import Snapshot
 
 KINDS = ("labels", "annotations")
 
@@ -61,25 +64,15 @@ def restore(engine: Engine, document: dict[str, Any], old: dict[str, Any], *, tr
                 continue
             if (applied and prevails(value, written)) or (not trusted and _is_enforced(value)):
                 patch.put(at, stored)
-    # A missed execution was repaired in its metadata alone: its pod template never had anything of ours. Where
-    # templates can be changed, who changes them says himself what is to be there.
-    missed = lookup(old, ("metadata", "annotations", MISSED_ANNOTATION)) is not None
-    if not missed and not engine.is_pod and (original or engine.immutable_templates):
+    # A missed execution was repaired in its metadata alone: its pod template never had anything of ours.
+    if engine.is_pod or lookup(old, ("metadata", "annotations", MISSED_ANNOTATION)) is not None:
+        return patch.operations
+    if original or engine.immutable_templates:
         keep_patches(patch, engine, old)
-        keep_reference(patch, engine, old)
-        templates = metadata_places(engine, document)[1:]
-        # What its author wrote in another object is not read again.
-        elsewhere = said_elsewhere(snapshot.authored) if reference(engine, document) else None
-        translate(
-            patch,
-            templates,
-            engine,
-            effective,
-            identifier=snapshot.id,
-            location=snapshot.location,
-            elsewhere=elsewhere,
-        )
-        gate.mark(patch, templates, engine, effective.max_parallelism)
+        _give(patch, engine, snapshot, old, effective)
+    elif not trusted and (enforced := [layer for layer in snapshot.layers if _is_enforced(layer)]):
+        # Who changes templates that can be changed says himself what is to be there, but for what is enforced.
+        _give(patch, engine, snapshot, old, merge(enforced))
     return patch.operations
 
 
@@ -91,7 +84,25 @@ def _live(old: dict[str, Any]) -> Live:
         return Live()
 
 
-def _is_enforced(value: Sourced[str]) -> bool:
+def _give(patch: Patch, engine: Engine, snapshot: Snapshot, old: dict[str, Any], wanted: Effective) -> None:
+    """Write what an execution got when it was created everywhere but into its own metadata."""
+    keep_reference(patch, engine, old, wanted.output_location_prefix)
+    templates = metadata_places(engine, patch.document)[1:]
+    # What its author wrote in another object is not read again.
+    elsewhere = said_elsewhere(snapshot.authored) if reference(engine, patch.document) else None
+    translate(
+        patch,
+        templates,
+        engine,
+        wanted,
+        identifier=snapshot.id,
+        location=snapshot.location,
+        elsewhere=elsewhere,
+    )
+    gate.mark(patch, templates, engine, wanted.max_parallelism)
+
+
+def _is_enforced(value: Sourced[str] | Layer) -> bool:
     return value.source.level >= Level.NAMESPACE_ENFORCE
 
 

@@ -139,12 +139,16 @@ def refer(
     return Referred(authored)
 
 
-def keep_reference(patch: Patch, engine: Engine, old: Mapping[str, Any]) -> None:
-    """Put back the references of ours that ``old`` has and an original manifest has not."""
+def keep_reference(patch: Patch, engine: Engine, old: Mapping[str, Any], wanted: Sourced[str] | None) -> None:
+    """Put back the references of ours that ``old`` has, where ``wanted``, its storage prefix, decides on them."""
+    if wanted is None:
+        return
     for text in engine.artifact_repository_refs:
         for at in locate(patch.document, text):
-            stored = lookup(old, at)
-            if lookup(old, (*at, "configMap")) == RENDERED and not lookup(patch.document, at):
+            if lookup(old, (*at, "configMap")) != RENDERED:
+                continue
+            stored, written = (lookup(version, at) for version in (old, patch.document))
+            if written != stored and (not written or wanted.source.level > Level.AUTHOR):
                 patch.put(at, stored)
 
 
