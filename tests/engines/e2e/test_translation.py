@@ -151,6 +151,33 @@ def test_an_update_changes_what_it_says_and_nothing_that_options_gave(team: Team
         assert again["metadata"][kind][f"execution.dev/{key}"] == created["metadata"][kind][f"execution.dev/{key}"]
 
 
+LAW: dict[str, Any] = {
+    "selector": {},
+    "mode": "Enforce",
+    "labels": {"cost": "platform"},
+    "securityContext": {"runAs": {"k8sServiceAccount": "trainer"}},
+    "envs": [{"name": "REGION", "value": "eu"}],
+    "maxParallelism": 2,
+}
+
+
+def test_who_changes_a_workflow_later_changes_nothing_that_is_enforced(team: Team) -> None:
+    engine = ENGINES["argo-workflow"]
+    collection = path_of(engine.group, engine.version, engine.plural, team.namespace)
+    team.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "trainer"}})
+    team.options("law", LAW)
+    created = team.request("POST", collection, manifest("argo-workflow"))
+    mine = {
+        "serviceAccountName": "admin",
+        "parallelism": 99,
+        "podMetadata": {"labels": {"cost": "mine"}},
+        "templateDefaults": {"container": {"env": [{"name": "REGION", "value": "mine"}]}},
+    }
+    path, content_type = f"{collection}/train", "application/merge-patch+json"
+    changed = team.request("PATCH", path, {"spec": {**mine, "suspend": True}}, content_type)
+    assert changed["spec"] == {**created["spec"], "suspend": True}
+
+
 def manifest(engine: str) -> dict[str, Any]:
     return next(dict(case["manifest"]) for case in CASES if case["engine"] == engine)
 
