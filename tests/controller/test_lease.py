@@ -92,6 +92,22 @@ async def test_one_that_does_not_renew_stops_long_before_another_begins(clock: C
     assert second.holds()
 
 
+async def test_where_the_lease_is_deleted_its_holder_has_stopped_before_another_begins(clock: Clock) -> None:
+    api = FakeApi()
+    first, second = elector(api, clock, "first"), elector(api, clock, "second")
+    await first.acquire()
+    renewed = clock.now
+    waiting = asyncio.create_task(second.acquire())
+    while second._seen is None:
+        await asyncio.sleep(0)
+    del api.objects[PATH]
+    await waiting
+    # The first one may have a request under way that it sent just before it would have renewed.
+    assert clock.now >= renewed + TIMING.duration + TIMING.request_timeout
+    assert not first.holds()
+    assert second.holds()
+
+
 async def test_one_that_renews_keeps_it(clock: Clock) -> None:
     api = FakeApi()
     first, second = elector(api, clock, "first"), elector(api, clock, "second")
