@@ -25,4 +25,6 @@ async def release_gates(kubeconfig: Path | None, context: str | None, namespace:
     """
     async with await Kube.connect(kubeconfig, context) as kube:
         released = await release_pods(kube, namespace)
-    click.echo(f"{released} pods released")
+    # kubectl would have meant the context's namespace.
+    where = f"namespace {namespace}" if namespace else "all namespaces"
+    click.echo(f"{released} pods released in {where}")
