@@ -9,7 +9,7 @@ import pytest
 
 from execution_options.engines import fields
 from execution_options.engines.authors import author_layer, notes
-from execution_options.engines.effects import effect_notes
+from execution_options.engines.effects import effect_notes, unfollowed_notes
 from execution_options.engines.patch import Patch
 from execution_options.engines.registry import builtin_engines
 from execution_options.engines.translate import translate
@@ -94,7 +94,10 @@ def test_flytes_0_is_no_limit(now: int | None, then: int) -> None:
 def test_a_job_of_one_gang_is_not_capped() -> None:
     spec = {"completionMode": "Indexed", "parallelism": 8, "completions": 8}
     options = effective(Level.CLUSTER_ENFORCE, maxParallelism=4)
-    assert given("job", {"spec": spec}, options)[0]["spec"] == spec
+    changed, authored = given("job", {"spec": spec}, options)
+    assert changed["spec"] == spec
+    # One note says that it stays; none may say that it was replaced.
+    assert notes(authored, options) == []
     assert fields.gang_size(ENGINES["job"], {"spec": spec}, 4) == 8
     (note,) = effect_notes(options, ENGINES["job"], {"spec": spec})
     assert note.startswith("maxParallelism: stays 8 in spite of ")
@@ -103,6 +106,18 @@ def test_a_job_of_one_gang_is_not_capped() -> None:
         assert fields.gang_size(ENGINES["job"], {"spec": other}, 4) is None
     for cap in (0, 8, 9):
         assert fields.gang_size(ENGINES["job"], {"spec": spec}, cap) is None
+
+
+def test_it_is_said_that_an_edited_limit_does_not_reach_an_engines_own_field() -> None:
+    frozen, now = effective(ABOVE, maxParallelism=2), effective(ABOVE, maxParallelism=4)
+    document = {"spec": {"parallelism": 2}}
+    (note,) = unfollowed_notes(ENGINES["job"], document, frozen, now)
+    assert note == "maxParallelism: an edit reaches later executions only, this one keeps spec.parallelism=2"
+    (first,) = unfollowed_notes(ENGINES["argo-workflow"], {"spec": {}}, effective(ABOVE), now)
+    assert first.endswith("this one keeps no limit")
+    assert list(unfollowed_notes(ENGINES["job"], document, frozen, frozen)) == []
+    # Pods that the operator holds back follow the edit.
+    assert list(unfollowed_notes(ENGINES["tekton-pipelinerun"], {}, frozen, now)) == []
 
 
 def test_a_default_leaves_the_limit_that_the_author_wrote() -> None:

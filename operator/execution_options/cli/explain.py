@@ -9,13 +9,13 @@ import msgspec
 from msgspec import UNSET
 
 from execution_options.admission.accounts import bound, identity
-from execution_options.api.names import LIVE_ANNOTATION, MISSED_ANNOTATION, SNAPSHOT_ANNOTATION
+from execution_options.api.names import LIVE_ANNOTATION, MISSED_ANNOTATION, SNAPSHOT_ANNOTATION, WAITING_ANNOTATION
 from execution_options.cli.connection import asynchronous, cluster_options
 from execution_options.cli.output import table
 from execution_options.cli.reading import engines_in, facts, find_account, options_in_reach
 from execution_options.engines.authors import author_layer
 from execution_options.engines.differences import differences
-from execution_options.engines.effects import effect_notes
+from execution_options.engines.effects import effect_notes, unfollowed_notes
 from execution_options.engines.facts import Role, role, unserved
 from execution_options.kube.access import find
 from execution_options.kube.client import Kube, path_of
@@ -125,6 +125,8 @@ def _applied(
     click.echo(f"Its options were frozen under the id {snapshot.id}.")
     if MISSED_ANNOTATION in annotations:
         click.echo(f"The webhook missed it; it was repaired at {annotations[MISSED_ANNOTATION]}: metadata only.")
+    if WAITING_ANNOTATION in annotations:
+        click.echo(f"It is {annotations[WAITING_ANNOTATION]}.")
     click.echo()
     table(
         ("FIELD", "VALUE", "FROM"),
@@ -145,7 +147,11 @@ def _applied(
         click.echo("\nOverridden:")
         for item in effective.overridden:
             click.echo(f"  {item.field}: {shown(item.value)!r} of {item.source} lost to {item.by}")
-    for sentence in effect_notes(merge(layers), engine, document):
+    now = merge(layers)
+    for sentence in (
+        *effect_notes(now, engine, document),
+        *unfollowed_notes(engine, document, merge(snapshot.layers), now),
+    ):
         click.echo(f"\nnote: {sentence}")
     return layers
 

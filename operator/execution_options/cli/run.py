@@ -60,4 +60,7 @@ def run(kubeconfig: Path | None, context: str | None, name: str | None) -> None:
         raise click.ClickException(str(error)) from error
     finally:
         if started:
-            click.echo("stopped: the webhook entries are removed, nothing gets options; kinds, rights and options stay")
+            click.echo(
+                "stopped: the webhook entries are removed, nothing gets options; kinds, rights and options stay; pods "
+                "that wait for a parallelism slot do so until it runs again, or 'release-gates' lets them go"
+            )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeGuard
 from msgspec import UNSET
 
 from execution_options.engines.fields import gang_size
+from execution_options.engines.paths import read
 from execution_options.options.levels import Level
 
 if TYPE_CHECKING:
@@ -80,6 +81,20 @@ def effect_notes(
     if _counts(cap, least) and (size := gang_size(engine, execution, cap.value)) is not None:
         said.append(f"maxParallelism: stays {size} in spite of {cap.source}, its {size} pods need each other")
     return said
+
+
+def unfollowed_notes(engine: Engine, execution: Mapping[str, Any], frozen: Effective, now: Effective) -> Iterator[str]:
+    """A sentence for a limit that was edited since an execution was created, and that its engine has from then."""
+    if _cap(frozen) == _cap(now) or not engine.parallelism:
+        return
+    stands = ", ".join(
+        f"{field.path}={value}" for field in engine.parallelism if (value := read(execution, field.path)) is not None
+    )
+    yield f"maxParallelism: an edit reaches later executions only, this one keeps {stands or 'no limit'}"
+
+
+def _cap(effective: Effective) -> int | None:
+    return None if effective.max_parallelism is None else effective.max_parallelism.value
 
 
 def _counts(value: Sourced[Any] | None, least: Level) -> TypeGuard[Sourced[Any]]:

@@ -46,7 +46,7 @@ def lower_parallelism(
     What he wrote ``elsewhere`` counts where nothing stands in the execution.
 
     Returns:
-        The limits that the author wrote.
+        The limits that the author wrote, but for those that stay because pods need each other (:func:`gang_size`).
     """
     if wanted is None:
         return {}
@@ -58,10 +58,12 @@ def lower_parallelism(
     ]
     written = [limit for limit in limits if limit.now is not None and _is_written(patch.document, limit.at)]
     stays = wanted.source.level < Level.AUTHOR and any(limit.is_above(wanted.value) for limit in written)
-    for limit in limits if wanted.value and not stays else ():
-        if limit.is_above(wanted.value) and not _is_gang(limit.field, patch.document, limit.now):
+    above = [limit for limit in limits if wanted.value and limit.is_above(wanted.value)]
+    gangs = [limit for limit in above if _is_gang(limit.field, patch.document, limit.now)]
+    for limit in above if not stays else ():
+        if limit not in gangs:
             patch.put(limit.at, wanted.value)
-    return {key(PARALLELISM, limit.at): str(limit.now) for limit in written}
+    return {key(PARALLELISM, limit.at): str(limit.now) for limit in written if limit not in gangs}
 
 
 def _is_written(document: Mapping[str, Any], at: Path) -> bool:
