@@ -137,7 +137,7 @@ def notifications(demo: Demo, reached: Services) -> None:
         channels = channels.replace(placeholder, str(port))
     demo.cluster.run_kubectl(["apply", "-f", "-", "--namespace", NAMESPACE], input=channels)
     demo.until(
-        lambda: len(demo.get("notificationchannels")["items"]) == 3 and demo.get("eo", "prod").get("status"),
+        lambda: [is_ready(one) for one in demo.get("notificationchannels")["items"]] == [True] * 3,
         "the channels",
     )
     demo.kubectl("get", "notificationchannels")
@@ -164,6 +164,12 @@ def notifications(demo: Demo, reached: Services) -> None:
 
     demo.until(delivered, "the delivery log")
     demo.kubectl("get", "notificationdeliveries")
+
+
+def is_ready(item: Any) -> bool:
+    """Whether an object says that it is."""
+    conditions = item.get("status", {}).get("conditions", [])
+    return any((one["type"], one["status"]) == ("Ready", "True") for one in conditions)
 
 
 def shown(payload: Any) -> str:

@@ -98,8 +98,9 @@ async def test_where_the_lease_is_deleted_its_holder_has_stopped_before_another_
     await first.acquire()
     renewed = clock.now
     waiting = asyncio.create_task(second.acquire())
-    while second._seen is None:
+    for _ in range(4):
         await asyncio.sleep(0)
+    assert second._seen is not None
     del api.objects[PATH]
     await waiting
     # The first one may have a request under way that it sent just before it would have renewed.

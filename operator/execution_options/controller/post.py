@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import aiohttp
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from execution_options.notifications.route import Channel, ChannelKey
     from execution_options.providers.factory import Providers
     from execution_options.providers.parcel import Parcel
+
+
+NO_CHANNEL: Final = "no channel reached them when it was recorded, and it stays so: later ends use channels of now"
 
 
 class Reports(Protocol):
@@ -48,6 +51,9 @@ class ChannelPost:
 
     async def send(self, key: ChannelKey, parcel: Parcel) -> Mapping[str, Answer]:
         """What became of the message for each recipient."""
+        if not key.name:
+            # Somebody asks for it to be delivered again.
+            return dict.fromkeys(parcel.recipients, permanent("NoChannel", NO_CHANNEL))
         channel = self._directory.get(key)
         if channel is None:
             missing = temporary("ChannelMissing", f"there is no NotificationChannel {key.namespace}/{key.name}")

@@ -79,6 +79,19 @@ def test_a_controller_that_loses_its_lease_ends(start: Callable[[], Process], te
     assert "was taken by somebody else" in first.log.read_text().splitlines()[-1]
 
 
+def test_a_lease_that_somebody_deletes_stays_with_its_holder(start: Callable[[], Process], team: Team) -> None:
+    first, second = start().active(), start()
+    holder = team.api.get(LEASE)["spec"]["holderIdentity"]
+    eventually(lambda: page(second, "/readyz")[0] == 200)
+    for _ in range(5):
+        team.api.delete(LEASE)
+        again = eventually(lambda: team.api.find(LEASE))
+        assert again["spec"]["holderIdentity"] == holder
+    assert not second.said("active:")
+    assert first.stop() == 0
+    second.active()
+
+
 def test_killed_at_any_moment_the_end_state_is_the_same(start: Callable[[], Process], team: Team) -> None:
     jobs = [f"j-{number}" for number in range(8)]
     team.options("o", {"selector": {}, "labels": {"a": "0"}})

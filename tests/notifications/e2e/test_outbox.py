@@ -293,6 +293,19 @@ def test_a_delivery_is_delivered_again_when_somebody_asks(
     assert "not found" in missing.stderr
 
 
+def test_what_was_recorded_without_a_channel_fails_at_once_when_it_is_asked_for_again(
+    control_plane: Cluster, office: Office
+) -> None:
+    office.options(MAIL_TO_NOBODY)
+    office.jobs("train")
+    office.end("train")
+    name = office.delivery("train")["metadata"]["name"]
+    said = command(control_plane, "redeliver", name, "-n", office.namespace)
+    assert said.returncode == 1
+    assert "no channel reached them when it was recorded" in said.stdout
+    assert state(office.delivery("train")) == "Failed"
+
+
 def test_channels_and_options_are_tried_out(control_plane: Cluster, office: Office, receiver: WebhookReceiver) -> None:
     office.channel("hook", webhook={"url": receiver.url})
     office.options(HOOK, MAIL_TO_NOBODY, disableNotifications=True)

@@ -122,7 +122,8 @@ def test_a_namespace_may_list_what_its_options_can_name(team: Team, users: Users
     assert "k8sServiceAccount other is not one that namespace" in asked(run_as("other"))[1]
     status, message = asked(stored_below("s3://team/database"))
     assert (status, "allows: s3://team/data/, gs://team" in message) == (403, True)
-    for prefix in ("s3://team", "gs://teams", "gs://team/../other", "/data"):
+    decoded = ("gs://team/%2E%2e/other", "gs://team/..%2fother")
+    for prefix in ("s3://team", "gs://teams", "gs://team/../other", *decoded, "/data"):
         assert asked(stored_below(prefix))[0] == 403, prefix
     for spec in ({}, run_as("trainer"), run_as(""), stored_below("s3://team/data/x"), stored_below("gs://team")):
         assert asked(spec)[0] == 201, spec
