@@ -19,6 +19,7 @@ _COLUMNS: Final = (
     column("Parallelism", ".spec.maxParallelism", "Cap on running task pods; 0: unlimited.", kind="integer"),
     column("Active", ".status.executions.active", "Executions that have not ended.", kind="integer"),
     column("Finished", ".status.executions.finished", "Executions that have ended.", kind="integer", wide=True),
+    column("Waiting", ".status.pods.waiting", "Pods that wait for a parallelism slot.", kind="integer", wide=True),
     column("Mode", ".spec.mode", "Default (also when empty) or Enforce.", wide=True),
     column("Priority", ".spec.priority", "Higher wins within a level.", kind="integer", wide=True),
     column("Prefix", ".spec.rawOutputDataConfig.outputLocationPrefix", "Storage prefix.", wide=True),

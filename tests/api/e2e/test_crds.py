@@ -48,6 +48,7 @@ STATUS: dict[str, Any] = {
         }
     ],
     "executions": {"active": 2, "finished": 3},
+    "pods": {"running": 8, "waiting": 12},
 }
 
 
@@ -100,6 +101,7 @@ def test_get_wide_says_why(control_plane: Cluster, namespace: str) -> None:
     shown = columns(control_plane, ["eo", "nightly", "-n", namespace, "-o", "wide"])
 
     assert shown["FINISHED"] == "3"
+    assert shown["WAITING"] == "12"
     assert shown["MODE"] == "Enforce"
     assert shown["PRIORITY"] == "5"
     assert shown["PREFIX"] == "s3://bucket/prefix"
