@@ -114,5 +114,6 @@ def test_options_without_a_selector_say_how_they_are_referred_to() -> None:
 
 
 def test_missed_executions_are_counted() -> None:
-    assert status.admission(Counts(missed=2)).message.startswith("2 ")
+    assert status.admission(Counts(missed=2)).message.startswith("2 executions were ")
+    assert status.admission(Counts(missed=1)).message.startswith("1 execution was ")
     assert status.admission(Counts()).status == "True"

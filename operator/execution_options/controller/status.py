@@ -138,7 +138,8 @@ def admission(counts: Counts) -> Aspect:
     """Whether every execution got the options at its admission."""
     if not counts.missed:
         return Aspect("AdmissionComplete", "True", "NoneMissed", "")
-    message = f"{counts.missed} executions were created past the webhook; their events say what they lack"
+    were = "1 execution was" if counts.missed == 1 else f"{counts.missed} executions were"
+    message = f"{were} created past the webhook; Events say what is lacking"
     return Aspect("AdmissionComplete", "False", "AdmissionMissed", message)
 
 
