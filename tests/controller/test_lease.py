@@ -213,19 +213,6 @@ async def test_it_is_held_also_where_owners_may_not_be_changed(clock: Clock) -> 
     assert api.objects[PATH]["metadata"]["ownerReferences"] == []
 
 
-async def test_a_lease_that_is_deleted_is_taken_when_its_holder_must_have_noticed(clock: Clock) -> None:
-    api = FakeApi()
-    holder, other = elector(api, clock, "holder"), elector(api, clock, "other")
-    await holder.acquire()
-    assert await other._try_acquire() is None
-    del api.objects[PATH]
-    assert holder.holds()
-    assert await other._try_acquire() is None
-    clock.now += TIMING.duration
-    assert not holder.holds()
-    assert await other._try_acquire(), "and waits for what the holder has under way"
-
-
 async def test_a_proxy_that_knows_nothing_takes_no_lease_away(clock: Clock) -> None:
     api = FakeApi()
     holder = elector(api, clock, "holder")
