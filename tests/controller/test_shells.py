@@ -326,7 +326,7 @@ async def test_a_write_that_changes_nothing_is_not_undone() -> None:
 async def test_other_errors_are_for_the_queue() -> None:
     with pytest.raises(ApiError):
         await shell(FakeApi(), Recording(ApiError(500, "x", ""))).settle("/path", META, "pod", always)
-    assert await shell(FakeApi(), Recording(ApiError(404, "x", ""))).settle("/path", META, "pod", always) == ()
+    assert await shell(FakeApi(), Recording(ApiError(404, "NotFound", ""))).settle("/path", META, "pod", always) == ()
 
 
 def job_object(uid: str, **annotations: str) -> EngineObject:

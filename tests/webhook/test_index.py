@@ -11,7 +11,9 @@ import msgspec
 import pytest
 
 from execution_options.api.names import OPTIONS_KIND
-from execution_options.kube.client import ApiError
+from execution_options.engines.registry import builtin_engines
+from execution_options.kube.client import ApiError, error_of
+from execution_options.kube.engines import StoredEngine
 from execution_options.kube.meta import ObjectMeta
 from execution_options.webhook import index as module
 from execution_options.webhook.handler import Handler
@@ -22,6 +24,7 @@ from support.workloads import JOB, controlled_by, job, pod
 
 PATH = "/apis/execution.dev/v1beta1/namespaces/team/executionoptions"
 CLUSTER = "/apis/execution.dev/v1beta1/clusterexecutionoptions"
+DESCRIPTIONS = "/apis/execution.dev/v1beta1/executionengines"
 
 
 class Answers:
@@ -68,6 +71,25 @@ async def test_only_what_differs_from_the_store_is_fetched() -> None:
     index = index_with(kube, old, options("edited", "1", "old"), options("deleted", "1", "gone"))
     assert await labels(index) == {"same": "stored", "edited": "new"}
     assert sorted(kube.asked) == sorted([PATH, CLUSTER, f"{PATH}/edited"])
+
+
+PAGE = error_of(404, b"404 page not found")
+
+
+async def test_a_proxy_that_knows_nothing_takes_no_options_away() -> None:
+    kube = Answers(**{PATH: [options("edited", "2", "new")], f"{PATH}/edited": PAGE})
+    assert await labels(index_with(kube, options("edited", "1", "old"))) == {"edited": "old"}
+
+
+async def test_a_proxy_that_knows_nothing_has_no_execution_of_a_described_engine_pass() -> None:
+    index = index_with(Answers(**{DESCRIPTIONS: PAGE}))
+    kind = GroupVersionKind("example.com", "v1", "Other")
+    assert (await index.engines_with(kind)).keys() == builtin_engines().keys(), "the kind may not be installed"
+    backup = {"metadata": {"name": "backup", "uid": "1", "resourceVersion": "1"}, "spec": descriptions.spec()}
+    stored = msgspec.json.decode(json.dumps(backup), type=StoredEngine)
+    index._engines._store._replace({("", "backup"): stored})
+    with pytest.raises(ApiError, match="page not found"):
+        await index.engines_with(kind)
 
 
 async def test_what_is_deleted_between_list_and_fetch_is_gone() -> None:
@@ -152,9 +174,8 @@ def described(version: str = "v1") -> dict[str, Any]:
 
 
 async def test_an_engine_that_was_described_just_before_is_known() -> None:
-    engines = "/apis/execution.dev/v1beta1/executionengines"
     kube = Answers(
-        **{engines: [described()], PATH: [options("o", "2", "good")], f"{PATH}/o": options("o", "2", "good")}
+        **{DESCRIPTIONS: [described()], PATH: [options("o", "2", "good")], f"{PATH}/o": options("o", "2", "good")}
     )
     kube.answers["/api/v1/namespaces/team"] = {"metadata": {"name": "team"}}
     manifest = {"apiVersion": "example.com/v1", "kind": "Backup", "metadata": {"name": "b"}}
@@ -162,5 +183,5 @@ async def test_an_engine_that_was_described_just_before_is_known() -> None:
     create = msgspec.structs.replace(create, object=msgspec.Raw(json.dumps(manifest).encode()))
     assert b'"patch"' in await Handler(index_with(kube), (), ()).answer(create)
     # Its paths are those of one version.
-    kube.answers[engines] = [described("v2")]
+    kube.answers[DESCRIPTIONS] = [described("v2")]
     assert b'"patch"' not in await Handler(index_with(kube), (), ()).answer(create)

@@ -14,7 +14,7 @@ import aiohttp
 from aiohttp import web
 
 from execution_options.api import names
-from execution_options.api.names import ID_LABEL, LIVE_ANNOTATION, SNAPSHOT_ANNOTATION
+from execution_options.api.names import GATE, ID_LABEL, LIVE_ANNOTATION, SNAPSHOT_ANNOTATION
 from execution_options.controller.accounts import created_account, required_account
 from execution_options.controller.artifacts import ArtifactRepositories
 from execution_options.controller.channels import ChannelReconciler
@@ -177,7 +177,7 @@ class Controller:
         if new is not None:
             self._executions.add(key)
         self._outbox.ends.changed(key, old, new, after or before)
-        if new is not None and (old is None or _live(old) != _live(new)):
+        if new is not None and (old is None or _told(old) != _told(new)):
             for pod in self.world.tracker.pods(key):
                 self._pods.add(pod)
         if before != after:
@@ -400,8 +400,10 @@ def _identifier(metadata: ObjectMeta) -> str:
     return (metadata.labels or {}).get(ID_LABEL, "")
 
 
-def _live(item: ExecutionObject) -> str | None:
-    return (item.metadata.annotations or {}).get(LIVE_ANNOTATION)
+def _told(item: ExecutionObject) -> tuple[str | None, bool]:
+    """What pods follow: edits, and whether they are to have the label of those that a limit counts."""
+    metadata = item.metadata
+    return (metadata.annotations or {}).get(LIVE_ANNOTATION), GATE in (metadata.labels or {})
 
 
 def _said(item: ExecutionObject) -> tuple[str, str | None, str | None]:

@@ -163,8 +163,8 @@ class Deliveries:
         except ApiError as error:
             if error.status == 409 and error.reason == "AlreadyExists":
                 return
-            gone = error.status == 404 and error.reason == "NotFound"  # otherwise it is our kind that is missing
-            if gone or (error.status == 403 and "being terminated" in error.message):
+            # Where it is our kind that is missing, the API server says nothing that could be told from a proxy's word.
+            if error.is_not_found or (error.status == 403 and "being terminated" in error.message):
                 logger.info("delivery %s/%s: its namespace is going: not recorded", namespace, composed.name)
                 return
             raise
@@ -375,7 +375,7 @@ class Deliveries:
         try:
             full = msgspec.json.decode(await self._kube.get(_path(delivery)), type=FullDelivery)
         except ApiError as error:
-            if error.status != 404:
+            if not error.is_not_found:
                 raise
             self.known.pop(delivery.key, None)
             self._unrecorded.pop(delivery.key, None)

@@ -189,7 +189,7 @@ class Ends:
                 try:
                     document = msgspec.json.decode(await self._shell.kube.get(_path(engine, item.metadata)))
                 except ApiError as error:
-                    if error.status != 404:
+                    if not error.is_not_found:
                         raise
             outcome = engine.status.outcome(document)
         if gone and not outcome.terminal and engine.status.deleted is not UNSET:

@@ -185,7 +185,7 @@ class ExecutionReconciler:
             try:
                 await self._shell.writer.patch(path, repair.operations)
             except ApiError as error:
-                if error.status == 404:
+                if error.is_not_found:
                     return
                 if error.status not in (409, 422):
                     self._report_refused(engine, metadata, error)
@@ -227,7 +227,7 @@ class ExecutionReconciler:
         try:
             found: dict[str, Any] = msgspec.json.decode(await self._shell.kube.get(path))
         except ApiError as error:
-            if error.status == 404:
+            if error.is_not_found:
                 return None
             raise
         return found

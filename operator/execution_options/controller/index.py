@@ -106,7 +106,7 @@ class OptionsIndex:
         A proxy's 404 does not: what follows from the end of options cannot be taken back. Of a kind that is not
         installed the API server has no better answer.
         """
-        return error.status == 404 and (error.is_certain or not self._is_installed(key.kind))
+        return error.is_not_found or (error.status == 404 and not self._is_installed(key.kind))
 
     async def refresh(self, key: OptionsKey) -> Known | None:
         """The object, read again where something was said about it since."""

@@ -176,7 +176,7 @@ class Elector:
             try:
                 await self._renew()
             except UNREACHABLE as error:
-                if isinstance(error, ApiError) and error.status == 404 and error.is_certain:
+                if isinstance(error, ApiError) and error.is_not_found:
                     self._until = -math.inf
                     raise LeaseLostError(f"lease {self._path} was deleted") from error
                 logger.warning("lease %s was not renewed: %s", self._path, str(error) or type(error).__name__)
@@ -190,7 +190,7 @@ class Elector:
         try:
             lease = await self._read()
         except ApiError as error:
-            if error.status != 404 or not error.is_certain:
+            if not error.is_not_found:
                 raise
             # Where it was deleted, its holder may not have noticed yet.
             if self._clock() < self._expires:

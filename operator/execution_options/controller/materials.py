@@ -56,7 +56,7 @@ class Materials:
             try:
                 data[reference] = await asyncio.shield(self._reading(key.namespace, reference))
             except ApiError as error:
-                if error.status == 404:
+                if error.is_not_found:
                     what = f"{reference.kind} {reference.name} does not exist in namespace {key.namespace}"
                     raise MaterialError("SecretMissing", what) from error
                 if error.status == 403:

@@ -191,7 +191,7 @@ class OptionsReconciler:
             else:
                 await self._writer.delete(path, action.body)
         except ApiError as error:
-            if error.status == 404:
+            if error.is_not_found:
                 return True  # what was to go is gone, or the namespace is, and the options with it
             if error.status == 409 or (error.status == 422 and action.verb == "patch"):
                 return False

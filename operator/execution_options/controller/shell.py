@@ -71,7 +71,7 @@ class Shell:
             try:
                 written = await self.writer.patch(path, planned.operations)
             except ApiError as error:
-                if error.status == 404:
+                if error.is_not_found:
                     return ()
                 if error.status not in (409, 422):
                     raise
@@ -95,6 +95,6 @@ class Shell:
         try:
             return msgspec.json.decode(await self.kube.get(path, accept=METADATA), type=PartialObject).metadata
         except ApiError as error:
-            if error.status == 404:
+            if error.is_not_found:
                 return None
             raise

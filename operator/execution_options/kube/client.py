@@ -66,6 +66,11 @@ class ApiError(Exception):
         self.message = message
 
     @property
+    def is_not_found(self) -> bool:
+        """Whether the API server says that there is no such object. Of kinds that it does not know it says less."""
+        return self.status == 404 and self.reason == "NotFound"
+
+    @property
     def is_certain(self) -> bool:
         """Whether what was asked for has certainly not been done, and will not be.
 

@@ -105,8 +105,12 @@ class EngineIndex:
             self._changed(item.metadata.name)
 
 
-async def read_engines(kube: Kube) -> Engines:
+async def read_engines(kube: Kube, *, hidden: bool = False) -> Engines:
     """The engines as they are at this moment.
+
+    Args:
+        kube: the connection.
+        hidden: whether there are descriptions, so that an answer that their kind is not known is a proxy's.
 
     Raises:
         execution_options.kube.client.ApiError: the API server does not say; status 403 where one may not know.
@@ -114,7 +118,7 @@ async def read_engines(kube: Kube) -> Engines:
     try:
         listed = msgspec.json.decode(await kube.get(_PATH), type=_List)
     except ApiError as error:
-        if error.status == 404:  # the kind is not installed
+        if error.status == 404 and not hidden:  # the kind is not installed
             return _resolved(()).engines
         raise
     return _resolved(listed.items or ()).engines

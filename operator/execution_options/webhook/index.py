@@ -102,8 +102,11 @@ class Index:
         self._plans: SharedCalls[str, dict[str, str]] = SharedCalls(self._annotations, pause=PAUSE_SECONDS)
         self._objects: SharedCalls[str, dict[str, Any] | None] = SharedCalls(self._object, pause=PAUSE_SECONDS)
         self._known: dict[str, list[OptionsObject]] = {}
-        self._engines = EngineIndex(kube)
-        self._fresh_engines: SharedCalls[None, Engines] = SharedCalls(lambda _: read_engines(kube), pause=PAUSE_SECONDS)
+        # Where descriptions were seen, their going is told one by one: that their kind is unknown is a proxy's word.
+        self._engines = EngineIndex(kube, hidden=self._are_engines_described)
+        self._fresh_engines: SharedCalls[None, Engines] = SharedCalls(
+            lambda _: read_engines(kube, hidden=self._are_engines_described()), pause=PAUSE_SECONDS
+        )
         self._decoder = msgspec.json.Decoder(_Versions)
         self._stored = msgspec.json.Decoder(Stored)
 
@@ -130,6 +133,9 @@ class Index:
     def engines(self) -> Engines:
         """The engines as far as the watch has told."""
         return self._engines.engines
+
+    def _are_engines_described(self) -> bool:
+        return bool(self._engines.names())
 
     async def engines_with(self, kind: GroupVersionKind) -> Engines:
         """The engines, including one of this kind that was described just before.
@@ -215,7 +221,7 @@ class Index:
         try:
             found: dict[str, Any] = msgspec.json.decode(await self._kube.get(path))
         except ApiError as error:
-            if error.status == 404:
+            if error.is_not_found:
                 return None
             raise
         return found
@@ -227,7 +233,7 @@ class Index:
         try:
             return msgspec.json.decode(await self._kube.get(path, accept=METADATA), type=PartialObject).metadata
         except ApiError as error:
-            if error.status == 404:
+            if error.is_not_found:
                 return None
             raise
 
@@ -260,7 +266,7 @@ class Index:
         try:
             return self._stored.decode(await self._kube.get(path))
         except ApiError as error:
-            if error.status == 404:
+            if error.is_not_found:
                 return None
             raise
 

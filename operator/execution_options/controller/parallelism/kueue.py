@@ -65,5 +65,5 @@ class Kueue:
             if pod.gates:
                 await self._writer.patch(path, leave_to_kueue(pod.facts.uid, pod.gates))
         except ApiError as error:
-            if error.status != 404 or not error.is_certain:
+            if not error.is_not_found:
                 raise

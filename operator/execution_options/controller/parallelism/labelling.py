@@ -16,7 +16,7 @@ from execution_options.controller.announcements import Announcement
 from execution_options.controller.parallelism.groups import BARE
 from execution_options.controller.parallelism.objects import GatedPod, running
 from execution_options.controller.queue import Queue
-from execution_options.kube.client import ApiError, path_of
+from execution_options.kube.client import REFUSED, ApiError, path_of
 from execution_options.kube.meta import ObjectMeta
 from execution_options.parallelism.gate import label_of
 from execution_options.parallelism.waiting import unlabelled_text
@@ -33,7 +33,6 @@ logger = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 15.0
 """Between two looks at a pod that the watch of labelled ones does not tell of."""
-REFUSED: Final = (400, 403, 422)
 
 _POD: Final = msgspec.json.Decoder(GatedPod)
 
@@ -132,7 +131,7 @@ class Labelling:
         try:
             found = _POD.decode(await self._kube.get(_path(held.metadata)))
         except ApiError as error:
-            if error.status == 404 and error.is_certain:
+            if error.is_not_found:
                 return None
             raise
         return found if found.metadata.uid == held.metadata.uid else None

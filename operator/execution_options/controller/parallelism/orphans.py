@@ -89,7 +89,7 @@ class Orphans:
             found = listed(self._kube, path, PartialObject, params=params, accept=METADATA_LIST)
             has = any([self._may_have(engine, item.metadata) async for item in found])
         except ApiError as error:
-            if error.status == 404 and error.is_certain and self._world.executions.is_absent(engine):
+            if error.is_not_found and self._world.executions.is_absent(engine):
                 return False
             if engine.name not in self._said:
                 self._said.add(engine.name)

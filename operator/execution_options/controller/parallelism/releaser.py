@@ -142,7 +142,7 @@ class Releaser:
 
     async def _refused(self, board: Board, pod: Pod, path: str, error: ApiError) -> str:
         """A release was certainly not carried out."""
-        if error.status == 404:
+        if error.is_not_found:
             return self._gone(board, pod)
         if error.status == 422:
             found = await self._look(board, pod, path)
@@ -179,7 +179,7 @@ class Releaser:
         try:
             fresh = _POD.decode(await self._kube.get(path, seconds=self._seconds))
         except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
-            if isinstance(error, ApiError) and error.status == 404 and error.is_certain:
+            if isinstance(error, ApiError) and error.is_not_found:
                 return self._gone(board, pod)
             self._later(board, pod, error, Slots.repeat)
             return "repeated"
