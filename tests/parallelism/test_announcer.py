@@ -100,6 +100,36 @@ async def test_neither_is_said_twice_in_a_minute(telling: Telling) -> None:
     assert sorted(telling.reasons()) == ["OverParallelism"] * 2 + ["WaitingForSlot"] * 2
 
 
+async def test_an_edit_is_told_at_once(telling: Telling) -> None:
+    for name in ("a", "b", "c"):
+        bare(telling.api, name, "g", 1, 2, "gated")
+    telling.counter.watch()
+    await telling.counter.count()
+    await telling.rounds(2)
+    assert telling.texts["c"] == "waiting for a parallelism slot: 0 of 1 in use, 3rd in line"
+    for name in ("a", "b", "c"):
+        telling.api.pods[name]["metadata"]["annotations"][WAITING_ANNOTATION] = telling.texts[name]
+    telling.counter.watch()
+    telling.counter.options("o", 2, 3)
+    await telling.rounds()
+    assert telling.texts["c"] == "waiting for a parallelism slot: 0 of 2 in use, 3rd in line"
+    assert [said.note for _, said in telling.events][1:] == ["3 pods wait for a parallelism slot: 0 of 2 in use"]
+
+
+async def test_that_others_removed_gates_is_said(telling: Telling) -> None:
+    for name in ("a", "b", "c", "d"):
+        bare(telling.api, name, "g", 1, 2, "gated")
+    telling.counter.watch()
+    await telling.counter.count()
+    for name in ("a", "b", "c"):
+        telling.api.pods[name]["spec"]["schedulingGates"] = []
+    telling.counter.watch()
+    await telling.rounds()
+    ((_, said),) = telling.events
+    assert (said.type, said.reason) == ("Normal", "OverParallelism")
+    assert said.note.startswith("3 of 1 in use: the limit was lowered, or others removed gates")
+
+
 async def test_pods_that_wait_for_others_to_be_counted_are_told_so(telling: Telling) -> None:
     telling.counter.run("run", 1)
     owned(telling.api, "p", "run", labels={GATE: "gated"})

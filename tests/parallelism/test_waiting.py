@@ -45,7 +45,9 @@ def test_a_pod_that_others_hold_is_told_so() -> None:
 
 
 def test_only_pods_that_did_not_wait_are_blamed_for_what_is_over_the_cap() -> None:
-    assert waiting.over_text(slots(1, pod("a", gated=False), pod("b", gated=False))) == ""
+    assert waiting.over_text(slots(1, pod("a", gated=False), pod("b", gated=False))) == (
+        "2 of 1 in use: the limit was lowered, or others removed gates; none is released until it fits"
+    )
     assert waiting.over_text(slots(2, pod("a", gated=False, skipped=True))) == ""
     over = slots(1, *(pod(name, gated=False, skipped=True) for name in "abcde"))
     assert waiting.over_text(over) == (

@@ -48,13 +48,18 @@ def execution_text(slots: Slots) -> str:
 
 
 def over_text(slots: Slots) -> str:
-    """That pods started without waiting and are over the cap; empty where that is not so."""
+    """That more pods run than the cap allows; empty where that is not so."""
     if slots.cap is None or slots.used <= slots.cap:
         return ""
-    skipped = sorted(pod.name for pod in slots.users() if pod.skipped)
+    skipped = skipping(slots)
     if not skipped:
-        return ""
+        return f"{_in_use(slots)}: the limit was lowered, or others removed gates; none is released until it fits"
     return f"{_in_use(slots)}: these did not wait, created before the limit or past the webhook: {_named(skipped)}"
+
+
+def skipping(slots: Slots) -> list[str]:
+    """Names of the pods that run without having waited."""
+    return sorted(pod.name for pod in slots.users() if pod.skipped)
 
 
 def quota_text(quota: str, used: str, *, refused: bool) -> str:

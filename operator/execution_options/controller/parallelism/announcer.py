@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import aiohttp
 import msgspec
@@ -63,10 +63,13 @@ class Announcer:
         self._writer = writer
         self._recorder = recorder
         self._quotas = quotas
-        self._said: dict[tuple[GroupKey, str], float] = {}
-        """When what was said of a group, by reason: one thing that is said must not keep another from being said."""
+        self._said: dict[tuple[GroupKey, str], tuple[float, int | None]] = {}
+        """When what was said of a group, by reason: one thing that is said must not keep another from being said.
+
+        And at which cap: an edit is told at once."""
         self._why: dict[GroupKey, str] = {}
-        self._written: dict[str, float] = {}
+        self._written: dict[str, tuple[float, int | None]] = {}
+        """The same of the places of pods, by uid."""
         self._waited: set[GroupKey] = set()
         self._next = 0
 
@@ -89,9 +92,9 @@ class Announcer:
         groups = [group for group in board.groups.values() if group.slots.cap is not None]
         waits = {group.key for group in groups if group.slots.waiting}
         lasting = waits & self._waited
-        self._said = {(key, reason): at for (key, reason), at in self._said.items() if key in board.groups}
+        self._said = {which: told for which, told in self._said.items() if which[0] in board.groups}
         self._why = {key: why for key, why in self._why.items() if key in board.groups}
-        self._written = {uid: at for uid, at in self._written.items() if now - at < QUIET_SECONDS}
+        self._written = {uid: told for uid, told in self._written.items() if now - told[0] < QUIET_SECONDS}
         for group in groups:
             if group.counted:
                 self._say_over(group, now)
@@ -114,27 +117,29 @@ class Announcer:
             note = "its pods are managed by Kueue: maxParallelism is left to its quota"
             self._recorder.say(*found, Announcement("Normal", "LeftToKueue", "Wait", note))
 
-    def _is_due(self, key: GroupKey, reason: str, now: float) -> bool:
-        """Whether a reason was not given for a while; it is now."""
-        if now - self._said.get((key, reason), -QUIET_SECONDS) < QUIET_SECONDS:
+    def _is_due(self, group: Group, reason: str, now: float) -> bool:
+        """Whether a reason was not given for a while, or not at this cap; it is now."""
+        at, cap = self._said.get((group.key, reason), (-QUIET_SECONDS, None))
+        if now - at < QUIET_SECONDS and cap == group.slots.cap:
             return False
-        self._said[key, reason] = now
+        self._said[group.key, reason] = (now, group.slots.cap)
         return True
 
     def _say_over(self, group: Group, now: float) -> None:
         over = waiting.over_text(group.slots)
         found = self._regarding(group.key, group) if over else None
-        if found is not None and self._is_due(group.key, "OverParallelism", now):
-            self._recorder.say(*found, Announcement("Warning", "OverParallelism", "Wait", over))
+        if found is not None and self._is_due(group, "OverParallelism", now):
+            kind: Literal["Normal", "Warning"] = "Warning" if waiting.skipping(group.slots) else "Normal"
+            self._recorder.say(*found, Announcement(kind, "OverParallelism", "Wait", over))
 
     async def _say(self, group: Group, now: float) -> None:
         """Say what the pods of a group wait for."""
         key, found = group.key, self._regarding(group.key, group)
         why = self._held(group)
-        if why and key.engine and found is not None and self._is_due(key, "NotCounted", now):
+        if why and key.engine and found is not None and self._is_due(group, "NotCounted", now):
             self._recorder.say(*found, Announcement("Normal", "NotCounted", "Wait", why))
         first = (key, "WaitingForSlot") not in self._said
-        if why or found is None or not self._is_due(key, "WaitingForSlot", now):
+        if why or found is None or not self._is_due(group, "WaitingForSlot", now):
             return
         text = waiting.execution_text(group.slots)
         self._recorder.say(*found, Announcement("Normal", "WaitingForSlot", "Wait", text))
@@ -183,14 +188,17 @@ class Announcer:
         first = self._next
         for place in range(first, first + len(groups)):
             self._next = (place + 1) % len(groups)
-            for pod, text in self._texts(groups[place % len(groups)]):
+            group = groups[place % len(groups)]
+            for pod, text in self._texts(group):
                 looks -= 1
-                if pod.waiting == text or (text and pod.waiting and pod.uid in self._written):
+                told = self._written.get(pod.uid)
+                quiet = told is not None and told[1] == group.slots.cap
+                if pod.waiting == text or (text and pod.waiting and quiet):
                     continue
                 if not budget:
                     return
                 budget -= 1
-                self._written[pod.uid] = now
+                self._written[pod.uid] = (now, group.slots.cap)
                 await self._write(pod, text)
             if looks <= 0:
                 return
