@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 import json
+import logging
 import threading
 from collections import Counter
 from datetime import UTC, datetime
@@ -60,6 +61,14 @@ async def test_kopf_only_tells_what_changed() -> None:
             await call(event={"type": kind, "object": stored("7")})
     assert [version for _, version in told] == ["7", "7", None] * 2
     assert {key.kind for key, _ in told} == {OPTIONS_KIND, CLUSTER_OPTIONS_KIND}
+
+
+def test_an_api_server_that_takes_in_new_kinds_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    kopf_loop.quiet()
+    logger = logging.getLogger("kopf._cogs.clients.watching")
+    logger.error("Request attempt #1/9 failed; will retry: storage is (re)initializing")
+    logger.error("Request attempt #1/9 failed; will retry: something else")
+    assert [record.message.rpartition(": ")[2] for record in caplog.records] == ["something else"]
 
 
 def test_kopf_is_kept_from_everything_else() -> None:

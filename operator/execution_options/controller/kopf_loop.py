@@ -17,6 +17,7 @@ from execution_options.api import names
 from execution_options.controller.objects import OptionsKey
 from execution_options.controller.slim_kopf import kopf
 from execution_options.kube.access import find
+from execution_options.kube.store import INITIALIZING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,6 +93,12 @@ def quiet() -> None:
     logging.getLogger("kopf").setLevel(max(logging.WARNING, logging.getLogger().level))
     # It warns that it cannot handle signals in its thread, where it is not to handle any.
     logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)
+    # It asks again in a second, and calls that an error, while the API server takes in a new version of our kinds.
+    logging.getLogger("kopf._cogs.clients.watching").addFilter(_is_news)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    return INITIALIZING not in record.getMessage()
 
 
 class KopfLoop:

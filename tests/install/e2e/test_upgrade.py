@@ -173,7 +173,9 @@ def test_nothing_is_lost_on_the_way_to_this_version_and_back(
             told = [one.json["subject"] for one in receiver.received[accepted_from:]]
             assert sorted(told) == sorted(everything)
             for process in here.processes:
-                assert [line for line in process.lines() if line["level"] in ("error", "critical")] == []
+                lines = [line for line in process.lines() if line["level"] in ("error", "critical")]
+                # The last release lets kopf call it an error that the API server takes in a new version of our kinds.
+                assert [line for line in lines if "storage is (re)initializing" not in line["message"]] == []
             # Each took over from the other at once, not when a Lease had run out.
             for process in (new_controller, controller):
                 assert not any("did not release it" in line["message"] for line in process.lines())
