@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from execution_options.kube.access import Access
 
-JSON: Final = "application/json"
 JSON_PATCH: Final = "application/json-patch+json"
 MERGE_PATCH: Final = "application/merge-patch+json"
 APPLY_PATCH: Final = "application/apply-patch+yaml"
@@ -171,7 +170,7 @@ class Kube:
             data = await response.read()
             if response.status >= 400:
                 raise error_of(response.status, data)
-            if response.content_type != JSON:
+            if response.content_type != accept.partition(";")[0]:
                 # Whoever stands in between may have said that: nobody knows what became of the request.
                 raise aiohttp.ContentTypeError(
                     response.request_info,
