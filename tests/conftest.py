@@ -177,8 +177,9 @@ def namespace(api_server: ApiServer) -> Iterator[str]:
     name = f"test-{uuid.uuid4().hex[:10]}"
     made = api_server.post("/api/v1/namespaces", {"metadata": {"name": name}})
     assert made["kind"] == "Namespace", made
-    # Admission refuses pods until the controller manager has created the service account they default to.
-    eventually(lambda: api_server.get(f"/api/v1/namespaces/{name}/serviceaccounts")["items"])
+    # Admission refuses pods until the controller manager has created the service account they default to. Where tests
+    # restarted the API server before, its watches come back after a pause that has grown to a minute.
+    eventually(lambda: api_server.get(f"/api/v1/namespaces/{name}/serviceaccounts")["items"], timeout=150)
     yield name
     remove(api_server, name)
 
