@@ -97,15 +97,21 @@ def test_a_limit_that_an_edit_gives_first_holds_for_a_run_that_exists(control_pl
         eventually(lambda: runs.now == {"run": 5})
 
 
+def selected_run(desk: Desk, tasks: list[dict[str, Any]]) -> dict[str, Any]:
+    """A run that options with a limit of 2 select, which are old enough for it to be found missed."""
+    options(desk, selector={"engines": ["tekton-pipelinerun"]}, maxParallelism=2)
+    since = datetime.fromisoformat(desk.get("ExecutionOptions", "o")["metadata"]["creationTimestamp"])
+    eventually(lambda: (datetime.now(UTC) - since).total_seconds() >= 1)
+    run: dict[str, Any] = pipeline_run("run", tasks)
+    del run["metadata"]["annotations"]
+    return run
+
+
 def test_the_pods_of_a_run_that_was_created_past_the_webhook_count(
     control_plane: Cluster, namespace: str, operator: LocalOperator
 ) -> None:
     desk = Desk(control_plane, namespace)
-    options(desk, selector={"engines": ["tekton-pipelinerun"]}, maxParallelism=2)
-    since = datetime.fromisoformat(desk.get("ExecutionOptions", "o")["metadata"]["creationTimestamp"])
-    eventually(lambda: (datetime.now(UTC) - since).total_seconds() >= 1)
-    run = pipeline_run("run", FIRST + LATER)
-    del run["metadata"]["annotations"]
+    run = selected_run(desk, FIRST + LATER)
     with Concurrency(control_plane, namespace, run_of) as runs:
         operator.kill("webhook")
         try:
@@ -126,11 +132,7 @@ def test_pods_that_come_later_of_what_was_there_before_the_repair_count(
     control_plane: Cluster, namespace: str, operator: LocalOperator
 ) -> None:
     desk = Desk(control_plane, namespace)
-    options(desk, selector={"engines": ["tekton-pipelinerun"]}, maxParallelism=2)
-    since = datetime.fromisoformat(desk.get("ExecutionOptions", "o")["metadata"]["creationTimestamp"])
-    eventually(lambda: (datetime.now(UTC) - since).total_seconds() >= 1)
-    run = pipeline_run("run", [{**one, "retries": 1} for one in FIRST] + LATER)
-    del run["metadata"]["annotations"]
+    run = selected_run(desk, [{**one, "retries": 1} for one in FIRST] + LATER)
     with Concurrency(control_plane, namespace, run_of) as runs:
         operator.kill("webhook")
         operator.kill("controller")
