@@ -60,9 +60,9 @@ async def test_an_edit_while_the_status_is_written_is_looked_at_although_nobody_
         cast("Any", SimpleNamespace(channels=lambda _: None)),
         cast("Any", SimpleNamespace(add=None)),
     )
-    refusals = cast("Any", SimpleNamespace(aspects=lambda _: []))
+    nothing = cast("Any", SimpleNamespace(aspects=lambda _: []))
     reconciler = OptionsReconciler(
-        index, cast("World", world), directory, cast("Writer", Edited()), executions, Pods(), refusals, 0.0
+        index, cast("World", world), directory, cast("Writer", Edited()), executions, Pods(), nothing, nothing, 0.0
     )
     index.hint(KEY, None)
     assert await reconciler.reconcile(KEY) == 0.0

@@ -43,7 +43,8 @@ class Reconciling:
         )
         this: Any = self
         shell = Shell(this, this, TokenBucket(1000, 100), Metrics())
-        self.reconciler = PodReconciler(world, shell, this, lambda pod: self.counted.append(pod.name))
+        unfollowed: Any = SimpleNamespace(pod_followed=lambda _: None)
+        self.reconciler = PodReconciler(world, shell, this, unfollowed, lambda pod: self.counted.append(pod.name))
 
     async def patch(self, path: str, operations: list[Operation]) -> ObjectMeta:
         assert path == f"/api/v1/namespaces/{TEAM}/pods/p"

@@ -37,6 +37,7 @@ from execution_options.controller.queue import Queue
 from execution_options.controller.rate import TokenBucket
 from execution_options.controller.refusals import Refusals
 from execution_options.controller.shell import Shell
+from execution_options.controller.unfollowed import Unfollowed
 from execution_options.controller.work import work
 from execution_options.controller.world import World
 from execution_options.controller.writer import Writer
@@ -103,9 +104,10 @@ class Controller:
         shell = Shell(kube, writer, patches, self.metrics)
         events = TokenBucket(settings.event_rate, max(1, int(settings.event_rate * 10)))
         self._recorder = Recorder(writer, events, self.metrics, identity)
-        self._of_pods = PodReconciler(self.world, shell, self._recorder, self._unlabelled)
+        self._unfollowed = Unfollowed(self.world, self.index, self._options.add)
+        self._of_pods = PodReconciler(self.world, shell, self._recorder, self._unfollowed, self._unlabelled)
         self._of_executions = ExecutionReconciler(
-            self.world, self.index, shell, self._recorder, self._of_pods, self._uncounted
+            self.world, self.index, shell, self._recorder, self._of_pods, self._unfollowed, self._uncounted
         )
         self._artifacts = ArtifactRepositories(kube, self.index, writer)
         self.parallelism = Parallelism(
@@ -133,6 +135,7 @@ class Controller:
             self._executions,
             self.parallelism.board,
             refusals,
+            self._unfollowed,
             settings.status_interval,
         )
         self._providers = Providers(Outbound(settings.allowed_networks), settings.send_timeout)
@@ -167,7 +170,7 @@ class Controller:
         """Have the execution reconciled, its pods where its options changed, and the counts of its options."""
         (old, new), (before, after) = objects, records
         if new is None and before is not None:
-            self._of_executions.forget(before.uid)
+            self._of_executions.forget(key, before.uid)
         annotated = [None if item is None else _said(item) for item in objects]
         item = new or old
         if item is not None and annotated[0] != annotated[1]:
@@ -196,7 +199,7 @@ class Controller:
     def _engines_used(self, dropped: list[tuple[ExecutionKey, Tracked]]) -> None:
         """Forget the executions of engines that are none any more, and have options say what they know of engines."""
         for key, record in dropped:
-            self._of_executions.forget(record.uid)
+            self._of_executions.forget(key, record.uid)
             # Their pods are held until it is known that nobody has them: the engine may only be replaced.
             self.parallelism.board.execution_changed(key, record.uid, record.id)
         if self._active:

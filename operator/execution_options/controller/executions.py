@@ -14,7 +14,7 @@ from execution_options.controller.announcements import Announcement, applied_not
 from execution_options.controller.missed import Situation
 from execution_options.controller.objects import is_living, kind_of
 from execution_options.controller.parallelism.objects import GroupKey
-from execution_options.controller.shell import ATTEMPTS, ConflictError
+from execution_options.controller.shell import ATTEMPTS, ConflictError, UndoneError
 from execution_options.controller.tracking import tracked
 from execution_options.engines.facts import Role, launcher, role
 from execution_options.kube.client import REFUSED, ApiError, path_of
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from execution_options.controller.objects import ExecutionKey, ExecutionObject
     from execution_options.controller.pods import PodReconciler
     from execution_options.controller.shell import Shell
+    from execution_options.controller.unfollowed import Unfollowed
     from execution_options.controller.world import World
     from execution_options.engines.profile import Engine
     from execution_options.kube.meta import ObjectMeta
@@ -49,6 +50,7 @@ class ExecutionReconciler:
         shell: reads and writes.
         recorder: posts events.
         pods: reconciles the pods of executions that the webhook missed.
+        unfollowed: is told which executions an edit does not reach.
         uncounted: is told of groups with pods that have a limit but not its label.
     """
 
@@ -59,6 +61,7 @@ class ExecutionReconciler:
         shell: Shell,
         recorder: Recorder,
         pods: PodReconciler,
+        unfollowed: Unfollowed,
         uncounted: Callable[[GroupKey], None],
     ) -> None:
         self._world = world
@@ -66,6 +69,7 @@ class ExecutionReconciler:
         self._shell = shell
         self._recorder = recorder
         self._pods = pods
+        self._unfollowed = unfollowed
         self._uncounted = uncounted
         self._judged: dict[str, int] = {}
         """uid of an execution without options → which options were found not to apply to it."""
@@ -78,6 +82,7 @@ class ExecutionReconciler:
         if item is None or record is None or not is_living(item):
             if record is not None:
                 self._judged.pop(record.uid, None)
+            self._unfollowed.forget(key)
             return
         engine = self._world.engines[key.engine]
         if record.unreadable:
@@ -86,16 +91,17 @@ class ExecutionReconciler:
             self._judged[record.uid] = 0
         elif record.stamped:
             self._judged.pop(record.uid, None)
-            await self._follow(engine, item.metadata)
+            await self._follow(key, engine, item.metadata)
         else:
             await self._judge(engine, item)
 
-    def forget(self, uid: str) -> None:
+    def forget(self, key: ExecutionKey, uid: str) -> None:
         """An execution is gone."""
+        self._unfollowed.forget(key)
         self._judged.pop(uid, None)
         self._seen.discard(uid)
 
-    async def _follow(self, engine: Engine, metadata: ObjectMeta) -> None:
+    async def _follow(self, key: ExecutionKey, engine: Engine, metadata: ObjectMeta) -> None:
         path = _path(engine, metadata)
         find = self._index.find(metadata.namespace)
         try:
@@ -106,16 +112,22 @@ class ExecutionReconciler:
         except (InvalidLiveError, InvalidSnapshotError, LiveTooLargeError) as error:
             logger.warning("%s %s/%s: %s", engine.kind, metadata.namespace, metadata.name, error)
             self._recorder.say(engine, metadata, Announcement("Warning", "OptionsNotFollowed", "Follow", str(error)))
+            self._unfollowed.refused(key, str(error))
             return
+        except UndoneError as error:
+            self._unfollowed.refused(key, str(error))
+            raise
         except ApiError as error:
             if error.status in REFUSED:
                 self._recorder.say(engine, metadata, refused_note(error.message))
+                self._unfollowed.refused(key, error.message)
             raise
+        self._unfollowed.followed(key)
         if left:
             self._recorder.say(engine, metadata, left_note(left))
         self._see_counted(engine, metadata)
         if MISSED_ANNOTATION in (metadata.annotations or {}):
-            await self._pods.adopt(engine, metadata)
+            await self._pods.adopt(key, engine, metadata)
 
     def _see_counted(self, engine: Engine, metadata: ObjectMeta) -> None:
         """Have pods counted that got a limit only after they were created."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from execution_options.controller.index import Known, OptionsIndex
     from execution_options.controller.objects import ExecutionKey, OptionsKey
     from execution_options.controller.refusals import Refusals
+    from execution_options.controller.unfollowed import Unfollowed
     from execution_options.controller.world import World
     from execution_options.controller.writer import Writer
     from execution_options.kube.store import Key
@@ -63,6 +64,7 @@ class OptionsReconciler:
         executions: has the executions of edited options reconciled.
         pods: knows whose pods wait for a parallelism slot.
         refusals: knows whose notifications cannot be recorded.
+        unfollowed: knows which executions an edit does not reach.
         status_interval: seconds between two writes of an object's status where only numbers changed.
     """
 
@@ -75,6 +77,7 @@ class OptionsReconciler:
         executions: Executions,
         pods: Pods,
         refusals: Refusals,
+        unfollowed: Unfollowed,
         status_interval: float,
     ) -> None:
         self._index = index
@@ -84,6 +87,7 @@ class OptionsReconciler:
         self._executions = executions
         self._pods = pods
         self._refusals = refusals
+        self._unfollowed = unfollowed
         self._interval = status_interval
         self._seen: dict[OptionsKey, tuple[str, int]] = {}
         self._written: dict[OptionsKey, float] = {}
@@ -135,6 +139,7 @@ class OptionsReconciler:
             status.notifications_routed(options, self._directory.channels(options.namespace)),
             status.admission(counts),
             *self._refusals.aspects(known),
+            *self._unfollowed.aspects(known),
         ]
         wait = await self._report(known, aspects, counts)
         return LATER if refused and wait is None else wait

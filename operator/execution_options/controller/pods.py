@@ -13,6 +13,7 @@ from execution_options.controller.announcements import left_note, refused_note
 from execution_options.controller.objects import PodObject, is_living
 from execution_options.controller.parallelism.objects import is_unit
 from execution_options.controller.patching import metadata_patch
+from execution_options.controller.shell import UndoneError
 from execution_options.kube.client import REFUSED, ApiError, path_of
 from execution_options.options.live import InvalidLiveError
 from execution_options.options.snapshot import InvalidSnapshotError
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from execution_options.controller.events import Recorder
+    from execution_options.controller.objects import ExecutionKey
     from execution_options.controller.shell import Shell
+    from execution_options.controller.unfollowed import Unfollowed
     from execution_options.controller.world import World
     from execution_options.engines.profile import Engine
     from execution_options.kube.meta import ObjectMeta
@@ -39,21 +42,29 @@ class PodReconciler:
         world: what is known of the cluster.
         shell: reads and writes.
         recorder: posts events.
+        unfollowed: is told which pods an edit does not reach.
         unlabelled: is told of pods whose execution has a limit, and which have not its label.
     """
 
     def __init__(
-        self, world: World, shell: Shell, recorder: Recorder, unlabelled: Callable[[ObjectMeta], None]
+        self,
+        world: World,
+        shell: Shell,
+        recorder: Recorder,
+        unfollowed: Unfollowed,
+        unlabelled: Callable[[ObjectMeta], None],
     ) -> None:
         self._world = world
         self._shell = shell
         self._recorder = recorder
+        self._unfollowed = unfollowed
         self.unlabelled = unlabelled
 
     async def reconcile(self, key: Key) -> None:
         """Reconcile one pod; one that has ended, or whose execution has, is left alone."""
         pod = self._world.pods.get(*key)
         if pod is None or not is_living(pod):
+            self._unfollowed.pod_followed(key)
             return
         owner = self._world.tracker.of_pod(pod.metadata)
         execution = None if owner is None else self._world.execution(owner)
@@ -63,7 +74,7 @@ class PodReconciler:
         if record is not None and record.stamped:
             if GATE in (execution.metadata.labels or {}):
                 await self._see_counted(pod.metadata)
-            await self._correct(self._world.engines[owner.engine], execution.metadata, pod.metadata)
+            await self._correct(owner, self._world.engines[owner.engine], execution.metadata, pod.metadata)
 
     async def _see_counted(self, pod: ObjectMeta) -> None:
         """Have a pod counted that was created before its execution had a limit, or by what was; and no coordinator.
@@ -78,7 +89,7 @@ class PodReconciler:
         else:
             await self._shell.settle(_path(pod), pod, "pod", _uncounted)
 
-    async def adopt(self, engine: Engine, execution: ObjectMeta) -> None:
+    async def adopt(self, key: ExecutionKey, engine: Engine, execution: ObjectMeta) -> None:
         """Correct the pods of a Job that do not carry its identifier: their template never got it."""
         if (engine.group, engine.kind) != ("batch", "Job"):
             return
@@ -89,19 +100,24 @@ class PodReconciler:
         for pod in _PODS.decode(body).items or ():
             owner = pod.metadata.controller
             if owner is not None and owner.uid == execution.uid and is_living(pod):
-                await self._correct(engine, execution, pod.metadata)
+                await self._correct(key, engine, execution, pod.metadata)
 
-    async def _correct(self, engine: Engine, execution: ObjectMeta, pod: ObjectMeta) -> None:
+    async def _correct(self, key: ExecutionKey, engine: Engine, execution: ObjectMeta, pod: ObjectMeta) -> None:
         path = _path(pod)
         try:
             left = await self._shell.settle(path, pod, "pod", lambda now: live.pod_plan(engine, execution, now))
         except (InvalidLiveError, InvalidSnapshotError) as error:
             logger.warning("pod %s/%s: %s", pod.namespace, pod.name, error)
             return
+        except UndoneError as error:
+            self._unfollowed.refused(key, str(error), (pod.namespace, pod.name))
+            raise
         except ApiError as error:
             if error.status in REFUSED:
                 self._recorder.say(engine, execution, refused_note(error.message, f"pod {pod.name}: "))
+                self._unfollowed.refused(key, f"pod {pod.name}: {error.message}", (pod.namespace, pod.name))
             raise
+        self._unfollowed.pod_followed((pod.namespace, pod.name))
         if left:
             self._recorder.say(engine, execution, left_note(left, f"pod {pod.name}: "))
 

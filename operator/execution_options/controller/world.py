@@ -47,7 +47,7 @@ class Listener(Protocol):
         """An object that an execution controls came or went."""
 
     def pod_changed(self, key: Key) -> None:
-        """A pod of an execution came or changed."""
+        """A pod of an execution came, changed or went."""
 
     def account_changed(self, old: PartialObject | None, new: PartialObject | None) -> None:
         """A service account came, changed or went."""
@@ -188,7 +188,7 @@ class World:
             self.tracker.put_pod(key, old.metadata, add=False)
         if new is not None:
             self.tracker.put_pod(key, new.metadata, add=True)
-            self._listener.pod_changed(key)
+        self._listener.pod_changed(key)
 
     def _account_changed(self, old: PartialObject | None, new: PartialObject | None) -> None:
         for item, add in ((old, False), (new, True)):

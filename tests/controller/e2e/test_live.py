@@ -154,7 +154,40 @@ def test_what_others_refuse_is_said_on_the_execution_until_it_is_another(control
         assert "it stays as it is: " in said["note"]
         assert "the platform wants no b" in said["note"]
         assert team.labels("jobs", "j") == {"a": "1"}
+        followed = eventually(lambda: team.condition("o", "EditsFollowed"))
+        assert (followed["status"], followed["reason"]) == ("False", "EditsRefused")
+        assert followed["message"].startswith(f"edits do not reach 1 execution: Job {team.namespace}/j: ")
+        assert "the platform wants no b" in followed["message"]
         team.edit("o", {"labels": {"a": "3", "b": None}})
         for plural, name in (("jobs", "j"), ("pods", pod)):
             eventually(lambda plural=plural, name=name: team.labels(plural, name) == {"a": "3"})
         assert len(team.events("j", "OptionsNotFollowed")) == 1
+        eventually(lambda: team.condition("o", "EditsFollowed")["status"] == "True")
+
+
+def test_edits_of_text_that_the_api_server_escapes_keep_reaching_a_job_and_its_pod(
+    controller: Process, team: Team
+) -> None:
+    texts = [
+        "Data <data@example.com>",
+        "https://x.example/?a=1&b=2",
+        "line\u2028separator\u2029",
+        "plain",
+        "a\b\f\x7f<>&",
+    ]
+    template = {
+        "phases": ["FAILED"],
+        "webhook": {},
+        "channelRef": {"name": "hook"},
+        "template": {"body": "> {{ error }}"},
+    }
+    team.options("o", {"selector": {}, "labels": {"a": "0"}, "annotations": {"note": "&"}, "notifications": [template]})
+    team.job("j")
+    pod = one_pod(team, "j")
+    for number, text in enumerate(texts, 1):
+        team.edit("o", {"labels": {"a": str(number)}, "annotations": {"note": text}})
+        for plural, name in (("jobs", "j"), ("pods", pod)):
+            eventually(lambda plural=plural, name=name, text=text: team.annotations(plural, name)["note"] == text)
+            eventually(lambda plural=plural, name=name, number=number: team.labels(plural, name) == {"a": str(number)})
+    assert team.events("j", "OptionsNotFollowed") == []
+    assert team.condition("o", "EditsFollowed") == {}
