@@ -47,10 +47,11 @@ def material(**secrets: dict[str, str]) -> Material:
     return Material(data)
 
 
-def parcel(*recipients: str, payload: Any = None, html: str = "<p>train failed</p>") -> Parcel:
+def parcel(*recipients: str, payload: Any = None, html: str = "<p>train failed</p>", resolve: Any = None) -> Parcel:
     """A message for some recipients."""
     text = "" if payload is None else msgspec.json.encode(payload).decode()
-    message = Message(type="email", subject="train failed", text="train failed", html=html, payload=text)
+    after = "" if resolve is None else msgspec.json.encode(resolve).decode()
+    message = Message(type="email", subject="train failed", text="train failed", html=html, payload=text, resolve=after)
     return Parcel(key="team/train-1-0123", message=message, recipients=recipients)
 
 

@@ -44,6 +44,23 @@ async def test_an_incident_is_opened_and_resolved_under_one_key(providers: Provi
         assert pagerduty.incidents == {(KEY, "job/team/train"): expected}
 
 
+async def test_an_event_that_resolves_follows_the_one_that_opens_once_that_is_accepted(
+    providers: Providers, pagerduty: PagerDuty
+) -> None:
+    given = parcel("on-call", payload=event(), resolve=event("resolve"))
+    pagerduty.answers += [Says(202), Says(500, "down")]
+    answers = await providers.send(services(pagerduty), SECRETS, given)
+    assert answers["on-call"].result == "Temporary"
+    answers = await providers.send(services(pagerduty), SECRETS, given)
+    assert answers["on-call"].result == "Accepted"
+    assert pagerduty.incidents == {(KEY, "job/team/train"): "resolved"}
+    pagerduty.answers.append(Says(400, "no"))
+    answers = await providers.send(services(pagerduty), SECRETS, given)
+    assert answers["on-call"].result == "Permanent"
+    actions = [request.json["event_action"] for request in pagerduty.received]
+    assert actions == ["trigger", "resolve", "trigger", "resolve", "trigger"]
+
+
 async def test_recipients_are_services_by_name_and_each_service_is_told_once(
     providers: Providers, pagerduty: PagerDuty
 ) -> None:

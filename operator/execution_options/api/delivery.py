@@ -69,6 +69,15 @@ class DeliveryMessage(Resource, frozen=True):
         ]
         | UnsetType
     ) = UNSET
+    resolve: (
+        Annotated[
+            str,
+            described(
+                "JSON text of the event that resolves a test by PagerDuty, sent after the payload.", max_length=2048
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     note: (
         Annotated[
             str,
@@ -89,11 +98,24 @@ class Unsent(Resource, frozen=True):
     message: Annotated[str, described("A sentence for people.", max_length=4096)]
 
 
+class Tested(Resource, frozen=True):
+    """What a test is a test of."""
+
+    name: Annotated[
+        str, described("Kind and name as `notify test` takes them: channel/NAME, for example.", max_length=300)
+    ]
+
+
 class DeliverySpec(Resource, frozen=True, kw_only=True):
     """What is to be delivered; never changed after it was recorded."""
 
     execution: Annotated[ExecutionRef, described("The execution that ended.", extra=ATOMIC)] | UnsetType = UNSET
-    phase: Annotated[Phase, described("The phase that it arrived at.")]
+    tested: (
+        Annotated[Tested, described("Set on a test, of which no execution has ended.", extra=ATOMIC)] | UnsetType
+    ) = UNSET
+    phase: Annotated[
+        Phase, described("The phase that it arrived at; of a test, one whose notification is tried, or SUCCEEDED.")
+    ]
     episode: Annotated[
         str,
         described(
@@ -119,6 +141,13 @@ class DeliverySpec(Resource, frozen=True, kw_only=True):
             max_length=512,
         ),
     ]
+    to: (
+        Annotated[
+            str,
+            described("Whom it is for, in one line: the recipients, or the channel itself.", max_length=1024),
+        ]
+        | UnsetType
+    ) = UNSET
     message: Annotated[DeliveryMessage, described("What is sent.", extra=ATOMIC)]
     unsent: (
         Annotated[Unsent, described("Set where it is recorded only, and nothing is sent.", extra=ATOMIC)] | UnsetType
@@ -222,10 +251,10 @@ DELIVERY = Kind(
     spec_rules=(AS_RECORDED,),
     selectable=(".status.state",),
     columns=(
-        column("Execution", ".spec.execution.name", "The execution that ended."),
+        column("Execution", ".spec['execution','tested'].name", "The execution that ended, or what is tested."),
         column("Phase", ".spec.phase", "The phase that it arrived at."),
         column("By", ".spec.channel.type", "By what it is sent."),
-        column("To", ".spec.recipients", "Whom it is for."),
+        column("To", ".spec.to", "Whom it is for."),
         column("State", ".status.state", "Pending (also when empty), Sending, Delivered, Failed or Suppressed."),
         column("Attempts", ".status.attempts", "How often it was tried.", kind="integer"),
         column("Reason", ".status.reason", "Why, in one word."),

@@ -12,11 +12,11 @@ import click
 import msgspec
 
 from execution_options.api.names import (
+    CHANNEL_KIND,
     CHANNEL_PLURAL,
-    CLUSTER_OPTIONS_PLURAL,
     DELIVERY_PLURAL,
     GROUP,
-    OPTIONS_PLURAL,
+    PLURALS,
     REDELIVER_LABEL,
     TEST_ANNOTATION,
     TEST_LABEL,
@@ -30,13 +30,13 @@ from execution_options.kube.access import find
 from execution_options.kube.client import MERGE_PATCH, METADATA, Kube, path_of
 from execution_options.kube.meta import PartialObject
 from execution_options.outbox.state import FINISHED
-from execution_options.outbox.trial import Request
+from execution_options.outbox.trial import WORDS, Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-KINDS: Final = {"channel": CHANNEL_PLURAL, "options": OPTIONS_PLURAL, "cluster-options": CLUSTER_OPTIONS_PLURAL}
+KINDS: Final = {WORDS[kind]: plural for kind, plural in {**PLURALS, CHANNEL_KIND: CHANNEL_PLURAL}.items()}
 SECONDS: Final = 60.0
 """That a command waits for the operator."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
 from msgspec import Struct, field
 
@@ -23,6 +24,7 @@ class Ended(Struct, frozen=True, kw_only=True):
         lineage: what this execution is a run of; see :func:`lineage`.
         launch_plan: ``kind/name`` of what started it; empty where nothing did.
         labels: of the execution.
+        tested: ``kind/name`` of what is tested, where nothing has ended; otherwise empty.
     """
 
     engine: str
@@ -41,6 +43,12 @@ class Ended(Struct, frozen=True, kw_only=True):
     lineage: str = ""
     launch_plan: str = ""
     labels: dict[str, str] = field(default_factory=dict)
+    tested: str = ""
+
+    @property
+    def told(self) -> Phase | Literal["TEST"]:
+        """The phase that messages name: a test must not be taken for an end."""
+        return "TEST" if self.tested else self.phase
 
     @property
     def seconds(self) -> float | None:

@@ -15,6 +15,7 @@ COLOURS: Final = {
     "FAILED": ("#cf222e", "#ffebe9"),
     "ABORTED": ("#57606a", "#eaeef2"),
     "TIMED_OUT": ("#9a6700", "#fff8c5"),
+    "TEST": ("#57606a", "#eaeef2"),
 }
 """Of each phase: for what is dark, and for what is light."""
 
@@ -25,7 +26,7 @@ _MONO: Final = "font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace
 
 def html(said: Words) -> str:
     """The document."""
-    dark, light = COLOURS[said.ended.phase]
+    dark, light = COLOURS[said.ended.told]
     parts = [_heading(said, dark, light)]
     if said.body is None:
         parts += [_table(said), _error(said, dark, light)]

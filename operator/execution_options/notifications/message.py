@@ -16,6 +16,7 @@ class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
         text: plain text; Slack shows it where blocks cannot be shown, notifications of a phone for example.
         html: of a mail.
         payload: JSON text: Slack's ``blocks``, PagerDuty's event without its routing key, the webhook's body.
+        resolve: of a test by PagerDuty: the event that follows ``payload`` once that is accepted.
         note: what a person should know about it: that a template failed and the default text is used instead.
     """
 
@@ -24,4 +25,5 @@ class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
     text: str
     html: str = ""
     payload: str = ""
+    resolve: str = ""
     note: str = ""

@@ -27,7 +27,7 @@ def render(ended: Ended, due: Due, key: str, execution_url: str = "") -> Message
         execution_url: ``spec.executionURL`` of the channel; empty for none.
     """
     said = words(ended, due, execution_url, escape=slack.escape if due.type == "slack" else str)
-    subject, text, html, payload = said.subject, plain(said), "", ""
+    subject, text, html, payload, resolve = said.subject, plain(said), "", "", ""
     match due.type:
         case "email":
             html = mail.html(said)
@@ -35,9 +35,11 @@ def render(ended: Ended, due: Due, key: str, execution_url: str = "") -> Message
             text, payload = slack.text(said), _json(slack.blocks(said))
         case "pagerDuty":
             payload = _json(pagerduty.event(said))
+            resolve = _json(pagerduty.resolution(said)) if ended.tested else ""
         case "webhook":
             payload = _json(webhook.event(said, key))
-    return Message(type=due.type, subject=subject, text=text, html=html, payload=payload, note=cut(said.note, MAX_NOTE))
+    note = cut(said.note, MAX_NOTE)
+    return Message(type=due.type, subject=subject, text=text, html=html, payload=payload, resolve=resolve, note=note)
 
 
 def _json(value: object) -> str:

@@ -19,6 +19,7 @@ SIGNS: Final = {
     "FAILED": ":x:",
     "ABORTED": ":no_entry_sign:",
     "TIMED_OUT": ":hourglass:",
+    "TEST": ":test_tube:",
 }
 MAX_HEADER: Final = 150
 MAX_SECTION: Final = 3000
@@ -36,7 +37,7 @@ def escape(text: str) -> str:
 
 def text(said: Words) -> str:
     """What is shown where blocks cannot be."""
-    return escape(f"{said.phase}: {said.subject}")
+    return escape(said.subject if said.ended.tested else f"{said.phase}: {said.subject}")
 
 
 def blocks(said: Words) -> list[dict[str, Any]]:
@@ -45,7 +46,7 @@ def blocks(said: Words) -> list[dict[str, Any]]:
         {
             "type": "header",
             # Plain text: nothing in it is markup.
-            "text": {"type": "plain_text", "text": cut(f"{SIGNS[said.ended.phase]} {said.subject}", MAX_HEADER)},
+            "text": {"type": "plain_text", "text": cut(f"{SIGNS[said.ended.told]} {said.subject}", MAX_HEADER)},
         }
     ]
     if said.body is not None:

@@ -46,14 +46,14 @@ def variables(ended: Ended, options: tuple[str, ...], url: str = "") -> Mapping[
     plan = ended.launch_plan.rpartition("/")[2] or workflow
     flytes = {"project": project, "domain": domain, "version": version}
     return {
-        "phase": ended.phase,
+        "phase": ended.told,
         "name": ended.name,
         "namespace": ended.namespace,
         "engine": ended.engine,
         "kind": ended.kind,
         "uid": ended.uid,
         "id": ended.id,
-        "error": "" if ended.phase == "SUCCEEDED" else ended.message,
+        "error": "" if ended.told == "SUCCEEDED" else ended.message,
         "message": ended.message,
         "duration": duration(ended.seconds),
         "started_at": ended.started_at,

@@ -16,15 +16,15 @@ def event(said: Words, key: str) -> dict[str, Any]:
     """The event; ``key`` is ``namespace/name`` of the delivery."""
     ended = said.ended
     group = f"/apis/{ended.api_version}" if "/" in ended.api_version else f"/api/{ended.api_version}"
-    made = {
+    made: dict[str, Any] = {
         "specversion": "1.0",
         "id": webhook_id(key),
         "source": f"{group}/namespaces/{ended.namespace}/{ended.kind}",
-        "type": f"dev.execution.{ended.phase.lower()}",
+        "type": f"dev.execution.{ended.told.lower()}",
         "subject": ended.name,
         "datacontenttype": "application/json",
         "data": {
-            "phase": ended.phase,
+            "phase": ended.told,
             "engine": ended.engine,
             "apiVersion": ended.api_version,
             "kind": ended.kind,
@@ -44,6 +44,8 @@ def event(said: Words, key: str) -> dict[str, Any]:
             "text": plain(said),
         },
     }
+    if ended.tested:
+        made["data"]["test"] = True
     try:
         if datetime.fromisoformat(ended.finished_at).tzinfo is not None:
             made["time"] = ended.finished_at

@@ -24,6 +24,7 @@ VERBS: Final = {
     "ABORTED": "was aborted",
     "TIMED_OUT": "timed out",
 }
+TEST_SUBJECT: Final = "TEST: "
 MAX_SUBJECT: Final = 256
 MAX_BODY: Final = 6000
 MAX_ERROR: Final = 2000
@@ -59,16 +60,18 @@ class Words(Struct, frozen=True, kw_only=True):
     @property
     def heading(self) -> str:
         """What happened, in few words."""
-        return f"{self.ended.name} {VERBS[self.ended.phase]}"
+        return _heading(self.ended)
 
     @property
     def phase(self) -> str:
         """The phase, for people."""
-        return self.ended.phase.replace("_", " ")
+        return self.ended.told.replace("_", " ")
 
 
 def words(ended: Ended, due: Due, execution_url: str = "", *, escape: Callable[[str], str] = str) -> Words:
     """What a message says; a template that fails is noted, and the default text said instead.
+
+    A test says that it is one, in its subject and before everything else, and links to nothing: there is no execution.
 
     Args:
         ended: what happened.
@@ -79,7 +82,11 @@ def words(ended: Ended, due: Due, execution_url: str = "", *, escape: Callable[[
     options = tuple(dict.fromkeys(source.name for source in due.sources))
     problems: list[str] = []
     given: dict[str, Any] = dict(variables(ended, options))
-    url = _filled(execution_url, given, MAX_URL, lambda value: quote(value, safe=""), "executionURL", problems)
+    url = (
+        ""
+        if ended.tested
+        else _filled(execution_url, given, MAX_URL, lambda value: quote(value, safe=""), "executionURL", problems)
+    )
     if url and not _is_link(url):
         problems.append("executionURL gives no URL")
         url = ""
@@ -90,18 +97,26 @@ def words(ended: Ended, due: Due, execution_url: str = "", *, escape: Callable[[
             subject = _filled(due.template.subject, given, 4 * MAX_SUBJECT, str, "subject", problems)
         if due.template.body is not UNSET:
             body = _filled(due.template.body, given, MAX_BODY, escape, "body", problems) or None
+    subject = one_line(subject) or one_line(_heading(ended))
+    if ended.tested:
+        subject = TEST_SUBJECT + subject
+        body = escape(ended.message) + ("" if body is None else f"\n\n{body}")
     asking = ", ".join(dict.fromkeys(f"{source.kind} {source.name}" for source in due.sources))
     return Words(
         ended=ended,
-        subject=cut(one_line(subject) or one_line(f"{ended.name} {VERBS[ended.phase]}"), MAX_SUBJECT),
+        subject=cut(subject, MAX_SUBJECT),
         body=body,
         error=given["error"],
         facts=tuple((name, cut(one_line(value), MAX_FACT)) for name, value in _facts(ended, options) if value),
         url=url,
-        reason=f"Sent by the notifications of {asking}" if asking else "",
+        reason=f"Sent by the notifications of {asking}" if asking and not ended.tested else "",
         note="; ".join(f"{problem}: the default is used instead" for problem in problems),
         options=options,
     )
+
+
+def _heading(ended: Ended) -> str:
+    return f"{ended.tested} in namespace {ended.namespace}" if ended.tested else f"{ended.name} {VERBS[ended.phase]}"
 
 
 def _facts(ended: Ended, options: tuple[str, ...]) -> tuple[tuple[str, str], ...]:

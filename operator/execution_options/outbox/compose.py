@@ -14,10 +14,13 @@ from execution_options.notifications.ended import Ended, lineage
 from execution_options.notifications.naming import delivery_name
 from execution_options.notifications.render import render
 from execution_options.notifications.route import ChannelKey, Due, Unrouted, route
+from execution_options.notifications.words import cut
 from execution_options.options.levels import Level
-from execution_options.outbox.record import ChannelRef, ExecutionRef, FullSpec, OptionsRef, Unsent
+from execution_options.outbox.record import ChannelRef, ExecutionRef, FullSpec, OptionsRef, Tested, Unsent
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from execution_options.api.model import Phase
     from execution_options.engines.phases import Outcome
     from execution_options.engines.profile import Engine
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from execution_options.options.merge import Effective
 
 _DIGITS = 20
+MAX_TO = 1024
 
 
 class Metadata(facts.Metadata, Protocol):
@@ -142,17 +146,26 @@ def _spec(
     message: Message,
     unsent: Unsent | None,
 ) -> FullSpec:
+    tested = Tested(end.tested) if end.tested else None
     return FullSpec(
-        execution=ExecutionRef(end.engine, end.api_version, end.kind, end.name, end.uid),
+        tested=tested,
+        execution=None if tested else ExecutionRef(end.engine, end.api_version, end.kind, end.name, end.uid),
         phase=end.phase,
         episode=end.episode,
         lineage=end.lineage,
         channel=channel,
         options=OptionsRef(source.kind, source.name, source.uid),
         recipients=recipients,
+        to=addressed(channel, recipients),
         unsent=unsent,
         message=message,
     )
+
+
+def addressed(channel: ChannelRef, recipients: Iterable[str]) -> str:
+    """Whom a delivery is for, in one line; the channel, where that leads to one place."""
+    whom = cut(", ".join(filter(None, recipients)), MAX_TO)
+    return whom or (f"channel {channel.name}" if channel.name else "")
 
 
 def is_disabled(effective: Effective, flag: bool | None) -> bool:

@@ -45,6 +45,12 @@ class OptionsRef(Struct, frozen=True, rename="camel", omit_defaults=True):
     uid: str = ""
 
 
+class Tested(Struct, frozen=True):
+    """What a test is a test of, as the command names it."""
+
+    name: str
+
+
 class Unsent(Struct, frozen=True, rename="camel"):
     """Why it is recorded only."""
 
@@ -75,6 +81,8 @@ class Spec(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True
 class FullSpec(Spec, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """``spec`` of a delivery."""
 
+    tested: Tested | None = None
+    to: str = ""
     message: Message
 
     def bare(self) -> Spec:

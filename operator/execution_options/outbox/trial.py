@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Final, cast
 from msgspec import UNSET, Struct, structs
 
 from execution_options.api.model import TERMINAL_PHASES, Phase
-from execution_options.api.names import API_VERSION, CHANNEL_KIND, CLUSTER_OPTIONS_KIND
+from execution_options.api.names import API_VERSION, CHANNEL_KIND, CLUSTER_OPTIONS_KIND, OPTIONS_KIND
 from execution_options.notifications.ended import Ended
 from execution_options.notifications.naming import delivery_name
 from execution_options.notifications.render import render
 from execution_options.notifications.route import Due
 from execution_options.options.levels import Layer, Level, Source
 from execution_options.options.merge import merge
-from execution_options.outbox.compose import Composed, compose
-from execution_options.outbox.record import ChannelRef, FullSpec, Unsent
+from execution_options.outbox.compose import Composed, addressed, compose
+from execution_options.outbox.record import ChannelRef, FullSpec, Tested, Unsent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _DIGITS: Final = 20
 ORDER: Final[tuple[Phase, ...]] = cast("tuple[Phase, ...]", ("FAILED", "TIMED_OUT", "ABORTED", "SUCCEEDED"))
 """Of several phases a test is about the first of these."""
+WORDS: Final = {CHANNEL_KIND: "channel", OPTIONS_KIND: "options", CLUSTER_OPTIONS_KIND: "cluster-options"}
+"""What the command ``notify test`` calls the kinds that can be tested."""
 assert set(ORDER) == set(TERMINAL_PHASES)  # noqa: S101 - no phase is left out
 
 
@@ -59,20 +61,22 @@ def of_channel(channel: Channel, request: Request) -> Composed:
     if not recipients:
         recipients = ("",)
         unsent = Unsent("Failed", "NoRecipient", "write recipients behind the first word of the annotation")
-    end = _end("NotificationChannel", CHANNEL_KIND, channel.key.namespace, channel.key.name, request, ORDER[0])
+    end = _end(CHANNEL_KIND, channel.key.namespace, channel.key.name, request, "SUCCEEDED")
     source = Source(Level.EXECUTION, CHANNEL_KIND, channel.key.name)
     due = Due(channel=channel.key, type=channel.type, recipients=recipients, template=None, sources=(source,))
     name = delivery_name(end, channel.key)
-    url = channel.spec.execution_url
+    where = ChannelRef(channel.key.namespace, channel.key.name, channel.type)
     spec = FullSpec(
+        tested=Tested(end.tested),
         phase=end.phase,
         episode=request.text,
         lineage=end.lineage,
-        channel=ChannelRef(channel.key.namespace, channel.key.name, channel.type),
+        channel=where,
         recipients=recipients,
+        to=addressed(where, recipients),
         unsent=unsent,
         test=request.text,
-        message=render(end, due, f"{end.namespace}/{name}", "" if url is UNSET else url),
+        message=render(end, due, f"{end.namespace}/{name}"),
     )
     return Composed(name, spec, test_id=request.id)
 
@@ -85,17 +89,17 @@ def of_options(options: OptionsObject, channels: Channels, request: Request) -> 
     effective = merge([Layer(source, spec)])
     seen: set[tuple[ChannelRef, tuple[str, ...]]] = set()
     for phase in ORDER:
-        end = _end(options.kind, options.kind, channels.namespace, options.name, request, phase)
+        end = _end(options.kind, channels.namespace, options.name, request, phase)
         for composed in compose(end, effective, channels, disabled=False):
             way = (composed.spec.channel, composed.spec.recipients)
-            if way in seen or (composed.spec.channel.type == "pagerDuty" and phase == "SUCCEEDED"):
-                continue
-            seen.add(way)
-            tested = structs.replace(composed.spec, execution=None, test=request.text)
-            yield Composed(composed.name, tested, test_id=request.id)
+            if way not in seen:
+                seen.add(way)
+                tested = structs.replace(composed.spec, test=request.text)
+                yield Composed(composed.name, tested, test_id=request.id)
 
 
-def _end(engine: str, kind: str, namespace: str, name: str, request: Request, phase: Phase) -> Ended:
+def _end(kind: str, namespace: str, name: str, request: Request, phase: Phase) -> Ended:
+    tested = f"{WORDS[kind]}/{name}"
     return Ended(
         engine="test",
         api_version=API_VERSION,
@@ -105,6 +109,10 @@ def _end(engine: str, kind: str, namespace: str, name: str, request: Request, ph
         uid=request.uid,
         phase=phase,
         episode=request.text,
-        message=f"This is a test of {engine} {name}, which somebody asked for. No execution has ended.",
-        lineage=f"test/{namespace}/{name}",
+        message=(
+            f"This is a test of {tested} in namespace {namespace}, sent by Execution Options because somebody asked "
+            "for it. No execution has ended, and there is nothing to do."
+        ),
+        lineage=f"test/{request.id}/{namespace}/{name}",
+        tested=tested,
     )

@@ -5,7 +5,7 @@ https://developer.pagerduty.com/docs/events-api-v2/overview/
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from msgspec import UNSET
@@ -26,7 +26,7 @@ async def send(http: Http, channel: PagerDutyChannel, material: Material, parcel
     """Send the event to the service of each recipient, each service once; see ``providers.factory``."""
     url = API if channel.api_url is UNSET else channel.api_url
     ca = "" if channel.ca is UNSET else material.authority(channel.ca)
-    event = msgspec.json.decode(parcel.message.payload)
+    events = [msgspec.json.decode(text) for text in (parcel.message.payload, parcel.message.resolve) if text]
     answers: dict[str, Answer] = {}
     of_key: dict[str, Answer] = {}
     for recipient in parcel.recipients:
@@ -35,8 +35,7 @@ async def send(http: Http, channel: PagerDutyChannel, material: Material, parcel
             answers[recipient] = permanent("UnknownService", "the channel has no service of this name")
             continue
         if key not in of_key:
-            body = msgspec.json.encode({**event, "routing_key": key})
-            of_key[key] = await _send(http, url, body, ca)
+            of_key[key] = await _send_all(http, url, events, key, ca)
         answers[recipient] = of_key[key]
     return answers
 
@@ -52,6 +51,15 @@ def routing_key(channel: PagerDutyChannel, material: Material, recipient: str) -
     if refs:
         return material.text(refs[0])
     return None if channel.routing_key_secret_ref is UNSET else material.text(channel.routing_key_secret_ref)
+
+
+async def _send_all(http: Http, url: str, events: list[dict[str, Any]], key: str, ca: str) -> Answer:
+    """The answer to the last event, or to the first that is not accepted: sent again, an event changes nothing."""
+    for event in events:
+        answer = await _send(http, url, msgspec.json.encode({**event, "routing_key": key}), ca)
+        if answer.result != "Accepted":
+            break
+    return answer
 
 
 async def _send(http: Http, url: str, body: bytes, ca: str) -> Answer:

@@ -15,7 +15,9 @@ from execution_options.api.names import GROUP, NOTIFICATIONS_FINALIZER
 from execution_options.engines.profile import builtin
 from execution_options.kube.client import path_of
 from support.enginekinds import install_kinds
+from support.mail import MailServer
 from support.services import PagerDuty, Says
+from support.serving import HOST
 from support.waiting import eventually
 
 from .conftest import MERGE, TOKEN, Office, state
@@ -74,7 +76,7 @@ def test_a_bad_recipient_fails_at_once_and_is_told_in_the_log_and_in_events(offi
     }
     assert len(slack.posted) == 1
     (row,) = office.team.kubectl("get", "nd", "--no-headers").splitlines()
-    for shown in ("train", "FAILED", "slack", '["#dev-alerts","#gone"]', "Failed", "ChannelNotFound"):
+    for shown in ("train", "FAILED", "slack", "#dev-alerts, #gone", "Failed", "ChannelNotFound"):
         assert shown in row
     events = eventually(lambda: office.team.kubectl("get", "events"))
     eventually(lambda: "NotificationFailed" in office.team.kubectl("get", "events"))
@@ -325,3 +327,48 @@ def test_channels_and_options_are_tried_out(control_plane: Cluster, office: Offi
         "PATCH", office.path("notificationchannels", "hook"), {"metadata": {"labels": {"a": "b"}}}, MERGE
     )
     assert command(control_plane, "test", "nonsense/x").returncode == 2
+    rows = [line.split("  ") for line in office.team.kubectl("get", "nd", "--no-headers").splitlines()]
+    shown = sorted((row[0], [cell for cell in row if "hook" in cell][-1].strip()) for row in rows if "webhook" in row)
+    assert shown == [("channel/hook", "channel hook"), ("channel/hook", "channel hook"), ("options/o", "channel hook")]
+
+
+def test_a_test_alarms_nobody(control_plane: Cluster, office: Office, receiver: WebhookReceiver, slack: Slack) -> None:
+    office.may_read_secrets()
+    with PagerDuty("key") as pager, MailServer() as mail:
+        office.secret(token=TOKEN, key="key")
+        url = {"executionURL": "https://jobs.example.com/{{ namespace }}/{{ name }}"}
+        office.channel("mail", email={"host": HOST, "port": mail.port, "tls": "None", "from": "jobs@b.c"}, **url)
+        chat = {"botTokenSecretRef": {"name": "channel", "key": "token"}, "apiURL": slack.api}
+        office.channel("chat", slack=chat, **url)
+        pagers = {"routingKeySecretRef": {"name": "channel", "key": "key"}, "apiURL": pager.enqueue}
+        office.channel("pager", pagerDuty=pagers, **url)
+        office.channel("hook", webhook={"url": receiver.url}, **url)
+        office.options(
+            {"phases": ["FAILED"], "email": {"recipients": ["a@b.c"]}},
+            {"phases": ["FAILED"], "slack": {"recipients": ["#dev-alerts"]}},
+            {"phases": ["SUCCEEDED"], "pagerDuty": {"recipients": ["on-call"]}},
+            {"phases": ["TIMED_OUT"], "webhook": {}},
+        )
+        targets: list[tuple[str, ...]] = [
+            ("channel/mail", "--to", "a@b.c"),
+            ("channel/chat", "--to", "#dev-alerts"),
+            ("channel/pager",),
+            ("channel/hook",),
+            ("options/o",),
+        ]
+        for target in targets:
+            said = command(control_plane, "test", *target, "-n", office.namespace)
+            assert said.returncode == 0, said.stdout + said.stderr
+        assert [one.message["subject"].startswith("TEST: ") for one in mail.mails] == [True, True]
+        for one in mail.mails:
+            assert "This is a test of" in one.part("plain")
+            assert "TEST" in one.part("html")
+            assert "#cf222e" not in one.part("html")
+        assert [message["text"].startswith("TEST: ") for message in slack.posted] == [True, True]
+        assert [event.json["event_action"] for event in pager.received] == ["trigger", "resolve"] * 2
+        assert {event.json["payload"]["severity"] for event in pager.received[::2]} == {"info"}
+        assert set(pager.incidents.values()) == {"resolved"}
+        assert [request.json["type"] for request in receiver.received] == ["dev.execution.test"] * 2
+        sent = [*(str(one.message) for one in mail.mails), *(json.dumps(message) for message in slack.posted)]
+        sent += [request.body.decode() for request in (*pager.received, *receiver.received)]
+        assert not [text for text in sent if "jobs.example.com" in text or "FAILED" in text]
