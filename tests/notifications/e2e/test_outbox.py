@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import urllib.request
@@ -327,9 +328,10 @@ def test_channels_and_options_are_tried_out(control_plane: Cluster, office: Offi
         "PATCH", office.path("notificationchannels", "hook"), {"metadata": {"labels": {"a": "b"}}}, MERGE
     )
     assert command(control_plane, "test", "nonsense/x").returncode == 2
-    rows = [line.split("  ") for line in office.team.kubectl("get", "nd", "--no-headers").splitlines()]
-    shown = sorted((row[0], [cell for cell in row if "hook" in cell][-1].strip()) for row in rows if "webhook" in row)
-    assert shown == [("channel/hook", "channel hook"), ("channel/hook", "channel hook"), ("options/o", "channel hook")]
+    lines = [re.split(r" {2,}", line) for line in office.team.kubectl("get", "nd", "--no-headers").splitlines()]
+    hook = ("webhook", "channel hook")
+    rows = [("channel/hook", *hook), ("channel/hook", *hook), ("options/o", *hook), ("options/o", "email", "a@b.c")]
+    assert sorted((execution, by, to) for _, execution, _, by, to, *_ in lines) == sorted(rows)
 
 
 def test_a_test_alarms_nobody(control_plane: Cluster, office: Office, receiver: WebhookReceiver, slack: Slack) -> None:
