@@ -65,6 +65,18 @@ def test_an_original_manifest_gets_what_it_got_at_first(name: str) -> None:
     assert updated(MANIFESTS[name], stored) == stored
 
 
+@pytest.mark.parametrize("reverse", [True, False])
+def test_variables_stay_in_the_order_in_which_they_are_stored(reverse: bool) -> None:
+    manifest = job(containers=[{"name": "c", "env": [{"name": "MINE", "value": "$(A)"}]}])
+    stored = created(manifest)
+    env = stored["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert [entry["name"] for entry in env][-2:] == ["A", "MINE"]
+    if reverse:  # as it was before what options give came first
+        env.reverse()
+    assert updated(manifest, stored) == stored
+    assert updated(stored, stored) == stored
+
+
 @pytest.mark.parametrize("name", MANIFESTS)
 def test_what_was_read_and_sent_back_is_not_changed(name: str) -> None:
     stored = created(MANIFESTS[name])

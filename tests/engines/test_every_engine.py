@@ -56,16 +56,19 @@ UNSAID = (None, 0, False)
 """What Flyte writes where nobody said anything."""
 
 
-def assert_kept(old: Any, new: Any, *, values: bool) -> None:
-    """Everything of ``old`` is in ``new``, in its order; its scalars too, with ``values``."""
+def assert_kept(old: Any, new: Any, *, values: bool, field: str = "") -> None:
+    """Everything of ``old`` is in ``new``, in its order; its scalars too, with ``values``.
+
+    Lists grow at their ends, but lists of variables at their beginnings.
+    """
     if isinstance(old, dict):
         assert isinstance(new, dict)
         assert [key for key in new if key in old] == list(old)
         for key, value in old.items():
-            assert_kept(value, new[key], values=values)
+            assert_kept(value, new[key], values=values, field=key)
     elif isinstance(old, list):
         assert len(new) >= len(old)
-        for one, other in zip(old, new, strict=False):
+        for one, other in zip(old, new[len(new) - len(old) :] if field == "env" else new, strict=False):
             assert_kept(one, other, values=values)
     elif values and old not in UNSAID:
         assert new == old

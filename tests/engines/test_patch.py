@@ -41,7 +41,7 @@ def test_the_operations_applied_to_the_original_give_the_changed_document(
         at, there = data.draw(st.sampled_from(places))
         if isinstance(there, dict):
             key = data.draw(_keys)
-            action = data.draw(st.sampled_from(("put", "deep", "update", "extend", "remove")))
+            action = data.draw(st.sampled_from(("put", "deep", "update", "extend", "prepend", "remove")))
             if action == "remove":
                 patch.remove((*at, key))
             elif action == "deep" and there.get(key) is None:
@@ -50,6 +50,8 @@ def test_the_operations_applied_to_the_original_give_the_changed_document(
                 patch.update((*at, key), data.draw(st.dictionaries(_keys, _values, max_size=3)))
             elif action == "extend" and isinstance(there.get(key), list | None):
                 patch.extend((*at, key), data.draw(st.lists(_values, max_size=3)))
+            elif action == "prepend" and isinstance(there.get(key), list | None):
+                patch.prepend((*at, key), data.draw(st.lists(_values, max_size=3)))
             else:
                 patch.put((*at, key), data.draw(_values))
         elif there:

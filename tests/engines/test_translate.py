@@ -82,7 +82,7 @@ def test_variables_reach_every_container_and_init_container() -> None:
     assert [c["env"] for c in spec["initContainers"]] == [[{"name": "A", "value": "1"}]]
     assert [c["env"] for c in spec["containers"]] == [
         [{"name": "A", "value": "1"}],
-        [{"name": "B", "value": "b"}, {"name": "A", "value": "1"}],
+        [{"name": "A", "value": "1"}, {"name": "B", "value": "b"}],
     ]
 
 

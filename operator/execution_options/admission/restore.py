@@ -13,7 +13,7 @@ from execution_options.engines.artifacts import keep_reference
 from execution_options.engines.patch import Operation, Patch, pointer
 from execution_options.engines.paths import lookup
 from execution_options.engines.specification import keep_patches, reference, said_elsewhere
-from execution_options.engines.translate import is_ours, metadata_places, prevails, translate
+from execution_options.engines.translate import is_ours, keep_order, metadata_places, prevails, translate
 from execution_options.options.levels import Level, Sourced
 from execution_options.options.live import InvalidLiveError, Live, current_layers, decode_live
 from execution_options.options.merge import merge
@@ -99,6 +99,7 @@ def _give(patch: Patch, engine: Engine, snapshot: Snapshot, old: dict[str, Any],
         location=snapshot.location,
         elsewhere=elsewhere,
     )
+    keep_order(patch, engine, old)
     gate.mark(patch, templates, engine, wanted.max_parallelism)
 
 

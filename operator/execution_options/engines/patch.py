@@ -83,6 +83,16 @@ class Patch:
             items.append(value)
             self._record(items, "add", (*path, "-"), value)
 
+    def prepend(self, path: Path, values: list[Any]) -> None:
+        """Add ``values`` at the beginning of the list at ``path``, which is added where it is absent."""
+        items = lookup(self.document, path)
+        if items is None:
+            self.extend(path, values)
+            return
+        for index, value in enumerate(values):
+            items.insert(index, value)
+            self._record(items, "add", (*path, index), value)
+
     def remove(self, path: Path) -> None:
         """Remove ``path`` if it is there."""
         parent = self._parent(path)

@@ -52,7 +52,7 @@ def translate(
     """Write ``effective`` into the execution that ``patch`` changes.
 
     A value from below :attr:`Level.AUTHOR` only fills what its author left open, place by place; one
-    from above replaces. Nothing that the author wrote is removed or reordered.
+    from above replaces. Nothing that the author wrote is removed, nor reordered among itself.
 
     Args:
         patch: the execution.
@@ -106,13 +106,24 @@ def env_places(engine: Engine, execution: dict[str, Any]) -> Iterator[Path]:
     yield from (place for text in engine.envs for place in locate(execution, text))
 
 
+def keep_order(patch: Patch, engine: Engine, old: Mapping[str, Any]) -> None:
+    """Leave lists of variables in the order of ``old`` where that is all that differs: templates may be immutable."""
+    for place in env_places(engine, patch.document):
+        there, stored = lookup(patch.document, place), lookup(old, place)
+        if there != stored and there and stored and _sorted(there) == _sorted(stored):
+            patch.put(place, stored)
+
+
+def _sorted(entries: list[Any]) -> list[str]:
+    return sorted(map(repr, entries))
+
+
 def environment(effective: Effective, location: str) -> dict[str, Sourced[str]]:
-    """The variables of every container: the options' own and the storage prefix's."""
-    envs = dict(effective.envs)
+    """The variables of every container: the storage prefix's, and the options' own, which may refer to these."""
     prefix = effective.output_location_prefix
-    if prefix is not None:
-        envs |= {PREFIX_ENV: Sourced(location, prefix.source), BARE_PREFIX_ENV: prefix}
-    return envs
+    if prefix is None:
+        return effective.envs
+    return {PREFIX_ENV: Sourced(location, prefix.source), BARE_PREFIX_ENV: prefix, **effective.envs}
 
 
 _DEPRECATED = {"serviceAccountName": "serviceAccount"}
@@ -188,7 +199,10 @@ class _Work:
             self.patch.remove(secrets)
 
     def environment(self, at: Path, wanted: dict[str, Sourced[str]]) -> None:
-        """One list of variables."""
+        """One list of variables.
+
+        Kubernetes expands ``$(NAME)`` by what stands before it, so what options add comes first.
+        """
         there = lookup(self.patch.document, at) or []
         index = {entry.get("name"): place for place, entry in enumerate(there)}
         others = _variables(lookup(self.elsewhere, at)) if self.elsewhere else {}
@@ -202,7 +216,7 @@ class _Work:
                 continue
             if self._settle((*at, name), _written(there[place]), value):
                 self.patch.put((*at, place), entry)
-        self.patch.extend(at, fresh)
+        self.patch.prepend(at, fresh)
 
 
 def _written(entry: Mapping[str, Any]) -> str:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from execution_options.engines.patch import Patch
 from execution_options.engines.paths import read
 from execution_options.engines.profile import builtin
+from execution_options.engines.translate import env_places
 from execution_options.kube.client import path_of
 from execution_options.local import LocalOperator
 from support.enginekinds import install_kinds
@@ -87,6 +89,29 @@ def test_every_option_stands_where_the_engine_reads_it(
         location = f"s3://bucket/prefix/{namespace}/{document['metadata']['name']}-{labels['execution.dev/id']}/"
         assert env["REGION"] == "eu", place
         assert env["EXECUTION_RAW_OUTPUT_DATA_PREFIX"] == location, place
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if "env" in case], ids=lambda case: case["engine"])
+def test_what_an_author_derives_from_variables_sees_those_that_options_give(
+    served: ControlPlane, namespace: str, case: dict[str, Any]
+) -> None:
+    served.run_kubectl(["create", "serviceaccount", "trainer", "-n", namespace])
+    served.run_kubectl(["apply", "-n", namespace, "-f", "-"], input=OPTIONS)
+    if "specification" in case:
+        served.run_kubectl(["apply", "-n", namespace, "-f", "-"], input=json.dumps(case["specification"]))
+    derived = {"name": "DERIVED", "value": "$(REGION)"}
+    # What YAML shares by an alias is not shared in what is sent.
+    patch = Patch(json.loads(json.dumps(case["manifest"])))
+    for place in list(env_places(ENGINES[case["engine"]], patch.document)):
+        patch.extend(place, [derived])
+    manifest = json.dumps(patch.document)
+    created = served.run_kubectl(["create", "-n", namespace, "-o", "json", "-f", "-"], input=manifest)
+    document = json.loads(created.stdout)
+    for place in case["env"]:
+        there = read(document, place)
+        names = [entry["name"] for entry in there]
+        assert there[-1] == derived
+        assert names[:3] == ["EXECUTION_RAW_OUTPUT_DATA_PREFIX", "EXECUTION_OUTPUT_LOCATION_PREFIX", "REGION"], place
 
 
 @pytest.fixture
