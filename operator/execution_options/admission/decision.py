@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import UNSET, Struct
 
@@ -49,8 +49,16 @@ MAX_LISTED = 10
 NO_REPOSITORIES = Repositories()
 
 
+Reason = Literal["OptionsMissing", "ServiceAccountMissing", "IdentityConflict", "InvalidIamRole", "NotReady"]
+"""Why an execution is refused, for programs. NotReady passes by itself: the controller has something yet to write."""
+
+
 class RefusedError(Exception):
     """The execution must not be created; the message says why and what would be right."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class Decision(Struct, frozen=True):
@@ -80,30 +88,33 @@ class Decision(Struct, frozen=True):
         try:
             annotation = binding(role) if creates else {}
         except InvalidRoleError as error:
-            raise RefusedError(f"{run_as.source}: {error}") from error
+            raise RefusedError("InvalidIamRole", f"{run_as.source}: {error}") from error
         if found is None:
             _require(engine, namespace, what, run_as.source.kind, creates=creates)
         elif creates and is_bound_by_others(found, annotation, run_as.source.uid):
             raise RefusedError(
+                "IdentityConflict",
                 f"{what} belongs to other options too, which bind it to {identity(found)}, not to "
                 f"{'no cloud identity' if role is None else repr(role)}; name another account there, or the same "
-                f"iamRole in all of them"
+                f"iamRole in all of them",
             )
 
 
 def _require(engine: Engine, namespace: str, what: str, kind: str, *, creates: bool) -> None:
     if not creates:
         raise RefusedError(
-            f"{what} does not exist in namespace {namespace}; create it, or set serviceAccountPolicy: Create there"
+            "ServiceAccountMissing",
+            f"{what} does not exist in namespace {namespace}; create it, or set serviceAccountPolicy: Create there",
         )
     if engine.is_pod:
         # The API server itself refuses a pod whose account is missing, with less of an explanation.
         if kind == CLUSTER_OPTIONS_KIND:
             raise RefusedError(
+                "ServiceAccountMissing",
                 f"{what} does not exist in namespace {namespace}; create it, because cluster options create "
-                f"accounts only where an execution that is not a bare pod needs them"
+                f"accounts only where an execution that is not a bare pod needs them",
             )
-        raise RefusedError(f"{what} is being created, try again in a moment")
+        raise RefusedError("NotReady", f"{what} is being created, try again in a moment")
 
 
 def decide(
@@ -133,7 +144,7 @@ def decide(
     known = list(candidates)
     selection = select(execution, known)
     if selection.missing:
-        raise RefusedError(_missing(selection, execution, known))
+        raise RefusedError("OptionsMissing", _missing(selection, execution, known))
     patch = Patch(document)
     places = metadata_places(engine, document)
     mistaken = _mistaken(strip_forged(patch, places))
@@ -197,7 +208,8 @@ def _refer(
         return Referred()
     referred = refer(patch, engine, Sourced(location, prefix.source), repositories, elsewhere)
     if referred.passing and prefix.source.level > Level.AUTHOR:
-        raise RefusedError(f"{referred.problem} (outputLocationPrefix of {prefix.source}), try again in a moment")
+        message = f"{referred.problem} (outputLocationPrefix of {prefix.source}), try again in a moment"
+        raise RefusedError("NotReady", message)
     return referred
 
 

@@ -18,6 +18,7 @@ from execution_options.api.names import GATE, ID_LABEL, LIVE_ANNOTATION, SNAPSHO
 from execution_options.controller.accounts import created_account, required_account
 from execution_options.controller.artifacts import ArtifactRepositories
 from execution_options.controller.channels import ChannelReconciler
+from execution_options.controller.dangling import DanglingReferences
 from execution_options.controller.directory import Directory
 from execution_options.controller.engine_loop import EngineLoop
 from execution_options.controller.events import Recorder
@@ -151,6 +152,9 @@ class Controller:
             self._recorder,
             refusals,
             self.metrics,
+        )
+        self._dangling = DanglingReferences(
+            kube, self.world, self.index, directory, self._outbox.deliveries, self._recorder, self.metrics, settings
         )
         self._engines = EngineLoop(kube, self.world, writer, settings, self.metrics, self._engines_used)
         self.metrics.watch_queue("channels", self._of_channels.queue.__len__)
@@ -340,6 +344,7 @@ class Controller:
             group.create_task(self._outbox.work())
             group.create_task(self._engines.work())
             group.create_task(self._artifacts.work(self.metrics))
+            group.create_task(self._dangling.run())
             for _ in range(WORKERS["channels"]):
                 queue, reconcile = self._of_channels.queue, self._of_channels.reconcile
                 group.create_task(work("channels", queue, reconcile, self.metrics))

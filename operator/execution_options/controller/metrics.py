@@ -75,6 +75,12 @@ class Metrics:
             ["object"],
             registry=self.registry,
         )
+        self.dangling = Gauge(
+            "execution_options_dangling_references",
+            "Launch plans that refer to options that do not exist, by kind.",
+            ["kind"],
+            registry=self.registry,
+        )
         self.missed = Counter(
             "execution_options_missed_total",
             "Executions found that were created past the webhook.",

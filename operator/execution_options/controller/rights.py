@@ -47,6 +47,15 @@ def needed(engine: Engine) -> Iterator[Right]:
     yield from (Right(WEBHOOK, *collection, "get") for collection in (*plans, *specifications))
 
 
+def granted(engine: Engine) -> Iterator[Right]:
+    """What is asked for: also to list launch plans, without which references that dangle are not told of."""
+    plans = {(plan.group, plan.plural) for plan in engine.launch_plans}
+    for right in needed(engine):
+        yield right
+        if right.account == CONTROLLER and (right.group, right.plural) in plans:
+            yield right._replace(verb="list")
+
+
 async def missing(kube: Kube, rights: Iterable[Right], namespace: str) -> list[Right]:
     """Those of the rights that the accounts, which are in ``namespace``, do not have.
 
@@ -74,7 +83,7 @@ def grant(engine: Engine, lacking: Iterable[Right]) -> str:
         for (account, group, plural), some in groupby(lacking, lambda right: right[:3])
     )
     roles = (
-        _role(engine.name, account, list(some)) for account, some in groupby(needed(engine), lambda right: right[0])
+        _role(engine.name, account, list(some)) for account, some in groupby(granted(engine), lambda right: right[0])
     )
     return f"{what}; grant it with:\n" + "---\n".join(roles)
 

@@ -24,7 +24,8 @@ class Ended(Struct, frozen=True, kw_only=True):
         lineage: what this execution is a run of; see :func:`lineage`.
         launch_plan: ``kind/name`` of what started it; empty where nothing did.
         labels: of the execution.
-        tested: ``kind/name`` of what is tested, where nothing has ended; otherwise empty.
+        headline: what has happened, where that is not the end of an execution; otherwise empty.
+        tested: ``kind/name`` of what is tested; otherwise empty.
     """
 
     engine: str
@@ -43,6 +44,7 @@ class Ended(Struct, frozen=True, kw_only=True):
     lineage: str = ""
     launch_plan: str = ""
     labels: dict[str, str] = field(default_factory=dict)
+    headline: str = ""
     tested: str = ""
 
     @property

@@ -71,7 +71,8 @@ class Words(Struct, frozen=True, kw_only=True):
 def words(ended: Ended, due: Due, execution_url: str = "", *, escape: Callable[[str], str] = str) -> Words:
     """What a message says; a template that fails is noted, and the default text said instead.
 
-    A test says that it is one, in its subject and before everything else, and links to nothing: there is no execution.
+    A test says that it is one, in its subject and before everything else. Where no execution has ended, nothing is
+    linked.
 
     Args:
         ended: what happened.
@@ -84,7 +85,7 @@ def words(ended: Ended, due: Due, execution_url: str = "", *, escape: Callable[[
     given: dict[str, Any] = dict(variables(ended, options))
     url = (
         ""
-        if ended.tested
+        if ended.headline
         else _filled(execution_url, given, MAX_URL, lambda value: quote(value, safe=""), "executionURL", problems)
     )
     if url and not _is_link(url):
@@ -116,13 +117,13 @@ def words(ended: Ended, due: Due, execution_url: str = "", *, escape: Callable[[
 
 
 def _heading(ended: Ended) -> str:
-    return f"{ended.tested} in namespace {ended.namespace}" if ended.tested else f"{ended.name} {VERBS[ended.phase]}"
+    return ended.headline or f"{ended.name} {VERBS[ended.phase]}"
 
 
 def _facts(ended: Ended, options: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     given = variables(ended, ())
     return (
-        ("Execution", ended.name),
+        (ended.kind if ended.headline else "Execution", ended.name),
         ("Namespace", ended.namespace),
         ("Engine", ended.engine),
         ("Started by", ended.launch_plan.replace("/", " ")),

@@ -114,5 +114,6 @@ def _end(kind: str, namespace: str, name: str, request: Request, phase: Phase) -
             "for it. No execution has ended, and there is nothing to do."
         ),
         lineage=f"test/{request.id}/{namespace}/{name}",
+        headline=f"{tested} in namespace {namespace}",
         tested=tested,
     )

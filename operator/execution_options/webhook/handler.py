@@ -19,7 +19,7 @@ from execution_options.kube.meta import ObjectMeta, PartialObject
 from execution_options.options.reference import InvalidReferenceError
 from execution_options.options.snapshot import SnapshotTooLargeError, new_id
 from execution_options.parallelism import gate
-from execution_options.webhook import review
+from execution_options.webhook import metrics, review
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -75,6 +75,7 @@ class Handler:
         try:
             return await self._create(request, engines, engine)
         except (RefusedError, InvalidReferenceError, SnapshotTooLargeError) as refusal:
+            metrics.REFUSALS.labels(engine.name, _reason(refusal)).inc()
             logger.info("%s in %s refused: %s", engine.name, request.namespace, refusal)
             return review.refused(request.uid, str(refusal))
 
@@ -135,6 +136,14 @@ class Handler:
         if labels.get(GATE) == GATED:
             full = self._index.exceeded(request.namespace, labels.get(ID_LABEL, ""), patch.document)
         if full:
+            metrics.REFUSALS.labels("pod", "QuotaNearlyUsed").inc()
             logger.info("a pod in %s refused: %s", request.namespace, full)
             return review.refused(request.uid, full, 403, "Forbidden")
         return review.allowed(request.uid, patch.operations, [])
+
+
+def _reason(refusal: Exception) -> str:
+    """One of a few words, which a metric may have for a label."""
+    if isinstance(refusal, RefusedError):
+        return refusal.reason
+    return "OptionsTooLarge" if isinstance(refusal, SnapshotTooLargeError) else "InvalidReference"

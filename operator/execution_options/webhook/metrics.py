@@ -12,6 +12,13 @@ ADMISSIONS = Counter(
     ["engine", "operation", "result"],
     registry=REGISTRY,
 )
+REFUSALS = Counter(
+    "execution_options_refusals_total",
+    "Executions that were refused, by engine and reason (OptionsMissing, InvalidReference, OptionsTooLarge, "
+    "ServiceAccountMissing, IdentityConflict, InvalidIamRole, NotReady, QuotaNearlyUsed).",
+    ["engine", "reason"],
+    registry=REGISTRY,
+)
 SECONDS = Histogram(
     "execution_options_admission_seconds",
     "Time from reading an admission request to its answer.",

@@ -164,7 +164,7 @@ _PATIENT = "ends.PATIENCE = {patience}; cli.main()"
 class Controller:
     """A controller's process."""
 
-    def __init__(self, kubeconfig: Path, log: Path, patience: float | None = None) -> None:
+    def __init__(self, kubeconfig: Path, log: Path, patience: float | None = None, *options: str) -> None:
         self.log = log
         # How long refused deliveries are tried is nothing that anybody would set, apart from a test.
         program = f"from execution_options import cli; from execution_options.controller import ends; {_PATIENT}"
@@ -173,6 +173,7 @@ class Controller:
             *(sys.executable, *run, "controller", "--kubeconfig", str(kubeconfig)),
             *("--host", "127.0.0.1", "--health-port", "0", "--lease-duration", "8", "--status-interval", "0.3"),
             *("--allow-network", "127.0.0.0/8", "--send-timeout", str(SEND_SECONDS)),
+            *options,
         ]
         with log.open("ab") as target:
             self.process = subprocess.Popen(command, stderr=target, stdout=target)
