@@ -12,6 +12,7 @@ import msgspec
 
 from execution_options.install import CONTROLLER
 from execution_options.kube.client import ApiError, path_of
+from execution_options.kube.waiting import result_of
 from execution_options.providers.material import Material, MaterialError, Reference, references
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Materials:
         data: dict[Reference, Mapping[str, bytes]] = {}
         for reference in references(spec):
             try:
-                data[reference] = await asyncio.shield(self._reading(key.namespace, reference))
+                data[reference] = await result_of(self._reading(key.namespace, reference))
             except ApiError as error:
                 if error.is_not_found:
                     what = f"{reference.kind} {reference.name} does not exist in namespace {key.namespace}"

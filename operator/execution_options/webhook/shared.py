@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from execution_options.kube.waiting import result_of
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -37,8 +39,7 @@ class SharedCalls(Generic[K, V]):
         task = self._next.get(key)
         if task is None:
             task = self._next[key] = asyncio.create_task(self._begin(key))
-        # Who gives up waiting must not end the call of the others.
-        return await asyncio.shield(task)
+        return await result_of(task)
 
     async def _begin(self, key: K) -> V:
         async with asyncio.timeout(self._seconds):
