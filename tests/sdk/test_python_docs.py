@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from support.flyte import needs_flytekit
+
 PAGE = Path(__file__).parents[2] / "docs" / "python.md"
 CHAPTERS = [
     (title, examples)
@@ -27,7 +29,9 @@ def test_every_block_of_python_is_an_example() -> None:
 @pytest.mark.parametrize(
     ("example", "printed"),
     [
-        pytest.param(example, printed, id=f"{title} {number}")
+        pytest.param(
+            example, printed, id=f"{title} {number}", marks=[needs_flytekit] if "from flytekit " in example else []
+        )
         for title, examples in CHAPTERS
         for number, (example, printed) in enumerate(examples, 1)
     ],
