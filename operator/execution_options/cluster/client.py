@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-import ssl
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import TYPE_CHECKING, Any
+
+from execution_options.tls import client_context
 
 from .components import HOST
 
 if TYPE_CHECKING:
+    import ssl
+
     from .state import ClusterState
 
 _TIMEOUT_SECONDS = 5.0
@@ -60,7 +63,7 @@ class Client:
 
 
 def _context(state: ClusterState, client: str) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=str(state.pki / "ca.crt"))
+    context = client_context(cafile=state.pki / "ca.crt")
     context.load_cert_chain(state.pki / f"{client}.crt", state.pki / f"{client}.key")
     return context
 

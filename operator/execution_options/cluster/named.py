@@ -5,10 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from execution_options.tls import client_context
 
 from .binaries import require_supported
 from .cluster import Cluster
 from .errors import ClusterError
+
+if TYPE_CHECKING:
+    from kubernetes.client import ApiClient
 
 _REQUEST_TIMEOUT_SECONDS = 10.0
 
@@ -58,6 +64,7 @@ def _ask(path: Path, context: str | None) -> tuple[str, str, str]:
         if name not in {entry["name"] for entry in contexts}:
             raise ClusterError(f"{path} has no context {name!r}")
         with config.new_client_from_config(str(path), name) as api:
+            verify_as_kubectl_does(api)
             api.configuration.retries = False
             version = client.VersionApi(api).get_code(_request_timeout=_REQUEST_TIMEOUT_SECONDS)
             return str(version.git_version), str(api.configuration.host), name
@@ -66,6 +73,14 @@ def _ask(path: Path, context: str | None) -> tuple[str, str, str]:
     except (client.ApiException, HTTPError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise ClusterError(f"the cluster of {path} does not answer: {reason}") from error
+
+
+def verify_as_kubectl_does(api: ApiClient) -> None:
+    """Have the official client accept authorities that kubectl accepts; it has no setting for that."""
+    configuration = api.configuration
+    context = client_context(cafile=configuration.ssl_ca_cert, cadata=configuration.ca_cert_data or "")
+    context.check_hostname = bool(configuration.verify_ssl)  # else no other mode can be chosen
+    api.rest_client.pool_manager.connection_pool_kw["ssl_context"] = context
 
 
 def _on_path(program: str) -> Path | None:

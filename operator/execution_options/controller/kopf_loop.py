@@ -18,8 +18,10 @@ from execution_options.controller.objects import OptionsKey
 from execution_options.controller.slim_kopf import kopf
 from execution_options.kube.access import find
 from execution_options.kube.store import INITIALIZING
+from execution_options.tls import bearable
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
     from pathlib import Path
 
@@ -71,12 +73,20 @@ def registry(changed: Callable[[OptionsKey, str | None], None], connection: Call
     return made
 
 
+class Connection(kopf.ConnectionInfo):
+    """kopf's, which accepts the certificates that our own connections accept."""
+
+    def as_ssl_context(self) -> ssl.SSLContext:
+        """A context for kopf's connections."""
+        return bearable(super().as_ssl_context())
+
+
 async def connection_of(kubeconfig: Path | None, context: str | None) -> kopf.ConnectionInfo:
     """The connection that a kubeconfig, or the service account of this pod, gives."""
     access = await find(kubeconfig, context)
     scheme, _, token = (await access.authorization.header()).rpartition(" ")
     certificate, key = access.certificate or (None, None)
-    return kopf.ConnectionInfo(
+    return Connection(
         server=access.server,
         ca_data=base64.b64encode(access.ca.encode()).decode() if access.ca else None,
         insecure=not access.verify,

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import yaml
 
+from execution_options.tls import client_context
+
 if TYPE_CHECKING:
     from kubernetes.aio.client import Configuration
 
@@ -62,7 +64,7 @@ class Access:
 
     def tls(self) -> ssl.SSLContext:
         """A context for connections."""
-        context = ssl.create_default_context(cadata=self.ca or None)
+        context = client_context(cadata=self.ca)
         if self.certificate is not None:
             context.load_cert_chain(*self.certificate)
         if not self.verify:

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from execution_options.providers.answer import Answer, ambiguous, permanent, temporary
 from execution_options.providers.outbound import ForbiddenAddressError
+from execution_options.tls import client_context
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -145,7 +146,7 @@ def tls(ca: str) -> ssl.SSLContext:
         UnansweredError: they are none.
     """
     try:
-        return ssl.create_default_context(cadata=ca or None)
+        return client_context(cadata=ca)
     except (ssl.SSLError, ValueError):
         raise UnansweredError(permanent("InvalidAuthority", "ca holds no certificates", blames_channel=True)) from None
 
