@@ -14,11 +14,13 @@ import pytest
 from execution_options.kube import store as module
 from execution_options.kube.meta import PartialObject
 from execution_options.kube.store import Store
-from support.listwatch import Collection, serving
+from support.listwatch import DEEP, Collection, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
+
+    from execution_options.kube.listing import Unreadable
 
 pytestmark = pytest.mark.usefixtures("quick")
 
@@ -185,6 +187,67 @@ async def test_a_bookmark_is_no_object_of_the_kind(collection: Collection, tmp_p
         collection.put("after")
         await until(lambda: store.get("team", "after") is not None)
         assert collection.lists == 1
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def _spoil(collection: Collection, name: str, **fields: object) -> None:
+    """Change an object in a way that its schema would allow if it has none."""
+    collection.put(name)
+    collection.history.pop()
+    collection.objects[name] |= fields
+    collection._record("MODIFIED", collection.objects[name])
+
+
+@pytest.mark.parametrize("when", ["listed", "watched"])
+async def test_an_object_with_a_deep_tree_is_followed_like_any_other(
+    collection: Collection, tmp_path: Path, when: str
+) -> None:
+    if when == "listed":
+        _spoil(collection, "b", spec=DEEP)
+    async with following(collection, tmp_path) as followed:
+        await followed.becomes_equal()
+        _spoil(collection, "b", spec=DEEP)
+        collection.put("after")
+        await followed.becomes_equal()
+        assert followed.store.unreadable == {}
+        assert (collection.lists, collection.watches) == (1, 1)
+
+
+class Thing(PartialObject, frozen=True):
+    """An object whose spec is text."""
+
+    spec: str = ""
+
+
+async def test_an_object_that_cannot_be_decoded_hides_no_other_and_stays_as_it_was(
+    collection: Collection, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    _spoil(collection, "b", spec=["no text"])
+    seen: list[Unreadable] = []
+    async with serving(collection, tmp_path) as kube:
+        store = Store(kube, collection.path, Thing, on_unreadable=seen.append)
+        task = asyncio.create_task(store.run())
+        await until(lambda: collection.watches == 1)
+        assert {name for _, name in store.items} == {"a", "c"}
+        # One that could be read stays as it was, on the watch and on every list, until it is gone.
+        known = store.items["team", "a"]
+        _spoil(collection, "a", spec=DEEP)
+        collection.put("after")
+        await until(lambda: ("team", "after") in store.items)
+        collection.drop()
+        await until(lambda: collection.lists == 2)
+        assert store.items["team", "a"] is known
+        assert set(store.unreadable) == {("team", "a"), ("team", "b")}
+        assert {(one.metadata.name, one.metadata.uid) for one in seen} == {
+            (name, collection.objects[name]["metadata"]["uid"]) for name in "ab"
+        }
+        assert "team/b is left out, it cannot be read" in caplog.text
+        await until(lambda: collection.watches == 2)
+        _spoil(collection, "b", spec="text")
+        collection.delete("a")
+        await until(lambda: ("team", "a") not in store.items and ("team", "b") in store.items)
+        assert store.unreadable == {}
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from execution_options.api.decoding import UnreadableError
 from execution_options.webhook import review
 
 REQUEST: dict[str, Any] = {
@@ -26,11 +27,27 @@ REQUEST: dict[str, Any] = {
 
 
 def test_a_request_is_read_with_its_objects_left_as_they_are() -> None:
-    request = review.decode(json.dumps({"kind": "AdmissionReview", "request": REQUEST}).encode())
+    request, problem = review.decode(json.dumps({"kind": "AdmissionReview", "request": REQUEST}).encode())
+    assert problem == ""
     assert (request.uid, request.kind.kind, request.operation, request.name) == ("705ab4f5", "Job", "CREATE", "")
     assert request.user_info.username == "ann"
     assert msgspec.json.decode(request.object) == REQUEST["object"]
     assert msgspec.json.decode(request.old_object) is None
+
+
+@pytest.mark.parametrize("place", ["object", "oldObject", "options"])
+def test_a_request_with_a_deep_object_is_read_around_it(place: str) -> None:
+    text = json.dumps({"request": REQUEST | {place: "deep"}}).replace('"deep"', '{"a":' * 5_000 + "1" + "}" * 5_000)
+    request, problem = review.decode(text.encode())
+    assert (request.uid, request.operation) == ("705ab4f5", "CREATE")
+    assert problem == "it is nested too deeply"
+
+
+def test_the_head_of_a_request_says_what_it_is_about() -> None:
+    body = json.dumps({"kind": "AdmissionReview", "request": REQUEST}, separators=(",", ":")).encode()
+    assert review.decode_head(body[:-100]).uid == "705ab4f5"
+    with pytest.raises(UnreadableError):
+        review.decode_head(body[:20])
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from aiohttp import web
 from execution_options.engines.registry import builtin_engines
 from execution_options.health import health_app
 from execution_options.kube.client import ApiError
-from execution_options.webhook import metrics, review
+from execution_options.webhook import metrics, review, server
 from execution_options.webhook.server import admission_app
 
 if TYPE_CHECKING:
@@ -93,6 +93,40 @@ async def test_what_is_no_review_is_a_bad_request(body: bytes) -> None:
 async def test_two_large_objects_fit() -> None:
     large = {"request": {**REVIEW["request"], "object": {"a": "x" * 3_000_000}, "oldObject": {"a": "x" * 3_000_000}}}
     assert (await posted(b"{}", large))[0] == 200
+
+
+DEEP = '{"f:a":' * 5_000 + "1" + "}" * 5_000
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        (json.dumps({"request": REVIEW["request"] | {"object": "deep"}}).replace('"deep"', DEEP), "nested too deeply"),
+        (json.dumps({"request": REVIEW["request"] | {"object": "x" * 9_000_000}}, separators=(",", ":")), "bytes"),
+    ],
+    ids=["deep", "large"],
+)
+async def test_what_cannot_be_read_is_refused_with_the_reason(body: str, problem: str) -> None:
+    status, answer = await posted(b"unused", body.encode())
+    response = json.loads(answer)["response"]
+    assert (status, response["uid"], response["allowed"]) == (200, "u", False)
+    assert "the operator cannot read or patch this object" in response["status"]["message"]
+    assert problem in response["status"]["message"]
+
+
+async def test_more_than_an_api_server_sends_is_a_bad_request() -> None:
+    assert (await posted(b"unused", b"x" * (server.MAX_DRAINED + 1)))[0] == 400
+
+
+@pytest.mark.parametrize("error", [AttributeError("'int' object has no attribute 'items'"), RecursionError("too deep")])
+async def test_an_object_that_trips_up_the_decision_is_refused(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    status, answer = await posted(error)
+    response = json.loads(answer)["response"]
+    assert (status, response["allowed"]) == (200, False)
+    assert str(error) in response["status"]["message"]
+    assert "Traceback" in caplog.text
 
 
 async def test_readiness_says_what_is_missing() -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
 from msgspec import Struct, field
 
+from execution_options.api import decoding
 from execution_options.kube.client import JSON_PATCH, ApiError, path_of
 
 if TYPE_CHECKING:
@@ -66,9 +66,6 @@ class Configuration(Struct):
         return [webhook.client_config.ca_bundle for webhook in self.webhooks]
 
 
-_decoder: Final = msgspec.json.Decoder(Configuration)
-
-
 def patch_of(configuration: Configuration, bundle: bytes) -> list[dict[str, Any]]:
     """The JSON patch that puts ``bundle`` into every webhook; empty if it is there.
 
@@ -94,7 +91,7 @@ async def read(kube: Kube, target: Target) -> Configuration | None:
         aiohttp.ClientError: There was no answer; or ``TimeoutError``.
     """
     try:
-        return _decoder.decode(await kube.get(target.path))
+        return decoding.read(await kube.get(target.path), Configuration)
     except ApiError as error:
         if error.status == 404:
             return None

@@ -11,8 +11,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
+from execution_options.api import decoding
 from execution_options.certificates.material import KEYS, Material, encode, parse
 from execution_options.kube.account import own_account
 from execution_options.kube.client import ApiError, path_of
@@ -74,7 +73,7 @@ class CertificateSecret:
             if error.status == 404:
                 return Stored(Material())
             raise
-        secret: dict[str, Any] = msgspec.json.decode(body)
+        secret: dict[str, Any] = decoding.read_object(body)
         data = {}
         for key, value in (secret.get("data") or {}).items():
             if key in KEYS:

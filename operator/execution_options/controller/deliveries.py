@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import msgspec
 from msgspec import Struct
 
-from execution_options.api import names
+from execution_options.api import decoding, names
 from execution_options.api.names import LINEAGE_LABEL, REDELIVER_LABEL
 from execution_options.controller.lanes import Place
 from execution_options.controller.queue import Queue
@@ -346,8 +346,8 @@ class Deliveries:
             return None
         namespace, name = delivery.key
         path = path_of(names.GROUP, names.VERSION, names.DELIVERY_PLURAL, namespace)
-        listed = msgspec.json.decode(
-            await self._kube.get(path, params={"labelSelector": f"{LINEAGE_LABEL}={digest}"}), type=_Listed
+        listed = decoding.read(
+            await self._kube.get(path, params={"labelSelector": f"{LINEAGE_LABEL}={digest}"}), _Listed
         )
         others = [
             report(one.metadata.name, one.spec, one.status, one.metadata.creation_timestamp)
@@ -373,7 +373,7 @@ class Deliveries:
 
     async def _fresh(self, delivery: Delivery) -> FullDelivery | None:
         try:
-            full = msgspec.json.decode(await self._kube.get(_path(delivery)), type=FullDelivery)
+            full = decoding.read(await self._kube.get(_path(delivery)), FullDelivery)
         except ApiError as error:
             if not error.is_not_found:
                 raise

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 import msgspec
 from msgspec import UNSET
 
+from execution_options.api import decoding
 from execution_options.api.names import (
     DISABLE_NOTIFICATIONS_ANNOTATION,
     NOTIFICATIONS_FINALIZER,
@@ -187,7 +188,7 @@ class Ends:
             document = msgspec.to_builtins(item)
             if not gone and item.finished:
                 try:
-                    document = msgspec.json.decode(await self._shell.kube.get(_path(engine, item.metadata)))
+                    document = decoding.read_object(await self._shell.kube.get(_path(engine, item.metadata)))
                 except ApiError as error:
                     if not error.is_not_found:
                         raise

@@ -7,10 +7,9 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
 from msgspec import UNSET, Struct
 
-from execution_options.api import names
+from execution_options.api import decoding, names
 from execution_options.api.engine_kind import ExecutionEngineStatus
 from execution_options.controller import entries, rights, status
 from execution_options.controller.leaving import Leaving
@@ -160,7 +159,7 @@ class EngineReconciler:
             if error.status == 404:
                 return None
             raise
-        resources = msgspec.json.decode(answer, type=_Discovery).resources
+        resources = decoding.read(answer, _Discovery).resources
         return next((resource for resource in resources if resource.name == engine.plural), None)
 
     async def _bring(self, usable: list[Engine], undecided: list[Engine], described: set[Collection] | None) -> str:
@@ -206,7 +205,7 @@ class EngineReconciler:
 
     async def _configuration(self, name: str) -> dict[str, Any] | None:
         try:
-            found: dict[str, Any] = msgspec.json.decode(await self._kube.get(f"{_CONFIGURATIONS}/{name}"))
+            found: dict[str, Any] = decoding.read_object(await self._kube.get(f"{_CONFIGURATIONS}/{name}"))
         except ApiError as error:
             if error.status == 404:
                 return None

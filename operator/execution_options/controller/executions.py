@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from execution_options.api import decoding
 from execution_options.api.names import GATE, MISSED_ANNOTATION
 from execution_options.controller import live, missed
 from execution_options.controller.announcements import Announcement, applied_note, left_note, missed_note, refused_note
@@ -237,7 +238,7 @@ class ExecutionReconciler:
 
     async def _document(self, path: str) -> dict[str, Any] | None:
         try:
-            found: dict[str, Any] = msgspec.json.decode(await self._shell.kube.get(path))
+            found: dict[str, Any] = decoding.read_object(await self._shell.kube.get(path))
         except ApiError as error:
             if error.is_not_found:
                 return None

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from msgspec import Struct
 
-from execution_options.api import names
+from execution_options.api import decoding, names
 from execution_options.api.resources import OptionsObject, from_api
 from execution_options.api.validation import InvalidOptionsError
 from execution_options.controller.members import Members
@@ -127,7 +126,7 @@ class OptionsIndex:
         except BaseException:
             self._stale.add(key)
             raise
-        return self.put(key.kind, msgspec.json.decode(body))
+        return self.put(key.kind, decoding.read_object(body))
 
     async def resync(self) -> set[OptionsKey]:
         """List everything and replace what was known; the keys of all objects that are or were there.

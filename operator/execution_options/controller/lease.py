@@ -18,9 +18,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
-import msgspec
 from msgspec import Struct
 
+from execution_options.api import decoding
 from execution_options.kube.client import ApiError, Kube, path_of
 
 if TYPE_CHECKING:
@@ -243,7 +243,7 @@ class Elector:
             await self._write(lease.metadata.resource_version)
 
     async def _read(self) -> _Lease:
-        return _LEASE.decode(await self._kube.get(self._path, seconds=self._timing.request_timeout))
+        return decoding.read(await self._kube.get(self._path, seconds=self._timing.request_timeout), _Lease)
 
     async def _write(self, version: str) -> None:
         asked = self._clock()
@@ -268,10 +268,7 @@ class Elector:
         }
         send = self._kube.replace if version else self._kube.create
         answer = await send(self._path if version else self._collection, body, seconds=self._timing.request_timeout)
-        return _LEASE.decode(answer).metadata.resource_version
-
-
-_LEASE = msgspec.json.Decoder(_Lease)
+        return decoding.read(answer, _Lease).metadata.resource_version
 
 
 def _now() -> str:

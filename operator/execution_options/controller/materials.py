@@ -8,8 +8,7 @@ import binascii
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
+from execution_options.api import decoding
 from execution_options.install import CONTROLLER
 from execution_options.kube.client import ApiError, path_of
 from execution_options.kube.waiting import result_of
@@ -78,7 +77,7 @@ class Materials:
 
     async def _read(self, namespace: str, reference: Reference) -> Mapping[str, bytes]:
         found = await self._kube.get(path_of("", "v1", _PLURALS[reference.kind], namespace, reference.name))
-        document: dict[str, Any] = msgspec.json.decode(found)
+        document: dict[str, Any] = decoding.read_object(found)
         data = document.get("data") or {}
         if reference.kind == "ConfigMap":
             return {key: value.encode() for key, value in data.items()}

@@ -7,10 +7,8 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
-import msgspec
-
 from execution_options.admission.accounts import InvalidRoleError, binding
-from execution_options.api import names
+from execution_options.api import decoding, names
 from execution_options.controller import accounts, status
 from execution_options.controller.accounts import Verdict
 from execution_options.controller.status import Aspect, Counts
@@ -227,7 +225,7 @@ class OptionsReconciler:
         if status.is_urgent(known.status, document):
             level = logging.INFO if ready.status == "True" else logging.WARNING
             logger.log(level, "%s %s: %s: %s", key.kind, _named(key), ready.reason, ready.message)
-        fresh = self._index.put(key.kind, msgspec.json.decode(answer))
+        fresh = self._index.put(key.kind, decoding.read_object(answer))
         # An edit that came in between is known now, so whoever tells of it may be taken to tell no news.
         return None if fresh.generation == known.generation else 0.0
 

@@ -7,8 +7,8 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 import aiohttp
-import msgspec
 
+from execution_options.api import decoding
 from execution_options.api.names import CHANNEL_KIND, DELIVERY_PLURAL, GROUP
 from execution_options.controller.cleaning import Cleaning
 from execution_options.controller.deliveries import Deliveries
@@ -153,4 +153,4 @@ class Outbox:
                 logger.warning("%s cannot be read: %s", _DEFINITION, str(error) or type(error).__name__)
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
-            return msgspec.json.decode(answer, type=PartialObject).metadata.creation_timestamp
+            return decoding.read(answer, PartialObject).metadata.creation_timestamp

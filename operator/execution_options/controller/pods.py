@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from execution_options.api import decoding
 from execution_options.api.names import CAPPED, GATE, ID_LABEL
 from execution_options.controller import live
 from execution_options.controller.announcements import left_note, refused_note
@@ -97,7 +98,7 @@ class PodReconciler:
             path_of("", "v1", "pods", execution.namespace),
             params={"labelSelector": f"{JOB_UID_LABEL}={execution.uid},!{ID_LABEL}"},
         )
-        for pod in _PODS.decode(body).items or ():
+        for pod in decoding.read(body, _Pods).items or ():
             owner = pod.metadata.controller
             if owner is not None and owner.uid == execution.uid and is_living(pod):
                 await self._correct(key, engine, execution, pod.metadata)
@@ -134,6 +135,3 @@ def _uncounted(pod: ObjectMeta) -> live.Plan:
 
 class _Pods(msgspec.Struct):
     items: list[PodObject] | None = None
-
-
-_PODS = msgspec.json.Decoder(_Pods)

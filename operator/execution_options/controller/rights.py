@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
+from execution_options.api import decoding
 from execution_options.api.names import GROUP
 from execution_options.install import CONTROLLER, WEBHOOK
 from execution_options.kube.client import path_of
@@ -73,7 +74,7 @@ async def _allowed(kube: Kube, right: Right, namespace: str) -> bool:
         "groups": ["system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated"],
         "resourceAttributes": {"group": right.group, "resource": right.plural, "verb": right.verb},
     }
-    return msgspec.json.decode(await kube.create(_REVIEWS, {"spec": spec}), type=_Review).status.allowed
+    return decoding.read(await kube.create(_REVIEWS, {"spec": spec}), _Review).status.allowed
 
 
 def grant(engine: Engine, lacking: Iterable[Right]) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
+from execution_options.api import decoding
 from execution_options.controller.patching import holds
 from execution_options.kube.client import METADATA, ApiError
 from execution_options.kube.meta import PartialObject
@@ -93,7 +92,7 @@ class Shell:
     async def read(self, path: str) -> ObjectMeta | None:
         """Metadata of an object as it is now; ``None`` where it is gone."""
         try:
-            return msgspec.json.decode(await self.kube.get(path, accept=METADATA), type=PartialObject).metadata
+            return decoding.read(await self.kube.get(path, accept=METADATA), PartialObject).metadata
         except ApiError as error:
             if error.is_not_found:
                 return None

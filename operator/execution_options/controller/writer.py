@@ -7,8 +7,7 @@ import math
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
+from execution_options.api import decoding
 from execution_options.api.names import FIELD_MANAGER
 from execution_options.controller.lease import LeaseLostError
 from execution_options.kube.client import JSON_PATCH, MERGE_PATCH, METADATA, ApiError
@@ -107,4 +106,4 @@ class Writer:
 
 
 def _metadata(answer: bytes) -> ObjectMeta:
-    return msgspec.json.decode(answer, type=PartialObject).metadata
+    return decoding.read(answer, PartialObject).metadata

@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
+from execution_options.api import decoding
 from execution_options.api.names import ID_LABEL, NOTIFICATIONS_FINALIZER
 from execution_options.engines.profile import builtin
 from execution_options.install import ENGINES_CONFIGURATION
@@ -34,7 +33,7 @@ async def engines_configuration(kube: Kube) -> dict[str, Any] | None:
     """
     path = path_of("admissionregistration.k8s.io", "v1", "mutatingwebhookconfigurations", "", ENGINES_CONFIGURATION)
     try:
-        found: dict[str, Any] = msgspec.json.decode(await kube.get(path))
+        found: dict[str, Any] = decoding.read_object(await kube.get(path))
     except ApiError as error:
         if error.status == 404:
             return None
@@ -115,7 +114,7 @@ async def _release(kube: Kube, of: Collection, metadata: ObjectMeta) -> bool:
                 return False
             if error.status not in (409, 422) or attempt == ATTEMPTS - 1:
                 raise
-            metadata = msgspec.json.decode(await kube.get(path, accept=METADATA), type=PartialObject).metadata
+            metadata = decoding.read(await kube.get(path, accept=METADATA), PartialObject).metadata
             if NOTIFICATIONS_FINALIZER not in (metadata.finalizers or ()):
                 return False
         else:

@@ -7,9 +7,9 @@ import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
 from msgspec import Struct
 
+from execution_options.api import decoding
 from execution_options.api.names import GROUP
 from execution_options.install import CONTROLLER, ENGINES_CONFIGURATION, WEBHOOK_CONFIGURATION
 from execution_options.install.release import collections, engines_configuration, release_all
@@ -99,7 +99,7 @@ async def _take_lease(kube: Kube, namespace: str) -> None:
     """Take the controllers' Lease from whoever has it, and wait until he has noticed, as he must before it expires."""
     path = path_of("coordination.k8s.io", "v1", "leases", namespace, CONTROLLER)
     try:
-        lease = msgspec.json.decode(await kube.get(path), type=_Lease)
+        lease = decoding.read(await kube.get(path), _Lease)
         now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
         spec = {"holderIdentity": HOLDER, "leaseDurationSeconds": LEASE_SECONDS, "acquireTime": now, "renewTime": now}
         await kube.patch(path, {"spec": spec}, MERGE_PATCH)

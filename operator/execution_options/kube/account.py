@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
 from msgspec import Struct
 
+from execution_options.api import decoding
 from execution_options.kube.client import REQUEST_TIMEOUT, ApiError, path_of
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ async def own_account(kube: Kube, namespace: str, seconds: float = REQUEST_TIMEO
             raise
         logger.info("the service account of this process is not told: %s", error)
         return None
-    user = msgspec.json.decode(answer, type=_Review).status.user_info
+    user = decoding.read(answer, _Review).status.user_info
     prefix = f"system:serviceaccount:{namespace}:"
     if not user.username.startswith(prefix) or not user.uid:
         return None

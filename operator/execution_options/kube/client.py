@@ -12,6 +12,7 @@ import aiohttp
 import msgspec
 from msgspec import Struct
 
+from execution_options.api import decoding
 from execution_options.kube.access import find
 
 if TYPE_CHECKING:
@@ -234,7 +235,7 @@ def _encoded(body: Any, content_type: str) -> bytes | None:
 def error_of(status: int, body: bytes) -> ApiError:
     """The error that an answer of the API server stands for."""
     try:
-        answer = msgspec.json.decode(body, type=_Status)
+        answer = decoding.read(body, _Status)
     except (msgspec.MsgspecError, UnicodeError):
         answer = _Status(message=body[:200].decode(errors="replace"))
     reason = (answer.reason or "Unknown") if answer.kind == "Status" else ""

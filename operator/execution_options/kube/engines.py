@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from msgspec import Raw, Struct
 
-from execution_options.api import names
+from execution_options.api import decoding, names
 from execution_options.engines.resolution import Description, Resolution, resolve
 from execution_options.kube.client import ApiError, path_of
 from execution_options.kube.meta import ObjectMeta
@@ -116,7 +115,7 @@ async def read_engines(kube: Kube, *, hidden: bool = False) -> Engines:
         execution_options.kube.client.ApiError: the API server does not say; status 403 where one may not know.
     """
     try:
-        listed = msgspec.json.decode(await kube.get(_PATH), type=_List)
+        listed = decoding.read(await kube.get(_PATH), _List)
     except ApiError as error:
         if error.status == 404 and not hidden:  # the kind is not installed
             return _resolved(()).engines
@@ -126,6 +125,6 @@ async def read_engines(kube: Kube, *, hidden: bool = False) -> Engines:
 
 def _resolved(items: Iterable[StoredEngine]) -> Resolution:
     return resolve(
-        Description(item.metadata.name, item.metadata.creation_timestamp or "", msgspec.json.decode(item.spec))
+        Description(item.metadata.name, item.metadata.creation_timestamp or "", decoding.read_object(item.spec))
         for item in items
     )

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
+import logging
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-import msgspec
-from msgspec import Struct, field
+from msgspec import Raw, Struct, field
 
+from execution_options.api import decoding
+from execution_options.api.decoding import UnreadableError
 from execution_options.kube.client import REQUEST_TIMEOUT
+from execution_options.kube.meta import ObjectMeta, PartialObject
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from execution_options.kube.client import Kube
+
+logger = logging.getLogger(__name__)
 
 PAGE: Final = "500"
 Item = TypeVar("Item")
@@ -31,6 +35,56 @@ class Page(Struct, Generic[Item], frozen=True):
 
     metadata: ListMeta = ListMeta()
     items: list[Item] | None = None
+
+
+class Unreadable(Struct, frozen=True):
+    """An object that cannot be decoded into what is read of its kind; others of its collection are not affected.
+
+    Attributes:
+        metadata: of the object; empty where even that cannot be read.
+        problem: why, in words.
+    """
+
+    metadata: ObjectMeta
+    problem: str
+
+
+def page_of(data: bytes, kind: type[Item], unreadable: Callable[[Unreadable], None]) -> Page[Item]:
+    """Decode a page, without the objects that cannot be: one of them must not hide all others.
+
+    Args:
+        data: the API server's answer.
+        kind: what each object is decoded into.
+        unreadable: called with each object that is left out.
+
+    Raises:
+        UnreadableError: it is no list.
+    """
+    wanted: Any = Page[kind]  # type: ignore[valid-type]
+    try:
+        page: Page[Item] = decoding.read(data, wanted)
+    except UnreadableError:
+        raw = decoding.read(data, Page[Raw])
+    else:
+        return page
+    items = [item for one in raw.items or () if (item := item_of(one, kind, unreadable)) is not None]
+    return Page(raw.metadata, items)
+
+
+def item_of(data: Raw, kind: type[Item], unreadable: Callable[[Unreadable], None]) -> Item | None:
+    """Decode one object; ``None``, and a call of ``unreadable``, where it cannot be."""
+    try:
+        return decoding.read(data, kind)
+    except UnreadableError as error:
+        unreadable(Unreadable(_metadata(data), str(error)))
+        return None
+
+
+def _metadata(data: Raw) -> ObjectMeta:
+    try:
+        return decoding.read(data, PartialObject).metadata
+    except UnreadableError:
+        return ObjectMeta()
 
 
 async def listed(
@@ -55,17 +109,17 @@ async def listed(
     Raises:
         execution_options.kube.client.ApiError: the API server refuses it; status 410 where it took too long.
     """
-    token, decoder = "", _decoder(cast("Any", kind))
+
+    def left_out(one: Unreadable) -> None:
+        where = f"{one.metadata.namespace}/{one.metadata.name}"
+        logger.warning("%s: %s is left out, it cannot be read: %s", path, where, one.problem)
+
+    token = ""
     while True:
         asked = {**(params or {}), "limit": PAGE} | ({"continue": token} if token else {})
-        page = decoder.decode(await kube.get(path, params=asked, accept=accept, seconds=seconds))
+        page = page_of(await kube.get(path, params=asked, accept=accept, seconds=seconds), kind, left_out)
         for item in page.items or ():
             yield item
         token = page.metadata.continue_
         if not token:
             return
-
-
-@lru_cache(maxsize=32)
-def _decoder(kind: Any) -> msgspec.json.Decoder[Page[Any]]:
-    return msgspec.json.Decoder(Page[kind])

@@ -18,8 +18,9 @@ import aiohttp
 import msgspec
 from msgspec import Struct
 
+from execution_options.api import decoding
 from execution_options.kube.client import METADATA, METADATA_LIST, ApiError, Kube, error_of
-from execution_options.kube.listing import PAGE, ListMeta, Page
+from execution_options.kube.listing import PAGE, ListMeta, Unreadable, item_of, page_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,6 +95,8 @@ class Store(Generic[T]):
         patience: seconds between two looks for a collection that the API server does not know and that is not hidden,
             where :meth:`nudge` will say when it may; otherwise the longest pause after any error.
         on_change: called with the old and the new object (``None``: not there) after every change.
+        on_unreadable: called with each object that cannot be decoded. One that could be decoded before stays in the
+            store as it was, as long as it exists.
         on_state: called after :attr:`synced`, :attr:`missing` or :attr:`refused` has changed.
     """
 
@@ -111,6 +114,7 @@ class Store(Generic[T]):
         patience: float | None = None,
         resync: float = math.inf,
         on_change: Callable[[T | None, T | None], None] | None = None,
+        on_unreadable: Callable[[Unreadable], None] | None = None,
         on_state: Callable[[], None] | None = None,
     ) -> None:
         self._kube = kube
@@ -118,11 +122,7 @@ class Store(Generic[T]):
         selectors = {"labelSelector": label_selector, "fieldSelector": field_selector}
         self._params = {name: selector for name, selector in selectors.items() if selector}
         self._accept = (METADATA_LIST, METADATA) if metadata_only else ("application/json", "application/json")
-        self._list: msgspec.json.Decoder[Page[T]] = msgspec.json.Decoder(Page[kind])  # type: ignore[valid-type]
-        self._one: msgspec.json.Decoder[T] = msgspec.json.Decoder(kind)
-        self._raw = msgspec.json.Decoder(Page[msgspec.Raw])
-        self._event = msgspec.json.Decoder(_Event)
-        self._bookmark = msgspec.json.Decoder(_Bookmark)
+        self._kind = kind
         self._optional = optional
         self._hidden = hidden
         self._patience = patience
@@ -131,10 +131,13 @@ class Store(Generic[T]):
         self._resync = resync
         self._listed = -math.inf
         self._on_change = on_change
+        self._on_unreadable = on_unreadable
         self._on_state = on_state
         self._version = ""
         self._told = False
         self.items: dict[Key, T] = {}
+        self.unreadable: dict[Key, str] = {}
+        """Why objects that exist cannot be decoded."""
         self.synced = asyncio.Event()
         """Set once the collection was listed; never cleared."""
         self.answered = asyncio.Event()
@@ -213,18 +216,25 @@ class Store(Generic[T]):
 
     async def _relist(self) -> None:
         fresh: dict[Key, T] = {}
+        unreadable: list[Unreadable] = []
         token = ""
         self._listed = time.monotonic()
         while True:
             params = self._params | {"limit": PAGE} | ({"continue": token} if token else {})
             data = await self._kube.get(self._path, params=params, accept=self._accept[0], seconds=30)
-            page = self._decoded(data)
+            page = page_of(data, self._kind, unreadable.append)
             for item in page.items or ():
-                fresh[item.metadata.namespace, item.metadata.name] = item
+                fresh[_key(item.metadata)] = item
             token = page.metadata.continue_
             if not token:
                 break
         self._version = page.metadata.resource_version
+        self.unreadable.clear()
+        for one in unreadable:
+            self._leave_out(one)
+            known = self.items.get(key := _key(one.metadata))
+            if known is not None and known.metadata.uid == one.metadata.uid:
+                fresh[key] = known
         self._replace(fresh)
         self._settle(missing=False, refused=False)
         self.answered.set()
@@ -235,21 +245,12 @@ class Store(Generic[T]):
         if self._state != before and self._on_state is not None:
             self._on_state()
 
-    def _decoded(self, page: bytes) -> Page[T]:
-        """A page without the objects that are not of the expected shape: one of them must not hide all others."""
-        try:
-            return self._list.decode(page)
-        except msgspec.ValidationError:
-            raw = self._raw.decode(page)
-        items = [item for one in raw.items or () if (item := self._item(one)) is not None]
-        return Page(raw.metadata, items)
-
-    def _item(self, data: msgspec.Raw) -> T | None:
-        try:
-            return self._one.decode(data)
-        except msgspec.ValidationError as error:
-            logger.warning("%s: an object is left out, it cannot be understood: %s", self._path, error)
-            return None
+    def _leave_out(self, one: Unreadable) -> None:
+        key = _key(one.metadata)
+        logger.warning("%s: %s/%s is left out, it cannot be read: %s", self._path, *key, one.problem)
+        self.unreadable[key] = one.problem
+        if self._on_unreadable is not None:
+            self._on_unreadable(one)
 
     def _replace(self, fresh: dict[Key, T]) -> None:
         before, self.items = self.items, fresh
@@ -284,7 +285,7 @@ class Store(Generic[T]):
                 *lines, pending = (pending + chunk).split(b"\n")
                 for line in lines:
                     if line:
-                        self._apply(self._event.decode(line))
+                        self._apply(decoding.read(line, _Event))
 
     def _apply(self, event: _Event) -> None:
         if event.type == "ERROR":
@@ -293,26 +294,32 @@ class Store(Generic[T]):
             raise _GoneError
         self._told = True
         if event.type == "BOOKMARK":
-            self._version = self._bookmark.decode(event.object).metadata.resource_version
+            self._version = decoding.read(event.object, _Bookmark).metadata.resource_version
             return
-        item = self._item(event.object)
-        if item is None:
-            self._version = self._bookmark.decode(event.object).metadata.resource_version
+        unreadable: list[Unreadable] = []
+        item = item_of(event.object, self._kind, unreadable.append)
+        metadata: Identity = unreadable[0].metadata if item is None else item.metadata
+        if _is_old(metadata.resource_version, self._version):
             return
-        if _is_old(item.metadata.resource_version, self._version):
-            return
-        self._version = item.metadata.resource_version
-        key = (item.metadata.namespace, item.metadata.name)
+        self._version = metadata.resource_version
+        key = _key(metadata)
+        self.unreadable.pop(key, None)
         if event.type == "DELETED":
-            self._tell(self.items.pop(key, item), None)
+            if known := self.items.pop(key, item):
+                self._tell(known, None)
+        elif item is None:
+            self._leave_out(unreadable[0])
         else:
-            old = self.items.get(key)
-            self.items[key] = item
+            old, self.items[key] = self.items.get(key), item
             self._tell(old, item)
 
     def _tell(self, old: T | None, new: T | None) -> None:
         if self._on_change is not None:
             self._on_change(old, new)
+
+
+def _key(metadata: Identity) -> Key:
+    return metadata.namespace, metadata.name
 
 
 def _is_old(version: str, last: str) -> bool:

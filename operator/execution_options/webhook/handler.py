@@ -9,6 +9,7 @@ import msgspec
 
 from execution_options.admission.decision import RefusedError, decide
 from execution_options.admission.restore import restore
+from execution_options.api import decoding
 from execution_options.api.names import GATE, GATED, ID_LABEL
 from execution_options.engines.artifacts import Repositories, entries
 from execution_options.engines.facts import Role, execution_of, launch_plan, launcher, role
@@ -35,8 +36,6 @@ POD_UID: Final = "authentication.kubernetes.io/pod-uid"
 """Of the pod that a service account's token was made for; the API server puts it among what it knows of a user."""
 MAX_WARNINGS = 8
 """The API server drops what goes beyond 4,096 characters of warnings of one request."""
-
-_DECODER = msgspec.json.Decoder(PartialObject)
 
 
 class Handler:
@@ -66,8 +65,8 @@ class Handler:
         if engine is None:
             return review.allowed(request.uid, [], [])
         if request.operation == "UPDATE":
-            document: dict[str, Any] = msgspec.json.decode(request.object)
-            old: dict[str, Any] = msgspec.json.decode(request.old_object)
+            document: dict[str, Any] = _whole(request.object)
+            old: dict[str, Any] = _whole(request.old_object)
             if role(engines, engine, msgspec.convert(old.get("metadata", {}), ObjectMeta)) is Role.PART:
                 return review.allowed(request.uid, [], [])
             trusted = request.user_info.username in self._trusted
@@ -90,7 +89,7 @@ class Handler:
         return owner is not None and owner.uid in user.extra.get(POD_UID, ())
 
     async def _create(self, request: review.Request, engines: Engines, engine: Engine) -> bytes:
-        metadata = _DECODER.decode(request.object).metadata
+        metadata = decoding.read(request.object, PartialObject).metadata
         if role(engines, engine, metadata) is Role.PART and self._believes(request.user_info, metadata):
             # What it carries of ours it got with its execution, the engine's own way.
             if engine.is_pod and GATE in (metadata.labels or {}):
@@ -109,7 +108,7 @@ class Handler:
         else:
             candidates = await self._index.candidates(request.namespace)
         # Decoded only now: what is held while others are waited for costs memory, and time to collect it.
-        document: dict[str, Any] = msgspec.json.decode(request.object)
+        document: dict[str, Any] = _whole(request.object)
         wanted = reference(engine, document) if candidates else None
         specification = None if wanted is None else await self._index.specification(wanted, request.namespace)
         repositories = await self._repositories(engine, request.namespace, candidates)
@@ -128,7 +127,7 @@ class Handler:
     def _held_back(self, request: review.Request, engines: Engines, metadata: ObjectMeta) -> bytes:
         """A pod of an execution whose parallelism is limited by us."""
         owner = metadata.controller
-        patch = Patch(msgspec.json.decode(request.object))
+        patch = Patch(_whole(request.object))
         kind = ("", "") if owner is None else (owner.group, owner.kind)
         gate.gate(patch, gate.role_of(engines, kind, patch.document))
         labels = lookup(patch.document, ("metadata", "labels")) or {}
@@ -147,3 +146,8 @@ def _reason(refusal: Exception) -> str:
     if isinstance(refusal, RefusedError):
         return refusal.reason
     return "OptionsTooLarge" if isinstance(refusal, SnapshotTooLargeError) else "InvalidReference"
+
+
+def _whole(data: msgspec.Raw) -> dict[str, Any]:
+    """An object as it was sent: what is written from it must not lose anything."""
+    return decoding.read(data, dict[str, Any], prune=False)

@@ -15,7 +15,7 @@ import aiohttp
 import msgspec
 from msgspec import Raw, Struct
 
-from execution_options.api import names
+from execution_options.api import decoding, names
 from execution_options.api.resources import OptionsObject, from_api
 from execution_options.api.validation import InvalidOptionsError
 from execution_options.engines.artifacts import RENDERED, REPOSITORIES, Repositories
@@ -107,8 +107,6 @@ class Index:
         self._fresh_engines: SharedCalls[None, Engines] = SharedCalls(
             lambda _: read_engines(kube, hidden=self._are_engines_described()), pause=PAUSE_SECONDS
         )
-        self._decoder = msgspec.json.Decoder(_Versions)
-        self._stored = msgspec.json.Decoder(Stored)
 
     @property
     def synced(self) -> bool:
@@ -183,7 +181,7 @@ class Index:
         known = self._namespaces.get("", namespace)
         if known is None:
             path = path_of("", "v1", "namespaces", name=namespace)
-            known = msgspec.json.decode(await self._kube.get(path, accept=METADATA), type=PartialObject)
+            known = decoding.read(await self._kube.get(path, accept=METADATA), PartialObject)
         return known.metadata.labels or {}
 
     async def plan_annotations(self, plan: LaunchPlanKind, namespace: str, name: str) -> dict[str, str]:
@@ -219,7 +217,7 @@ class Index:
 
     async def _object(self, path: str) -> dict[str, Any] | None:
         try:
-            found: dict[str, Any] = msgspec.json.decode(await self._kube.get(path))
+            found: dict[str, Any] = decoding.read_object(await self._kube.get(path))
         except ApiError as error:
             if error.is_not_found:
                 return None
@@ -231,7 +229,7 @@ class Index:
 
     async def _metadata(self, path: str) -> ObjectMeta | None:
         try:
-            return msgspec.json.decode(await self._kube.get(path, accept=METADATA), type=PartialObject).metadata
+            return decoding.read(await self._kube.get(path, accept=METADATA), PartialObject).metadata
         except ApiError as error:
             if error.is_not_found:
                 return None
@@ -264,7 +262,7 @@ class Index:
     async def _fetch(self, kind: str, namespace: str, name: str) -> Stored | None:
         path = path_of(names.GROUP, names.VERSION, names.PLURALS[kind], namespace, name)
         try:
-            return self._stored.decode(await self._kube.get(path))
+            return decoding.read(await self._kube.get(path), Stored)
         except ApiError as error:
             if error.is_not_found:
                 return None
@@ -272,7 +270,7 @@ class Index:
 
     async def _list_versions(self, kind: str, namespace: str) -> _Versions:
         path = path_of(names.GROUP, names.VERSION, names.PLURALS[kind], namespace)
-        return self._decoder.decode(await self._kube.get(path, accept=METADATA_LIST))
+        return decoding.read(await self._kube.get(path, accept=METADATA_LIST), _Versions)
 
     def _parsed_all(self, found: Iterable[tuple[str, Stored]]) -> list[OptionsObject]:
         objects = (self._parse(kind, stored) for kind, stored in found)
@@ -287,7 +285,7 @@ class Index:
         document: dict[str, Any] = {
             "kind": kind,
             "metadata": msgspec.to_builtins(stored.metadata),
-            "spec": msgspec.json.decode(stored.spec),
+            "spec": decoding.read_object(stored.spec),
         }
         try:
             parsed = from_api(document)

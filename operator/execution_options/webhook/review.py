@@ -8,6 +8,9 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
+from execution_options.api import decoding
+from execution_options.api.decoding import UnreadableError
+
 
 class GroupVersionKind(Struct, frozen=True):
     """A kind of object."""
@@ -44,16 +47,25 @@ class Review(Struct, frozen=True):
     request: Request
 
 
-_DECODER = msgspec.json.Decoder(Review)
-
-
-def decode(body: bytes) -> Request:
-    """The request in ``body``.
+def decode(body: bytes) -> tuple[Request, str]:
+    """The request in ``body``, and why its objects cannot be judged; empty where they can be.
 
     Raises:
-        msgspec.MsgspecError: it holds none.
+        UnreadableError: it holds no request.
     """
-    return _DECODER.decode(body).request
+    try:
+        return decoding.read(body, Review, prune=False).request, ""
+    except UnreadableError as error:
+        return decoding.read(body, Review).request, str(error)
+
+
+def decode_head(body: bytes) -> Request:
+    """The request at the beginning of a body, without its objects, which the API server writes last.
+
+    Raises:
+        UnreadableError: it holds none.
+    """
+    return decoding.read(body.partition(b',"object":')[0] + b"}}", Review).request
 
 
 def allowed(uid: str, operations: list[dict[str, Any]], warnings: list[str]) -> bytes:

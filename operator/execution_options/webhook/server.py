@@ -7,9 +7,9 @@ import time
 from typing import TYPE_CHECKING
 
 import aiohttp
-import msgspec
 from aiohttp import web
 
+from execution_options.api.decoding import UnreadableError
 from execution_options.kube.client import ApiError
 from execution_options.webhook import metrics, objects, review
 
@@ -24,8 +24,35 @@ logger = logging.getLogger(__name__)
 
 MAX_BODY = 8 * 1024 * 1024
 """Bytes of one request: an object and its old version, each at most what etcd takes, and room to spare."""
+MAX_DRAINED = 4 * MAX_BODY
+"""Bytes of a larger request that are read and dropped, so that it can be refused with a reason. The API server takes
+objects of 3 MiB, of which six times as much can become when JSON escapes every character."""
+
+UNREADABLE = "the operator cannot read or patch this object: {}"
 
 _JSON = {"Content-Type": "application/json"}
+
+
+class _TooLargeError(Exception):
+    """A body is larger than any that the API server sends."""
+
+
+async def _received(content: aiohttp.StreamReader) -> tuple[review.Request, str]:
+    """The request that is read, and why its objects cannot be judged; empty where they can be.
+
+    Raises:
+        UnreadableError: it is none.
+        _TooLargeError: nobody reads that much.
+    """
+    kept, size = bytearray(), 0
+    async for chunk in content.iter_any():
+        size += len(chunk)
+        if size > MAX_DRAINED:
+            raise _TooLargeError(f"it is larger than {MAX_DRAINED} bytes")
+        kept += chunk[: MAX_BODY - len(kept)]
+    if size > MAX_BODY:
+        return review.decode_head(bytes(kept)), f"with its old version it takes {size} bytes, at most {MAX_BODY} fit"
+    return review.decode(bytes(kept))
 
 
 def admission_app(handler: Handler, stopping: Callable[[], bool] = lambda: False) -> web.Application:
@@ -38,19 +65,24 @@ def admission_app(handler: Handler, stopping: Callable[[], bool] = lambda: False
         async def answered(http: web.Request) -> web.Response:
             began = time.perf_counter()
             try:
-                request = review.decode(await http.read())
-            except (msgspec.MsgspecError, UnicodeError) as error:
+                request, problem = await _received(http.content)
+            except (UnreadableError, _TooLargeError) as error:
                 return web.Response(status=400, text=f"no AdmissionReview: {error}")
+            whose = f"{request.kind.kind} {request.namespace}/{request.name or '(new)'}"
             try:
-                body = await answer(request)
+                body = review.refused(request.uid, UNREADABLE.format(problem)) if problem else await answer(request)
                 result = "refused" if b'"allowed":false' in body else "changed" if b'"patch"' in body else "unchanged"
-            except (ApiError, aiohttp.ClientError, TimeoutError, OSError, msgspec.MsgspecError) as error:
+            except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
                 # An answer that is no AdmissionReview: the failure policy of the webhook's entry decides.
-                logger.warning("%s %s/%s: %r", request.kind.kind, request.namespace, request.name or "(new)", error)
+                logger.warning("%s: %r", whose, error)
                 body, result = b"", "error"
-            except Exception:
-                logger.exception("%s %s/%s", request.kind.kind, request.namespace, request.name or "(new)")
-                body, result = b"", "error"
+            except Exception as error:
+                # An object of an unforeseen shape must not pass for one that nothing is enforced on.
+                logger.exception("%s", whose)
+                problem = f"{type(error).__name__}: {error}"
+                body, result = review.refused(request.uid, UNREADABLE.format(problem)), "refused"
+            if problem:
+                logger.warning("%s refused: %s", whose, problem)
             operation = request.operation if request.operation in ("CREATE", "UPDATE") else "other"
             metrics.ADMISSIONS.labels(name(request), operation, result).inc()
             metrics.SECONDS.observe(time.perf_counter() - began)
@@ -69,7 +101,7 @@ def admission_app(handler: Handler, stopping: Callable[[], bool] = lambda: False
         found = handler.engine(request)
         return "other" if found is None else found.name
 
-    app = web.Application(client_max_size=MAX_BODY)
+    app = web.Application()
     app.router.add_post("/executions", route(handler.answer, engine))
     app.router.add_post("/objects", route(objects.answer, lambda _: "none"))
     return app

@@ -9,8 +9,8 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import aiohttp
-import msgspec
 
+from execution_options.api import decoding
 from execution_options.api.names import WAITING_ANNOTATION
 from execution_options.controller.announcements import Announcement
 from execution_options.controller.objects import ExecutionKey
@@ -162,7 +162,7 @@ class Announcer:
             return
         path = path_of(engine.group, engine.version, engine.plural, metadata.namespace, metadata.name)
         try:
-            document: dict[str, Any] = msgspec.json.decode(await self._kube.get(path))
+            document: dict[str, Any] = decoding.read_object(await self._kube.get(path))
         except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
             logger.info("%s: %s", path, error)
             return

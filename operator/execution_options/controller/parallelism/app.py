@@ -6,9 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
-from execution_options.api import names
+from execution_options.api import decoding, names
 from execution_options.api.names import GATE
 from execution_options.controller.parallelism.announcer import Announcer
 from execution_options.controller.parallelism.backlog import Backlog
@@ -185,7 +183,7 @@ class Parallelism:
         key, uid = which
         path = path_of(names.GROUP, names.VERSION, names.PLURALS[key.kind], key.namespace, key.name)
         try:
-            found = msgspec.json.decode(await self._kube.get(path, accept=METADATA), type=PartialObject)
+            found = decoding.read(await self._kube.get(path, accept=METADATA), PartialObject)
         except ApiError as error:
             if not self._index.is_gone(key, error):
                 raise

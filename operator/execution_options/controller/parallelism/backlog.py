@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import aiohttp
 import msgspec
 
+from execution_options.api import decoding
 from execution_options.api.names import BACKLOG, ID_LABEL, RENEWED_ANNOTATION
 from execution_options.controller.objects import ExecutionKey
 from execution_options.kube.account import own_account
@@ -181,7 +182,7 @@ class Backlog:
 
     async def _read(self) -> dict[str, str] | None:
         try:
-            return msgspec.json.decode(await self._kube.get(self._path), type=_ConfigMap).data
+            return decoding.read(await self._kube.get(self._path), _ConfigMap).data
         except ApiError as error:
             if error.status == 404:
                 return None

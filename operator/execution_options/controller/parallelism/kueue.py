@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
+from execution_options.api import decoding
 from execution_options.controller.parallelism.objects import GatedPod
 from execution_options.controller.queue import Queue
 from execution_options.controller.work import work
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
 
 WORKERS: Final = 4
 """Pods at once: Kueue should not let many go before they are left to it."""
-
-_POD: Final = msgspec.json.Decoder(GatedPod)
 
 
 class Kueue:
@@ -61,7 +58,7 @@ class Kueue:
         """Leave a pod to Kueue if that has it still."""
         path = path_of("", "v1", "pods", *key)
         try:
-            pod = _POD.decode(await self._kube.get(path))
+            pod = decoding.read(await self._kube.get(path), GatedPod)
             if pod.gates:
                 await self._writer.patch(path, leave_to_kueue(pod.facts.uid, pod.gates))
         except ApiError as error:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
-import msgspec
 from msgspec import Struct
 
+from execution_options.api import decoding
 from execution_options.api.names import GATE
 from execution_options.controller.announcements import Announcement
 from execution_options.controller.parallelism.groups import BARE
@@ -33,8 +33,6 @@ logger = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 15.0
 """Between two looks at a pod that the watch of labelled ones does not tell of."""
-
-_POD: Final = msgspec.json.Decoder(GatedPod)
 
 
 class _Held(Struct):
@@ -125,11 +123,11 @@ class Labelling:
                 held.settled = True
             return found
         held.settled = True
-        return _POD.decode(answer)
+        return decoding.read(answer, GatedPod)
 
     async def _read(self, held: _Held) -> GatedPod | None:
         try:
-            found = _POD.decode(await self._kube.get(_path(held.metadata)))
+            found = decoding.read(await self._kube.get(_path(held.metadata)), GatedPod)
         except ApiError as error:
             if error.is_not_found:
                 return None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import aiohttp
 import msgspec
 
+from execution_options.api import decoding
 from execution_options.controller.parallelism.objects import GatedPod
 from execution_options.controller.queue import Queue
 from execution_options.controller.writer import OVER
@@ -39,8 +40,6 @@ REMEMBERED: Final = 1000
 """Pods whose releases went wrong, before those are forgotten that need none any more."""
 PATIENCE: Final = 5
 """Failures of one pod's release after which a warning is due."""
-
-_POD: Final = msgspec.json.Decoder(GatedPod)
 
 
 class _Failure(msgspec.Struct):
@@ -177,7 +176,7 @@ class Releaser:
     async def _look(self, board: Board, pod: Pod, path: str) -> str:
         """Read a pod, and say what became of its release; empty where the pod has not been released."""
         try:
-            fresh = _POD.decode(await self._kube.get(path, seconds=self._seconds))
+            fresh = decoding.read(await self._kube.get(path, seconds=self._seconds), GatedPod)
         except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
             if isinstance(error, ApiError) and error.is_not_found:
                 return self._gone(board, pod)
