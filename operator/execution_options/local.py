@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import urlsplit
 
 import aiohttp
-import msgspec
 import yaml
 
 from execution_options import install
+from execution_options.api import decoding
 from execution_options.cluster.process import guarded
 from execution_options.install.policies import policies
 from execution_options.kube.access import NoClusterError
@@ -132,7 +132,7 @@ class LocalOperator:
             "kind": "TokenRequest",
             "spec": {"expirationSeconds": TOKEN_SECONDS},
         }
-        token = msgspec.json.decode(await kube.create(path, request))["status"]["token"]
+        token = decoding.read_object(await kube.create(path, request))["status"]["token"]
         document = {
             "apiVersion": "v1",
             "kind": "Config",
@@ -242,7 +242,7 @@ class LocalOperator:
 
 async def _refuse_a_second(kube: Kube) -> None:
     try:
-        found = msgspec.json.decode(await kube.get(_ENTRIES))
+        found = decoding.read_object(await kube.get(_ENTRIES))
     except ApiError as error:
         if error.status == 404:
             return

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from execution_options.controller.objects import EngineObject
+    from execution_options.kube.listing import Unreadable
 
 
 def engine(name: str = "backup", **changes: Any) -> Engine:
@@ -37,7 +38,11 @@ class Following:
 
     def __init__(self) -> None:
         self.told: list[tuple[str, str]] = []
+        self.unreadable: list[tuple[str, str]] = []
         self.stores: ExecutionStores
+
+    def left_out(self, engine: Engine, one: Unreadable) -> None:
+        self.unreadable.append((engine.name, one.metadata.name))
 
     def changed(self, _: Engine, old: EngineObject | None, new: EngineObject | None) -> None:
         item = new or old
@@ -63,7 +68,7 @@ def collection(monkeypatch: pytest.MonkeyPatch) -> Collection:
 async def following(collection: Collection, folder: Path, *engines: Engine) -> AsyncIterator[Following]:
     following = Following()
     async with serving(collection, folder) as kube:
-        following.stores = ExecutionStores(kube, following.changed, lambda: None)
+        following.stores = ExecutionStores(kube, following.changed, lambda: None, following.left_out)
         following.stores.use(Engines(engines))
         task = asyncio.create_task(following.stores.run())
         try:
@@ -72,6 +77,14 @@ async def following(collection: Collection, folder: Path, *engines: Engine) -> A
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_an_execution_that_cannot_be_decoded_is_named_and_counted(collection: Collection, tmp_path: Path) -> None:
+    collection.objects["b"]["status"] = ["no object"]
+    async with following(collection, tmp_path, BACKUP) as followed:
+        assert followed.told == [("here", "a")]
+        assert followed.unreadable == [("backup", "b")]
+        assert followed.stores.unreadable() == {("backups.example.com",): 1}
 
 
 async def until(check: Callable[[], bool]) -> None:

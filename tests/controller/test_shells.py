@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import kopf
 import pytest
+from kopf._cogs.clients.api import iter_jsonlines
 from msgspec import convert
 from prometheus_client import generate_latest
 
@@ -31,6 +32,7 @@ from execution_options.engines.profile import builtin
 from execution_options.kube.client import ApiError
 from execution_options.kube.meta import ObjectMeta
 from execution_options.options.snapshot import Snapshot, encode
+from support.listwatch import DEEP, Collection, serving
 
 from .fakes import FakeApi
 
@@ -119,9 +121,27 @@ async def test_kopf_connects_as_the_configuration_says(tmp_path: Path) -> None:
     chosen = {"name": "x", "context": {"cluster": "c", "user": "u"}}
     file.write_text(json.dumps({"clusters": [cluster], "users": [user], "contexts": [chosen], "current-context": "x"}))
     connection = await kopf_loop.connection_of(file, None)
-    assert isinstance(connection, kopf.ConnectionInfo)
-    assert (connection.server, connection.scheme, connection.token) == ("https://example:6443", "Bearer", "abc")
-    assert connection.as_http_headers() == {"Authorization": "Bearer abc"}
+    assert connection.server == "https://example:6443"
+    assert connection.aiohttp_session.headers["Authorization"] == "Bearer abc"
+    await connection.aiohttp_session.close()
+
+
+async def test_kopf_bears_objects_that_no_decoder_bears(tmp_path: Path) -> None:
+    collection = Collection()
+    collection.put("a")
+    collection.objects["a"]["spec"] = DEEP
+    async with serving(collection, tmp_path):
+        connection = await kopf_loop.connection_of(tmp_path / "kubeconfig", None)
+        url = connection.server + collection.path
+        async with connection.aiohttp_session as session:
+            async with session.get(url) as listed:
+                assert [item["metadata"]["name"] for item in (await listed.json())["items"]] == ["a"]
+            async with session.get(url, params={"watch": "1", "resourceVersion": "0"}) as watched:
+                line = await anext(aiter(iter_jsonlines(watched.content)))
+                assert json.loads(line)["object"]["metadata"]["name"] == "a"
+            collection.missing = True
+            async with session.get(url) as missing:
+                assert missing.status == 404
 
 
 async def test_the_index_reads_what_it_was_told_of_and_only_that() -> None:

@@ -31,6 +31,9 @@ class Listening:
     def execution_changed(self, key: ExecutionKey, *_: Any) -> None:
         self.told.append(key)
 
+    def execution_unreadable(self, *_: Any) -> None:
+        raise AssertionError("every object of these tests can be read")
+
     def part_changed(self, metadata: ObjectMeta) -> None:
         self.parts.append(metadata.uid)
 

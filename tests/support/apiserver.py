@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from kubernetes.config import new_client_from_config
 
+from execution_options.api import decoding
+
 if TYPE_CHECKING:
     from execution_options.cluster import Cluster
 
@@ -51,7 +53,7 @@ class ApiServer:
         if not response.headers["Content-Type"].startswith("application/json"):
             # What is not served is answered in a word.
             return {"kind": "Status", "code": response.status, "message": response.data.decode()}
-        answer: dict[str, Any] = json.loads(response.data)
+        answer: dict[str, Any] = decoding.read(response.data, dict[str, Any])
         return answer
 
     def _authorization(self) -> dict[str, str]:

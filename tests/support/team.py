@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kubernetes.config import new_client_from_config
 
+from execution_options.api import decoding
 from execution_options.api.names import API_VERSION, CLUSTER_OPTIONS_KIND, GROUP, OPTIONS_KIND, VERSION
 from execution_options.kube.client import path_of
 
@@ -54,17 +55,17 @@ class Team:
         self._cluster_options: list[str] = []
 
     def request(self, method: str, path: str, body: Any = None, content_type: str = "application/json") -> Manifest:
-        """One request; an answer that is a refusal is raised."""
+        """One request, whose body may be written already; an answer that is a refusal is raised."""
         configuration = self._client.configuration
         token = configuration.get_api_key_with_prefix("authorization")
         response = self._client.rest_client.pool_manager.request(
             method,
             f"{configuration.host}{path}",
-            body=None if body is None else json.dumps(body).encode(),
+            body=body if body is None or isinstance(body, bytes) else json.dumps(body).encode(),
             headers={"Content-Type": content_type} | ({"Authorization": token} if token else {}),
             retries=False,
         )
-        answer: Manifest = json.loads(response.data)
+        answer: Manifest = decoding.read(response.data, dict[str, Any])
         self.warnings = response.headers.getlist("Warning")
         if response.status >= 400:
             raise RefusedError(response.status, answer.get("message", ""))

@@ -44,6 +44,12 @@ def refused_note(why: str, where: str = "") -> Announcement:
     return Announcement("Warning", "OptionsNotFollowed", "Follow", f"{where}it stays as it is: {why}")
 
 
+def unreadable_note(problem: str) -> Announcement:
+    """An execution is left out of everything that the operator does, because it cannot be decoded."""
+    note = f"the operator cannot read this object and does nothing for it: {problem}"
+    return Announcement("Warning", "ObjectUnreadable", "Read", note)
+
+
 def missed_note(state: State) -> Announcement:
     """What happened to an execution that the webhook missed."""
     lacking = missed.unrepaired(state.frozen, state.snapshot.authored)

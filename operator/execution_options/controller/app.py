@@ -16,6 +16,7 @@ from aiohttp import web
 from execution_options.api import names
 from execution_options.api.names import GATE, ID_LABEL, LIVE_ANNOTATION, SNAPSHOT_ANNOTATION
 from execution_options.controller.accounts import created_account, required_account
+from execution_options.controller.announcements import unreadable_note
 from execution_options.controller.artifacts import ArtifactRepositories
 from execution_options.controller.channels import ChannelReconciler
 from execution_options.controller.dangling import DanglingReferences
@@ -56,7 +57,9 @@ if TYPE_CHECKING:
     from execution_options.controller.parallelism.objects import GroupKey
     from execution_options.controller.settings import Settings
     from execution_options.controller.tracking import Tracked
+    from execution_options.engines.profile import Engine
     from execution_options.kube.client import Kube
+    from execution_options.kube.listing import Unreadable
     from execution_options.kube.meta import ObjectMeta, PartialObject
     from execution_options.kube.store import Key
     from execution_options.notifications.route import ChannelKey
@@ -162,6 +165,7 @@ class Controller:
             self.metrics.watch_queue(name, depth.__len__)
         self.metrics.watch_queue("artifacts", self._artifacts.pending)
         self.metrics.watch_executions(self.world.tracker.counts)
+        self.metrics.watch_unreadable(self.world.unreadable)
 
     # What the world tells.
 
@@ -195,6 +199,11 @@ class Controller:
                 options = self.index.key_of(uid)
                 if options is not None:
                     self._options.add(options, COUNTS_SETTLE)
+
+    def execution_unreadable(self, engine: Engine, one: Unreadable) -> None:
+        """Say on the execution that it is left out."""
+        if self._active and one.metadata.uid:
+            self._recorder.say(engine, one.metadata, unreadable_note(one.problem))
 
     def collection_changed(self) -> None:
         """Have the engines reconciled."""

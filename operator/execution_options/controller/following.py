@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from execution_options.engines.profile import Engine
     from execution_options.engines.registry import Engines
     from execution_options.kube.client import Kube
+    from execution_options.kube.listing import Unreadable
 
 PATIENCE: Final = 300.0
 """Seconds between two looks for a kind that is not installed; the store of definitions tells when it may be."""
@@ -61,6 +62,7 @@ class ExecutionStores:
         kube: the connection.
         changed: is told of every change of an execution.
         state: is told when a collection was listed, is not installed any more, or must not be read.
+        unreadable: called with each execution that cannot be decoded.
     """
 
     def __init__(
@@ -68,10 +70,12 @@ class ExecutionStores:
         kube: Kube,
         changed: Callable[[Engine, EngineObject | None, EngineObject | None], None],
         state: Callable[[], None],
+        unreadable: Callable[[Engine, Unreadable], None],
     ) -> None:
         self._kube = kube
         self._changed = changed
         self._state = state
+        self._unreadable = unreadable
         self._followed: dict[str, _Followed] = {}
         self._group: asyncio.TaskGroup | None = None
         self._announced: dict[str, float] = {}
@@ -99,6 +103,11 @@ class ExecutionStores:
         """Every execution, with its engine."""
         for one in self._followed.values():
             yield from ((one.engine, item) for item in one.store.items.values())
+
+    def unreadable(self) -> dict[tuple[str, ...], int]:
+        """How many executions cannot be decoded, by resource, such as `workflows.argoproj.io`."""
+        counts = ((_definition(one.engine), len(one.store.unreadable)) for one in self._followed.values())
+        return {(resource,): count for resource, count in counts if count}
 
     @property
     def answered(self) -> bool:
@@ -146,6 +155,7 @@ class ExecutionStores:
             hidden=lambda: self._is_defined(engine),
             patience=PATIENCE,
             on_change=lambda old, new: self._changed(engine, old, new),
+            on_unreadable=lambda one: self._unreadable(engine, one),
             on_state=self._state,
         )
         one = self._followed[engine.name] = _Followed(engine, store, previous)

@@ -8,21 +8,20 @@ kind of handler would put finalizers or annotations on objects that people keep 
 from __future__ import annotations
 
 import asyncio
-import base64
 import logging
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
-from execution_options.api import names
+import aiohttp
+
+from execution_options.api import decoding, names
 from execution_options.controller.objects import OptionsKey
 from execution_options.controller.slim_kopf import kopf
 from execution_options.kube.access import find
 from execution_options.kube.store import INITIALIZING
-from execution_options.tls import bearable
 
 if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
 logger = logging.getLogger(__name__)
@@ -73,29 +72,51 @@ def registry(changed: Callable[[OptionsKey, str | None], None], connection: Call
     return made
 
 
-class Connection(kopf.ConnectionInfo):
-    """kopf's, which accepts the certificates that our own connections accept."""
-
-    def as_ssl_context(self) -> ssl.SSLContext:
-        """A context for kopf's connections."""
-        return bearable(super().as_ssl_context())
-
-
-async def connection_of(kubeconfig: Path | None, context: str | None) -> kopf.ConnectionInfo:
+async def connection_of(kubeconfig: Path | None, context: str | None) -> kopf.AiohttpSession:
     """The connection that a kubeconfig, or the service account of this pod, gives."""
     access = await find(kubeconfig, context)
-    scheme, _, token = (await access.authorization.header()).rpartition(" ")
-    certificate, key = access.certificate or (None, None)
-    return Connection(
-        server=access.server,
-        ca_data=base64.b64encode(access.ca.encode()).decode() if access.ca else None,
-        insecure=not access.verify,
-        certificate_path=certificate,
-        private_key_path=key,
-        scheme=scheme or ("Bearer" if token else None),
-        token=token or None,
-        proxy_url=access.proxy,
+    authorization = await access.authorization.header()
+    session = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, ssl=access.tls()),
+        headers={"Authorization": authorization} if authorization else {},
+        proxy=access.proxy,
+        response_class=_Shallow,
     )
+    return kopf.AiohttpSession(server=access.server, aiohttp_session=session)
+
+
+class _Shallow(aiohttp.ClientResponse):
+    """An answer without what is nested too deeply: kopf ends where an object cannot be decoded."""
+
+    async def start(self, connection: Any) -> aiohttp.ClientResponse:
+        await super().start(connection)
+        if self.ok:
+            self.content = _Lines(self.content)  # type: ignore[assignment]
+        return self
+
+    async def json(self, **options: Any) -> Any:
+        if self.ok:
+            return decoding.read(await self.read(), object)
+        return await super().json(**options)
+
+
+class _Lines:
+    """The lines of a watch, in the way in which kopf reads them."""
+
+    def __init__(self, content: aiohttp.StreamReader) -> None:
+        self._content = content
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._content, name)
+
+    async def iter_chunked(self, size: int) -> AsyncIterator[bytes]:
+        """Whole lines, each pruned where it may be deep."""
+        pending = b""
+        async for chunk in self._content.iter_chunked(size):
+            *lines, pending = (pending + chunk).split(b"\n")
+            for line in lines:
+                yield (decoding.pruned(line) if decoding.may_be_deep(line) else line) + b"\n"
+        yield pending
 
 
 def quiet() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -9,25 +10,28 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 if TYPE_CHECKING:
-    from collections import Counter as Counts
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from prometheus_client.core import Metric
 
 
-class _Executions(Collector):
-    """Counted when asked, so that no count can drift."""
+Numbers = Callable[[], "Mapping[tuple[str, ...], int]"]
+"""What a gauge shows, by the values of its labels."""
 
-    def __init__(self, counts: Callable[[], Counts[tuple[str, str]]]) -> None:
+
+class _Counts(Collector):
+    """A gauge that is counted when it is scraped, so that it cannot drift."""
+
+    def __init__(self, name: str, documentation: str, labels: tuple[str, ...], counts: Numbers) -> None:
+        self._described = (name, documentation, labels)
         self._counts = counts
 
     def collect(self) -> Iterator[Metric]:
         """The one metric."""
-        metric = GaugeMetricFamily(
-            "execution_options_executions", "Executions that have options.", labels=["engine", "state"]
-        )
-        for (engine, state), count in self._counts().items():
-            metric.add_metric([engine, state], count)
+        name, documentation, labels = self._described
+        metric = GaugeMetricFamily(name, documentation, labels=labels)
+        for values, count in self._counts().items():
+            metric.add_metric(values, count)
         yield metric
 
 
@@ -156,6 +160,14 @@ class Metrics:
         """Show how many deliveries are open, and how old the oldest is."""
         self.registry.register(_Deliveries(summary))
 
-    def watch_executions(self, counts: Callable[[], Counts[tuple[str, str]]]) -> None:
+    def watch_executions(self, counts: Numbers) -> None:
         """Show the number of executions by engine and state."""
-        self.registry.register(_Executions(counts))
+        self._watch("execution_options_executions", "Executions that have options.", ("engine", "state"), counts)
+
+    def watch_unreadable(self, counts: Numbers) -> None:
+        """Show how many objects the controller cannot read, by resource."""
+        text = "Objects that are left out because they cannot be decoded."
+        self._watch("execution_options_unreadable_objects", text, ("resource",), counts)
+
+    def _watch(self, name: str, text: str, labels: tuple[str, ...], counts: Numbers) -> None:
+        self.registry.register(_Counts(name, text, labels, counts))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import msgspec
 from msgspec import UNSET, Struct
 
+from execution_options.api import decoding
 from execution_options.api.status import Condition, ExecutionCounts, OptionsStatus, PodCounts
 from execution_options.engines.effects import effects, partial_effects
 from execution_options.notifications.checks import template_problems
@@ -160,7 +161,7 @@ def status(
 
 def written(status: Resource) -> dict[str, Any]:
     """A status as JSON has it, with lists for tuples, so that it can be compared with what is stored."""
-    document: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(status))
+    document: dict[str, Any] = decoding.read_object(msgspec.json.encode(status))
     return document
 
 

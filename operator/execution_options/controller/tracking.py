@@ -196,7 +196,7 @@ class Tracker:
             return set()
         return {*self._pods_by_owner.of(record.uid), *self._pods_by_id.of((key.namespace, record.id))}
 
-    def counts(self) -> Counter[tuple[str, str]]:
+    def counts(self) -> Counter[tuple[str, ...]]:
         """How many executions have options, by engine and state (``active``, ``finished``)."""
         return Counter(
             (key.engine, "active" if record.active else "finished")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from execution_options.engines.profile import Engine
     from execution_options.engines.registry import Engines
     from execution_options.kube.client import Kube
+    from execution_options.kube.listing import Unreadable
     from execution_options.kube.meta import ObjectMeta
     from execution_options.kube.store import Key
 
@@ -42,6 +43,9 @@ class Listener(Protocol):
 
     def collection_changed(self) -> None:
         """Executions of an engine can be read now, or cannot any more."""
+
+    def execution_unreadable(self, engine: Engine, one: Unreadable) -> None:
+        """An execution cannot be decoded."""
 
     def part_changed(self, metadata: ObjectMeta) -> None:
         """An object that an execution controls came or went."""
@@ -67,7 +71,7 @@ class World:
         self._listener = listener
         self.engines = engines
         self.tracker = Tracker()
-        self.executions = ExecutionStores(kube, self._track, listener.collection_changed)
+        self.executions = ExecutionStores(kube, self._track, listener.collection_changed, listener.execution_unreadable)
         self.executions.use(engines)
         self.pods = Store(kube, _PODS, PodObject, label_selector=ID_LABEL, on_change=self._pod_changed)
         self.namespaces = Store(
@@ -145,6 +149,11 @@ class World:
         bare = self._bare.get(key.namespace)
         unstamped = None if bare is None else bare[0].get(key.namespace, key.name)
         return self.pods.get(key.namespace, key.name) or unstamped
+
+    def unreadable(self) -> dict[tuple[str, ...], int]:
+        """How many objects cannot be decoded, by resource."""
+        pods = len(self.pods.unreadable)
+        return self.executions.unreadable() | ({("pods",): pods} if pods else {})
 
     def namespace_labels(self, namespace: str) -> Mapping[str, str]:
         """Labels of a namespace."""

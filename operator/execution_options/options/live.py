@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import msgspec
 from msgspec import UNSET, Struct, field, structs
 
+from execution_options.api import decoding
+from execution_options.api.decoding import UnreadableError
 from execution_options.api.model import ExecutionOptionsSpec
 from execution_options.options.levels import Layer, Level, Sourced
 
@@ -229,7 +231,7 @@ def decode_live(text: str | None) -> Live:
     Raises:
         InvalidLiveError: the text is something else.
     """
-    return Live() if text is None else _decoded(text, _LIVE)
+    return Live() if text is None else _decoded(text, Live)
 
 
 def decode_applied(text: str | None) -> Applied:
@@ -238,16 +240,14 @@ def decode_applied(text: str | None) -> Applied:
     Raises:
         InvalidLiveError: the text is something else.
     """
-    return Applied() if text is None else _decoded(text, _APPLIED)
+    return Applied() if text is None else _decoded(text, Applied)
 
 
-_LIVE = msgspec.json.Decoder(Live)
-_APPLIED = msgspec.json.Decoder(Applied)
 T = TypeVar("T")
 
 
-def _decoded(text: str, decoder: msgspec.json.Decoder[T]) -> T:
+def _decoded(text: str, kind: type[T]) -> T:
     try:
-        return decoder.decode(text)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        return decoding.read(text, kind)
+    except UnreadableError as error:
         raise InvalidLiveError(str(error)) from error

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import msgspec
 from msgspec import UNSET, Struct, field, structs
 
+from execution_options.api import decoding
+from execution_options.api.decoding import UnreadableError
 from execution_options.api.model import ExecutionOptionsSpec
 from execution_options.api.names import OPTIONS_KIND
 from execution_options.api.validation import unknown_fields
@@ -81,20 +84,19 @@ def decode(text: str) -> Snapshot:
         InvalidSnapshotError: the text is no snapshot.
     """
     try:
-        return _DECODER.decode(text)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        return decoding.read(text, Snapshot)
+    except UnreadableError as error:
         try:
             return _without_unknown_fields(text)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError, AttributeError, LookupError, TypeError):
+        except (msgspec.MsgspecError, RecursionError, AttributeError, LookupError, TypeError):
             raise InvalidSnapshotError(str(error)) from error
 
 
 def _without_unknown_fields(text: str) -> Snapshot:
-    document = msgspec.json.decode(text)
+    document = decoding.read(text, dict[str, Any])
     for layer in document.get("layers", ()):
         layer["spec"], _ = unknown_fields(layer["spec"], OPTIONS_KIND)
     return msgspec.convert(document, Snapshot)
 
 
 _RANDOM = random.Random()  # noqa: S311 - identifiers are no secrets, and asking the system each time takes long
-_DECODER = msgspec.json.Decoder(Snapshot)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
+from execution_options.api import decoding
+from execution_options.api.decoding import UnreadableError
 from execution_options.options.levels import Source
 
 if TYPE_CHECKING:
@@ -60,19 +61,15 @@ class _Live(Struct):
     layers: tuple[_Edited, ...] = ()
 
 
-_SNAPSHOT: Final = msgspec.json.Decoder(_Snapshot)
-_LIVE: Final = msgspec.json.Decoder(_Live)
-
-
 def recorded(snapshot: str | None, live: str | None) -> tuple[Said, ...]:
     """What the annotations of an execution say of parallelism, highest level first; empty for none, or junk.
 
     Only the few bytes that matter are decoded: thousands of bare pods have a snapshot each.
     """
     try:
-        layers = _SNAPSHOT.decode(snapshot or "{}").layers
-        edits = {(e.kind, e.name, e.uid): e for e in _LIVE.decode(live or "{}").layers}
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        layers = decoding.read(snapshot or "{}", _Snapshot).layers
+        edits = {(e.kind, e.name, e.uid): e for e in decoding.read(live or "{}", _Live).layers}
+    except UnreadableError:
         return ()
     said: list[Said] = []
     for layer in reversed(layers):

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from msgspec import UNSET
 
+from execution_options.api import decoding
+from execution_options.api.decoding import UnreadableError
 from execution_options.providers.answer import Answer, accepted, permanent, temporary
 from execution_options.providers.http import Reply, UnansweredError, refused
 
@@ -183,10 +185,10 @@ def _said(reply: Reply) -> dict[str, Any] | Answer:
     if reply.status != 200:
         return refused(reply, "")
     try:
-        document = msgspec.json.decode(reply.body)
-    except msgspec.DecodeError:
+        document = decoding.read(reply.body, dict[str, Any])
+    except UnreadableError:
         return _unexpected()
-    if not isinstance(document, dict) or not isinstance(document.get("ok"), bool):
+    if not isinstance(document.get("ok"), bool):
         return _unexpected()
     return document if document["ok"] else _error(str(document.get("error", "")), reply.retry_after)
 
