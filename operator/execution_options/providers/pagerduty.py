@@ -27,11 +27,7 @@ async def send(http: Http, channel: PagerDutyChannel, material: Material, parcel
     """Send the event to the service of each recipient, each service once; see ``providers.factory``."""
     url = API if channel.api_url is UNSET else channel.api_url
     ca = "" if channel.ca is UNSET else material.authority(channel.ca)
-<<<<<<< HEAD
-    events = [msgspec.json.decode(text) for text in (parcel.message.payload, parcel.message.resolve) if text]
-=======
-    event = decoding.read(parcel.message.payload, dict[str, Any])
->>>>>>> 437831b (Read through the same entry with kopf, and say what cannot be read)
+    events = [decoding.read(text, dict[str, Any]) for text in (parcel.message.payload, parcel.message.resolve) if text]
     answers: dict[str, Answer] = {}
     of_key: dict[str, Answer] = {}
     for recipient in parcel.recipients:
