@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import aiohttp
-import msgspec
 from msgspec import Struct
 
+from execution_options.api import decoding
 from execution_options.api.names import OPTIONS_ANNOTATION
 from execution_options.controller.announcements import Announcement
 from execution_options.controller.events import Regarding
@@ -173,7 +173,7 @@ class DanglingReferences:
         known = self._suspended.get(metadata.uid)
         if known is None or known[0] != metadata.resource_version:
             try:
-                read = msgspec.json.decode(await self._kube.get(_path(plan)), type=_Suspendable)
+                read = decoding.read(await self._kube.get(_path(plan)), _Suspendable)
             except ApiError as error:
                 if not error.is_not_found:
                     raise

@@ -58,7 +58,7 @@ def registry(changed: Callable[[OptionsKey, str | None], None], connection: Call
     made = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=made)
-    async def login(**_: Any) -> kopf.ConnectionInfo:
+    async def login(**_: Any) -> kopf.AiohttpSession:
         return await connection()  # type: ignore[no-any-return]
 
     for kind, plural in names.PLURALS.items():
