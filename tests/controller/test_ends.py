@@ -149,6 +149,7 @@ async def test_what_is_refused_is_said_at_once_and_given_up_after_a_time(
     desk.clock.now += 1
     wait = await desk.ends.reconcile(end)
     if wait is not None:
+        desk.clock.now += wait
         assert await desk.ends.reconcile(end) is None
     (plan,) = desk.written
     values = {operation["path"]: operation.get("value") for operation in plan.operations}
@@ -176,6 +177,7 @@ async def test_what_is_recorded_in_the_end_is_told_and_so_is_what_another_proces
     await later.ends.reconcile(later.end(held=True))
     assert later.refusals.aspects(later.options) == [], "there is nothing to say"
     written = {"conditions": [{"type": "NotificationsRecorded", "status": "False"}]}
+    later = Desk()
     later.options = msgspec.structs.replace(later.options, status=written)
     await later.ends.reconcile(later.end(held=True))
     assert later.condition() == ("True", "Recorded")

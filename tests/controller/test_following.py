@@ -68,7 +68,7 @@ def collection(monkeypatch: pytest.MonkeyPatch) -> Collection:
 async def following(collection: Collection, folder: Path, *engines: Engine) -> AsyncIterator[Following]:
     following = Following()
     async with serving(collection, folder) as kube:
-        following.stores = ExecutionStores(kube, following.changed, lambda: None, following.left_out)
+        following.stores = ExecutionStores(kube, following.changed, lambda *_: None, lambda: None, following.left_out)
         following.stores.use(Engines(engines))
         task = asyncio.create_task(following.stores.run())
         try:

@@ -322,13 +322,21 @@ async def test_a_write_that_a_policy_refuses_is_told_from_a_conflict() -> None:
     assert len(writer.bodies) == 2
 
 
-@pytest.mark.parametrize("now", [None, {"uid": "another"}, {"uid": "u", "deletionTimestamp": "2026-01-01T00:00:00Z"}])
+@pytest.mark.parametrize("now", [None, {"uid": "another"}])
 async def test_what_is_gone_or_another_is_left(now: dict[str, str] | None) -> None:
     api, writer = FakeApi(), Recording(ApiError(422, "Invalid", ""))
     if now is not None:
         api.put("/path", {"metadata": now})
     assert await shell(api, writer).settle("/path", META, "pod", always) == ()
     assert len(writer.bodies) == 1
+
+
+async def test_what_is_deleted_meanwhile_is_planned_anew_like_any_other() -> None:
+    api, writer = FakeApi(), Recording(ApiError(422, "Invalid", ""))
+    api.put("/path", {"metadata": {"uid": "u", "deletionTimestamp": "2026-01-01T00:00:00Z"}})
+    stale = ObjectMeta(name="j", uid="u", resource_version="0")
+    await shell(api, writer).settle("/path", stale, "pod", always)
+    assert len(writer.bodies) == 2
 
 
 @pytest.mark.parametrize(

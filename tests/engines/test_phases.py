@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from execution_options.controller.objects import followed
+from execution_options.controller.objects import PodObject, followed
 from execution_options.engines.phases import TERMINAL
 from execution_options.engines.profile import builtin
 
@@ -45,6 +45,39 @@ def test_what_is_kept_of_an_object_tells_the_same(engine: str, case: dict[str, A
     kept = msgspec.json.decode(json.dumps(whole), type=followed(profile))
     assert kept.outcome == profile.status.outcome(case["object"])
     assert {getattr(kept, name) for name in kept.__struct_fields__[2:]} <= {None}
+
+
+@pytest.mark.parametrize(("engine", "case"), CASES)
+def test_what_is_deleted_before_its_end_is_aborted_and_what_has_ended_stays_what_it_was(
+    engine: str, case: dict[str, Any]
+) -> None:
+    status = ENGINES[engine].status
+    before = status.outcome(case["object"])
+    after = status.after_deletion(before, "2026-11-23T12:00:00Z")
+    if before.terminal:
+        assert after == before
+    else:
+        assert (after.phase, after.episode, after.finished_at) == ("ABORTED", "deleted", "2026-11-23T12:00:00Z")
+
+
+def test_a_pod_is_judged_by_its_whole_status_of_which_nothing_stays() -> None:
+    at = "2026-11-23T12:00:00Z"
+    status = {
+        "phase": "Failed",
+        "reason": "DeadlineExceeded",
+        "containerStatuses": [{"state": {"terminated": {"finishedAt": at}}}],
+    }
+    document: dict[str, Any] = {"metadata": {"name": "a"}, "status": status}
+    pod = msgspec.convert(document, PodObject)
+    pod.judge(ENGINES["pod"])
+    assert pod.outcome == ENGINES["pod"].status.outcome(document)
+    assert (pod.outcome.phase, pod.outcome.finished_at) == ("TIMED_OUT", at)
+    assert pod.finished
+    assert pod.status is None
+    owner = {"apiVersion": "batch/v1", "kind": "Job", "name": "j", "uid": "j", "controller": True}
+    part = msgspec.convert({**document, "metadata": {"name": "a", "ownerReferences": [owner]}}, PodObject)
+    assert part.finished
+    assert part.status is None
 
 
 def test_every_engine_has_a_table() -> None:

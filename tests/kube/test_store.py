@@ -361,6 +361,26 @@ async def test_a_watch_that_never_works_makes_no_storm(collection: Collection, t
         logging.getLogger("aiohttp.server").disabled = False
 
 
+async def test_what_is_deleted_is_told_apart_from_what_is_found_to_be_gone(
+    collection: Collection, tmp_path: Path
+) -> None:
+    deleted: list[str] = []
+    async with following(collection, tmp_path) as followed:
+        followed.store._on_deleted = lambda item: deleted.append(item.metadata.name)
+        for name in "ab":
+            collection.put(name)
+        await followed.becomes_equal()
+        collection.delete("a")
+        await followed.becomes_equal()
+        assert deleted == ["a"]
+        collection.failures.append(500)
+        collection.drop()
+        collection.delete("b")
+        collection.compact()
+        await followed.becomes_equal()
+        assert "b" not in followed.told
+
+
 @pytest.mark.parametrize("seed", range(5))
 async def test_in_the_end_it_is_equal_whatever_happened(collection: Collection, tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)

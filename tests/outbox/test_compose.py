@@ -48,7 +48,7 @@ def composed(
 ) -> list[Composed]:
     source = Source(Level.NAMESPACE_DEFAULT, "ExecutionOptions", "nightly", "o1", 1)
     effective = merge([Layer(source, msgspec.convert(spec, ExecutionOptionsSpec))])
-    return compose(ended(JOB, METADATA, outcome, outcome.finished_at), effective, channels(**known), disabled=disabled)
+    return compose(ended(JOB, METADATA, outcome), effective, channels(**known), disabled=disabled)
 
 
 def mail(*phases: str, to: str = "a@b.c") -> dict[str, Any]:
@@ -93,7 +93,7 @@ def test_a_success_resolves_what_pagerduty_may_have_been_told_before() -> None:
 def test_the_launch_plan_is_the_lineage() -> None:
     owner = OwnerReference("batch/v1", "CronJob", "nightly", "c1", controller=True)
     launched = msgspec.structs.replace(METADATA, owner_references=[owner])
-    assert ended(JOB, launched, FAILED, FAILED.finished_at).lineage == "job/team/CronJob/nightly"
+    assert ended(JOB, launched, FAILED).lineage == "job/team/CronJob/nightly"
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_the_definition_that_the_engine_names_is_the_lineage(
 ) -> None:
     described = next(one for one in builtin() if one.name == engine)
     run = msgspec.structs.replace(METADATA, labels=labels)
-    assert ended(described, run, FAILED, FAILED.finished_at).lineage == f"{engine}/team/{definition}"
+    assert ended(described, run, FAILED).lineage == f"{engine}/team/{definition}"
 
 
 @pytest.mark.parametrize(

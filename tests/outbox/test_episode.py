@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from execution_options.engines.phases import Outcome
 from execution_options.outbox.episode import is_marked, is_news, mark
+
+if TYPE_CHECKING:
+    from execution_options.api.engine import EnginePhase
 
 END = Outcome("FAILED", "", "2026-11-23T12:00:00Z")
 
@@ -30,6 +37,27 @@ def test_an_engine_that_corrects_the_phase_or_adds_the_time_makes_no_second_end(
     assert is_marked(mark(END), Outcome("ABORTED", "", END.finished_at))
     assert is_marked(mark(Outcome("FAILED")), END)
     assert not is_marked(mark(Outcome("FAILED")), Outcome("SUCCEEDED", "", END.finished_at))
+
+
+TIMES = st.sampled_from(["", "2026-11-23T12:00:00Z", "2026-11-23T12:00:30Z", "2026-11-23T13:00:00Z"])
+PHASES = st.sampled_from(["SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT"])
+
+
+@given(PHASES, TIMES, TIMES, st.booleans())
+def test_an_end_whose_time_vanishes_or_comes_later_is_still_the_same(
+    phase: EnginePhase, noted: str, seen: str, recorded: bool
+) -> None:
+    note = mark(Outcome(phase, "", noted), recorded=recorded)
+    assert is_marked(note, Outcome(phase, "", seen)) is (noted == seen or "" in (noted, seen))
+
+
+@given(PHASES, PHASES, TIMES, TIMES.filter(bool))
+def test_nothing_comes_after_an_end_at_or_after_the_deletion(
+    noted: EnginePhase, seen: EnginePhase, at: str, deleted: str
+) -> None:
+    note = mark(Outcome(noted, "", "2026-11-23T13:00:00Z"))
+    assert is_marked(note, Outcome(seen, "", at), deleted)
+    assert is_marked(mark(Outcome(noted, "", deleted)), Outcome("ABORTED", "", deleted, deleted=True), deleted)
 
 
 @pytest.mark.parametrize(

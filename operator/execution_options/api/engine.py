@@ -106,10 +106,7 @@ class StatusRules(Resource, frozen=True):
     deleted: (
         Annotated[
             EnginePhase,
-            described(
-                "Phase of an execution that is deleted before its end, where the engine aborts that way. Absent: the "
-                "phase that it has."
-            ),
+            described("Phase of an execution that is deleted before its end. Absent: ABORTED."),
         ]
         | UnsetType
     ) = UNSET

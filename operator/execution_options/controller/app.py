@@ -205,6 +205,10 @@ class Controller:
         if self._active and one.metadata.uid:
             self._recorder.say(engine, one.metadata, unreadable_note(one.problem))
 
+    def execution_deleted(self, key: ExecutionKey, item: ExecutionObject, record: Tracked) -> None:
+        """Have it seen what is due at the end of the execution."""
+        self._outbox.ends.deleted(key, item, record)
+
     def collection_changed(self) -> None:
         """Have the engines reconciled."""
         self._engines.look()

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import logging
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-import msgspec
-from msgspec import UNSET
-
-from execution_options.api import decoding
+from execution_options.api import names
 from execution_options.api.names import (
     DISABLE_NOTIFICATIONS_ANNOTATION,
     NOTIFICATIONS_FINALIZER,
     NOTIFIED_ANNOTATION,
 )
 from execution_options.controller import live
+from execution_options.controller.ending import Ending, is_concerned
+from execution_options.controller.events import Regarding
 from execution_options.controller.live import Plan
-from execution_options.controller.objects import EngineObject, OptionsKey
+from execution_options.controller.objects import OptionsKey
 from execution_options.controller.patching import finalizer_patch, metadata_patch
 from execution_options.controller.queue import Queue
 from execution_options.engines.phases import Outcome
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from execution_options.controller.shell import Shell
     from execution_options.controller.tracking import Tracked
     from execution_options.controller.world import World
+    from execution_options.engines.patch import Operation
     from execution_options.engines.profile import Engine
     from execution_options.kube.meta import ObjectMeta
     from execution_options.notifications.route import Channels
@@ -49,10 +50,9 @@ logger = logging.getLogger(__name__)
 
 MARK_DELAY: Final = 1.0
 """Seconds between recording deliveries and noting that on the execution: what is due is sent first."""
-DELETED: Final = "deleted"
-"""Tells the end of an execution that was aborted by its deletion from all others."""
 REFUSALS: Final = frozenset({400, 403, 413, 422})
 """What the API server answers where it may not be asked again with success unless somebody changes something."""
+FORBIDDEN: Final = 403
 PATIENCE: Final = 600.0
 """Seconds in which somebody may: a quota, a policy, a right. An execution must not be held for ever."""
 TIME_DELAY: Final = 3.0
@@ -117,14 +117,7 @@ class Ends:
         self.active = False
         """Whether this process works; one that stands by looks at everything when it begins to."""
         self.queue: Queue[EndKey] = Queue()
-        self._last: dict[EndKey, ExecutionObject] = {}
-        """As they were seen last, until there is nothing more to do: they may be gone before."""
-        self._gone: set[EndKey] = set()
-        self._recorded: dict[EndKey, str] = {}
-        """What is yet to be noted on executions: that their deliveries are recorded."""
-        self._refused: dict[EndKey, float] = {}
-        """Since when the API server refuses to record deliveries."""
-        self._awaited: set[EndKey] = set()
+        self._known: dict[EndKey, Ending] = {}
 
     def changed(
         self,
@@ -135,78 +128,106 @@ class Ends:
     ) -> None:
         """An execution came, changed or went."""
         item = new or old
-        engine = self._world.engines.get(key.engine)
-        if not self.active or item is None or engine is None or record is None or not record.stamped:
+        if not self.active or item is None or record is None or key.engine not in self._world.engines:
             return
         end = EndKey(*key, item.metadata.uid)
+        known = self._known.get(end)
         if new is None:
-            if end not in self._last and (item.finished or engine.status.deleted is UNSET):
-                return
-            self._gone.add(end)
-        elif not (item.finished or _is_deleting(item) or _is_held(item) is not record.held):
+            if known is None:
+                return  # nothing was to be done, or it vanished unseen, and nobody knows how it ended
+            known.gone = True
+        elif known is not None:
+            known.item, known.record = new, record
+        elif is_concerned(new, record):
+            self._known[end] = Ending(new, record)
+        else:
             return
-        self._last[end] = item
+        self.queue.add(end)
+
+    def deleted(self, key: ExecutionKey, item: ExecutionObject, record: Tracked) -> None:
+        """The API server says that an execution is deleted, and how it was then; that it is gone is told next."""
+        end = EndKey(*key, item.metadata.uid)
+        known = self._known.get(end)
+        if not self.active or not record.stamped or key.engine not in self._world.engines:
+            return
+        if known is None:
+            if item.finished:
+                return
+            known = self._known[end] = Ending(item, record)
+        known.item = item
+        # Nothing that goes at once, without finalizers or a grace period, says so itself.
+        known.deleted_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         self.queue.add(end)
 
     async def reconcile(self, end: EndKey) -> float | None:
         """Bring one execution to where its deliveries are recorded and it says so; seconds until more is to do."""
-        item, engine = self._last.get(end), self._world.engines.get(end.engine)
-        if item is None or engine is None:
-            self._drop(end)
+        known, engine = self._known.get(end), self._world.engines.get(end.engine)
+        if known is None or engine is None:
+            self._known.pop(end, None)
             return None
-        gone = end in self._gone
-        if end in self._recorded:
-            await self._settle(end, engine, item, self._recorded[end])
-            return None
-        outcome = await self._outcome(engine, item, gone=gone)
-        if not outcome.terminal:
-            await self._hold(engine, item, gone=gone)
-            self._drop(end)
-            return None
-        if not outcome.finished_at and not gone and end not in self._awaited:
-            self._awaited.add(end)
-            return TIME_DELAY
-        handled = self._is_handled(engine, item.metadata, outcome)
-        deleted = outcome.phase == engine.status.deleted and (gone or _is_deleting(item))
-        composed = [] if handled else self._compose(engine, item.metadata, outcome, deleted=deleted)
-        if not composed:
-            await self._settle(end, engine, item, None)
-            return None
-        note = self._recorded[end] = episode.mark(outcome, recorded=await self._record(end, composed))
-        if not _is_held(item):
-            return MARK_DELAY
-        await self._settle(end, engine, item, note)
+        item, gone = known.item, known.gone
+        outcome = known.outcome(engine)
+        if outcome.terminal and not known.is_told(outcome):
+            pause = self._pause(known, outcome)
+            if pause > 0:
+                return pause
+            outcome = await self._tell(end, engine, known, outcome)
+        if (known.item, known.gone) != (item, gone):
+            return 0.0
+        pause = 0.0 if gone or known.held or known.noted or known.kept else known.note_at - self._clock()
+        if pause > 0:
+            return pause
+        if not gone:
+            await self._settle(engine, known, outcome)
+        # What is noted is remembered here until the object is seen to say so.
+        if (known.item, known.gone) == (item, gone) and (gone or known.noted):
+            self._known.pop(end, None)
         return None
 
     # What is due.
 
-    async def _outcome(self, engine: Engine, item: ExecutionObject, *, gone: bool) -> Outcome:
-        """Where an execution is; of a pod, of which little is kept, the whole is read."""
-        if isinstance(item, EngineObject):
-            outcome = item.outcome
-        else:
-            document = msgspec.to_builtins(item)
-            if not gone and item.finished:
-                try:
-                    document = decoding.read_object(await self._shell.kube.get(_path(engine, item.metadata)))
-                except ApiError as error:
-                    if not error.is_not_found:
-                        raise
-            outcome = engine.status.outcome(document)
-        if gone and not outcome.terminal and engine.status.deleted is not UNSET:
-            return Outcome(engine.status.deleted, outcome.message, item.metadata.deletion_timestamp or "")
+    def _pause(self, known: Ending, outcome: Outcome) -> float:
+        """Seconds in which the engine may still write when the execution ended."""
+        if outcome.finished_at or known.gone:
+            return 0.0
+        if known.awaited is None:
+            known.awaited = self._clock() + TIME_DELAY
+        return known.awaited - self._clock()
+
+    async def _tell(self, end: EndKey, engine: Engine, known: Ending, outcome: Outcome) -> Outcome:
+        """Record what is due; the outcome that it was recorded for."""
+        metadata, gone = known.item.metadata, known.gone
+        composed = self._compose(engine, known, outcome)
+        if outcome.deleted:
+            if composed and metadata.deletion_timestamp is None and await self._is_there(engine, metadata):
+                return known.item.outcome  # it has only left what is followed
+        elif known.deleting:
+            # Another process may have seen its deletion first, and have had no time to note it.
+            deletion = engine.status.after_deletion(Outcome("RUNNING", outcome.message), metadata.deleted_at)
+            of_deletion = self._compose(engine, known, deletion)
+            if await self._is_any_recorded(end.namespace, of_deletion):
+                outcome, composed = deletion, of_deletion
+        recorded = await self._record(end, known, composed) if composed else True
+        if composed or outcome.deleted:
+            known.note = episode.mark(outcome, recorded=recorded)
+            known.kept = not composed
+            known.note_at = self._clock() + (0.0 if gone else MARK_DELAY)
         return outcome
 
-    def _is_handled(self, engine: Engine, metadata: ObjectMeta, outcome: Outcome) -> bool:
-        note = (metadata.annotations or {}).get(NOTIFIED_ANNOTATION)
-        if episode.is_marked(note, outcome):
-            return True
-        # One that was told to be deleted, and was notified as that, may still come to an end of its own.
-        deleted = engine.status.deleted
-        return note is not None and metadata.deletion_timestamp is not None and note.split(" ")[0] == deleted
+    async def _is_there(self, engine: Engine, metadata: ObjectMeta) -> bool:
+        found = await self._shell.read(_path(engine, metadata))
+        return found is not None and found.uid == metadata.uid
 
-    def _compose(self, engine: Engine, metadata: ObjectMeta, outcome: Outcome, *, deleted: bool) -> list[Composed]:
-        if not episode.is_news(outcome, metadata.creation_timestamp, self.since):
+    async def _is_any_recorded(self, namespace: str, composed: list[Composed]) -> bool:
+        for one in composed:
+            path = path_of(names.GROUP, names.VERSION, names.DELIVERY_PLURAL, namespace, one.name)
+            if await self._shell.read(path) is not None:
+                return True
+        return False
+
+    def _compose(self, engine: Engine, known: Ending, outcome: Outcome) -> list[Composed]:
+        metadata = known.item.metadata
+        if not known.record.stamped or not episode.is_news(outcome, metadata.creation_timestamp, self.since):
             return []
         try:
             effective = self._effective(metadata, outcome)
@@ -216,8 +237,7 @@ class Ends:
         if not effective.notifications:
             return []
         disabled = is_disabled(effective, _flag(metadata))
-        # An object is deleted once, but the time of that is written anew while its grace period is cut short.
-        end = ended(engine, metadata, outcome, DELETED if deleted else outcome.finished_at)
+        end = ended(engine, metadata, outcome)
         return compose(end, effective, self._directory.channels(metadata.namespace), disabled=disabled)
 
     def _effective(self, metadata: ObjectMeta, outcome: Outcome) -> Effective:
@@ -235,7 +255,7 @@ class Ends:
 
     # What is written.
 
-    async def _record(self, end: EndKey, composed: list[Composed]) -> bool:
+    async def _record(self, end: EndKey, known: Ending, composed: list[Composed]) -> bool:
         """Record deliveries; whether all of them are, or otherwise will never be.
 
         Raises:
@@ -253,42 +273,44 @@ class Ends:
             for one in composed:
                 self._refusals.recorded(end.namespace, one)
             return True
-        last = self._clock() - self._refused.setdefault(end, self._clock()) >= PATIENCE
+        if known.refused is None:
+            known.refused = self._clock()
+        last = self._clock() - known.refused >= PATIENCE
         for one, refusal in refused:
             self._refusals.refused(end.namespace, one, refusal, last=last)
         if not last:
             raise refused[0][1]
         return False
 
-    async def _settle(self, end: EndKey, engine: Engine, item: ExecutionObject, note: str | None) -> None:
-        """Note on the execution that its deliveries are recorded, and let it go."""
-        if end not in self._gone and (note is not None or _is_held(item)):
+    async def _settle(self, engine: Engine, known: Ending, outcome: Outcome) -> None:
+        """Note on the execution what is recorded, and hold it, or let it go where nothing is due.
 
-            def plan(now: ObjectMeta) -> Plan:
-                changes = {} if note is None else {"annotations": {NOTIFIED_ANNOTATION: note}}
-                return Plan([*metadata_patch(now, changes), *finalizer_patch(now, NOTIFICATIONS_FINALIZER, held=False)])
+        What is seen of it meanwhile is not decided here: the next reconcile does.
+        """
+        note = "" if known.kept else known.note
+        over, hold = outcome.terminal or known.deleting, known.record.held
 
-            await self._shell.settle(_path(engine, item.metadata), item.metadata, "notified", plan)
-        self._drop(end)
+        def finalizer(now: ObjectMeta) -> list[Operation]:
+            if over or (hold and now.deletion_timestamp is None):
+                return finalizer_patch(now, NOTIFICATIONS_FINALIZER, held=not over)
+            return []
 
-    async def _hold(self, engine: Engine, item: ExecutionObject, *, gone: bool) -> None:
-        """See to the finalizer of an execution that has not ended."""
-        deleting = _is_deleting(item)
-        if gone or (deleting and not _is_held(item)):
-            return
+        def noted(now: ObjectMeta) -> Plan:
+            changes = {"annotations": {NOTIFIED_ANNOTATION: note}} if note else {}
+            return Plan([*metadata_patch(now, changes), *finalizer(now)])
 
-        def plan(now: ObjectMeta) -> Plan:
-            wanted = now.deletion_timestamp is None and not deleting
-            return Plan(finalizer_patch(now, NOTIFICATIONS_FINALIZER, held=wanted))
-
-        await self._shell.settle(_path(engine, item.metadata), item.metadata, "held", plan)
-
-    def _drop(self, end: EndKey) -> None:
-        self._last.pop(end, None)
-        self._recorded.pop(end, None)
-        self._refused.pop(end, None)
-        self._gone.discard(end)
-        self._awaited.discard(end)
+        metadata, path = known.item.metadata, _path(engine, known.item.metadata)
+        try:
+            await self._shell.settle(path, metadata, "notified" if note else "held", noted)
+        except ApiError as error:
+            if not note or error.status not in REFUSALS:
+                raise
+            # An execution must not be held for ever because there is no room for the note: it goes without.
+            await self._shell.settle(path, metadata, "held", lambda now: Plan(finalizer(now)))
+            if error.status == FORBIDDEN:
+                raise
+            known.kept = True
+            self._refusals.unnoted(Regarding.of(engine, metadata), note, error)
 
 
 def _flag(metadata: ObjectMeta) -> bool | None:
@@ -297,14 +319,6 @@ def _flag(metadata: ObjectMeta) -> bool | None:
         return reference.parse_flag(DISABLE_NOTIFICATIONS_ANNOTATION, said)
     except reference.InvalidReferenceError:
         return None
-
-
-def _is_deleting(item: ExecutionObject) -> bool:
-    return item.metadata.deletion_timestamp is not None
-
-
-def _is_held(item: ExecutionObject) -> bool:
-    return NOTIFICATIONS_FINALIZER in (item.metadata.finalizers or ())
 
 
 def _path(engine: Engine, metadata: ObjectMeta) -> str:

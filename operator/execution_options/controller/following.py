@@ -61,6 +61,7 @@ class ExecutionStores:
     Args:
         kube: the connection.
         changed: is told of every change of an execution.
+        deleted: is told how an execution was when it was deleted, before it is gone.
         state: is told when a collection was listed, is not installed any more, or must not be read.
         unreadable: called with each execution that cannot be decoded.
     """
@@ -69,11 +70,13 @@ class ExecutionStores:
         self,
         kube: Kube,
         changed: Callable[[Engine, EngineObject | None, EngineObject | None], None],
+        deleted: Callable[[Engine, EngineObject], None],
         state: Callable[[], None],
         unreadable: Callable[[Engine, Unreadable], None],
     ) -> None:
         self._kube = kube
         self._changed = changed
+        self._deleted = deleted
         self._state = state
         self._unreadable = unreadable
         self._followed: dict[str, _Followed] = {}
@@ -156,6 +159,7 @@ class ExecutionStores:
             patience=PATIENCE,
             on_change=lambda old, new: self._changed(engine, old, new),
             on_unreadable=lambda one: self._unreadable(engine, one),
+            on_deleted=lambda item: self._deleted(engine, item),
             on_state=self._state,
         )
         one = self._followed[engine.name] = _Followed(engine, store, previous)

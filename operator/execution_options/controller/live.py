@@ -94,6 +94,8 @@ def execution_plan(engine: Engine, metadata: ObjectMeta, find: Callable[[str, st
         execution_options.options.live.InvalidLiveError: a record of ours cannot be read.
         execution_options.options.live.LiveTooLargeError: what was edited does not fit.
     """
+    if metadata.deletion_timestamp is not None:
+        return Plan([])
     before = state(metadata)
     live = edited(before.snapshot, before.live, find)
     now = before.now if live == before.live else merge(current_layers(before.snapshot, live))
@@ -116,7 +118,7 @@ def pod_plan(engine: Engine, execution: ObjectMeta, pod: ObjectMeta) -> Plan:
         execution_options.options.live.InvalidLiveError: a record of ours cannot be read.
     """
     place = template_place(engine)
-    if place is None:
+    if place is None or pod.deletion_timestamp is not None:
         return Plan([])
     current = state(execution)
     authored = current.snapshot.authored

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import ClassVar, Final, NamedTuple, cast
+from typing import Any, ClassVar, Final, NamedTuple, cast
 
 import msgspec
 from msgspec import Struct, field, structs
@@ -54,7 +54,6 @@ class EngineObject(Struct, frozen=True):
         share(self.metadata)
         names = self.__struct_fields__[2:]
         document = {name: msgspec.to_builtins(getattr(self, name)) for name in names}
-        document["metadata"] = {"deletionTimestamp": self.metadata.deletion_timestamp}
         structs.force_setattr(self, "outcome", self.engine.status.outcome(document))
         for name in names:
             structs.force_setattr(self, name, None)
@@ -65,32 +64,31 @@ class EngineObject(Struct, frozen=True):
         return self.outcome.terminal
 
 
-class PodStatus(Struct, frozen=True, gc=False):
-    """``status`` of a pod."""
-
-    phase: str = ""
-
-
 class PodObject(Struct, frozen=True):
-    """A pod, which may be an execution itself."""
+    """A pod, which may be an execution itself.
+
+    What the rules of the engine of pods make of its status is kept in its place, as soon as it is judged by them.
+    """
 
     metadata: ObjectMeta
-    status: PodStatus | None = None
+    status: Any = None
+    finished: bool = field(default=False, name="(finished)")
+    """Whether all of its containers have ended for good."""
+    outcome: Outcome = field(default=_UNKNOWN, name="(outcome)")
 
     def __post_init__(self) -> None:
         share(self.metadata)
-        structs.force_setattr(self, "status", _status(self.status))
+        phase = self.status.get("phase") if isinstance(self.status, dict) else None
+        structs.force_setattr(self, "finished", phase in ("Succeeded", "Failed"))
+        if self.metadata.controller is not None:
+            structs.force_setattr(self, "status", None)
 
-    @property
-    def finished(self) -> bool:
-        """Whether all of its containers have ended for good."""
-        return self.status is not None and self.status.phase in ("Succeeded", "Failed")
-
-
-@lru_cache(maxsize=16)
-def _status(status: PodStatus | None) -> PodStatus | None:
-    """One object for all pods in a phase."""
-    return status
+    def judge(self, engine: Engine) -> None:
+        """See where it is by the rules of an engine, once: of its status nothing is left then."""
+        if self.status is not None:
+            document = {"metadata": {}, "status": self.status}
+            structs.force_setattr(self, "outcome", engine.status.outcome(document))
+            structs.force_setattr(self, "status", None)
 
 
 ExecutionObject = EngineObject | PodObject

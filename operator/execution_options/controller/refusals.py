@@ -13,7 +13,7 @@ from execution_options.controller.status import Aspect
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from execution_options.controller.events import Recorder
+    from execution_options.controller.events import Recorder, Regarding
     from execution_options.controller.index import Known, OptionsIndex
     from execution_options.controller.metrics import Metrics
     from execution_options.kube.client import ApiError
@@ -69,6 +69,12 @@ class Refusals:
         known = None if key is None else self._index.get(key)
         if known is not None and self._is_refused(known):
             self._say(namespace, composed, Aspect(CONDITION, "True", "Recorded", ""))
+
+    def unnoted(self, execution: Regarding, note: str, error: ApiError) -> None:
+        """What is recorded cannot be noted on the execution, which has no room for it, say."""
+        text = f"notified of {note}, which cannot be noted on it: {error.message}"
+        logger.warning("%s %s/%s: %s", execution.kind, execution.namespace, execution.name, text)
+        self._recorder.tell(execution, Announcement("Warning", "NotificationNotNoted", "Notify", text))
 
     def aspects(self, known: Known) -> list[Aspect]:
         """What the status of options has to say; nothing where it stays as it is."""

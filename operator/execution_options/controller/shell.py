@@ -75,7 +75,7 @@ class Shell:
                 if error.status not in (409, 422):
                     raise
                 fresh = await self.read(path)
-                if fresh is None or fresh.uid != uid or fresh.deletion_timestamp is not None:
+                if fresh is None or fresh.uid != uid:
                     return ()
                 if fresh.resource_version == metadata.resource_version:
                     raise  # nothing has changed: somebody refuses it

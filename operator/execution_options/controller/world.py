@@ -41,6 +41,9 @@ class Listener(Protocol):
     ) -> None:
         """An execution came, changed or went: what it was and is, and what was and is remembered of it."""
 
+    def execution_deleted(self, key: ExecutionKey, item: ExecutionObject, record: Tracked) -> None:
+        """The API server says that an execution is deleted, or is none any more; how it was then."""
+
     def collection_changed(self) -> None:
         """Executions of an engine can be read now, or cannot any more."""
 
@@ -71,9 +74,18 @@ class World:
         self._listener = listener
         self.engines = engines
         self.tracker = Tracker()
-        self.executions = ExecutionStores(kube, self._track, listener.collection_changed, listener.execution_unreadable)
+        self.executions = ExecutionStores(
+            kube, self._track, self._deleted, listener.collection_changed, listener.execution_unreadable
+        )
         self.executions.use(engines)
-        self.pods = Store(kube, _PODS, PodObject, label_selector=ID_LABEL, on_change=self._pod_changed)
+        self.pods = Store(
+            kube,
+            _PODS,
+            PodObject,
+            label_selector=ID_LABEL,
+            on_change=self._pod_changed,
+            on_deleted=self._pod_deleted,
+        )
         self.namespaces = Store(
             kube, path_of("", "v1", "namespaces"), PartialObject, metadata_only=True, on_change=self._namespace_changed
         )
@@ -168,11 +180,26 @@ class World:
         item = new or old
         if item is None:
             return
+        if isinstance(new, PodObject):
+            new.judge(engine)
         if role(self.engines, engine, item.metadata) is Role.PART:
             self._track_part(old, new)
             return
         key = ExecutionKey(engine.name, item.metadata.namespace, item.metadata.name)
         self._listener.execution_changed(key, (old, new), self.tracker.put(key, new))
+
+    def _deleted(self, engine: Engine, item: ExecutionObject) -> None:
+        """Have it known how an execution was when it was deleted, before it is gone."""
+        if isinstance(item, PodObject):
+            item.judge(engine)
+        key = ExecutionKey(engine.name, item.metadata.namespace, item.metadata.name)
+        record = self.tracker.records.get(key)
+        if record is not None and record.uid == item.metadata.uid:
+            self._listener.execution_deleted(key, item, record)
+
+    def _pod_deleted(self, pod: PodObject) -> None:
+        if pod.metadata.controller is None and self._pod_engine is not None:
+            self._deleted(self._pod_engine, pod)
 
     def _track_part(self, old: ExecutionObject | None, new: ExecutionObject | None) -> None:
         if old is not None and new is not None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import UNSET, Struct
 
 from execution_options.api.engine import EnginePhase, StatusRules
-from execution_options.engines.paths import locate, lookup, read
+from execution_options.engines.paths import locate, lookup
 from execution_options.options.selection import matches
 
 if TYPE_CHECKING:
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from execution_options.api.engine import Term
 
 TERMINAL: frozenset[EnginePhase] = frozenset({"SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT"})
+
+
+DELETED: Final = "deleted"
+"""What tells the end that is a deletion from the other ends of an execution: an object is deleted once."""
 
 
 class Outcome(Struct, frozen=True):
@@ -28,26 +32,38 @@ class Outcome(Struct, frozen=True):
     phase: EnginePhase
     message: str = ""
     finished_at: str = ""
+    deleted: bool = False
+    """Whether its deletion is its end."""
 
     @property
     def terminal(self) -> bool:
         """Whether the execution has ended."""
         return self.phase in TERMINAL
 
+    @property
+    def episode(self) -> str:
+        """What tells this end from the others of the same UID."""
+        return DELETED if self.deleted else self.finished_at
+
 
 class Status(StatusRules, frozen=True):
     """How an engine's status is read."""
 
     def outcome(self, execution: dict[str, Any]) -> Outcome:
-        """Where ``execution`` is."""
+        """Where ``execution`` is, by what its engine writes of it."""
         rule = next((rule for rule in self.phases if all(holds(term, execution) for term in rule.when)), None)
         phase: EnginePhase = "QUEUED" if rule is None else rule.phase
-        if phase not in TERMINAL:
-            deleting = read(execution, "metadata.deletionTimestamp")
-            if self.deleted is UNSET or deleting is None:
-                return Outcome(phase, _first(execution, self.message))
-            return Outcome(self.deleted, _first(execution, self.message), str(deleting))
-        return Outcome(phase, _first(execution, self.message), _first(execution, self.finished_at))
+        at = _first(execution, self.finished_at) if phase in TERMINAL else ""
+        return Outcome(phase, _first(execution, self.message), at)
+
+    def after_deletion(self, outcome: Outcome, at: str) -> Outcome:
+        """The end of an execution that was deleted at a time (RFC 3339).
+
+        One that ended is deleted as what it was: what the engine says of its end is true, whoever was first.
+        """
+        if outcome.terminal:
+            return outcome
+        return Outcome("ABORTED" if self.deleted is UNSET else self.deleted, outcome.message, at, deleted=True)
 
 
 def holds(term: Term, document: Mapping[str, Any]) -> bool:

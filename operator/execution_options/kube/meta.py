@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -45,6 +46,7 @@ class ObjectMeta(Struct, frozen=True, kw_only=True, rename="camel"):
     generation: int = 0
     creation_timestamp: str | None = None
     deletion_timestamp: str | None = None
+    deletion_grace_period_seconds: int | None = None
     labels: dict[str, str] | None = None
     annotations: dict[str, str] | None = None
     owner_references: list[OwnerReference] | None = None
@@ -54,6 +56,22 @@ class ObjectMeta(Struct, frozen=True, kw_only=True, rename="camel"):
     def controller(self) -> OwnerReference | None:
         """The owner that controls the object."""
         return controlling(self.owner_references)
+
+    @property
+    def deleted_at(self) -> str:
+        """When its deletion was asked for (RFC 3339); empty where it was not.
+
+        ``deletionTimestamp`` lies a grace period later, and moves when that is cut short:
+        https://github.com/kubernetes/kubernetes/blob/v1.34.0/staging/src/k8s.io/apiserver/pkg/registry/rest/delete.go
+        """
+        if self.deletion_timestamp is None or not self.deletion_grace_period_seconds:
+            return self.deletion_timestamp or ""
+        try:
+            end = datetime.fromisoformat(self.deletion_timestamp)
+        except ValueError:
+            return self.deletion_timestamp
+        asked = end.astimezone(UTC) - timedelta(seconds=self.deletion_grace_period_seconds)
+        return asked.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class PartialObject(Struct, frozen=True, rename="camel"):

@@ -97,6 +97,8 @@ class Store(Generic[T]):
         on_change: called with the old and the new object (``None``: not there) after every change.
         on_unreadable: called with each object that cannot be decoded. One that could be decoded before stays in the
             store as it was, as long as it exists.
+        on_deleted: called with an object as it was when it was deleted, or left the selection, before ``on_change``;
+            not where it is only found to be gone.
         on_state: called after :attr:`synced`, :attr:`missing` or :attr:`refused` has changed.
     """
 
@@ -115,6 +117,7 @@ class Store(Generic[T]):
         resync: float = math.inf,
         on_change: Callable[[T | None, T | None], None] | None = None,
         on_unreadable: Callable[[Unreadable], None] | None = None,
+        on_deleted: Callable[[T], None] | None = None,
         on_state: Callable[[], None] | None = None,
     ) -> None:
         self._kube = kube
@@ -132,6 +135,7 @@ class Store(Generic[T]):
         self._listed = -math.inf
         self._on_change = on_change
         self._on_unreadable = on_unreadable
+        self._on_deleted = on_deleted
         self._on_state = on_state
         self._version = ""
         self._told = False
@@ -305,7 +309,10 @@ class Store(Generic[T]):
         key = _key(metadata)
         self.unreadable.pop(key, None)
         if event.type == "DELETED":
-            if known := self.items.pop(key, item):
+            known = self.items.pop(key, item)
+            if known is not None:
+                if self._on_deleted is not None:
+                    self._on_deleted(item or known)
                 self._tell(known, None)
         elif item is None:
             self._leave_out(unreadable[0])

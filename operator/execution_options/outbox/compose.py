@@ -65,8 +65,8 @@ class Composed(Struct, frozen=True):
         }
 
 
-def ended(engine: Engine, metadata: Metadata, outcome: Outcome, episode: str) -> Ended:
-    """The end of an execution, as messages speak of it; ``episode`` tells it from its other ends."""
+def ended(engine: Engine, metadata: Metadata, outcome: Outcome) -> Ended:
+    """The end of an execution, as messages speak of it."""
     labels, owner = dict(metadata.labels or {}), facts.launcher(engine, metadata)
     plan = "" if owner is None else f"{owner.kind}/{owner.name}"
     return Ended(
@@ -79,7 +79,7 @@ def ended(engine: Engine, metadata: Metadata, outcome: Outcome, episode: str) ->
         id=labels.get(ID_LABEL, ""),
         # A terminal phase is one of those that notifications name.
         phase=cast("Phase", outcome.phase),
-        episode=episode,
+        episode=outcome.episode,
         message=outcome.message,
         started_at=metadata.creation_timestamp or "",
         finished_at=outcome.finished_at,

@@ -22,16 +22,20 @@ def mark(outcome: Outcome, *, recorded: bool = True) -> str:
     return said if recorded else said + UNRECORDED
 
 
-def is_marked(note: str | None, outcome: Outcome) -> bool:
+def is_marked(note: str | None, outcome: Outcome, deleted_at: str = "") -> bool:
     """Whether ``note`` says that this episode is recorded, or was given up.
 
-    The time tells episodes apart: an engine that corrects the phase of an end, or adds its time later, does
-    not make a second one of it.
+    Times tell episodes apart: an engine that corrects the phase of an end does not make a second one of it. Where
+    one of both has no time, because it was added later or has vanished, the phase does. Nothing comes after
+    the end of an execution that was being deleted by then.
     """
     if note is None:
         return False
     phase, _, at = note.removesuffix(UNRECORDED).partition(" ")
-    return at == outcome.finished_at or (not at and phase == outcome.phase)
+    if at == outcome.finished_at or (phase == outcome.phase and not (at and outcome.finished_at)):
+        return True
+    noted, deleted = time_of(at), time_of(deleted_at)
+    return noted is not None and deleted is not None and noted >= deleted
 
 
 def time_of(text: str | None) -> datetime | None:
