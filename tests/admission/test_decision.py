@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from execution_options.admission.decision import Decision, RefusedError, decide
+from execution_options.api.annotations import MAX_ANNOTATIONS, annotations_size
 from execution_options.engines.facts import execution_of, launch_plan
 from execution_options.engines.translate import metadata_places
 from execution_options.kube.meta import ObjectMeta, OwnerReference
@@ -73,6 +76,49 @@ def test_the_snapshot_holds_every_layer_and_what_the_author_wrote() -> None:
     assert decision.notes == [
         "label a: ExecutionOptions own (referenced by the execution) made it '1', its author wrote 'author'"
     ]
+
+
+@given(
+    st.sampled_from(("default", "reference", "enforced")),
+    st.sampled_from(("metadata", "template", "pod")),
+    st.integers(-40_000, 50) | st.integers(-1200, 50),
+    st.text(st.sampled_from('a"é<'), max_size=500),
+)
+def test_annotations_never_become_larger_than_kubernetes_takes(how: str, where: str, distance: int, text: str) -> None:
+    large = {"large": "x" * (MAX_ANNOTATIONS + distance - len("large"))}
+    named = "o" if how == "reference" else None
+    if where == "template":
+        document = job(template={"annotations": large}, options=named)
+    else:
+        document = (pod if where == "pod" else job)(annotations=large, options=named)
+    selecting = {} if how == "reference" else ALL | ({"mode": "Enforce"} if how == "enforced" else {})
+    options = namespaced("o", {**selecting, "annotations": {"note": text}})
+    places = metadata_places(POD if where == "pod" else JOB, document)
+
+    def sizes(of: dict[str, Any]) -> list[int]:
+        found = [of["metadata"], *([of["spec"]["template"].get("metadata", {})] if of["kind"] == "Job" else [])]
+        return [annotations_size(one.get("annotations")) for one in found]
+
+    try:
+        decision, after = decided(document, options)
+    except RefusedError as refused:
+        said = str(refused)
+    else:
+        said = ""
+    if said:
+        assert how != "default"
+        assert f"Kubernetes takes at most {MAX_ANNOTATIONS}; it must not be without ExecutionOptions o" in said
+        assert distance > -1200 - 6 * len(text.encode())
+        return
+    assert len(sizes(after)) == len(places)
+    if decision.left_out:
+        assert how == "default"
+        assert after == document
+        assert decision.notes == [f"it gets no options: {decision.left_out}"]
+        assert distance > -1200 - 6 * len(text.encode())
+    else:
+        assert max(sizes(after)) <= MAX_ANNOTATIONS
+        assert snapshot_of(after).layers
 
 
 def test_an_execution_is_held_from_its_creation_where_its_notifications_are_guaranteed() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from msgspec import convert, structs
 
 from execution_options.admission.decision import decide
+from execution_options.api.annotations import MAX_ANNOTATIONS, annotations_size
 from execution_options.api.names import APPLIED_ANNOTATION, ID_LABEL, LIVE_ANNOTATION, MISSED_ANNOTATION
 from execution_options.controller import live, missed
 from execution_options.controller.announcements import applied_note, left_note, missed_note
@@ -195,6 +197,23 @@ SITUATION = Situation({}, "", {})
 
 def repaired(document: Document, *candidates: OptionsObject) -> missed.Repair | None:
     return missed.repair(JOB, document, candidates, SITUATION, "2026-01-02T03:05:00+00:00", "id2")
+
+
+def test_a_repair_never_makes_annotations_larger_than_kubernetes_takes() -> None:
+    applied = options({"selector": {}, "labels": {"a": "1"}})
+    found = set()
+    for left in range(0, 700, 3):
+        document = copy.deepcopy(job({}))
+        annotations = document["metadata"].setdefault("annotations", {})
+        annotations.clear()
+        annotations["large"] = "x" * (MAX_ANNOTATIONS - left - len("large"))
+        repair = repaired(document, applied)
+        assert repair is not None
+        assert not repair.problem
+        found.add(bool(repair.left_out))
+        apply(document, repair.operations)
+        assert annotations_size(document["metadata"]["annotations"]) <= MAX_ANNOTATIONS
+    assert found == {True, False}
 
 
 def test_a_missed_job_gets_what_can_still_be_set_and_its_pods_too() -> None:

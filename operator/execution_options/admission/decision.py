@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import UNSET, Struct
 
 from execution_options.admission.accounts import InvalidRoleError, binding, identity, is_bound_by_others
+from execution_options.api.annotations import MAX_ANNOTATIONS, annotations_size
 from execution_options.api.names import (
     CLUSTER_OPTIONS_KIND,
     NOTIFICATIONS_FINALIZER,
     OPTIONS_ANNOTATION,
     OPTIONS_KIND,
+    PLURALS,
     SNAPSHOT_ANNOTATION,
 )
 from execution_options.engines.artifacts import Referred, Repositories, refer
@@ -34,7 +37,7 @@ from execution_options.options.levels import Level, Sourced
 from execution_options.options.merge import Effective
 from execution_options.options.prepared import prepare
 from execution_options.options.selection import Execution, Selection, out_of_reach, select
-from execution_options.options.snapshot import Snapshot, encode
+from execution_options.options.snapshot import MAX_BYTES, Snapshot, encode
 from execution_options.parallelism import gate
 
 if TYPE_CHECKING:
@@ -42,14 +45,19 @@ if TYPE_CHECKING:
 
     from execution_options.admission.accounts import Account
     from execution_options.api.resources import OptionsObject
+    from execution_options.engines.paths import Path
     from execution_options.engines.profile import Engine
 
 MAX_LISTED = 10
+_MOST = 2 * MAX_BYTES
+"""Bytes of annotations that options can add to one ``metadata``: a snapshot, and what it says of annotations."""
 
 NO_REPOSITORIES = Repositories()
 
 
-Reason = Literal["OptionsMissing", "ServiceAccountMissing", "IdentityConflict", "InvalidIamRole", "NotReady"]
+Reason = Literal[
+    "OptionsMissing", "AnnotationsFull", "ServiceAccountMissing", "IdentityConflict", "InvalidIamRole", "NotReady"
+]
 """Why an execution is refused, for programs. NotReady passes by itself: the controller has something yet to write."""
 
 
@@ -65,6 +73,7 @@ class Decision(Struct, frozen=True):
     """What an execution gets.
 
     ``account`` is the service account that it gets from options: see :meth:`check_account`.
+    ``left_out`` is why it gets no options although some apply; empty where it gets them.
     """
 
     operations: list[Operation]
@@ -72,6 +81,7 @@ class Decision(Struct, frozen=True):
     effective: Effective
     notes: list[str] = []
     account: str = ""
+    left_out: str = ""
 
     def check_account(self, engine: Engine, namespace: str, found: Account | None) -> None:
         """What follows from what :attr:`account` is now (``None``: it does not exist).
@@ -138,7 +148,8 @@ def decide(
         repositories: the artifact repositories of its namespace, where its engine has any.
 
     Raises:
-        RefusedError: it refers to options that do not exist, or whose artifact repository is not there yet.
+        RefusedError: it refers to options that do not exist, whose artifact repository is not there yet, or that do
+            not fit into its annotations.
         execution_options.options.snapshot.SnapshotTooLargeError: its options are too large.
     """
     known = list(candidates)
@@ -150,6 +161,52 @@ def decide(
     mistaken = _mistaken(strip_forged(patch, places))
     if not selection.layers:
         return Decision(patch.operations, selection, Effective(), mistaken)
+    given = patch, engine, execution, selection, identifier, specification, repositories, mistaken
+    if all(_size(document, place) <= MAX_ANNOTATIONS - _MOST for place in places):
+        return _give(*given)
+    original, operations = copy.deepcopy(document), list(patch.operations)
+    decision = _give(*given)
+    problem = _crowded(original, document, metadata_places(engine, document))
+    if not problem:
+        return decision
+    sources = [layer.source for layer in selection.layers if layer.source.kind in PLURALS]
+    if asked_for := [source for source in sources if source.level > Level.AUTHOR]:
+        why = f"{problem}; it must not be without {asked_for[-1]}: make its annotations smaller"
+        raise RefusedError("AnnotationsFull", why)
+    document.clear()
+    document.update(original)
+    said = f"it gets no options: {problem}"
+    return Decision(operations, selection, Effective(), [*mistaken, said], left_out=problem)
+
+
+def _size(document: Mapping[str, Any], place: Path) -> int:
+    return annotations_size(lookup(document, (*place, "annotations")))
+
+
+def _crowded(original: Mapping[str, Any], changed: Mapping[str, Any], places: Iterable[Path]) -> str:
+    """Why annotations that options gave do not fit; empty where they do."""
+    for place in places:
+        before, after = (_size(document, place) for document in (original, changed))
+        if before < after > MAX_ANNOTATIONS:
+            return (
+                f"annotations of {'.'.join(map(str, place))} have {before} bytes, options add {after - before}, "
+                f"and Kubernetes takes at most {MAX_ANNOTATIONS}"
+            )
+    return ""
+
+
+def _give(
+    patch: Patch,
+    engine: Engine,
+    execution: Execution,
+    selection: Selection,
+    identifier: str,
+    specification: Mapping[str, Any] | None,
+    repositories: Repositories,
+    mistaken: list[str],
+) -> Decision:
+    """Write what options say, and their snapshot, into the execution that ``patch`` changes."""
+    document, places = patch.document, metadata_places(engine, patch.document)
     prepared = prepare(selection.layers)
     effective = prepared.effective
     prefix = effective.output_location_prefix

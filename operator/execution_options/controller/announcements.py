@@ -50,6 +50,11 @@ def unreadable_note(problem: str) -> Announcement:
     return Announcement("Warning", "ObjectUnreadable", "Read", note)
 
 
+def left_out_note(why: str) -> Announcement:
+    """Options apply to an execution, and it was created without them."""
+    return Announcement("Warning", "OptionsLeftOut", "Admit", f"it gets no options: {why}")
+
+
 def missed_note(state: State) -> Announcement:
     """What happened to an execution that the webhook missed."""
     lacking = missed.unrepaired(state.frozen, state.snapshot.authored)

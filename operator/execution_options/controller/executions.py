@@ -11,7 +11,14 @@ import msgspec
 from execution_options.api import decoding
 from execution_options.api.names import GATE, MISSED_ANNOTATION
 from execution_options.controller import live, missed
-from execution_options.controller.announcements import Announcement, applied_note, left_note, missed_note, refused_note
+from execution_options.controller.announcements import (
+    Announcement,
+    applied_note,
+    left_note,
+    left_out_note,
+    missed_note,
+    refused_note,
+)
 from execution_options.controller.missed import Situation
 from execution_options.controller.objects import is_living, kind_of
 from execution_options.controller.parallelism.objects import GroupKey
@@ -193,6 +200,9 @@ class ExecutionReconciler:
                 return
             if repair.problem:
                 self._report_unrepairable(engine, metadata, repair.problem)
+                return
+            if repair.left_out:
+                self._recorder.say(engine, metadata, left_out_note(repair.left_out))
                 return
             await self._shell.bucket.take()
             try:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
+from execution_options.api.annotations import MAX_ANNOTATIONS, annotations_size
 from execution_options.api.names import (
     APPLIED_ANNOTATION,
     CAPPED,
@@ -23,6 +24,7 @@ from execution_options.options.live import (
     Applied,
     Left,
     Live,
+    LiveTooLargeError,
     current_layers,
     decode_applied,
     decode_live,
@@ -92,7 +94,7 @@ def execution_plan(engine: Engine, metadata: ObjectMeta, find: Callable[[str, st
     Raises:
         execution_options.options.snapshot.InvalidSnapshotError: its snapshot cannot be read.
         execution_options.options.live.InvalidLiveError: a record of ours cannot be read.
-        execution_options.options.live.LiveTooLargeError: what was edited does not fit.
+        execution_options.options.live.LiveTooLargeError: what was edited, or the annotations with it, do not fit.
     """
     if metadata.deletion_timestamp is not None:
         return Plan([])
@@ -107,6 +109,7 @@ def execution_plan(engine: Engine, metadata: ObjectMeta, find: Callable[[str, st
         # Labels of a run reach the pods that it makes from now on. It stays, whatever is edited then: without a limit
         # pods are released as soon as they come, and with one again all of them are known.
         changes["labels"][GATE] = CAPPED
+    _check_size(metadata, changes)
     return Plan(metadata_patch(metadata, changes), plan)
 
 
@@ -116,6 +119,7 @@ def pod_plan(engine: Engine, execution: ObjectMeta, pod: ObjectMeta) -> Plan:
     Raises:
         execution_options.options.snapshot.InvalidSnapshotError: the execution's snapshot cannot be read.
         execution_options.options.live.InvalidLiveError: a record of ours cannot be read.
+        execution_options.options.live.LiveTooLargeError: the annotations do not fit.
     """
     place = template_place(engine)
     if place is None or pod.deletion_timestamp is not None:
@@ -132,7 +136,19 @@ def pod_plan(engine: Engine, execution: ObjectMeta, pod: ObjectMeta) -> Plan:
     left, changes = _settled(pod, current.now, authored, place, base)
     if missed:
         changes["labels"][ID_LABEL] = current.snapshot.id
+    _check_size(pod, changes)
     return Plan(metadata_patch(pod, changes), left)
+
+
+def _check_size(metadata: ObjectMeta, changes: Changes) -> None:
+    before = metadata.annotations or {}
+    after = {**before, **changes["annotations"]}
+    size = annotations_size(after)
+    if size > MAX_ANNOTATIONS and size > annotations_size(before):
+        raise LiveTooLargeError(
+            f"with what options say now its annotations would have {size} bytes, "
+            f"Kubernetes takes at most {MAX_ANNOTATIONS}"
+        )
 
 
 def template_place(engine: Engine) -> tuple[str, ...] | None:

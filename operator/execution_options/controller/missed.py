@@ -11,6 +11,7 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from execution_options.admission.decision import RefusedError, decide
+from execution_options.api.annotations import MAX_ANNOTATIONS, annotations_size
 from execution_options.api.model import ClusterExecutionOptionsSpec
 from execution_options.api.names import CAPPED, GATE, MISSED_ANNOTATION
 from execution_options.controller.patching import Changes, metadata_patch
@@ -35,10 +36,15 @@ TOLERANCE: Final = timedelta(seconds=5)
 
 
 class Repair(Struct, frozen=True):
-    """A JSON Patch of the execution's metadata; ``problem`` says why there is none where options apply."""
+    """A JSON Patch of the execution's metadata.
+
+    Where options apply and there is none, ``problem`` says why the webhook would have refused the execution, or
+    ``left_out`` why it would have created it without options.
+    """
 
     operations: list[Operation] = []
     problem: str = ""
+    left_out: str = ""
 
 
 class Situation(Struct, frozen=True):
@@ -129,6 +135,8 @@ def repair(
         return Repair(problem=str(refusal))
     if not _has_options(decision.selection):
         return None
+    if decision.left_out:
+        return Repair(left_out=decision.left_out)
     after["metadata"]["annotations"][MISSED_ANNOTATION] = now
     if GATE in after["metadata"]["labels"]:
         # A gate can only be given at creation.
@@ -137,6 +145,8 @@ def repair(
     for kind in ("labels", "annotations"):
         before, wanted = document["metadata"].get(kind) or {}, after["metadata"].get(kind) or {}
         changes[kind] = {key: wanted.get(key) for key in {**before, **wanted} if before.get(key) != wanted.get(key)}
+    if (size := annotations_size(after["metadata"]["annotations"])) > MAX_ANNOTATIONS:
+        return Repair(left_out=f"its annotations would have {size} bytes, Kubernetes takes at most {MAX_ANNOTATIONS}")
     return Repair(metadata_patch(metadata, changes))
 
 

@@ -16,7 +16,7 @@ from execution_options.controller.parallelism.objects import is_unit
 from execution_options.controller.patching import metadata_patch
 from execution_options.controller.shell import UndoneError
 from execution_options.kube.client import REFUSED, ApiError, path_of
-from execution_options.options.live import InvalidLiveError
+from execution_options.options.live import InvalidLiveError, LiveTooLargeError
 from execution_options.options.snapshot import InvalidSnapshotError
 
 if TYPE_CHECKING:
@@ -107,8 +107,9 @@ class PodReconciler:
         path = _path(pod)
         try:
             left = await self._shell.settle(path, pod, "pod", lambda now: live.pod_plan(engine, execution, now))
-        except (InvalidLiveError, InvalidSnapshotError) as error:
+        except (InvalidLiveError, InvalidSnapshotError, LiveTooLargeError) as error:
             logger.warning("pod %s/%s: %s", pod.namespace, pod.name, error)
+            self._unfollowed.refused(key, f"pod {pod.name}: {error}", (pod.namespace, pod.name))
             return
         except UndoneError as error:
             self._unfollowed.refused(key, str(error), (pod.namespace, pod.name))

@@ -31,7 +31,7 @@ LIVE_FIELDS: Final = ("labels", "annotations", "notifications", "disable_notific
 
 
 class LiveTooLargeError(ValueError):
-    """The edited options of one execution do not fit into its annotation; the message says how large they are."""
+    """The edited options of one execution do not fit into its annotations; the message says how large they are."""
 
 
 class InvalidLiveError(ValueError):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from execution_options.api.annotations import MAX_ANNOTATIONS
 from execution_options.options.snapshot import decode
 from support.waiting import eventually
 
@@ -54,6 +55,21 @@ def test_a_missed_job_is_found_reported_and_repaired(controller: Process, team: 
     second = eventually(lambda: next(iter(set(team.pods("m-1")) - {pod}), None))
     eventually(lambda: team.labels("pods", second) == {"a": "2", "own": "mine"})
     assert team.get("pods", second)["metadata"]["labels"]["execution.dev/id"] == job["labels"]["execution.dev/id"]
+
+
+def test_a_job_whose_annotations_leave_no_room_is_said_and_left_alone(controller: Process, team: Team) -> None:
+    options_since_a_second_ago(team, "o", {**SPEC, "selector": {}})
+    body = team.job_manifest("full")
+    body["metadata"]["annotations"]["large"] = "x" * (MAX_ANNOTATIONS - 100)
+    team.api.create(team.path("jobs"), body)
+    (said,) = eventually(lambda: team.events("full", "OptionsLeftOut"))
+    assert f"Kubernetes takes at most {MAX_ANNOTATIONS}" in said["note"]
+    assert team.labels("jobs", "full") == {}
+    assert not team.events("full", "AdmissionMissed")
+    # Nothing is tried again.
+    team.options("later", {"labels": {"b": "1"}})
+    eventually(lambda: team.condition("later", "Ready"))
+    assert not controller.said(f"{team.namespace}/full: 422")
 
 
 def test_a_missed_job_whose_repair_is_refused_is_reported_and_repaired_once_it_may_be(
