@@ -208,6 +208,7 @@ class Ends:
             if await self._is_any_recorded(end.namespace, of_deletion):
                 outcome, composed = deletion, of_deletion
         recorded = await self._record(end, known, composed) if composed else True
+        known.refused = known.awaited = None  # another end may follow
         if composed or outcome.deleted:
             known.note = episode.mark(outcome, recorded=recorded)
             known.kept = not composed
