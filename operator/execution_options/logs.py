@@ -1,19 +1,33 @@
-"""Logging of the operator's processes: text for people, JSON for collectors."""
+"""Logging of the operator's processes: text for people, JSON for collectors.
+
+What a line is about can be given apart from its words: ``logger.info(…, extra=fields(namespace=…, name=…))``.
+"""
 
 from __future__ import annotations
 
 import logging
 import sys
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
 LogFormat = Literal["text", "json"]
 
 
+_FIELDS: Final = "fields"
+
+
+def fields(**said: str) -> dict[str, dict[str, str]]:
+    """What a line is about, for ``extra``: keys of its JSON object. Empty ones are left out."""
+    return {_FIELDS: {key: value for key, value in said.items() if value}}
+
+
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: ``time`` (RFC 3339), ``level``, ``logger``, ``message`` and an exception's ``trace``."""
+    """One JSON object a line.
+
+    ``time`` (RFC 3339), ``level``, ``logger``, ``message``, an exception's ``trace``, and the line's :func:`fields`.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as one line."""
@@ -23,6 +37,7 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
+        entry = {**getattr(record, _FIELDS, {}), **entry}
         if record.exc_info:
             entry["trace"] = self.formatException(record.exc_info)
         return msgspec.json.encode(entry).decode()

@@ -7,7 +7,7 @@ import logging
 import sys
 from datetime import datetime
 
-from execution_options.logs import JsonFormatter
+from execution_options.logs import JsonFormatter, fields
 
 
 def record(message: str, *arguments: object, error: BaseException | None = None) -> logging.LogRecord:
@@ -22,6 +22,14 @@ def test_a_line_is_one_object_whatever_is_in_it() -> None:
     assert (entry["level"], entry["logger"], entry["message"]) == ("warning", "some.logger", "é is\n'x'")
     assert datetime.fromisoformat(entry["time"]).tzinfo is not None
     assert "trace" not in entry
+
+
+def test_what_a_line_is_about_are_keys_which_cannot_take_the_place_of_others() -> None:
+    said = record("delivered")
+    said.__dict__.update(fields(namespace="team", name="train-1", channel="", message="forged"))
+    entry = json.loads(JsonFormatter().format(said))
+    assert (entry["namespace"], entry["name"], entry["message"]) == ("team", "train-1", "delivered")
+    assert "channel" not in entry
 
 
 def test_an_error_comes_with_its_trace() -> None:

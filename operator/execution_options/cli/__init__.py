@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import sys
+
+from execution_options.cli.stopping import SERVING, end_at_once
+
+if sys.argv[1:2] and sys.argv[1] in SERVING:
+    end_at_once()  # before anything else, since imports take a second
 
 import click
 

@@ -25,7 +25,7 @@ from execution_options.controller.engine_loop import EngineLoop
 from execution_options.controller.events import Recorder
 from execution_options.controller.executions import ExecutionReconciler
 from execution_options.controller.index import OptionsIndex
-from execution_options.controller.kopf_loop import KopfLoop, quiet
+from execution_options.controller.kopf_loop import KopfLoop
 from execution_options.controller.lease import Elector, LeaseLostError
 from execution_options.controller.materials import Materials
 from execution_options.controller.metrics import Metrics
@@ -439,7 +439,6 @@ async def serve(kube: Kube, settings: Settings, kubeconfig: Path | None, context
     Raises:
         LeaseLostError: another controller may be active by now.
     """
-    quiet()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

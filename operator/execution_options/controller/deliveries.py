@@ -142,6 +142,8 @@ class Deliveries:
         """uid → version of deliveries that this process wrote last."""
         self._messages: OrderedDict[Key, Message] = OrderedDict()
         self._unrecorded: dict[Key, tuple[Claim, Mapping[str, Answer]]] = {}
+        self._ending: dict[Key, Status] = {}
+        """Ends whose record was sent and not answered: it may be written, and then nobody has told of it."""
         self._buckets: dict[tuple[ChannelKey, str], TokenBucket] = {}
         self._turns: set[Key] = set()
         self.open = Store(kube, COLLECTION, Delivery, field_selector=OPEN, on_change=self._changed)
@@ -211,6 +213,8 @@ class Deliveries:
 
     async def reconcile(self, key: Key) -> float | None:
         """Take one delivery as far as it goes now; seconds until there is more to do, or ``None``."""
+        if key in self._ending:
+            return await self._confirm(key)
         delivery = self.known.get(key)
         if delivery is None:
             self._forget(key)
@@ -303,6 +307,27 @@ class Deliveries:
         written = await self._write(delivery, status)
         return 0.0 if written is None else self._after(written)
 
+    async def _confirm(self, key: Key) -> float | None:
+        """See what became of the record of an end, which may have been carried out although nobody said so."""
+        wanted = self._ending[key]
+        try:
+            full = decoding.read(await self._kube.get(_path(key)), FullDelivery)
+        except ApiError as error:
+            if not error.is_not_found:
+                raise
+            full = None
+        del self._ending[key]
+        if full is None:
+            self._unrecorded.pop(key, None)
+            self.known.pop(key, None)
+            return 0.0
+        delivery = self.known[key] = Delivery(full.metadata, full.spec.bare(), full.status)
+        if delivery.now.state != wanted.state or delivery.now.finished_at != wanted.finished_at:
+            return 0.0
+        self._unrecorded.pop(key, None)
+        self._newest[full.metadata.uid] = _version(full.metadata)
+        return self._after(delivery)
+
     def _after(self, written: Delivery) -> float | None:
         status = written.now
         if status.finished:
@@ -373,7 +398,7 @@ class Deliveries:
 
     async def _fresh(self, delivery: Delivery) -> FullDelivery | None:
         try:
-            full = decoding.read(await self._kube.get(_path(delivery)), FullDelivery)
+            full = decoding.read(await self._kube.get(_path(delivery.key)), FullDelivery)
         except ApiError as error:
             if not error.is_not_found:
                 raise
@@ -389,9 +414,13 @@ class Deliveries:
             {"op": "test", "path": "/metadata/resourceVersion", "value": delivery.metadata.resource_version},
             {"op": "add", "path": "/status", "value": msgspec.to_builtins(status)},
         ]
+        if status.finished:
+            self._ending[delivery.key] = status
         try:
-            metadata = await self._writer.patch(f"{_path(delivery)}/status", operations)
+            metadata = await self._writer.patch(f"{_path(delivery.key)}/status", operations)
         except ApiError as error:
+            if error.is_certain:
+                self._ending.pop(delivery.key, None)
             if error.status not in (404, 409, 422):
                 raise
             fresh = await self._fresh(delivery)
@@ -399,6 +428,7 @@ class Deliveries:
                 # It is as it was read: what was refused is the status itself.
                 raise
             return None
+        self._ending.pop(delivery.key, None)
         written = Delivery(metadata, delivery.spec, status)
         self.known[delivery.key] = written
         self._newest[metadata.uid] = _version(metadata)
@@ -411,8 +441,8 @@ class Deliveries:
         return (delivery for delivery in self.known.values() if not delivery.now.finished)
 
 
-def _path(delivery: Delivery) -> str:
-    return path_of(names.GROUP, names.VERSION, names.DELIVERY_PLURAL, *delivery.key)
+def _path(key: Key) -> str:
+    return path_of(names.GROUP, names.VERSION, names.DELIVERY_PLURAL, *key)
 
 
 def _version(metadata: ObjectMeta) -> int:

@@ -9,6 +9,7 @@ from execution_options.controller.announcements import Announcement
 from execution_options.controller.objects import OptionsKey
 from execution_options.controller.reporting import concerned
 from execution_options.controller.status import Aspect
+from execution_options.logs import fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +56,8 @@ class Refusals:
         if last:
             reason, note = "NotificationLost", f"{what}, and was given up: {error.message}"
             self._metrics.deliveries.labels(spec.channel.type, UNRECORDED).inc()
-            logger.error("%s/%s: %s", namespace, composed.name, note)
+            about = fields(namespace=namespace, name=composed.name, channel=spec.channel.name, state=UNRECORDED)
+            logger.error("delivery %s/%s: %s", namespace, composed.name, note, extra=about)
         else:
             reason, note = "NotificationRefused", f"{what}, and is tried again: {error.message}"
         for regarding in concerned(spec, namespace, options=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from execution_options.api import names
 from execution_options.controller.announcements import Announcement
 from execution_options.controller.events import Regarding
 from execution_options.controller.metrics import OpenDeliveries
+from execution_options.logs import fields
 from execution_options.outbox.episode import time_of
 
 if TYPE_CHECKING:
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from execution_options.controller.metrics import Metrics
     from execution_options.outbox.record import Spec
     from execution_options.providers.answer import Answer
+
+
+logger = logging.getLogger(__name__)
 
 
 class Reporting:
@@ -43,13 +48,29 @@ class Reporting:
         """A delivery has finished, and that is recorded."""
         status, spec = delivery.now, delivery.spec
         self._metrics.deliveries.labels(spec.channel.type, status.state).inc()
+        said = announcement(delivery)
+        logger.info(
+            "delivery %s/%s by %s: %s (%s): %s",
+            *(*delivery.key, _channel(spec), status.state, status.reason, said.note),
+            extra=fields(
+                namespace=delivery.metadata.namespace,
+                name=delivery.metadata.name,
+                channel=_channel(spec),
+                state=status.state,
+                reason=status.reason,
+            ),
+        )
         ended = time_of(spec.episode)
         if status.state == "Delivered" and ended is not None and not status.redelivery and not spec.test:
             took = (datetime.now(UTC) - ended).total_seconds()
             self._metrics.latency.labels(spec.channel.type).observe(max(0.0, took))
-        said = announcement(delivery)
         for regarding in concerned(spec, delivery.metadata.namespace, options=status.state == "Failed"):
             self._recorder.tell(regarding, said)
+
+
+def _channel(spec: Spec) -> str:
+    channel = spec.channel
+    return f"{channel.type} {channel.namespace}/{channel.name}" if channel.name else channel.type
 
 
 def announcement(delivery: Delivery) -> Announcement:

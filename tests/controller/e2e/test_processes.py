@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 import re
+import signal
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +19,8 @@ from .conftest import LEASE, LEASE_SECONDS, Process, Team, free_lease
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+STOP_SECONDS = 2.0
 
 pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
@@ -52,6 +56,32 @@ def test_another_takes_over_at_once_from_one_that_stops(start: Callable[[], Proc
     second.active()
     assert time.monotonic() - stopped < LEASE_SECONDS
     edited(team, "3")
+
+
+def heeds_sigterm(pid: int) -> bool:
+    """Whether a process has a handler; before, it has not even begun with its imports."""
+    caught = re.search(r"^SigCgt:\s*(\w+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return caught is not None and bool(int(caught[1], 16) >> (signal.SIGTERM - 1) & 1)
+
+
+MOMENTS = ["", "probes and metrics", "is held by", "active:"]
+"""What it has said last: nothing while it is imported and connects."""
+
+
+@pytest.mark.parametrize("seconds", [0, 0.1, 0.3, 1.0])
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_controller_ends_in_order_however_soon_it_is_told_to(
+    start: Callable[[], Process], moment: str, seconds: float
+) -> None:
+    process = start()
+    eventually(lambda: process.said(moment) if moment else heeds_sigterm(process.process.pid))
+    time.sleep(seconds)
+    told = time.monotonic()
+    code = process.stop()
+    took = time.monotonic() - told
+    assert code == 0, process.log.read_text()
+    assert took < STOP_SECONDS, process.log.read_text()
+    assert [line for line in process.lines() if line["level"] not in ("info", "debug")] == []
 
 
 def test_another_takes_over_from_one_that_is_killed(start: Callable[[], Process], team: Team) -> None:

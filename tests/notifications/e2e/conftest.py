@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
+import urllib.request
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -182,6 +184,13 @@ class Controller:
         eventually(lambda: "active:" in self.log.read_text() or self.process.poll() is not None, timeout=90)
         assert self.process.poll() is None, self.log.read_text()
         return self
+
+    def metrics(self) -> dict[str, float]:
+        """By name and labels, as they are written."""
+        port = re.findall(r"metrics on port (\d+)", self.log.read_text())[0]
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as page:
+            lines = page.read().decode().splitlines()
+        return {name: float(value) for name, _, value in (x.rpartition(" ") for x in lines if not x.startswith("#"))}
 
     def kill(self) -> None:
         """At once, whatever it does."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
@@ -109,6 +109,32 @@ def test_killed_at_every_step_each_notification_arrives_and_twice_only_where_nob
 
 def open_ones(office: Office) -> list[str]:
     return [one["metadata"]["name"] for one in office.deliveries() if state(one) in ("Pending", "Sending")]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_each_end_is_logged_and_counted_once_also_where_the_answer_to_its_record_is_lost(
+    controllers: Controllers, office: Office, receiver: WebhookReceiver, when: Literal["before", "after"]
+) -> None:
+    controllers.tolerated.append("again in")
+    office.channel("hook", webhook={"url": receiver.url})
+    office.options({"phases": ["FAILED"], "webhook": {}}, {"phases": ["FAILED"], "email": {"recipients": ["a@b.c"]}})
+    office.jobs("fine", "lost")
+    controller = controllers.start_in_place()
+    controllers.way.fault = Fault(lambda request: writes("Delivered")(request, "lost"), when, lambda: None)
+    office.end("fine")
+    office.end("lost")
+
+    def said(state: str) -> list[str]:
+        lines = controller.log.read_text().splitlines()
+        return [line for line in lines if "execution_options.controller.reporting: delivery " in line and state in line]
+
+    eventually(lambda: len(said(": Delivered (Accepted)")) >= 2 and len(said(": Failed (NoChannel)")) >= 2)
+    metrics = controller.metrics()
+    for kind, how in (("webhook", "Delivered"), ("email", "Failed")):
+        name = f'execution_options_deliveries_total{{state="{how}",type="{kind}"}}'
+        assert metrics[name] == len(said(f": {how} (")) == 2
+    for one in office.deliveries():
+        assert len(said(f"delivery {office.namespace}/{one['metadata']['name']} by ")) == 1
 
 
 def test_killed_at_random_under_load_everything_arrives(
