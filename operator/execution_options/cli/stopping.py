@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import signal
-import sys
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -22,4 +22,5 @@ def end_at_once() -> None:
 
 
 def _end(_number: int, _frame: FrameType | None) -> None:
-    sys.exit(0)
+    # Not sys.exit(): its exception would be raised wherever the imports are just then, some of which catch it.
+    os._exit(0)

@@ -1,0 +1,126 @@
+"""docs/reasons.md explains every word by which the operator says why, and no other."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import execution_options
+from execution_options.providers import slack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PAGE = Path(__file__).parents[2] / "docs" / "reasons.md"
+SOURCES = sorted(Path(execution_options.__file__).parent.rglob("*.py"))
+
+CALLS: Final = {
+    "Unsent": ("deliveries", 1),
+    "state.suppressed": ("deliveries", 1),
+    "state.failed": ("deliveries", 1),
+    "permanent": ("deliveries", 0),
+    "temporary": ("deliveries", 0),
+    "ambiguous": ("deliveries", 0),
+    "MaterialError": ("deliveries", 0),
+    "structs.replace": ("deliveries", None),
+    "Announcement": ("events", 1),
+    "Dangling": ("events", 0),
+    "Aspect": ("conditions", 2),
+    "RefusedError": ("refusals", 0),
+}
+"""What is called with a reason: of what it is one, and which argument; ``None`` is the one named ``reason``."""
+ELSEWHERE: Final = {
+    # What gives a reason on that is found where it is made.
+    *("*settings", "*old", "sent.reason", "rejection.reason", "ordered[0].reason", "unrouted[0][1]"),
+    *("problem.reason", "unrouted.reason", "error.reason", "error.answer.reason", "answer.reason", "reason"),
+    *("reason or lost[0].reason", "blamed[-1].reason if blamed else '' if accepted else before.reason"),
+    # Slack's own words, and what is made of a stage of SMTP.
+    *("_word(said)", "_word(code)", "reason.get(stage, 'Unauthorized')"),
+}
+NAMED: Final = {
+    "accounts.py": "conditions",
+    "resolution.py": "conditions",
+    "route.py": "deliveries",
+    "smtp.py": "deliveries",
+    "refusals.py": "events",
+}
+"""Files with a variable or field that is called ``reason`` and has words for values."""
+
+
+def words(node: ast.AST | None) -> Iterator[str]:
+    """The texts that an expression, or a type, may be."""
+    match node:
+        case ast.Constant(value=str(text)):
+            yield from [text] if text else []
+        case ast.IfExp(body=body, orelse=other):
+            yield from (*words(body), *words(other))
+        case ast.BoolOp(values=some) | ast.Dict(values=some) | ast.Tuple(elts=some):
+            for one in some:
+                yield from words(one)
+        case ast.Subscript(slice=inner):
+            yield from words(inner)
+
+
+def called(node: ast.Call) -> tuple[str, ast.AST | None]:
+    """Of what kind the reason is that a call is given, and that."""
+    name = ast.unparse(node.func)
+    kind, at = CALLS.get(name, ("", None))
+    given: ast.AST | None = {keyword.arg: keyword.value for keyword in node.keywords}.get("reason")
+    if given is None and at is not None and at < len(node.args):
+        given = node.args[at]
+    return kind, given
+
+
+def assigned(node: ast.AST) -> ast.AST | None:
+    """What is assigned to ``reason``, or its type."""
+    match node:
+        case ast.AnnAssign(target=ast.Name(id="reason"), annotation=kind):
+            return kind
+        case ast.Assign(targets=[ast.Name(id="reason")], value=value):
+            return value
+        case ast.Assign(targets=[ast.Tuple(elts=[ast.Name(id="reason"), *_])], value=ast.Tuple(elts=[first, *_])):
+            return first
+    return None
+
+
+def emitted() -> tuple[dict[str, set[str]], set[str]]:
+    """The words of the code by kind, and expressions that give a reason whose words are not to be seen."""
+    found: dict[str, set[str]] = {kind: set() for kind in ("deliveries", "events", "conditions", "refusals")}
+    unseen: set[str] = set()
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            kind, given = called(node) if isinstance(node, ast.Call) else (NAMED.get(path.name, ""), assigned(node))
+            if kind and given is not None:
+                found[kind].update(words(given))
+                if not list(words(given)) and not isinstance(given, ast.Constant):
+                    unseen.add(ast.unparse(given))
+    codes = (slack._AGAIN | slack._TOKEN | slack._RECIPIENT | slack._MESSAGE) - {"ratelimited", "rate_limited"}
+    found["deliveries"] |= {slack._word(code) for code in codes} | {"Accepted", "Unauthorized"}
+    # What the condition of options says of notifications is what is said of a delivery, or of an Event.
+    found["conditions"] |= {"NoChannel", "ChannelMissing", "ChannelTypeMismatch"}
+    found["conditions"] |= {"NotificationRefused", "NotificationLost"}
+    found["refusals"] |= {"OptionsTooLarge", "InvalidReference", "QuotaNearlyUsed"}
+    return found, unseen
+
+
+def explained() -> dict[str, set[str]]:
+    """The words of the page by kind, each with a cause and a remedy."""
+    found: dict[str, set[str]] = {}
+    for section in PAGE.read_text().split("\n## ")[1:]:
+        title, *lines = section.splitlines()
+        rows = [[cell.strip() for cell in line.split(" | ")] for line in lines if line.startswith("| `")]
+        assert all(len(row) >= 3 and all(row) for row in rows)
+        some = [word for row in rows for word in re.findall(r"`(\w+)`", row[0])]
+        assert len(some) == len(set(some)), title
+        found[title.rpartition(" ")[2].lower()] = set(some)
+    return found
+
+
+def test_every_reason_is_explained_and_no_other() -> None:
+    assert explained() == emitted()[0]
+
+
+def test_no_reason_is_made_of_what_cannot_be_seen() -> None:
+    assert emitted()[1] == ELSEWHERE
