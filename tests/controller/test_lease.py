@@ -180,6 +180,38 @@ async def owner() -> dict[str, str]:
     return OWNER
 
 
+@pytest.mark.parametrize("first", [True, False])
+async def test_one_that_ends_while_it_takes_the_lease_gives_it_back(clock: Clock, *, first: bool) -> None:
+    api = FakeApi()
+    if not first:
+        before = elector(api, clock, "before")
+        await before.acquire()
+        await before.release()
+
+    def ends(method: str, _path: str, carried_out: bool) -> None:
+        if method in ("POST", "PUT") and carried_out:
+            api.fail = lambda *_: None
+            raise asyncio.CancelledError
+
+    api.fail = ends
+    one = elector(api, clock, "one")
+    with pytest.raises(asyncio.CancelledError):
+        await one.acquire()
+    assert api.objects[PATH]["spec"]["holderIdentity"] == "one"
+    assert not one.holds()
+    await one.release()
+    assert api.objects[PATH]["spec"]["holderIdentity"] == ""
+
+
+async def test_one_that_never_asked_leaves_the_lease_alone(clock: Clock) -> None:
+    api = FakeApi()
+    holder, other = elector(api, clock, "holder"), elector(api, clock, "other")
+    await holder.acquire()
+    requests = len(api.requests)
+    await other.release()
+    assert len(api.requests) == requests
+
+
 async def test_it_goes_with_the_account_of_who_holds_it(clock: Clock) -> None:
     api = FakeApi()
     first = elector(api, clock, "first")

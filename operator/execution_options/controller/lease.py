@@ -110,6 +110,8 @@ class Elector:
         self._timing = timing
         self._clock = clock
         self._until = -math.inf
+        self._asked = False
+        """Whether it was asked for without an answer: it may be ours without being held."""
         self._seen: tuple[str, float] | None = None
         """The version of the lease that was seen last, and when it was seen first."""
         self._expires = -math.inf
@@ -156,7 +158,7 @@ class Elector:
 
     async def release(self) -> None:
         """Give the lease back, so that the next one need not wait; nothing may be under way any more."""
-        if not self.holds():
+        if not self.holds() and not self._asked:
             return
         self._until = -math.inf
         spec = {"holderIdentity": "", "leaseDurationSeconds": 1, "leaseTransitions": self._transitions}
@@ -216,6 +218,7 @@ class Elector:
     async def _take(self, found: _Meta | None, transitions: int) -> None:
         owner = None if self._owner is None else await self._owner()
         self._acquired, self._transitions = _now(), transitions
+        self._asked = True
         self._owners = [] if owner is None else [owner]
         if found is None:
             await self._write("")
@@ -256,6 +259,7 @@ class Elector:
         }
         self._version = await self._put(version, spec)
         self._until = asked + self._timing.renew_deadline
+        self._asked = False
 
     async def _put(self, version: str, spec: dict[str, Any]) -> str:
         """Create the lease, or replace exactly this ``version`` of it; the new version."""
