@@ -101,7 +101,7 @@ def emitted() -> tuple[dict[str, set[str]], set[str]]:
     # What the condition of options says of notifications is what is said of a delivery, or of an Event.
     found["conditions"] |= {"NoChannel", "ChannelMissing", "ChannelTypeMismatch"}
     found["conditions"] |= {"NotificationRefused", "NotificationLost"}
-    found["refusals"] |= {"OptionsTooLarge", "InvalidReference", "QuotaNearlyUsed"}
+    found["refusals"] |= {"OptionsTooLarge", "InvalidReference", "Unreadable", "QuotaNearlyUsed"}
     return found, unseen
 
 

@@ -15,7 +15,7 @@ ADMISSIONS = Counter(
 REFUSALS = Counter(
     "execution_options_refusals_total",
     "Executions that were refused, by engine and reason (OptionsMissing, InvalidReference, OptionsTooLarge, "
-    "AnnotationsFull, ServiceAccountMissing, IdentityConflict, InvalidIamRole, NotReady, QuotaNearlyUsed).",
+    "AnnotationsFull, ServiceAccountMissing, IdentityConflict, InvalidIamRole, Unreadable, NotReady, QuotaNearlyUsed).",
     ["engine", "reason"],
     registry=REGISTRY,
 )

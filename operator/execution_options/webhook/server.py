@@ -82,6 +82,7 @@ def admission_app(handler: Handler, stopping: Callable[[], bool] = lambda: False
                 problem = f"{type(error).__name__}: {error}"
                 body, result = review.refused(request.uid, UNREADABLE.format(problem)), "refused"
             if problem:
+                metrics.REFUSALS.labels(name(request), "Unreadable").inc()
                 logger.warning("%s refused: %s", whose, problem)
             operation = request.operation if request.operation in ("CREATE", "UPDATE") else "other"
             metrics.ADMISSIONS.labels(name(request), operation, result).inc()
