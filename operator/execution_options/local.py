@@ -7,8 +7,6 @@ as in a cluster, reached through a service that points at loopback.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import signal
 import socket
 import subprocess
@@ -27,23 +25,16 @@ import yaml
 from execution_options import install
 from execution_options.api import decoding
 from execution_options.cluster.process import guarded
-from execution_options.install.policies import policies
+from execution_options.install import local
 from execution_options.kube.access import NoClusterError
 from execution_options.kube.client import ApiError, Kube, path_of
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from types import TracebackType
 
-_CONFIGURATIONS: Final = tuple(
-    path_of("admissionregistration.k8s.io", "v1", plural, name=name)
-    for plural, name in (
-        ("mutatingwebhookconfigurations", install.WEBHOOK_CONFIGURATION),
-        ("mutatingwebhookconfigurations", install.ENGINES_CONFIGURATION),
-        ("validatingwebhookconfigurations", install.WEBHOOK_CONFIGURATION),
-    )
-)
-_ENTRIES: Final = _CONFIGURATIONS[0]
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
+INSTEAD: Final = "use the embedded control plane ('execution-options cluster up'), or install the operator by Helm"
 READY_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 20.0
 TOKEN_SECONDS: Final = 24 * 3600
@@ -89,6 +80,8 @@ class LocalOperator:
         self._health = {"webhook": self._webhook_health, "controller": self._controller_health}
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self._installed = False
+        self.left = ""
+        """Why not all could be taken away again, if so."""
 
     def __enter__(self) -> Self:
         try:
@@ -97,6 +90,8 @@ class LocalOperator:
                 self.start(name)
             for name in self._commands:
                 self.wait_ready(name)
+            if "webhook" in self._commands:
+                asyncio.run(self._prove())
         except UNREACHABLE as error:
             self.stop()
             raise OperatorFailedError(f"the operator cannot be installed: {error}") from error
@@ -115,15 +110,27 @@ class LocalOperator:
             host = urlsplit(kube.server).hostname
             if host not in LOOPBACK:
                 raise OperatorFailedError(
-                    f"the API server {kube.server} is not on this machine, so it could not reach the webhook here"
+                    f"the API server {kube.server} is not on this machine, so it could not reach the webhook here: "
+                    f"{INSTEAD}"
                 )
-            await _refuse_a_second(kube)
+            if (why := await local.occupied(kube)) is not None:
+                raise OperatorFailedError(why)
             self._installed = True
-            await install.apply(kube, [*install.definitions(), *install.rbac(), *install.roles()])
+            await local.prepare(kube)
             await install.established(kube)
             for name, account in (("webhook", install.WEBHOOK), ("controller", install.CONTROLLER)):
                 await self._write_kubeconfig(kube, name, account)
-            await install.apply(kube, [*install.local_webhook(self.webhook_port), *policies()])
+            await local.call(kube, self.webhook_port)
+
+    async def _prove(self) -> None:
+        async with await Kube.connect(self._kubeconfig, self._context) as kube:
+            try:
+                await local.proved(kube)
+            except local.UnreachedError as error:
+                raise OperatorFailedError(
+                    f"the API server {kube.server} does not reach the webhook on this machine ({error}). That of kind, "
+                    f"k3d or minikube has another loopback than this machine: {INSTEAD}"
+                ) from error
 
     async def _write_kubeconfig(self, kube: Kube, name: str, account: str) -> None:
         path = path_of("", "v1", "serviceaccounts", install.SYSTEM_NAMESPACE, account, "token")
@@ -213,10 +220,9 @@ class LocalOperator:
             time.sleep(0.5)
 
     def stop(self) -> None:
-        """Stop the processes and take away the webhook entries, without which nobody would wait for them."""
+        """Take away the webhook entries, without which nobody waits for the processes; then these, and their rights."""
         if self._installed:
-            with contextlib.suppress(*UNREACHABLE):  # perhaps the cluster went first
-                asyncio.run(self._uninstall())
+            self._withdraw(local.withdraw_entries)
         for process in self.processes.values():
             if process.poll() is None:
                 process.terminate()
@@ -227,41 +233,22 @@ class LocalOperator:
                 process.kill()
                 process.wait()
         self.processes.clear()
+        if self._installed:
+            self._withdraw(local.withdraw_rights)
         self._folder.cleanup()
 
-    async def _uninstall(self) -> None:
-        async with await Kube.connect(self._kubeconfig, self._context) as kube:
-            for path in _CONFIGURATIONS:
-                await kube.delete(path)
-            for manifest in reversed(policies()):
-                await kube.delete(install.path_to(manifest))
+    def _withdraw(self, what: Callable[[Kube], Awaitable[None]]) -> None:
+        async def withdraw() -> None:
+            async with await Kube.connect(self._kubeconfig, self._context) as kube:
+                await what(kube)
+
+        try:
+            asyncio.run(withdraw())
+        except UNREACHABLE as error:  # perhaps the cluster went first
+            self.left = self.left or str(error) or type(error).__name__
 
     def _tail(self, name: str) -> str:
         return "\n".join(self.log(name).splitlines()[-20:])
-
-
-async def _refuse_a_second(kube: Kube) -> None:
-    try:
-        found = decoding.read_object(await kube.get(_ENTRIES))
-    except ApiError as error:
-        if error.status == 404:
-            return
-        raise
-    process = (found["metadata"].get("annotations") or {}).get(install.LOCAL_PROCESS)
-    if process is None:
-        raise OperatorFailedError("the operator is installed in this cluster already")
-    if int(process) != os.getpid() and _runs(int(process)):
-        raise OperatorFailedError(f"the operator runs on this machine already, as process {process}")
-
-
-def _runs(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _free_ports(count: int) -> list[int]:

@@ -19,11 +19,11 @@ from execution_options.install import (
     WEBHOOK_CONFIGURATION,
     controller_user,
     definitions,
-    local_webhook,
     rbac,
     roles,
     webhook_configuration,
 )
+from execution_options.install.local import local_webhook
 from execution_options.install.policies import MOST_NAMED, policies
 
 Manifest = dict[str, Any]
@@ -157,7 +157,7 @@ def test_the_checks_of_a_channel_stay_within_the_price_of_a_policy() -> None:
 
 def test_every_entry_leads_to_the_local_port() -> None:
     service, configuration, _, validating = local_webhook(12345)
-    assert service["metadata"] == {"name": WEBHOOK, "namespace": SYSTEM_NAMESPACE}
+    assert (service["metadata"]["name"], service["metadata"]["namespace"]) == (WEBHOOK, SYSTEM_NAMESPACE)
     for entry in (*configuration["webhooks"], *validating["webhooks"]):
         assert entry["clientConfig"]["service"]["port"] == 12345
     assert all(entry["clientConfig"]["service"]["port"] == 443 for entry in webhook_configuration()["webhooks"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,7 +10,6 @@ import msgspec
 import yaml
 
 from execution_options.api.crd import crds
-from execution_options.api.names import GROUP
 from execution_options.engines.profile import builtin
 from execution_options.engines.registry import builtin_engines
 from execution_options.install.controllers import ENGINE_CONTROLLERS, filled
@@ -29,8 +27,6 @@ WEBHOOK_CONFIGURATION: Final = "00-execution-options"
 ENGINES_CONFIGURATION: Final = "00-execution-options-engines"
 """Entries of engines that are added at run time; the controller writes them."""
 TLS_SECRET: Final = "execution-options-webhook-tls"  # noqa: S105 - the name of one
-LOCAL_PROCESS: Final = f"{GROUP}/local-process"
-"""On the webhook entries of an operator outside the cluster: the process that answers them."""
 INSTALLER: Final = "execution-options-install"
 """Field manager of what :func:`apply` writes."""
 
@@ -137,22 +133,6 @@ def definitions() -> list[Manifest]:
 def controller_user() -> str:
     """User name of the controller, which may change the operator's own metadata on executions."""
     return f"system:serviceaccount:{SYSTEM_NAMESPACE}:{CONTROLLER}"
-
-
-def local_webhook(port: int) -> list[Manifest]:
-    """Webhook configurations and a service for a webhook on the API server's own host, listening on ``port``."""
-    service: Manifest = {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": WEBHOOK, "namespace": SYSTEM_NAMESPACE},
-        "spec": {"type": "ExternalName", "externalName": "localhost"},
-    }
-    configuration, validating = webhook_configuration(), validating_configuration()
-    configuration["metadata"]["annotations"] = {LOCAL_PROCESS: str(os.getpid())}
-    for entry in (*configuration["webhooks"], *validating["webhooks"]):
-        # Entries share one clientConfig by a YAML alias: replaced, not changed in place.
-        entry["clientConfig"] = {"service": entry["clientConfig"]["service"] | {"port": port}}
-    return [service, configuration, engines_configuration(), validating]
 
 
 async def apply(kube: Kube, manifests: Iterable[Manifest]) -> None:

@@ -307,7 +307,7 @@ def team(api: Api, namespace: str) -> Team:
     return Team(api, namespace)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def controllers_kubeconfig(control_plane: Cluster, crds: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The controller's own identity."""
     control_plane.run_kubectl(["apply", "--server-side", "-f", "-"], input=yaml.safe_dump_all(rbac()))

@@ -1,0 +1,218 @@
+"""An operator whose processes run outside the cluster: what it puts there, what it takes away again, what proves it.
+
+What stays when it ends is what an installation has too, and what users' objects need: kinds, people's roles, the
+namespace, and the service accounts, which own the controllers' Lease.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from execution_options.api.names import GROUP, OPTIONS_ANNOTATION
+from execution_options.cluster.process import ProcessId
+from execution_options.install import (
+    SYSTEM_NAMESPACE,
+    WEBHOOK,
+    WEBHOOK_CONFIGURATION,
+    apply,
+    definitions,
+    engines_configuration,
+    path_to,
+    rbac,
+    roles,
+    validating_configuration,
+    webhook_configuration,
+)
+from execution_options.install.policies import policies
+from execution_options.kube.client import APPLY_PATCH, ApiError, path_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from execution_options.install import Manifest
+    from execution_options.kube.client import Kube
+
+LOCAL_PROCESS: Final = f"{GROUP}/local-process"
+"""On the Service of an operator outside the cluster: the process that answers, as :class:`ProcessId`."""
+RELEASE: Final = "execution-options"
+"""The Helm release of the documentation."""
+_ADOPTER: Final = "execution-options-adoption"
+_REFERENCED: Final = "referenced.executions.execution.dev"
+_SERVICE: Final = path_of("", "v1", "services", SYSTEM_NAMESPACE, WEBHOOK)
+_ENTRIES: Final = path_of(
+    "admissionregistration.k8s.io", "v1", "mutatingwebhookconfigurations", "", WEBHOOK_CONFIGURATION
+)
+PROOF_SECONDS: Final = 10.0
+"""After which an API server that does not reach the webhook never will."""
+ANSWER_SECONDS: Final = 15.0
+"""For one request: longer than the entry's own time-out."""
+
+
+class UnreachedError(Exception):
+    """The API server does not call the webhook; the message has its own words for why."""
+
+
+def local_webhook(port: int) -> list[Manifest]:
+    """Webhook configurations and a Service for a webhook on the API server's own host, listening on ``port``."""
+    service: Manifest = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": WEBHOOK, "namespace": SYSTEM_NAMESPACE, "annotations": {LOCAL_PROCESS: _this_process()}},
+        "spec": {"type": "ExternalName", "externalName": "localhost"},
+    }
+    configuration, validating = webhook_configuration(), validating_configuration()
+    for entry in (*configuration["webhooks"], *validating["webhooks"]):
+        # Entries share one clientConfig by a YAML alias: replaced, not changed in place.
+        entry["clientConfig"] = {"service": entry["clientConfig"]["service"] | {"port": port}}
+    return [service, configuration, engines_configuration(), validating]
+
+
+def _this_process() -> str:
+    process = ProcessId.of(os.getpid())
+    assert process is not None  # noqa: S101 - it runs
+    return f"{process.pid} {process.started}"
+
+
+async def occupied(kube: Kube) -> str | None:
+    """Why no operator may run here, where there is another; ``None`` where there is none, or only a dead one's traces.
+
+    Raises:
+        execution_options.kube.client.ApiError: the API server does not say.
+    """
+    service = await _found(kube, _SERVICE)
+    if service is None:
+        installed = await _found(kube, _ENTRIES) is not None
+    else:
+        installed = service["spec"].get("type") != "ExternalName"
+    if installed:
+        return "the operator is installed in this cluster already"
+    pid, _, started = (
+        ((service or {}).get("metadata", {}).get("annotations") or {}).get(LOCAL_PROCESS, "").partition(" ")
+    )
+    if pid.isdecimal() and int(pid) != os.getpid() and ProcessId(int(pid), started).alive():
+        return f"the operator runs on this machine already, as process {pid}"
+    return None
+
+
+async def prepare(kube: Kube) -> None:
+    """Kinds, accounts and rights, without what a process that was killed left behind.
+
+    Raises:
+        execution_options.kube.client.ApiError: the API server refuses something.
+    """
+    await withdraw_entries(kube)
+    manifests = [*definitions(), *rbac(), *roles()]
+    await apply(kube, manifests)
+    # Helm takes over what has these (https://github.com/helm/helm/pull/7649), whatever is left of it by then.
+    for manifest in manifests:
+        if manifest["kind"] != "Namespace":
+            await _offer(kube, manifest)
+
+
+async def call(kube: Kube, port: int) -> None:
+    """Have the API server call the webhook at a port of this machine.
+
+    Raises:
+        execution_options.kube.client.ApiError: the API server refuses something.
+    """
+    manifests = [*local_webhook(port), *policies()]
+    await apply(kube, manifests)
+    for manifest in manifests:
+        await _offer(kube, manifest)
+
+
+async def _offer(kube: Kube, manifest: Manifest) -> None:
+    """Let the documented release take an object over, unless another release has it already."""
+    metadata = {
+        "name": manifest["metadata"]["name"],
+        "labels": {"app.kubernetes.io/managed-by": "Helm"},
+        "annotations": {
+            "meta.helm.sh/release-name": RELEASE,
+            "meta.helm.sh/release-namespace": SYSTEM_NAMESPACE,
+        },
+    }
+    body = {"apiVersion": manifest["apiVersion"], "kind": manifest["kind"], "metadata": metadata}
+    try:
+        await kube.patch(path_to(manifest), msgspec.json.encode(body), APPLY_PATCH, params={"fieldManager": _ADOPTER})
+    except ApiError as error:
+        if error.status != 409:
+            raise
+
+
+async def proved(kube: Kube) -> None:
+    """Wait until the API server calls the webhook: a dry run of a Job has to come back refused in the webhook's words.
+
+    Nobody else can give that answer: the Job refers to options whose name is made up here, and the API server believes
+    only who has the certificate's key.
+
+    Raises:
+        UnreachedError: it does not.
+    """
+    wanted = f"none-{secrets.token_hex(8)}"
+    until = time.monotonic() + PROOF_SECONDS
+    while (answer := await _dry_run(kube, wanted)) is not None:
+        if time.monotonic() > until:
+            raise UnreachedError(answer)
+        await asyncio.sleep(0.1)
+
+
+async def _dry_run(kube: Kube, wanted: str) -> str | None:
+    """What the API server said instead of asking the webhook."""
+    job = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"generateName": "execution-options-", "annotations": {OPTIONS_ANNOTATION: wanted}},
+        "spec": {"template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "none"}]}}},
+    }
+    path = path_of("batch", "v1", "jobs", "default")
+    try:
+        await kube.create(path, job, params={"dryRun": "All"}, seconds=ANSWER_SECONDS)
+    except ApiError as error:
+        asked = f'admission webhook "{_REFERENCED}" denied the request' in error.message and wanted in error.message
+        return None if asked else error.message
+    return "it admits executions without asking the webhook"
+
+
+async def withdraw_entries(kube: Kube) -> None:
+    """Take away the webhook entries, without which nobody would wait for the processes, and the policies.
+
+    Raises:
+        execution_options.kube.client.ApiError: the API server refuses something.
+    """
+    configurations = [webhook_configuration(), engines_configuration(), validating_configuration()]
+    await _delete(kube, [*configurations, *reversed(policies())])
+
+
+async def withdraw_rights(kube: Kube) -> None:
+    """Take away what only the processes needed, once they have ended.
+
+    Raises:
+        execution_options.kube.client.ApiError: the API server refuses something.
+    """
+    kept = ("Namespace", "ServiceAccount")
+    await _delete(kube, [*reversed([one for one in rbac() if one["kind"] not in kept]), local_webhook(0)[0]])
+
+
+async def _delete(kube: Kube, manifests: Iterable[Manifest]) -> None:
+    for manifest in manifests:
+        try:
+            await kube.delete(path_to(manifest))
+        except ApiError as error:
+            if error.status != 404:
+                raise
+
+
+async def _found(kube: Kube, path: str) -> dict[str, Any] | None:
+    try:
+        found: dict[str, Any] = msgspec.json.decode(await kube.get(path))
+    except ApiError as error:
+        if error.status == 404:
+            return None
+        raise
+    return found
