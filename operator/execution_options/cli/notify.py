@@ -22,10 +22,11 @@ from execution_options.api.names import (
     TEST_LABEL,
     VERSION,
 )
+from execution_options.cli.confirming import confirm, confirming, counted
 from execution_options.cli.connection import asynchronous, cluster_options
 from execution_options.cli.output import table
 from execution_options.install import SYSTEM_NAMESPACE
-from execution_options.install.release import collections, release_all
+from execution_options.install.release import all_held, collections, release_all
 from execution_options.kube.access import find
 from execution_options.kube.client import MERGE_PATCH, METADATA, Kube, path_of
 from execution_options.kube.meta import PartialObject
@@ -116,15 +117,22 @@ async def trial(
 @notify.command()
 @click.option("--all", "everything", is_flag=True, required=True, help="In all namespaces: before the operator goes.")
 @cluster_options
+@confirming
 @asynchronous
-async def release(everything: bool, kubeconfig: Path | None, context: str | None) -> None:
+async def release(everything: bool, kubeconfig: Path | None, context: str | None, yes: bool, dry_run: bool) -> None:
     """Let executions go that are held until their notifications are recorded.
 
     To be run when the operator was taken away, or is about to be: nobody else would let them go.
     """
     async with Kube(await find(kubeconfig, context)) as kube:
-        released = await release_all(kube, await collections(kube))
-    click.echo(f"{released} executions are not held any more")
+        where = await collections(kube)
+        if not yes or dry_run:
+            found = await all_held(kube, where)
+            what = f"release {counted(len(found), 'execution')} in all namespaces, whose notifications may be lost"
+            if not confirm(what, found, yes=yes, dry_run=dry_run):
+                return
+        released = await release_all(kube, where)
+    click.echo(f"{counted(released, 'execution')} not held any more")
 
 
 def _request() -> str:

@@ -52,7 +52,7 @@ async def collections(kube: Kube) -> list[Collection]:
     return sorted(noted | {Collection.of(engine) for engine in (*builtin(), *described)})
 
 
-async def release_all(kube: Kube, held: Iterable[Collection]) -> int:
+async def release_all(kube: Kube, where: Iterable[Collection]) -> int:
     """Remove the operator's finalizer from all executions, where one may; how many had it.
 
     Executions of which deliveries were not recorded yet are notified no more once they are gone.
@@ -61,7 +61,7 @@ async def release_all(kube: Kube, held: Iterable[Collection]) -> int:
         execution_options.kube.client.ApiError: the API server refuses it for another reason than a missing right.
     """
     released = 0
-    for collection in held:
+    for collection in where:
         try:
             released += await release(kube, collection)
         except ApiError as error:
@@ -69,6 +69,23 @@ async def release_all(kube: Kube, held: Iterable[Collection]) -> int:
                 raise
             logger.warning("%s: what is held there stays: %s", collection, error)
     return released
+
+
+async def all_held(kube: Kube, where: Iterable[Collection]) -> list[str]:
+    """What :func:`release_all` would release, in words.
+
+    Raises:
+        execution_options.kube.client.ApiError: as there.
+    """
+    found: list[str] = []
+    for of in where:
+        try:
+            found += [f"{of.plural}/{one.name} of namespace {one.namespace}" async for one in _held(kube, of)]
+        except ApiError as error:
+            if error.status != 403:
+                raise
+            logger.warning("%s: what is held there stays: %s", of, error)
+    return found
 
 
 async def release(kube: Kube, collection: Collection, check: Callable[[], None] = lambda: None) -> int:

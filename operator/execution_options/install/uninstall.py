@@ -12,12 +12,14 @@ from msgspec import Struct
 from execution_options.api import decoding
 from execution_options.api.names import GROUP
 from execution_options.install import CONTROLLER, ENGINES_CONFIGURATION, WEBHOOK_CONFIGURATION
-from execution_options.install.release import collections, engines_configuration, release_all
+from execution_options.install.release import all_held, collections, engines_configuration, release_all
 from execution_options.kube.client import JSON_PATCH, MERGE_PATCH, METADATA, ApiError, path_of
 from execution_options.kube.listing import listed
 from execution_options.kube.meta import ObjectMeta
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from execution_options.kube.client import Kube
 
 logger = logging.getLogger(__name__)
@@ -41,6 +43,24 @@ class Removed(Struct, frozen=True):
     """Executions that were held by a finalizer."""
     pods: int
     """Pods that waited for their release; they start, whatever limits their parallelism had."""
+
+
+class Plan(Struct, frozen=True):
+    """What :func:`uninstall` would do."""
+
+    configurations: list[str]
+    """Webhook configurations that would be removed."""
+    controller: bool
+    """Whether a controller would be stopped."""
+    executions: list[str]
+    """Executions that are held."""
+    pods: list[str]
+    """Pods that wait for their release."""
+
+    @property
+    def lines(self) -> list[str]:
+        """All of it."""
+        return [*self.configurations, *(["the controller"] if self.controller else []), *self.executions, *self.pods]
 
 
 class _Gate(Struct):
@@ -87,6 +107,31 @@ async def uninstall(kube: Kube, namespace: str) -> Removed:
     return removed
 
 
+async def plan(kube: Kube, namespace: str) -> Plan:
+    """What :func:`uninstall` would do; nothing is changed.
+
+    Raises:
+        execution_options.kube.client.ApiError: the API server refuses something.
+    """
+    configurations = [path for path in (*_INSTALLED, _OF_ENGINES) if await _is_there(kube, path)]
+    return Plan(
+        ["/".join(path.rsplit("/", 2)[1:]) for path in configurations],
+        await _is_there(kube, _lease(namespace)),
+        await all_held(kube, await collections(kube)),
+        [f"pods/{pod.name} of namespace {pod.namespace}" async for pod in gated_pods(kube)],
+    )
+
+
+async def _is_there(kube: Kube, path: str) -> bool:
+    try:
+        await kube.get(path, accept=METADATA)
+    except ApiError as error:
+        if error.status != 404:
+            raise
+        return False
+    return True
+
+
 async def _delete(kube: Kube, path: str) -> None:
     try:
         await kube.delete(path)
@@ -95,9 +140,13 @@ async def _delete(kube: Kube, path: str) -> None:
             raise
 
 
+def _lease(namespace: str) -> str:
+    return path_of("coordination.k8s.io", "v1", "leases", namespace, CONTROLLER)
+
+
 async def _take_lease(kube: Kube, namespace: str) -> None:
     """Take the controllers' Lease from whoever has it, and wait until he has noticed, as he must before it expires."""
-    path = path_of("coordination.k8s.io", "v1", "leases", namespace, CONTROLLER)
+    path = _lease(namespace)
     try:
         lease = decoding.read(await kube.get(path), _Lease)
         now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
@@ -123,12 +172,27 @@ async def release_pods(kube: Kube, namespace: str = "") -> int:
         execution_options.kube.client.ApiError: the API server refuses something.
     """
     released = 0
+    async for pod, gates in _gated(kube, namespace):
+        released += await _release(kube, pod, gates)
+    return released
+
+
+async def gated_pods(kube: Kube, namespace: str = "") -> AsyncIterator[ObjectMeta]:
+    """The pods that :func:`release_pods` would let go.
+
+    Raises:
+        execution_options.kube.client.ApiError: the API server refuses it.
+    """
+    async for pod, _ in _gated(kube, namespace):
+        yield pod
+
+
+async def _gated(kube: Kube, namespace: str) -> AsyncIterator[tuple[ObjectMeta, list[str]]]:
     path = path_of("", "v1", "pods", namespace)
     async for pod in listed(kube, path, _Pod, params={"fieldSelector": "status.phase=Pending"}):
         gates = [gate.name for gate in pod.spec.scheduling_gates or ()]
         if any(gate.startswith(GATE_PREFIX) for gate in gates):
-            released += await _release(kube, pod.metadata, gates)
-    return released
+            yield pod.metadata, gates
 
 
 async def _release(kube: Kube, metadata: ObjectMeta, gates: list[str]) -> bool:

@@ -249,7 +249,7 @@ def test_a_release_from_its_installation_to_its_end(
         cluster.run_kubectl(ready)
         cluster.run_kubectl(["create", "-n", "team", "-f", "-"], input=json.dumps(BACKUP))
         eventually(lambda: waiting_for_us(cluster) == HELD, timeout=60)
-        assert release.let_go() == "webhook entries removed; 2 executions and 1 pods released\n"
+        assert release.let_go() == "webhook entries removed; 2 executions and 1 pod released\n"
         assert unused_to_let_go(cluster) == []
         assert waiting_for_us(cluster) == "example.com/other"
         # The controller was told by its Lease before anything was let go.

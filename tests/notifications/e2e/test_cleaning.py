@@ -70,8 +70,8 @@ def test_held_executions_are_let_go_when_the_operator_goes(control_plane: Cluste
     office.team.request("DELETE", office.team.path("Job", "held") + "?propagationPolicy=Background")
     assert NOTIFICATIONS_FINALIZER in office.team.get("Job", "held")["metadata"]["finalizers"]
     where = ["--kubeconfig", str(control_plane.kubeconfig), "--context", control_plane.context]
-    line = [sys.executable, "-m", "execution_options", "notify", "release", "--all", *where]
+    line = [sys.executable, "-m", "execution_options", "notify", "release", "--all", "--yes", *where]
     said = subprocess.run(line, capture_output=True, text=True, check=False)
     assert said.returncode == 0, said.stderr
-    assert "executions are not held any more" in said.stdout
+    assert "not held any more" in said.stdout
     eventually(lambda: office.team.listed("Job") == [])

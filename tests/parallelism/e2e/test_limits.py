@@ -331,6 +331,6 @@ def test_in_an_emergency_all_are_released(team: Team, control_plane: Cluster) ->
     for number in range(4):
         team.create(member(f"p-{number}", "g", "1h", options="o"))
     eventually(lambda: gates(team, "p-0") == [])
-    answer = execution_options("release-gates", "-n", team.namespace, kubeconfig=control_plane.kubeconfig)
+    answer = execution_options("release-gates", "-n", team.namespace, "--yes", kubeconfig=control_plane.kubeconfig)
     assert (answer.code, answer.out) == (0, f"3 pods released in namespace {team.namespace}\n"), answer
     assert [gates(team, f"p-{number}") for number in range(4)] == [[]] * 4
