@@ -115,6 +115,7 @@ class LocalOperator:
                 )
             if (why := await local.occupied(kube)) is not None:
                 raise OperatorFailedError(why)
+            await local.withdraw_entries(kube)  # of one that was killed
             self._installed = True
             await local.prepare(kube)
             await install.established(kube)

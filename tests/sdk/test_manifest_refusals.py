@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from execution_options import Email, Identity, Notification, Options, SecurityContext, WorkflowExecutionPhase
+from execution_options.api.validation import InvalidOptionsError
 
 FAILED = WorkflowExecutionPhase.FAILED
 
@@ -55,6 +56,31 @@ def test_everything_that_is_wrong_is_listed() -> None:
         Options(max_parallelism=-1, labels={"-": "a"}, envs={"1X": "a"}).to_manifest(name="nightly")
     for path in ("spec.maxParallelism: ", "spec.labels: ", "spec.envs[0].name: "):
         assert path in str(refused.value)
+
+
+def refused(options: Options, **arguments: Any) -> list[str]:
+    """The paths of all that is said to be wrong."""
+    with pytest.raises(InvalidOptionsError) as error:
+        options.to_manifest(**arguments)
+    return [problem.path for problem in error.value.problems]
+
+
+def test_what_is_wrong_with_the_name_hides_nothing() -> None:
+    options = Options(envs={"1X": "a"})
+    arguments = {"name": "Nightly", "namespace": "A", "selector": {"names": ["Train"]}}
+    wanted = ["metadata.name", "metadata.namespace", "spec.envs[0].name", "spec.selector.names[0]"]
+    assert sorted(refused(options, **arguments)) == sorted(wanted)
+
+
+def test_what_is_of_another_class_hides_neither_name_nor_selector() -> None:
+    options = Options(security_context="root")  # type: ignore[arg-type]
+    said = refused(options, name="Nightly", selector={"engine": ["job"]})
+    assert said == ["metadata.name", "spec.securityContext", "spec.selector.engine"]
+
+
+def test_nothing_is_said_twice() -> None:
+    said = refused(Options(), name="nightly", namespace_selector={"matchLabels": {}})
+    assert said == ["spec.namespaceSelector"]
 
 
 @pytest.mark.parametrize("selector", [{"engine": ["job"]}, {"engines": "job"}, {"names": ["Train"]}])

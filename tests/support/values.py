@@ -36,6 +36,7 @@ OTHER: Mapping[str, Any] = {
     "log.format": "text",
     "log.level": "debug",
     "engineControllers": ["system:serviceaccount:workflows:argo", "system:serviceaccounts:engines"],
+    "readers": ["system:authenticated", "oidc:data"],
     "certManager.enabled": True,
     "certManager.issuerRef": {"name": "ours", "kind": "ClusterIssuer", "group": "cert-manager.io"},
     "networkPolicy.enabled": True,

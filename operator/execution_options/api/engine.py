@@ -31,7 +31,7 @@ _Plural = Annotated[
 
 
 class LaunchPlanKind(Resource, frozen=True):
-    """A kind whose objects start executions."""
+    """A kind whose objects start executions; by where they have these, `preview` shows what each would get."""
 
     group: Annotated[
         str,
@@ -40,6 +40,21 @@ class LaunchPlanKind(Resource, frozen=True):
     version: _Version
     kind: _Kind
     plural: _Plural
+    spec: (
+        Annotated[
+            str,
+            described(
+                "Where it has the spec of the executions that it starts. Absent: nobody shows what these would get.",
+                rules.SOME_PATH,
+                max_length=256,
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    labels: Annotated[str, described("Where it has their labels.", rules.SOME_PATH, max_length=256)] | UnsetType = UNSET
+    annotations: (
+        Annotated[str, described("Where it has their annotations.", rules.SOME_PATH, max_length=256)] | UnsetType
+    ) = UNSET
 
 
 class PartKind(Resource, frozen=True):

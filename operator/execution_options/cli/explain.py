@@ -11,8 +11,9 @@ from msgspec import UNSET
 from execution_options.admission.accounts import bound, identity
 from execution_options.api.names import LIVE_ANNOTATION, MISSED_ANNOTATION, SNAPSHOT_ANNOTATION, WAITING_ANNOTATION
 from execution_options.cli.connection import asynchronous, cluster_options
+from execution_options.cli.kinds import resolve, split
 from execution_options.cli.output import table
-from execution_options.cli.reading import engines_in, facts, find_account, options_in_reach
+from execution_options.cli.reading import Reader, engines_in, facts, find_account, options_in_reach
 from execution_options.engines.authors import author_layer
 from execution_options.engines.differences import differences
 from execution_options.engines.effects import effect_notes, unfollowed_notes
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
     from execution_options.api.resources import OptionsObject
     from execution_options.engines.profile import Engine
-    from execution_options.engines.registry import Engines
     from execution_options.options.levels import Layer
     from execution_options.options.merge import Effective
     from execution_options.options.selection import Execution
@@ -40,30 +40,33 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("execution", metavar="KIND/NAME")
+@click.argument("target", nargs=-1, required=True, metavar="KIND/NAME")
 @click.option("-n", "--namespace", help="Namespace of the execution.  [default: the context's]")
 @cluster_options
 @asynchronous
-async def explain(execution: str, namespace: str | None, kubeconfig: Path | None, context: str | None) -> None:
+async def explain(target: tuple[str, ...], namespace: str | None, kubeconfig: Path | None, context: str | None) -> None:
     """Show each effective value of an execution with the object it came from, and what did not apply and why.
 
-    KIND/NAME is for example job/train or pod/notebook.
+    KIND/NAME is for example job/train or pod/notebook; KIND NAME, plurals, short names and jobs.batch do as well.
     """
-    kind, _, name = execution.partition("/")
-    kind = kind.partition(".")[0]  # kubectl prints job.batch/name
+    kind, name = split(target)
+    execution = " ".join(target)
     access = await find(kubeconfig, context)
     namespace = namespace or access.namespace
     async with Kube(access) as kube:
-        engines = await engines_in(kube)
-        engine = next((e for e in engines.values() if kind.lower() in (e.name, e.kind.lower(), e.plural)), None)
-        plan = _started(engines, kind)
-        if engine is None and plan is not None and name:
+        reader = Reader(kube)
+        engines = await engines_in(reader)
+        found = await resolve(kube, engines, kind)
+        if found is not None and found.plan is not None and name:
             raise click.UsageError(
-                f"{execution!r} gets no options itself, but each {plan.kind} that it starts: ask for one of these"
+                f"{execution!r} gets no options itself, but each {found.engine.kind} that it starts: ask for one of "
+                "these"
             )
-        if engine is None or not name:
+        if found is None or not name:
             kinds = ", ".join(f"{engine.kind.lower()}/NAME" for engine in engines.values())
-            raise click.UsageError(f"{execution!r} is no execution; write one of: {kinds}")
+            missing = "".join(f"; {sentence}" for sentence in reader.sentences)
+            raise click.UsageError(f"{execution!r} is no execution; write one of: {kinds}{missing}")
+        engine = found.engine
         path = path_of(engine.group, engine.version, engine.plural, namespace, name)
         document: dict[str, Any] = msgspec.json.decode(await kube.get(path))
         metadata = msgspec.convert(document["metadata"], ObjectMeta)
@@ -73,42 +76,34 @@ async def explain(execution: str, namespace: str | None, kubeconfig: Path | None
                 f"{engine.kind} {name} is part of {owner and owner.kind} {owner and owner.name}: ask for that"
             )
         try:
-            described = await facts(kube, engine, document, namespace)
+            described = await facts(reader, engine, document, namespace)
         except InvalidReferenceError as error:
             raise click.ClickException(str(error)) from error
-        candidates, broken = await options_in_reach(kube, namespace)
-        account = await _account(kube, metadata)
+        candidates, broken = await options_in_reach(reader, namespace)
+        account = await _account(reader, metadata)
     annotations = metadata.annotations or {}
     layers: tuple[Layer, ...] = ()
     click.echo(f"{engine.kind} {namespace}/{name}, created {metadata.creation_timestamp}")
     if SNAPSHOT_ANNOTATION in annotations:
         layers = _applied(engine, metadata, document, account)
     elif (reason := unserved(engine, described)) is not None:
-        click.echo(f"It has no options: {reason}.")
+        click.echo("\n".join([f"It has no options: {reason}.", *reader.sentences]))
         return
     else:
         click.echo("It has no options: none applied when it was created, or the webhook was not called.")
     click.echo()
     _others(described, candidates, layers, metadata)
-    for sentence in broken:
+    for sentence in (*broken, *reader.sentences):
         click.echo(sentence)
 
 
-def _started(engines: Engines, kind: str) -> Engine | None:
-    """The engine of what a launch plan of this kind, in kubectl's words, starts."""
-    return next(
-        (e for e in engines.values() for plan in e.launch_plans if kind.lower() in (plan.kind.lower(), plan.plural)),
-        None,
-    )
-
-
-async def _account(kube: Kube, metadata: ObjectMeta) -> ObjectMeta | None:
+async def _account(reader: Reader, metadata: ObjectMeta) -> ObjectMeta | None:
     """The service account that an execution has from options, as it is now."""
     try:
         name = decode((metadata.annotations or {}).get(SNAPSHOT_ANNOTATION, "")).account
     except InvalidSnapshotError:
         return None
-    return await find_account(kube, metadata.namespace, name) if name else None
+    return await find_account(reader, metadata.namespace, name) if name else None
 
 
 def _applied(

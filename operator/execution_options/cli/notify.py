@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 import msgspec
 
+from execution_options.api import kinds
 from execution_options.api.names import (
     CHANNEL_KIND,
-    CHANNEL_PLURAL,
+    DELIVERY_KIND,
     DELIVERY_PLURAL,
     GROUP,
     PLURALS,
@@ -24,6 +25,7 @@ from execution_options.api.names import (
 )
 from execution_options.cli.confirming import confirm, confirming, counted
 from execution_options.cli.connection import asynchronous, cluster_options
+from execution_options.cli.kinds import means_ours, split
 from execution_options.cli.output import table
 from execution_options.install import SYSTEM_NAMESPACE
 from execution_options.install.release import all_held, collections, release_all
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-KINDS: Final = {WORDS[kind]: plural for kind, plural in {**PLURALS, CHANNEL_KIND: CHANNEL_PLURAL}.items()}
+KINDS: Final = {WORDS[kind]: kinds.KINDS[kind] for kind in (*PLURALS, CHANNEL_KIND)}
 SECONDS: Final = 60.0
 """That a command waits for the operator."""
 
@@ -51,37 +53,55 @@ def notify() -> None:
 
 
 @notify.command()
-@click.argument("name")
-@click.option("-n", "--namespace", help="Namespace of the delivery.  [default: the context's]")
+@click.argument("deliveries", nargs=-1, required=True, metavar="NAME...")
+@click.option("-n", "--namespace", help="Namespace of the deliveries.  [default: the context's]")
 @cluster_options
 @asynchronous
-async def redeliver(name: str, namespace: str | None, kubeconfig: Path | None, context: str | None) -> None:
-    """Deliver a NotificationDelivery again, and say what became of it.
+async def redeliver(
+    deliveries: tuple[str, ...], namespace: str | None, kubeconfig: Path | None, context: str | None
+) -> None:
+    """Deliver NotificationDeliveries again, and say what became of them.
 
-    Those who did not get it are tried again; where everybody did, everybody.
+    Those who did not get one are tried again; where everybody did, everybody. A NAME may also be what
+    `kubectl get nd -o name` prints.
     """
+    found = [_delivery(text) for text in deliveries]
     access = await find(kubeconfig, context)
     request = _request()
     async with Kube(access) as kube:
-        path = path_of(GROUP, VERSION, DELIVERY_PLURAL, namespace or access.namespace, name)
-        await kube.patch(path, {"metadata": {"labels": {REDELIVER_LABEL: request}}}, MERGE_PATCH, accept=METADATA)
+        paths = [path_of(GROUP, VERSION, DELIVERY_PLURAL, namespace or access.namespace, name) for name in found]
+        for path in paths:
+            await kube.patch(path, {"metadata": {"labels": {REDELIVER_LABEL: request}}}, MERGE_PATCH, accept=METADATA)
 
         async def look() -> list[dict[str, Any]]:
-            found: dict[str, Any] = msgspec.json.decode(await kube.get(path))
-            return [found] if (found.get("status") or {}).get("redelivery") == request else []
+            every: list[dict[str, Any]] = [msgspec.json.decode(await kube.get(path)) for path in paths]
+            seen = all((one.get("status") or {}).get("redelivery") == request for one in every)
+            return every if seen else []
 
         _say(await _settled(look))
 
 
+def _delivery(text: str) -> str:
+    """The name of a delivery.
+
+    Raises:
+        click.UsageError: it is of another kind.
+    """
+    kind, slash, name = text.rpartition("/")
+    if (slash and not means_ours(kind, kinds.KINDS[DELIVERY_KIND])) or not name:
+        raise click.UsageError(f"{text!r} is no NotificationDelivery; write NAME, or nd/NAME")
+    return name
+
+
 @notify.command("test")
-@click.argument("target", metavar="KIND/NAME")
+@click.argument("target", nargs=-1, required=True, metavar="KIND/NAME")
 @click.option("-n", "--namespace", help="Namespace of the object.  [default: the context's]")
 @click.option("--to", "recipients", multiple=True, help="Recipient of the test of a channel. Repeatable.")
 @click.option("--operator-namespace", default=SYSTEM_NAMESPACE, show_default=True, help="Namespace of the operator.")
 @cluster_options
 @asynchronous
 async def trial(
-    target: str,
+    target: tuple[str, ...],
     namespace: str | None,
     recipients: tuple[str, ...],
     operator_namespace: str,
@@ -92,15 +112,16 @@ async def trial(
 
     KIND/NAME is channel/NAME, options/NAME or cluster-options/NAME.
     """
-    kind, _, name = target.partition("/")
-    if kind not in KINDS or not name:
-        raise click.UsageError(f"{target!r} is none of {', '.join(f'{kind}/NAME' for kind in KINDS)}")
+    word, name = split(target)
+    kind = next((key for key, of in KINDS.items() if word == key or means_ours(word, of)), None)
+    if kind is None or not name:
+        raise click.UsageError(f"{' '.join(target)!r} is none of {', '.join(f'{kind}/NAME' for kind in KINDS)}")
     access = await find(kubeconfig, context)
     of_cluster = kind == "cluster-options"
     home = operator_namespace if of_cluster else namespace or access.namespace
     text = " ".join((_request(), *recipients))
     async with Kube(access) as kube:
-        path = path_of(GROUP, VERSION, KINDS[kind], "" if of_cluster else home, name)
+        path = path_of(GROUP, VERSION, KINDS[kind].plural, "" if of_cluster else home, name)
         change = {"metadata": {"annotations": {TEST_ANNOTATION: text}}}
         written = await kube.patch(path, change, MERGE_PATCH, accept=METADATA)
         request = Request(msgspec.json.decode(written, type=PartialObject).metadata.uid, text)

@@ -16,8 +16,17 @@ from execution_options.api.resources import load
 from execution_options.api.validation import InvalidOptionsError
 from execution_options.cli.connection import asynchronous, cluster_options
 from execution_options.cli.output import table
-from execution_options.cli.reading import engines_in, facts, find_account, options_in_reach, whole
+from execution_options.cli.reading import (
+    Reader,
+    account_is_unread,
+    engines_in,
+    facts,
+    find_account,
+    options_in_reach,
+    whole,
+)
 from execution_options.engines.facts import Role, role, unserved
+from execution_options.engines.launched import launched
 from execution_options.engines.specification import reference
 from execution_options.kube.access import find
 from execution_options.kube.client import Kube
@@ -25,11 +34,13 @@ from execution_options.kube.engines import specification_path
 from execution_options.kube.meta import ObjectMeta
 from execution_options.options.reference import InvalidReferenceError
 from execution_options.options.rows import rows
+from execution_options.options.selection import select
 from execution_options.options.snapshot import SnapshotTooLargeError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from execution_options.api.engine import LaunchPlanKind
     from execution_options.api.resources import OptionsObject
     from execution_options.engines.profile import Engine
     from execution_options.engines.registry import Engines
@@ -56,7 +67,8 @@ async def preview(
 ) -> None:
     """Show what options would make of the executions in files, as a diff, without creating anything.
 
-    Options in the same files count as if they were applied.
+    Of a launch plan (CronJob) it is what options would make of each execution that it starts. Options in the same
+    files count as if they were applied.
     """
     documents = [document for file in files for document in _read(file)]
     access = await find(kubeconfig, context)
@@ -65,25 +77,39 @@ async def preview(
     accounts = {_place(document, namespace) for document in documents if document.get("kind") == "ServiceAccount"}
     refused = False
     async with Kube(access) as kube:
-        engines = await engines_in(kube)
-        found = ((_engine(engines, document), document) for document in documents)
-        executions = [(engine, document) for engine, document in found if engine is not None]
+        reader = Reader(kube)
+        engines = await engines_in(reader)
+        executions: list[tuple[Engine, dict[str, Any], dict[str, Any] | None]] = []
         for document in documents:
-            where, name = _place(document, namespace)
-            if (started := _started(engines, document)) is not None:
+            if (engine := _engine(engines, document)) is not None:
+                executions.append((engine, document, None))
+            elif (plan := _plan(engines, document)) is not None:
+                engine, kind = plan
+                if (execution := launched(engine, kind, document)) is not None:
+                    executions.append((engine, execution, document))
+                    continue
+                where, name = _place(document, namespace)
                 click.echo(
-                    f"{document['kind']} {where}/{name} gets no options itself, but each {started.kind} that it "
+                    f"{document['kind']} {where}/{name} gets no options itself, but each {engine.kind} that it "
                     f"starts; its annotation {names.OPTIONS_ANNOTATION} reaches all of them: preview one of these"
                 )
         if not executions:
             kinds = ", ".join(engine.kind for engine in engines.values())
-            raise click.ClickException(f"{' '.join(file.name for file in files)} holds no execution (one of: {kinds})")
-        for engine, document in executions:
+            missing = "".join(f"; {sentence}" for sentence in reader.sentences)
+            raise click.ClickException(
+                f"{' '.join(file.name for file in files)} holds no execution (one of: {kinds}){missing}"
+            )
+        for engine, document, starter in executions:
             where, name = _place(document, namespace)
             title = f"{engine.kind} {where}/{name}"
+            if starter is not None:
+                click.echo(
+                    f"{starter['kind']} {where}/{_place(starter, namespace)[1]} gets no options itself, but each "
+                    f"{engine.kind} that it starts:"
+                )
             before = _yaml(document)
             try:
-                result = await _decide(kube, engines, engine, document, where, given, accounts)
+                result = await _decide(reader, engines, (engine, document, starter), where, given, accounts)
             except (RefusedError, InvalidReferenceError, SnapshotTooLargeError, msgspec.ValidationError) as error:
                 refused = True
                 click.echo(f"{title} would be refused: {error}")
@@ -101,40 +127,58 @@ async def preview(
                 click.echo()
             for note in result.notes:
                 click.echo(f"note: {note}")
+    for sentence in reader.sentences:
+        click.echo(f"note: {sentence}")
     if refused:
         raise click.exceptions.Exit(1)
 
 
 async def _decide(
-    kube: Kube,
+    reader: Reader,
     engines: Engines,
-    engine: Engine,
-    document: dict[str, Any],
+    of: tuple[Engine, dict[str, Any], dict[str, Any] | None],
     namespace: str,
     given: list[OptionsObject],
     accounts: set[tuple[str, str]],
 ) -> Decision | str:
-    """What the webhook would decide, or why it would not be asked."""
+    """What the webhook would decide, or why it would not be asked, or cannot be foretold.
+
+    Args:
+        reader: for what is in the cluster.
+        engines: all.
+        of: an engine, an execution of it, and the launch plan, where one starts it.
+        namespace: of the execution.
+        given: options of the files.
+        accounts: service accounts of the files, by namespace and name.
+    """
+    engine, document, starter = of
     metadata = msgspec.convert(document.get("metadata", {}), ObjectMeta)
     if role(engines, engine, metadata) is Role.PART:
         return f"part of {metadata.controller and metadata.controller.kind}, it stays as it is"
-    execution = await facts(kube, engine, document, namespace)
+    annotations = None if starter is None else starter.get("metadata", {}).get("annotations") or {}
+    execution = await facts(reader, engine, document, namespace, annotations)
     reason = unserved(engine, execution)
     if reason is not None:
         return reason
-    stored, _ = await options_in_reach(kube, namespace)
+    stored, _ = await options_in_reach(reader, namespace)
     candidates = {(o.kind, o.name): o for o in stored}
     for options in given:
         if options.namespace in (None, namespace):
             known = candidates.get((options.kind, options.name))
             # Applied, it would be an edit of the same object, which keeps its accounts.
             candidates[options.kind, options.name] = structs.replace(options, uid="" if known is None else known.uid)
+    missing = select(execution, candidates.values()).missing
+    unknown = [str(target) for target in missing if target.kind in reader.unread_options]
+    if unknown:
+        return f"it refers to {', '.join(unknown)}, which you may not read: what it would get is not known"
     wanted = reference(engine, document)
-    specification = None if wanted is None else await whole(kube, specification_path(wanted, namespace))
+    specification = None if wanted is None else await whole(reader, specification_path(wanted, namespace))
     decision = decide(engine, document, execution, candidates.values(), PREVIEW_ID, specification)
     account = decision.account
     if account and (namespace, account) not in accounts:
-        decision.check_account(engine, namespace, await find_account(kube, namespace, account))
+        found = await find_account(reader, namespace, account)
+        if found is not None or not account_is_unread(reader, account):
+            decision.check_account(engine, namespace, found)
     return decision
 
 
@@ -187,10 +231,11 @@ def _engine(engines: Engines, document: dict[str, Any]) -> Engine | None:
     return engines.of(group, str(document.get("kind")))
 
 
-def _started(engines: Engines, document: dict[str, Any]) -> Engine | None:
-    """The engine of what a launch plan starts."""
+def _plan(engines: Engines, document: dict[str, Any]) -> tuple[Engine, LaunchPlanKind] | None:
+    """A launch plan's kind, and the engine of what it starts."""
     group, kind = str(document.get("apiVersion", "")).rpartition("/")[0], str(document.get("kind"))
-    return next((e for e in engines.values() if e.launch_plan(group, kind) is not None), None)
+    plans = ((engine, engine.launch_plan(group, kind)) for engine in engines.values())
+    return next(((engine, plan) for engine, plan in plans if plan is not None), None)
 
 
 def _yaml(document: dict[str, Any]) -> list[str]:

@@ -1,9 +1,9 @@
-"""Reading what explain and preview need, in one consistent look."""
+"""Reading what explain and preview need, in one consistent look, and without what the user may not read."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -17,33 +17,84 @@ from execution_options.kube.engines import read_engines
 from execution_options.kube.meta import ObjectMeta, PartialObject
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Mapping
+    from typing import TypeVar
+
     from execution_options.api.resources import OptionsObject
     from execution_options.engines.profile import Engine
     from execution_options.engines.registry import Engines
     from execution_options.options.selection import Execution
 
+    T = TypeVar("T")
 
-async def engines_in(kube: Kube) -> Engines:
+READERS: Final = "execution-options-reader"
+"""The ClusterRole with what explain and preview read of the cluster."""
+_OPTIONS: Final = (
+    (names.OPTIONS_KIND, names.OPTIONS_PLURAL, "options of the namespace"),
+    (names.CLUSTER_OPTIONS_KIND, names.CLUSTER_OPTIONS_PLURAL, "cluster options"),
+)
+
+
+class Reader:
+    """Reads for one user; what he may not read is missing, and said.
+
+    Attributes:
+        kube: the connection, for what nothing can be said without.
+        unread: what was asked for in vain, and what that means.
+    """
+
+    def __init__(self, kube: Kube) -> None:
+        self.kube = kube
+        self.unread: dict[str, str] = {}
+
+    @property
+    def unread_options(self) -> set[str]:
+        """Kinds of options that cannot be read."""
+        return {kind for kind, _, what in _OPTIONS if what in self.unread}
+
+    @property
+    def sentences(self) -> list[str]:
+        """What is missing, for people."""
+        return [f"you may not read {what}: {meaning}" for what, meaning in self.unread.items()]
+
+    async def permitted(self, request: Awaitable[T], what: str, meaning: str) -> T | None:
+        """The answer to a request, or ``None`` where the user may not ask."""
+        try:
+            return await request
+        except ApiError as error:
+            if error.status != 403:
+                raise
+        self.unread[what] = meaning
+        return None
+
+
+async def engines_in(reader: Reader) -> Engines:
     """The engines of the cluster; the built-in ones where whoever asks may not know about others."""
-    try:
-        return await read_engines(kube)
-    except ApiError as error:
-        if error.status == 403:
-            return builtin_engines()
-        raise
+    found = await reader.permitted(
+        read_engines(reader.kube), "ExecutionEngines", f"only built-in engines are known here (ClusterRole {READERS})"
+    )
+    return builtin_engines() if found is None else found
 
 
-async def options_in_reach(kube: Kube, namespace: str) -> tuple[list[OptionsObject], list[str]]:
+async def options_in_reach(reader: Reader, namespace: str) -> tuple[list[OptionsObject], list[str]]:
     """Options of the namespace and the cluster, and a sentence for each that cannot be understood."""
     found: list[OptionsObject] = []
     broken: list[str] = []
-    collections = (
-        (names.OPTIONS_KIND, path_of(names.GROUP, names.VERSION, names.OPTIONS_PLURAL, namespace)),
-        (names.CLUSTER_OPTIONS_KIND, path_of(names.GROUP, names.VERSION, names.CLUSTER_OPTIONS_PLURAL)),
+    answers = await asyncio.gather(
+        *(
+            reader.permitted(
+                reader.kube.get(
+                    path_of(names.GROUP, names.VERSION, plural, namespace if kind == names.OPTIONS_KIND else "")
+                ),
+                what,
+                "what they would give or enforce, and why they do not apply, is not shown"
+                + (f" (ClusterRole {READERS})" if kind == names.CLUSTER_OPTIONS_KIND else ""),
+            )
+            for kind, plural, what in _OPTIONS
+        )
     )
-    answers = await asyncio.gather(*(kube.get(path) for _, path in collections))
-    for (kind, _), answer in zip(collections, answers, strict=True):
-        for item in msgspec.json.decode(answer)["items"]:
+    for (kind, _, _), answer in zip(_OPTIONS, answers, strict=True):
+        for item in [] if answer is None else msgspec.json.decode(answer)["items"]:
             try:
                 found.append(from_api({**item, "kind": kind}))
             except InvalidOptionsError as error:
@@ -51,36 +102,69 @@ async def options_in_reach(kube: Kube, namespace: str) -> tuple[list[OptionsObje
     return found, broken
 
 
-async def facts(kube: Kube, engine: Engine, document: dict[str, Any], namespace: str) -> Execution:
-    """What selection needs to know of an execution, its namespace and its launch plan."""
+async def facts(
+    reader: Reader,
+    engine: Engine,
+    document: dict[str, Any],
+    namespace: str,
+    plan_annotations: Mapping[str, str] | None = None,
+) -> Execution:
+    """What selection needs to know of an execution, its namespace and its launch plan.
+
+    Args:
+        reader: for what is in the cluster.
+        engine: of the execution.
+        document: the execution.
+        namespace: of the execution.
+        plan_annotations: those of its launch plan, where they are known.
+    """
     metadata = msgspec.convert(document.get("metadata", {}), ObjectMeta)
-    labels = await _partial(kube, path_of("", "v1", "namespaces", name=namespace))
+    labels = await _partial(
+        reader,
+        path_of("", "v1", "namespaces", name=namespace),
+        f"namespace {namespace}",
+        "what its labels select is not known",
+    )
     owner, plan = launcher(engine, metadata), None
     if owner is not None and (kind := engine.launch_plan(owner.group, owner.kind)) is not None:
-        found = await _partial(kube, path_of(kind.group, kind.version, kind.plural, namespace, owner.name))
-        plan = launch_plan(engine, metadata, (found and found.annotations) or {})
+        if plan_annotations is None:
+            path = path_of(kind.group, kind.version, kind.plural, namespace, owner.name)
+            found = await _partial(reader, path, f"{owner.kind} {owner.name}", "what it refers to is not known")
+            plan_annotations = (found and found.annotations) or {}
+        plan = launch_plan(engine, metadata, plan_annotations)
     return execution_of(engine, metadata, namespace, (labels and labels.labels) or {}, plan)
 
 
-async def find_account(kube: Kube, namespace: str, name: str) -> ObjectMeta | None:
-    """A service account; ``None`` where there is none."""
-    return await _partial(kube, path_of("", "v1", "serviceaccounts", namespace, name))
+async def find_account(reader: Reader, namespace: str, name: str) -> ObjectMeta | None:
+    """A service account; ``None`` where there is none, or none that one may read."""
+    path = path_of("", "v1", "serviceaccounts", namespace, name)
+    return await _partial(reader, path, _account(name), "whether it is there, and as whom, is not checked")
 
 
-async def whole(kube: Kube, path: str) -> dict[str, Any] | None:
-    """An object, if it is there."""
+def account_is_unread(reader: Reader, name: str) -> bool:
+    """Whether nothing can be said of a service account."""
+    return _account(name) in reader.unread
+
+
+def _account(name: str) -> str:
+    return f"service account {name}"
+
+
+async def whole(reader: Reader, path: str) -> dict[str, Any] | None:
+    """An object, if it is there, and may be read."""
+    name = "/".join(path.rsplit("/", 2)[1:])
+    answer = await reader.permitted(_there(reader.kube, path), name, "what its author wrote there is not known")
+    return None if answer is None else msgspec.json.decode(answer)
+
+
+async def _partial(reader: Reader, path: str, what: str, meaning: str) -> ObjectMeta | None:
+    answer = await reader.permitted(_there(reader.kube, path, METADATA), what, meaning)
+    return None if answer is None else msgspec.json.decode(answer, type=PartialObject).metadata
+
+
+async def _there(kube: Kube, path: str, accept: str = "application/json") -> bytes | None:
     try:
-        found: dict[str, Any] = msgspec.json.decode(await kube.get(path))
-    except ApiError as error:
-        if error.status == 404:
-            return None
-        raise
-    return found
-
-
-async def _partial(kube: Kube, path: str) -> ObjectMeta | None:
-    try:
-        return msgspec.json.decode(await kube.get(path, accept=METADATA), type=PartialObject).metadata
+        return await kube.get(path, accept=accept)
     except ApiError as error:
         if error.status == 404:
             return None

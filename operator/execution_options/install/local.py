@@ -101,12 +101,11 @@ async def occupied(kube: Kube) -> str | None:
 
 
 async def prepare(kube: Kube) -> None:
-    """Kinds, accounts and rights, without what a process that was killed left behind.
+    """Kinds, accounts and rights.
 
     Raises:
         execution_options.kube.client.ApiError: the API server refuses something.
     """
-    await withdraw_entries(kube)
     manifests = [*definitions(), *rbac(), *roles()]
     await apply(kube, manifests)
     # Helm takes over what has these (https://github.com/helm/helm/pull/7649), whatever is left of it by then.

@@ -10,7 +10,7 @@ import msgspec
 
 from execution_options.api.names import API_VERSION, CLUSTER_OPTIONS_KIND, OPTIONS_KIND
 from execution_options.api.validation import InvalidOptionsError, Problem, decoded, manifest_problems
-from execution_options.sdk.spec import from_spec, to_spec, untranslatable
+from execution_options.sdk.spec import from_spec, is_foreign, to_spec, untranslatable
 
 if TYPE_CHECKING:
     from execution_options.sdk.options import Options
@@ -36,11 +36,13 @@ def write(
     """See ``Options.to_manifest``."""
     kind = CLUSTER_OPTIONS_KIND if cluster else OPTIONS_KIND
     metadata = {"name": name} if namespace is None else {"name": name, "namespace": namespace}
-    _refuse([*_misplaced(metadata, namespace_selector, cluster), *untranslatable(options)])
+    problems = [*_misplaced(metadata, namespace_selector, cluster), *untranslatable(options)]
     selectors = {"selector": selector, "namespaceSelector": namespace_selector}
-    spec = _without_nulls(selectors) | to_spec(options)
+    # Of what is of another class no spec can be made; the rest is judged all the same.
+    spec = _without_nulls(selectors) | ({} if is_foreign(options) else to_spec(options))
     manifest = {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": spec}
-    _refuse(manifest_problems(manifest))
+    said = {problem.path for problem in problems}
+    _refuse([*problems, *(problem for problem in manifest_problems(manifest) if problem.path not in said)])
     # Through JSON, so that the caller gets plain lists and dicts that are nobody else's.
     return manifest | {"spec": msgspec.json.decode(msgspec.json.encode(decoded(spec, kind)))}
 

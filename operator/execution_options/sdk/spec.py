@@ -50,6 +50,11 @@ def untranslatable(options: Options) -> Iterator[Problem]:
             )
 
 
+def is_foreign(options: Options) -> bool:
+    """Whether ``to_spec`` cannot read a part, because it is of another class."""
+    return any(True for _ in _foreign(options))
+
+
 def _foreign(options: Options) -> Iterator[Problem]:
     """Parts that are of another class than the one they must be, such as flytekit's own."""
     context, notifications = options.security_context, options.notifications

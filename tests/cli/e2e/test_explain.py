@@ -135,6 +135,27 @@ def test_places_that_differ_and_an_identity_of_others_are_named(team: Team, cli:
     assert f"service account 'trainer' is bound to '{roles[1]}', not to '{roles[0]}'" in answer.out
 
 
+@pytest.mark.parametrize(
+    "target",
+    [("job", "train"), ("jobs.batch/train",), ("job.batch/train",), ("jobs.v1.batch", "train"), ("Job", "train")],
+)
+def test_the_execution_is_named_as_kubectl_takes_it(
+    team: Team, cli: Callable[..., Answer], target: tuple[str, ...]
+) -> None:
+    team.create(job())
+    answer = cli("explain", *target)
+    assert (answer.code, answer.out.partition(",")[0]) == (0, f"Job {team.namespace}/train"), answer
+
+
+def test_short_names_are_those_of_the_cluster(team: Team, cli: Callable[..., Answer]) -> None:
+    team.create(pod("bare"))
+    assert cli("explain", "po/bare").out.startswith(f"Pod {team.namespace}/bare, ")
+    plan = cli("explain", "cj", "nightly")
+    assert "'cj nightly' gets no options itself, but each Job that it starts" in plan.err
+    two = cli("explain", "job", "a", "b")
+    assert (two.code, "is more than one object" in two.err) == (2, True)
+
+
 def test_what_a_launch_plan_gets_is_said(cli: Callable[..., Answer]) -> None:
     answer = cli("explain", "cronjob/nightly")
     assert answer.code == 2

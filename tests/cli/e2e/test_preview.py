@@ -37,15 +37,42 @@ def test_the_diff_shows_what_would_be_added(team: Team, cli: Callable[..., Answe
     assert re.fullmatch(r"execution\.dev/snapshot: '\(\d+ bytes: all of this\)'", snapshot), snapshot
 
 
-def test_a_launch_plan_is_told_from_what_it_starts(cli: Callable[..., Answer]) -> None:
-    plan = {
+def cronjob(options: str | None = None) -> dict[str, Any]:
+    return {
         "apiVersion": "batch/v1",
         "kind": "CronJob",
-        "metadata": {"name": "nightly"},
-        "spec": {"schedule": "0 0 1 1 *", "jobTemplate": {"spec": job()["spec"]}},
+        "metadata": {"name": "nightly"} | ({"annotations": {"execution.dev/options": options}} if options else {}),
+        "spec": {
+            "schedule": "0 0 1 1 *",
+            "suspend": True,
+            "jobTemplate": {"metadata": {"labels": {"mine": "1"}}, "spec": job()["spec"]},
+        },
     }
-    answer = cli("preview", "-f", "-", manifests=[plan])
-    assert "/nightly gets no options itself, but each Job that it starts" in answer.out
+
+
+def test_of_a_launch_plan_it_shows_what_each_execution_would_get(team: Team, cli: Callable[..., Answer]) -> None:
+    team.options("own", {"labels": {"a": "plan"}})
+    team.options("nights", {"selector": {"launchedBy": {"kind": "CronJob", "name": "night*"}}, "labels": {"b": "1"}})
+    team.options("all", {"selector": {"names": ["nightly-*"]}, "labels": {"mine": "options", "c": "1"}})
+    answer = cli("preview", "-f", "-", manifests=[cronjob("own")])
+    assert (answer.code, answer.err) == (0, "")
+    title = f"CronJob {team.namespace}/nightly gets no options itself, but each Job that it starts:"
+    assert answer.out.splitlines()[0] == title
+    assert "ExecutionOptions own (referenced by the launch plan)" in answer.out
+    foretold = {line[5:] for line in answer.out.splitlines() if line.startswith("+    ") and line[5] != " "}
+    assert {"a: plan", "b: '1'", "c: '1'"} <= foretold
+    # What it starts has got that.
+    team.create(cronjob("own"))
+    team.kubectl("create", "job", "--from=cronjob/nightly", "nightly-1")
+    labels = team.get("Job", "nightly-1")["metadata"]["labels"]
+    assert labels.items() >= {"a": "plan", "b": "1", "c": "1", "mine": "1"}.items()
+
+
+def test_a_launch_plan_whose_executions_would_be_refused_fails(team: Team, cli: Callable[..., Answer]) -> None:
+    answer = cli("preview", "-f", "-", manifests=[cronjob("nope")])
+    assert answer.code == 1
+    assert f"Job {team.namespace}/nightly- would be refused: " in answer.out
+    assert "(perhaps on CronJob nightly) refers to ExecutionOptions 'nope', which does not exist" in answer.out
 
 
 def test_what_stays_as_it_is_and_what_is_noted(team: Team, cli: Callable[..., Answer]) -> None:

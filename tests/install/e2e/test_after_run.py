@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from support import helm3
 from support.commands import execution_options, started
 from support.release import CHART, Release
 from support.team import working
+from support.waiting import eventually
 from support.workloads import job
 
 if TYPE_CHECKING:
@@ -49,6 +51,14 @@ def service(cluster: ControlPlane) -> Any:
     return json.loads(answer.stdout)["spec"]
 
 
+def ready(probes: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{probes}/readyz", timeout=5):
+            return True
+    except OSError:
+        return False
+
+
 def works(cluster: ControlPlane, folder: Path, port: Callable[[], int]) -> None:
     """Whether what was installed gives options, with its own processes and rights."""
     spec = service(cluster)
@@ -58,9 +68,9 @@ def works(cluster: ControlPlane, folder: Path, port: Callable[[], int]) -> None:
     assert second.err == "Error: the operator is installed in this cluster already\n"
     release = Release(cluster, folder, SYSTEM_NAMESPACE, "execution-options")
     here = port()
-    webhook = release.process("webhook", here, port())
-    webhook.waits_for("CA bundle injected")
     try:
+        webhook = release.process("webhook", here, port())
+        eventually(lambda: ready(webhook.probes), timeout=60)
         release.call(here)
         with working(cluster, "default") as team:
             team.options("own", {"labels": {"a": "1"}})
