@@ -280,7 +280,9 @@ def test_a_delivery_is_delivered_again_when_somebody_asks(
     delivery = office.delivery("train")
     assert state(delivery) == "Failed"
     name = delivery["metadata"]["name"]
-    said = command(control_plane, "redeliver", name, "-n", office.namespace)
+    printed = control_plane.run_kubectl(["get", "nd", "-n", office.namespace, "-o", "name"]).stdout.split()
+    assert printed == [f"notificationdelivery.execution.dev/{name}"]
+    said = command(control_plane, "redeliver", *printed, "-n", office.namespace)
     assert said.returncode == 0, said.stdout + said.stderr
     assert "Delivered" in said.stdout
     assert len(receiver.received) == 2
@@ -316,7 +318,7 @@ def test_channels_and_options_are_tried_out(control_plane: Cluster, office: Offi
     assert said.returncode == 0, said.stdout + said.stderr
     assert "webhook hook" in said.stdout
     assert len(receiver.received) == 1
-    said = command(control_plane, "test", "options/o", "-n", office.namespace)
+    said = command(control_plane, "test", "executionoptions.execution.dev/o", "-n", office.namespace)
     assert said.returncode == 1
     assert "NoChannel" in said.stdout
     assert len(receiver.received) == 2
