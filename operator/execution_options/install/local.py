@@ -109,9 +109,7 @@ async def prepare(kube: Kube) -> None:
     manifests = [*definitions(), *rbac(), *roles()]
     await apply(kube, manifests)
     # Helm takes over what has these (https://github.com/helm/helm/pull/7649), whatever is left of it by then.
-    for manifest in manifests:
-        if manifest["kind"] != "Namespace":
-            await _offer(kube, manifest)
+    await asyncio.gather(*(_offer(kube, one) for one in manifests if one["kind"] != "Namespace"))
 
 
 async def call(kube: Kube, port: int) -> None:
@@ -122,8 +120,7 @@ async def call(kube: Kube, port: int) -> None:
     """
     manifests = [*local_webhook(port), *policies()]
     await apply(kube, manifests)
-    for manifest in manifests:
-        await _offer(kube, manifest)
+    await asyncio.gather(*(_offer(kube, one) for one in manifests))
 
 
 async def _offer(kube: Kube, manifest: Manifest) -> None:
@@ -185,7 +182,7 @@ async def withdraw_entries(kube: Kube) -> None:
         execution_options.kube.client.ApiError: the API server refuses something.
     """
     configurations = [webhook_configuration(), engines_configuration(), validating_configuration()]
-    await _delete(kube, [*configurations, *reversed(policies())])
+    await _delete(kube, [*configurations, *policies()])
 
 
 async def withdraw_rights(kube: Kube) -> None:
@@ -195,16 +192,18 @@ async def withdraw_rights(kube: Kube) -> None:
         execution_options.kube.client.ApiError: the API server refuses something.
     """
     kept = ("Namespace", "ServiceAccount")
-    await _delete(kube, [*reversed([one for one in rbac() if one["kind"] not in kept]), local_webhook(0)[0]])
+    await _delete(kube, [*(one for one in rbac() if one["kind"] not in kept), local_webhook(0)[0]])
 
 
 async def _delete(kube: Kube, manifests: Iterable[Manifest]) -> None:
-    for manifest in manifests:
+    async def delete(manifest: Manifest) -> None:
         try:
             await kube.delete(path_to(manifest))
         except ApiError as error:
             if error.status != 404:
                 raise
+
+    await asyncio.gather(*map(delete, manifests))
 
 
 async def _found(kube: Kube, path: str) -> dict[str, Any] | None:
