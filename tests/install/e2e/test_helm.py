@@ -124,6 +124,21 @@ def without_metadata(manifest: Manifest) -> Manifest:
     return {key: value for key, value in manifest.items() if key != "metadata"}
 
 
+def test_nobody_reads_what_is_the_clusters_unless_the_values_say_so(rendered: Callable[..., list[Manifest]]) -> None:
+    def bindings(values: Manifest) -> list[Manifest]:
+        name = "execution-options-reader"
+        return [one for one in rendered(values) if one.get("roleRef", {}).get("name") == name]
+
+    assert bindings({}) == []
+    (binding,) = bindings({"readers": ["system:authenticated"]})
+    (subject,) = binding["subjects"]
+    assert (binding["kind"], subject["kind"], subject["name"]) == (
+        "ClusterRoleBinding",
+        "Group",
+        "system:authenticated",
+    )
+
+
 def test_what_cert_manager_does_needs_no_rights(rendered: Callable[..., list[Manifest]]) -> None:
     manifests = rendered({"certManager": {"enabled": True}})
     of_the_webhook = [one for one in manifests if "rules" in one and "webhook" in one["metadata"]["name"]]
