@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from execution_options.api import decoding
 from execution_options.api.names import GROUP, OPTIONS_ANNOTATION
 from execution_options.cluster.process import ProcessId
 from execution_options.install import (
@@ -208,9 +209,8 @@ async def _delete(kube: Kube, manifests: Iterable[Manifest]) -> None:
 
 async def _found(kube: Kube, path: str) -> dict[str, Any] | None:
     try:
-        found: dict[str, Any] = msgspec.json.decode(await kube.get(path))
+        return decoding.read_object(await kube.get(path))
     except ApiError as error:
         if error.status == 404:
             return None
         raise
-    return found
