@@ -105,6 +105,7 @@ def test_labels_of_metrics_are_those_that_are_explained() -> None:
     metrics = Metrics()
     metrics.watch_deliveries(lambda: OpenDeliveries({}, 0.0))
     metrics.watch_executions(Counter)
+    metrics.watch_unreadable(Counter)
     metrics.watch_slots(lambda: (0, 0))
     found: dict[str, set[str]] = {}
     for registry in (webhook_metrics.REGISTRY, metrics.registry):

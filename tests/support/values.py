@@ -40,6 +40,7 @@ OTHER: Mapping[str, Any] = {
     "certManager.enabled": True,
     "certManager.issuerRef": {"name": "ours", "kind": "ClusterIssuer", "group": "cert-manager.io"},
     "networkPolicy.enabled": True,
+    "networkPolicy.apiServers": ["10.0.0.0/28", "fd00::/120"],
     "networkPolicy.metricsFrom": [
         {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 from contextlib import asynccontextmanager
@@ -112,6 +113,40 @@ async def test_what_cannot_be_read_is_refused_with_the_reason(body: str, problem
     assert (status, response["uid"], response["allowed"]) == (200, "u", False)
     assert "the operator cannot read or patch this object" in response["status"]["message"]
     assert problem in response["status"]["message"]
+
+
+async def test_few_large_bodies_are_in_memory_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "LARGE", 1000)
+    under_way, most, answered = 0, 0, asyncio.Event()
+
+    class Slow(Answers):
+        async def answer(self, _: review.Request) -> bytes:
+            nonlocal under_way, most
+            under_way += 1
+            most = max(most, under_way)
+            await answered.wait()
+            under_way -= 1
+            return review.allowed("u", [], [])
+
+    handler: Any = Slow(b"")
+    large = json.dumps({"request": REVIEW["request"] | {"object": "x" * 2000}}).encode()
+    async with served(admission_app(handler)) as session:
+
+        async def post(body: bytes) -> int:
+            async with session.post("/executions", data=io.BytesIO(body)) as response:
+                return response.status
+
+        asked = [asyncio.create_task(post(large)) for _ in range(6)]
+        async with asyncio.timeout(10):
+            while under_way < server.LARGE_AT_ONCE:  # noqa: ASYNC110 - nothing tells of it
+                await asyncio.sleep(0.01)
+        small = asyncio.create_task(post(json.dumps(REVIEW).encode()))
+        async with asyncio.timeout(10):
+            while under_way < server.LARGE_AT_ONCE + 1:  # noqa: ASYNC110 - a small one waits for none of them
+                await asyncio.sleep(0.01)
+        answered.set()
+        assert await asyncio.gather(small, *asked) == [200] * 7
+    assert most == server.LARGE_AT_ONCE + 1
 
 
 async def test_more_than_an_api_server_sends_is_a_bad_request() -> None:

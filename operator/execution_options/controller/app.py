@@ -11,7 +11,6 @@ import socket
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
-from aiohttp import web
 
 from execution_options.api import names
 from execution_options.api.names import GATE, ID_LABEL, LIVE_ANNOTATION, SNAPSHOT_ANNOTATION
@@ -49,6 +48,7 @@ from execution_options.kube.account import own_account
 from execution_options.kube.client import ApiError
 from execution_options.providers.factory import Providers
 from execution_options.providers.outbound import Outbound
+from execution_options.serving import Port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -445,11 +445,9 @@ async def serve(kube: Kube, settings: Settings, kubeconfig: Path | None, context
         loop.add_signal_handler(number, stop.set)
     controller = Controller(kube, settings, kubeconfig, context)
     gc.freeze()  # what was imported stays anyway: looking through it again and again delays releases
-    runner = web.AppRunner(health_app(lambda: controller.missing(stop), controller.metrics.registry), access_log=None)
-    await runner.setup()
+    port = Port(health_app(lambda: controller.missing(stop), controller.metrics.registry))
     try:
-        await web.TCPSite(runner, settings.host or None, settings.health_port).start()
-        logger.info("probes and metrics on port %d", runner.addresses[0][1])
+        logger.info("probes and metrics on port %d", await port.open(settings.host, settings.health_port))
         await controller.run(stop)
     finally:
-        await runner.cleanup()
+        await port.close()

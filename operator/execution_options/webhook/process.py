@@ -9,7 +9,6 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aiohttp import web
 from msgspec import Struct
 
 from execution_options.certificates.folder import CertificateFolder
@@ -23,14 +22,13 @@ from execution_options.install import (
     WEBHOOK,
     WEBHOOK_CONFIGURATION,
 )
+from execution_options.serving import Port
 from execution_options.webhook import metrics
 from execution_options.webhook.handler import Handler
 from execution_options.webhook.index import Index
 from execution_options.webhook.server import admission_app
 
 if TYPE_CHECKING:
-    import ssl
-
     from execution_options.kube.client import Kube
 
 logger = logging.getLogger(__name__)
@@ -76,17 +74,17 @@ async def serve(kube: Kube, settings: Settings) -> None:
             return "the options are not listed yet"
         return "" if certificates.usable else "the certificate is not in place yet"
 
-    runners: list[web.AppRunner] = []
+    ports: list[Port] = []
     following: list[asyncio.Task[None]] = [asyncio.create_task(index.run()), asyncio.create_task(certificates.run())]
     ended: asyncio.Task[object] = asyncio.create_task(stop.wait())
     gc.freeze()  # what was imported stays anyway: looking through it again and again delays requests
     try:
-        health = await _listen(
-            health_app(missing, metrics.REGISTRY), settings.host, settings.health_port, None, runners
-        )
+        ports.append(Port(health_app(missing, metrics.REGISTRY)))
+        health = await ports[-1].open(settings.host, settings.health_port)
         admission = admission_app(Handler(index, settings.trusted, settings.controllers), stop.is_set)
         # Handshakes fail until there is a certificate, so that nobody is answered before.
-        port = await _listen(admission, settings.host, settings.port, certificates.ssl_context, runners)
+        ports.append(Port(admission, certificates.ssl_context, DRAIN_SECONDS))
+        port = await ports[-1].open(settings.host, settings.port)
         logger.info("admission requests on port %d, probes and metrics on port %d", port, health)
         await asyncio.wait([ended, *following], return_when=asyncio.FIRST_COMPLETED)
         for follower in following:
@@ -95,8 +93,8 @@ async def serve(kube: Kube, settings: Settings) -> None:
         logger.info("stopping")
         await asyncio.sleep(settings.linger_seconds)
     finally:
-        for runner in reversed(runners):
-            await runner.cleanup()
+        for one in reversed(ports):
+            await one.close()
         tasks = (*following, ended)
         for task in tasks:
             task.cancel()
@@ -117,14 +115,3 @@ def _certificates(kube: Kube, settings: Settings) -> CertificateManager | Certif
             Target(WEBHOOK_CONFIGURATION, "validatingwebhookconfigurations", required=False),
         ),
     )
-
-
-async def _listen(
-    app: web.Application, host: str, port: int, tls: ssl.SSLContext | None, runners: list[web.AppRunner]
-) -> int:
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=DRAIN_SECONDS)
-    runners.append(runner)
-    await runner.setup()
-    site = web.TCPSite(runner, host or None, port, ssl_context=tls, backlog=1024)
-    await site.start()
-    return int(runner.addresses[0][1])

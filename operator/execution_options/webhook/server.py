@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import time
 from typing import TYPE_CHECKING
@@ -24,6 +26,9 @@ logger = logging.getLogger(__name__)
 
 MAX_BODY = 8 * 1024 * 1024
 """Bytes of one request: an object and its old version, each at most what etcd takes, and room to spare."""
+LARGE = 1024 * 1024
+"""Bytes from which on a body is read only while few others are: decoded, it takes several times as much memory."""
+LARGE_AT_ONCE = 2
 MAX_DRAINED = 4 * MAX_BODY
 """Bytes of a larger request that are read and dropped, so that it can be refused with a reason. The API server takes
 objects of 3 MiB, of which six times as much can become when JSON escapes every character."""
@@ -61,7 +66,14 @@ def admission_app(handler: Handler, stopping: Callable[[], bool] = lambda: False
     While it is stopping, each answer ends its connection.
     """
 
+    large = asyncio.Semaphore(LARGE_AT_ONCE)
+
     def route(answer: Callable[[review.Request], Awaitable[bytes]], name: Callable[[review.Request], str]) -> Route:
+        async def received(http: web.Request) -> web.Response:
+            size = http.content_length
+            async with large if size is None or size > LARGE else contextlib.nullcontext():
+                return await answered(http)
+
         async def answered(http: web.Request) -> web.Response:
             began = time.perf_counter()
             try:
@@ -95,7 +107,7 @@ def admission_app(handler: Handler, stopping: Callable[[], bool] = lambda: False
                 response.force_close()
             return response
 
-        return answered
+        return received
 
     def engine(request: review.Request) -> str:
         # Whoever reaches the port chooses these words: only known ones become time series.
