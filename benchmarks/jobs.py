@@ -71,9 +71,9 @@ async def _measured(here: Setting) -> None:
     differences = [(one - other) / PODS * 1000 for one, other in zip(times[WITH], times[WITHOUT], strict=True)]
     spread = ", ".join(f"{value:+.2f}" for value in differences)
     print(f"  difference per pod: {statistics.median(differences):+.2f} ms (rounds: {spread})")
-    print(f"  admission requests: {passed.get('Job', 0):.0f} for Jobs, {passed.get('Pod', 0):.0f} for pods")
+    print(f"  admission requests: {passed['job']:.0f} for Jobs, {passed['pod']:.0f} for pods")
     table.aim("time with options, of that without", table.median_ratio(times[WITH], times[WITHOUT]), 1.05, at_most=True)
-    table.aim("pods that passed the webhook", passed.get("pod", 0), 0, at_most=True, digits=0)
+    table.aim("pods that passed the webhook", passed["pod"], 0, at_most=True, digits=0)
 
 
 async def _round(kube: Kube, namespace: str, pods: int) -> float:

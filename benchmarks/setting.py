@@ -22,6 +22,7 @@ from benchmarks.peers import Peer
 from benchmarks.pod_operator import PodOperator
 from execution_options.api import names
 from execution_options.cluster import ControlPlane
+from execution_options.engines.profile import builtin
 from execution_options.kube.client import APPLY_PATCH, ApiError, Kube, path_of
 
 if TYPE_CHECKING:
@@ -62,14 +63,14 @@ class Setting(Struct, frozen=True):
         return await Kube.connect(self.cluster.kubeconfig)
 
     def admissions(self) -> dict[str, float]:
-        """How many requests our webhook has answered so far, by engine."""
+        """How many requests our webhook has answered so far: a count for each engine that ships with it, and others."""
         with urllib.request.urlopen(self.operator.url("webhook", "/metrics"), timeout=10) as page:
             lines = page.read().decode().splitlines()
-        counts: dict[str, float] = {}
+        counts = dict.fromkeys((engine.name for engine in builtin()), 0.0)
         for line in lines:
             if line.startswith("execution_options_admission_requests_total{"):
                 engine = line.partition('engine="')[2].partition('"')[0]
-                counts[engine] = counts.get(engine, 0) + float(line.rpartition(" ")[2])
+                counts[engine] = counts.get(engine, 0.0) + float(line.rpartition(" ")[2])
         return counts
 
 

@@ -103,6 +103,9 @@ def _of_described_engines(policy: Manifest) -> Manifest:
     spec["matchConstraints"]["resourceRules"] = [
         everything | {"operations": ["CREATE", "UPDATE"], "scope": "Namespaced"},
     ]
+    # Pods are judged by the other policy, and not once more for each engine.
+    pods = {"apiGroups": [""], "apiVersions": ["*"], "resources": ["pods", "pods/*"], "operations": ["*"]}
+    spec["matchConstraints"]["excludeResourceRules"] = [pods]
     spec["matchConditions"].append(
         {
             "name": "is-of-the-engine",

@@ -209,6 +209,21 @@ def test_whoever_else_claims_an_owner_gets_no_further_by_it(team: Team, users: U
     users.may(account, "POST", team.path("Job"), {**claim, "metadata": {**claim["metadata"], "name": "free"}})
 
 
+def test_new_pods_of_a_controller_may_carry_anything_but_a_snapshot(team: Team, users: Users) -> None:
+    """They come out of a template. Who is no controller of a pod makes it nobody's part."""
+    path = f"{team.path('Pod')}?dryRun=All"
+    labelled = pod("part", labels={ID: "forged"})
+    part = controlled_by(labelled, "apps/v1", "ReplicaSet", "r")
+    owner = part["metadata"]["ownerReferences"][0]
+    users.may("ann", "POST", path, part)
+    changes: list[Manifest] = [{"annotations": {SNAPSHOT: "forged"}}, {"ownerReferences": []}]
+    for change in changes:
+        assert users.ask("ann", "POST", path, {**part, "metadata": part["metadata"] | change}).status == 403
+    for controls in ({"controller": False}, {"controller": None}):
+        owned = {**part, "metadata": part["metadata"] | {"ownerReferences": [owner | controls]}}
+        assert users.ask("ann", "POST", path, owned).status == 403
+
+
 def test_a_pod_may_own_what_it_creates_itself(team: Team, users: Users, grant: Grant) -> None:
     """The driver of a Spark application creates its executors."""
     team.label_namespace(pods="enabled")
