@@ -13,6 +13,7 @@ from execution_options.controller.objects import OptionsKey
 from execution_options.controller.options import OptionsReconciler
 from execution_options.controller.tracking import Tracker
 from execution_options.engines.registry import builtin_engines
+from execution_options.notifications.route import Channels
 
 from .fakes import FakeApi
 
@@ -39,6 +40,33 @@ class Pods:
 
     def numbers(self, uid: str) -> tuple[int, int]:
         return 0, 0
+
+
+async def test_stored_options_that_no_execution_can_have_are_not_ready() -> None:
+    api = FakeApi()
+    notification = {"phases": ["FAILED"], "email": {"recipients": [f"person-{n}@example.com" for n in range(64)]}}
+    labels = {f"l{n}": "v" * 63 for n in range(64)}
+    stale = stored(1)
+    stale["spec"] = {"selector": {}, "labels": labels, "notifications": [notification] * 8}
+    api.put(PATH, stale)
+
+    class Written:
+        async def merge(self, path: str, body: dict[str, Any]) -> bytes:
+            return msgspec.json.encode(api.put(PATH, api.objects[PATH] | {"status": body["status"]}))
+
+    world = SimpleNamespace(tracker=Tracker(), accounts_of=lambda _: {}, engines=builtin_engines())
+    index = OptionsIndex(cast("Kube", api))
+    nothing = cast("Any", SimpleNamespace(aspects=lambda _: []))
+    directory = cast("Any", SimpleNamespace(channels=lambda _: Channels((), "ns", {}, "system")))
+    executions = cast("Any", SimpleNamespace(add=None))
+    reconciler = OptionsReconciler(
+        index, cast("World", world), directory, cast("Writer", Written()), executions, Pods(), nothing, nothing, 0.0
+    )
+    index.hint(KEY, None)
+    await reconciler.reconcile(KEY)
+    ready = next(one for one in api.objects[PATH]["status"]["conditions"] if one["type"] == "Ready")
+    assert (ready["status"], ready["reason"]) == ("False", "TooLarge")
+    assert "executions with these options are refused: the options of this execution take" in ready["message"]
 
 
 async def test_an_edit_while_the_status_is_written_is_looked_at_although_nobody_tells_of_it() -> None:

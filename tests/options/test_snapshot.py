@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from msgspec import UNSET, structs
 
 from execution_options.api.model import ExecutionOptionsSpec
+from execution_options.api.size import MAX_SNAPSHOT
 from execution_options.options.levels import Layer, Level
 from execution_options.options.merge import merge
 from execution_options.options.snapshot import (
-    MAX_BYTES,
     InvalidSnapshotError,
     Snapshot,
     SnapshotTooLargeError,
@@ -39,7 +39,7 @@ def test_a_snapshot_comes_back_as_it_was(snapshot: Snapshot) -> None:
     text = encode(snapshot)
     assert decode(text) == snapshot
     assert encode(decode(text)) == text
-    assert len(text.encode()) <= MAX_BYTES
+    assert len(text.encode()) <= MAX_SNAPSHOT
 
 
 @given(layer_stacks())
@@ -103,7 +103,7 @@ def test_a_snapshot_that_is_too_large_names_the_largest_of_its_sources() -> None
 
 def test_a_snapshot_that_is_too_large_by_what_the_author_wrote_says_so() -> None:
     with pytest.raises(SnapshotTooLargeError, match="the largest is what the author wrote with"):
-        encode(sized(MAX_BYTES + 1))
+        encode(sized(MAX_SNAPSHOT + 1))
 
 
 @pytest.mark.parametrize(

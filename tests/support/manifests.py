@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from execution_options.api.names import API_VERSION, OPTIONS_KIND
+from execution_options.api.size import MAX_SNAPSHOT, parts
 
 _TABLES = Path(__file__).parent.parent / "api"
 
@@ -47,6 +48,40 @@ def _envs(count: int, size: int) -> dict[str, Any]:
     return {"envs": [{"name": f"N{i:03}", "value": "v" * (size - 4)} for i in range(count)]}
 
 
+def _notifications(count: int, recipients: int) -> list[dict[str, Any]]:
+    people = [f"{'r' * 308}{i:03}@{'d' * 8}" for i in range(recipients)]
+    return [{"phases": ["SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT"], "email": {"recipients": people}}] * count
+
+
+def _annotated(text: str) -> dict[str, Any]:
+    return {"annotations": {"a": text}}
+
+
+def _sized(size: int) -> dict[str, Any]:
+    """A spec with something of everything that counts as so many bytes."""
+    texts = {"subject": 'é "q" \\ 😀', "body": 'line\n\t"q" \\ é\r\n' * 40}
+    slack = {
+        "phases": ["FAILED"],
+        "slack": {"recipients": ['#a"b\\c']},
+        "channelRef": {"name": "own"},
+        "template": texts,
+    }
+    pager = {"phases": ["ABORTED", "TIMED_OUT"], "pagerDuty": {"recipients": ["data"]}}
+    run_as = {"k8sServiceAccount": "trainer", "serviceAccountPolicy": "Create", "iamRole": 'arn:"aws"'}
+    spec: dict[str, Any] = {
+        "labels": {"example.com/team": "vision"},
+        **_annotated('{"json": "a\\b\n"}'),
+        "securityContext": {"runAs": run_as},
+        "rawOutputDataConfig": {"outputLocationPrefix": 's3://b/"q"'},
+        "notifications": [slack, pager, {"phases": ["FAILED"], "webhook": {}}, *_notifications(1, 30)],
+    }
+    spec["envs"] = [{"name": "FILLER", "value": ""}]
+    missing = size - sum(parts(spec).values())
+    spec["envs"][0]["value"] = "v" * missing
+    return spec
+
+
+_LABELS = {f"l{i}": "v" * 63 for i in range(64)}
 _DOMAIN_253 = ".".join(["d" * 49] * 5) + ".com"
 
 # What is better computed than written out.
@@ -108,25 +143,25 @@ _REFUSED_SIZES = [
         "at most 253",
     ),
 ]
+_TOO_LARGE = [
+    ("a byte more than a snapshot holds", _sized(MAX_SNAPSHOT + 1)),
+    ("64 labels of the longest keys", {"labels": {f"{_DOMAIN_253}/{i:063}": "v" * 63 for i in range(64)}}),
+    ("64 labels, and 4 notifications of 64 recipients", {"labels": _LABELS, "notifications": _notifications(4, 64)}),
+    ("32 notifications of 64 recipients", {"notifications": _notifications(32, 64)}),
+    ("rare characters", _annotated("\x01" * 3000)),
+]
+_REFUSED_SIZES += [
+    Case(title, spec, "spec", f"take {sum(parts(spec).values())} bytes of the snapshot of every execution")
+    for title, spec in _TOO_LARGE
+]
 _ACCEPTED_SIZES = [
     Case("a label's key of 253/63 characters and value of 63", {"labels": {f"{_DOMAIN_253}/{'n' * 63}": "v" * 63}}),
-    Case("64 labels of the longest keys", {"labels": {f"{_DOMAIN_253}/{i:063}": "v" * 63 for i in range(64)}}),
+    Case("40 labels of the longest keys", {"labels": {f"{_DOMAIN_253}/{i:063}": "v" for i in range(40)}}),
+    Case("as much as a snapshot holds", _sized(MAX_SNAPSHOT)),
     Case("annotations of 8192 bytes", {"annotations": {"a": "v" * 4095, "b": "v" * 4095}}),
     Case("variables of 8192 bytes", _envs(4, 2048)),
     Case("a service account of 253 characters", {"securityContext": {"runAs": {"k8sServiceAccount": "a" * 253}}}),
     Case("the longest names and patterns", {"selector": {"names": ["*" * 253], "engines": ["e" * 63]}}),
-    Case(
-        "32 notifications of 64 recipients",
-        {
-            "notifications": [
-                {
-                    "phases": ["SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT"],
-                    "email": {"recipients": [f"{'r' * 308}{i:03}@{'d' * 8}" for i in range(64)]},
-                }
-            ]
-            * 32
-        },
-    ),
 ]
 
 

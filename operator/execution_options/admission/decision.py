@@ -18,6 +18,7 @@ from execution_options.api.names import (
     PLURALS,
     SNAPSHOT_ANNOTATION,
 )
+from execution_options.api.size import MAX_SNAPSHOT
 from execution_options.engines.artifacts import Referred, Repositories, refer
 from execution_options.engines.authors import notes
 from execution_options.engines.effects import effect_notes
@@ -37,7 +38,7 @@ from execution_options.options.levels import Level, Sourced
 from execution_options.options.merge import Effective
 from execution_options.options.prepared import prepare
 from execution_options.options.selection import Execution, Selection, out_of_reach, select
-from execution_options.options.snapshot import MAX_BYTES, Snapshot, encode
+from execution_options.options.snapshot import Snapshot, encode
 from execution_options.parallelism import gate
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from execution_options.engines.profile import Engine
 
 MAX_LISTED = 10
-_MOST = 2 * MAX_BYTES
+_MOST = 2 * MAX_SNAPSHOT
 """Bytes of annotations that options can add to one ``metadata``: a snapshot, and what it says of annotations."""
 
 NO_REPOSITORIES = Repositories()

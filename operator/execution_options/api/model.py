@@ -245,7 +245,8 @@ class ExecutionOptionsSpec(Resource, frozen=True):
         Annotated[
             tuple[EnvVar, ...],
             described(
-                "Environment variables of every container. Those of all levels are merged by name.",
+                "Environment variables of every container, before those of its author, whose $(NAME) sees them. Those "
+                "of all levels are merged by name.",
                 rules.ENVS_SIZE,
                 extra=BY_NAME,
                 max_length=64,

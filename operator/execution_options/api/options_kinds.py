@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from execution_options.api import names, rules
+from execution_options.api import names, rules, size
 from execution_options.api.kind import AGE, READY, Kind, column
 from execution_options.api.model import ClusterExecutionOptionsSpec, ExecutionOptionsSpec
 from execution_options.api.status import OptionsStatus
@@ -43,7 +43,7 @@ OPTIONS: Final = Kind(
     columns=_COLUMNS,
     # cluster/none is a reference like any other.
     rules=(rules.OBJECT_NAME,),
-    spec_rules=(rules.ENFORCE_NEEDS_SELECTOR,),
+    spec_rules=(rules.ENFORCE_NEEDS_SELECTOR, size.SNAPSHOT_SIZE),
     category=CATEGORY,
 )
 
@@ -59,6 +59,6 @@ CLUSTER_OPTIONS: Final = Kind(
     spec=ClusterExecutionOptionsSpec,
     status=OptionsStatus,
     columns=_COLUMNS,
-    spec_rules=(rules.ENFORCE_NEEDS_SELECTOR,),
+    spec_rules=(rules.ENFORCE_NEEDS_SELECTOR, size.SNAPSHOT_SIZE),
     category=CATEGORY,
 )

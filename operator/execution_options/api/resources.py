@@ -46,7 +46,7 @@ def load(manifest: Mapping[str, Any]) -> OptionsObject:
     found = validation.manifest_problems(manifest)
     if found:
         raise InvalidOptionsError(found)
-    return _object(manifest, manifest["spec"], ())
+    return _object(manifest, validation.decoded(manifest["spec"], manifest["kind"]))
 
 
 def from_api(stored: Mapping[str, Any]) -> OptionsObject:
@@ -62,10 +62,10 @@ def from_api(stored: Mapping[str, Any]) -> OptionsObject:
     if not isinstance(spec, dict):
         raise InvalidOptionsError([Problem("spec", "must be a map")])
     known, unknown = validation.unknown_fields(spec, kind)
-    return _object(stored, known, unknown)
+    return _object(stored, validation.decoded(known, kind, stored=True), unknown)
 
 
-def _object(raw: Mapping[str, Any], spec: Mapping[str, Any], unknown: tuple[str, ...]) -> OptionsObject:
+def _object(raw: Mapping[str, Any], spec: ExecutionOptionsSpec, unknown: tuple[str, ...] = ()) -> OptionsObject:
     metadata = raw.get("metadata")
     if not isinstance(metadata, dict):
         metadata = {}
@@ -77,7 +77,7 @@ def _object(raw: Mapping[str, Any], spec: Mapping[str, Any], unknown: tuple[str,
         resource_version=_text(metadata, "resourceVersion"),
         generation=metadata["generation"] if isinstance(metadata.get("generation"), int) else 0,
         creation_timestamp=_text(metadata, "creationTimestamp"),
-        spec=validation.decoded(spec, raw["kind"]),
+        spec=spec,
         unknown_fields=unknown,
     )
 

@@ -19,9 +19,12 @@ from execution_options.api.base import Resource
 from execution_options.api.model import ClusterExecutionOptionsSpec, ExecutionOptionsSpec
 from execution_options.api.rule import by_name
 from execution_options.api.schema import Schema, object_schema, spec_schema
+from execution_options.api.size import SNAPSHOT_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
+
+    from execution_options.api.rule import Rule
 
 T = TypeVar("T", bound=Resource)
 
@@ -56,14 +59,18 @@ class InvalidOptionsError(ValueError):
         self.problems = problems
 
 
-def problems(spec: Mapping[str, Any] | Resource, kind: str) -> list[Problem]:
+def problems(spec: Mapping[str, Any] | Resource, kind: str, *, without: Collection[Rule] = ()) -> list[Problem]:
     """Everything that is wrong with a spec, as plain data or typed; an empty list if nothing is.
 
     As with the API server, rules are checked only once types and bounds are right. KeyError for a
-    kind that is not one of ours.
+    kind that is not one of ours. ``without`` are rules on the spec as a whole that do not count.
     """
     value = msgspec.to_builtins(spec) if isinstance(spec, Resource) else spec
-    return _problems(spec_schema(kind), value, "spec")
+    schema = spec_schema(kind)
+    if without and "x-rules" in schema:
+        names_without = {rule.name for rule in without}
+        schema = schema | {"x-rules": [name for name in schema["x-rules"] if name not in names_without]}
+    return _problems(schema, value, "spec")
 
 
 def manifest_problems(manifest: Mapping[str, Any], kinds: Collection[str] = OPTIONS.keys()) -> list[Problem]:
@@ -79,14 +86,17 @@ def manifest_problems(manifest: Mapping[str, Any], kinds: Collection[str] = OPTI
     return _problems(schema, manifest, "")
 
 
-def decoded(spec: Mapping[str, Any], kind: str) -> ExecutionOptionsSpec:
-    """The typed spec of options; InvalidOptionsError, with every problem, where it is not valid."""
-    return typed(spec, kind, OPTIONS[kind])
+def decoded(spec: Mapping[str, Any], kind: str, *, stored: bool = False) -> ExecutionOptionsSpec:
+    """The typed spec of options; InvalidOptionsError, with every problem, where it is not valid.
+
+    What is ``stored`` may be older than the rule on its size, which asks for a little more than is needed.
+    """
+    return typed(spec, kind, OPTIONS[kind], without=(SNAPSHOT_SIZE,) if stored else ())
 
 
-def typed(spec: Mapping[str, Any], kind: str, model: type[T]) -> T:
+def typed(spec: Mapping[str, Any], kind: str, model: type[T], *, without: Collection[Rule] = ()) -> T:
     """The spec of a kind as its model; InvalidOptionsError, with every problem, where it is not valid."""
-    found = problems(spec, kind)
+    found = problems(spec, kind, without=without)
     if found:
         raise InvalidOptionsError(found)
     try:

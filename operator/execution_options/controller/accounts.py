@@ -32,10 +32,14 @@ if TYPE_CHECKING:
 
 
 class Verdict(Struct, frozen=True):
-    """What is to be said of an account that is not as the options want it."""
+    """What is to be said of options that do not work as they say, of their account for the most part."""
 
     reason: Literal[
-        "ServiceAccountMissing", "ServiceAccountNotWritten", "ServiceAccountNotOurs", "ServiceAccountConflict"
+        "TooLarge",
+        "ServiceAccountMissing",
+        "ServiceAccountNotWritten",
+        "ServiceAccountNotOurs",
+        "ServiceAccountConflict",
     ]
     message: str
     works: bool = False

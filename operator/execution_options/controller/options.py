@@ -13,6 +13,8 @@ from execution_options.controller import accounts, status
 from execution_options.controller.accounts import Verdict
 from execution_options.controller.status import Aspect, Counts
 from execution_options.kube.client import REFUSED, ApiError, path_of
+from execution_options.options.levels import Layer, Level, Source
+from execution_options.options.snapshot import Snapshot, SnapshotTooLargeError, encode, frozen, new_id
 
 if TYPE_CHECKING:
     from execution_options.api.resources import OptionsObject
@@ -129,7 +131,7 @@ class OptionsReconciler:
                     raise
                 what = f"service account {action.name!r} in namespace {action.namespace}"
                 refused.append(Verdict("ServiceAccountNotWritten", f"{what}: {error.message}"))
-        verdicts = [*refused, *plan.verdicts, *self._missing(options)]
+        verdicts = [*_too_large(options), *refused, *plan.verdicts, *self._missing(options)]
         aspects = [
             status.ready(verdicts, problem),
             status.fully_effective(options, self._world.engines.values()),
@@ -228,6 +230,16 @@ class OptionsReconciler:
         fresh = self._index.put(key.kind, decoding.read_object(answer))
         # An edit that came in between is known now, so whoever tells of it may be taken to tell no news.
         return None if fresh.generation == known.generation else 0.0
+
+
+def _too_large(options: OptionsObject) -> list[Verdict]:
+    """What was stored before its size was checked may be too large for any execution."""
+    source = Source(Level.NAMESPACE_DEFAULT, options.kind, options.name, options.uid, options.generation)
+    try:
+        encode(Snapshot(id=new_id(), layers=(frozen(Layer(source, options.spec)),)))
+    except SnapshotTooLargeError as error:
+        return [Verdict("TooLarge", f"executions with these options are refused: {error}")]
+    return []
 
 
 _DONE = {"create": "created", "patch": "changed", "delete": "removed"}

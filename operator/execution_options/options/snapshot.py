@@ -12,10 +12,9 @@ from execution_options.api import decoding
 from execution_options.api.decoding import UnreadableError
 from execution_options.api.model import ExecutionOptionsSpec
 from execution_options.api.names import OPTIONS_KIND
+from execution_options.api.size import MAX_SNAPSHOT
 from execution_options.api.validation import unknown_fields
 from execution_options.options.levels import Layer
-
-MAX_BYTES = 16 * 1024
 
 
 class SnapshotTooLargeError(ValueError):
@@ -66,12 +65,12 @@ def encode(snapshot: Snapshot) -> str:
         SnapshotTooLargeError: it is larger than 16 KiB.
     """
     data = msgspec.json.encode(snapshot)
-    if len(data) > MAX_BYTES:
+    if len(data) > MAX_SNAPSHOT:
         sizes = {str(layer.source): len(msgspec.json.encode(layer.spec)) for layer in snapshot.layers}
         sizes["what the author wrote"] = len(msgspec.json.encode(snapshot.authored))
         largest = max(sizes, key=lambda source: sizes[source])
         raise SnapshotTooLargeError(
-            f"the options of this execution take {len(data)} bytes together, at most {MAX_BYTES} fit; "
+            f"the options of this execution take {len(data)} bytes together, at most {MAX_SNAPSHOT} fit; "
             f"the largest is {largest} with {sizes[largest]} bytes"
         )
     return data.decode()

@@ -202,10 +202,17 @@ def test_stored_objects_survive_stricter_rules(control_plane: Cluster, namespace
     strict = crd(OPTIONS_KIND, group=group)
     strict["spec"]["names"] |= {"shortNames": [], "categories": []}
     loose = copy.deepcopy(strict)
-    labels = loose["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["labels"]
-    del labels["x-kubernetes-validations"]
+    spec = loose["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    del spec["properties"]["labels"]["x-kubernetes-validations"], spec["x-kubernetes-validations"]
     old = {"labels": {"execution.dev/old": "a"}, "maxParallelism": 1}
-    apply = ["apply", "-f", "-"]
+    large: dict[str, Any] = {"labels": {f"{'d' * 60}.{'e' * 60}.{'f' * 60}/{n:063}": "v" * 63 for n in range(64)}}
+    apply, stored = ["apply", "-f", "-"], ["large", "-n", namespace]
+
+    def sized(spec: dict[str, Any]) -> str:
+        document = yaml.safe_load(manifest(namespace, spec, f"{group}/{VERSION}"))
+        document["metadata"]["name"] = "large"
+        return json.dumps(document)
+
     try:
         install_crds(control_plane, [loose])
         eventually(
@@ -216,11 +223,21 @@ def test_stored_objects_survive_stricter_rules(control_plane: Cluster, namespace
                 == 0
             )
         )
+        control_plane.run_kubectl(["create", "-f", "-"], input=sized(large))
         install_crds(control_plane, [strict])
         new = manifest(namespace, {"labels": {"execution.dev/new": "a"}}, f"{group}/{VERSION}")
         eventually(lambda: "is reserved" in control_plane.run_kubectl(apply, input=new, check=False).stderr)
 
         control_plane.run_kubectl(apply, input=manifest(namespace, old | {"maxParallelism": 2}, f"{group}/{VERSION}"))
+
+        resource = strict["metadata"]["name"]
+        control_plane.run_kubectl(["label", resource, *stored, "touched=1"])
+        status = json.dumps({"status": {"observedGeneration": 1}})
+        control_plane.run_kubectl(["patch", resource, *stored, "--subresource=status", "--type=merge", "-p", status])
+        edit = ["replace", "-f", "-"]
+        refused = control_plane.run_kubectl(edit, input=sized(large | {"maxParallelism": 2}), check=False)
+        assert "the largest part is labels" in refused.stderr
+        control_plane.run_kubectl(edit, input=sized({"maxParallelism": 2}))
     finally:
         control_plane.run_kubectl(["delete", "crd", strict["metadata"]["name"], "--wait=false", "--ignore-not-found"])
 
