@@ -72,7 +72,7 @@ async def test_stored_options_that_no_execution_can_have_are_not_ready() -> None
 async def test_an_edit_while_the_status_is_written_is_looked_at_although_nobody_tells_of_it() -> None:
     api = FakeApi()
     api.put(PATH, stored(1))
-    world = SimpleNamespace(tracker=Tracker(), accounts_of=lambda _: {}, engines=builtin_engines())
+    world = SimpleNamespace(tracker=Tracker(), accounts_of=lambda _: {}, engines=builtin_engines(), astray={})
 
     class Edited:
         """Somebody edits the options before the first status is written."""

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from execution_options.api.validation import Problem
 from execution_options.controller import status
 from execution_options.controller.accounts import Verdict
 from execution_options.controller.status import Aspect, Counts
-from execution_options.engines.profile import builtin
+from execution_options.engines.registry import builtin_engines
 from support.options import cluster, namespaced
+
+if TYPE_CHECKING:
+    from execution_options.api.resources import OptionsObject
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678, UTC)
 LATER = datetime(2026, 2, 2, tzinfo=UTC)
@@ -18,6 +22,11 @@ READY = Aspect("Ready", "True", "Applied", "")
 
 def written(present: dict[str, Any], *aspects: Aspect, now: datetime = NOW, **counts: int) -> dict[str, Any]:
     return status.status(present, 3, aspects, Counts(**counts), now)
+
+
+def effective(options: OptionsObject, **astray: str) -> Aspect:
+    found = {name.replace("_", "-"): (Problem("spec.envs[0]", words),) for name, words in astray.items()}
+    return status.fully_effective(options, builtin_engines(), found)
 
 
 def test_it_is_stable_and_keeps_the_time_of_what_did_not_change() -> None:
@@ -59,36 +68,31 @@ def test_every_field_without_effect_is_named() -> None:
     spec = {
         "selector": {"engines": ["job", "nonsense"], "launchedBy": {"kind": "CronNonsense", "name": "x"}},
     }
-    aspect = status.fully_effective(namespaced("o", spec), builtin())
+    aspect = effective(namespaced("o", spec))
     assert aspect.status == "False"
     for part in ("nonsense", "CronNonsense"):
         assert part in aspect.message
     assert "engines: job" not in aspect.message
-    assert status.fully_effective(namespaced("o", {"labels": {"a": "b"}}), builtin()).status == "True"
+    assert effective(namespaced("o", {"labels": {"a": "b"}})).status == "True"
 
 
 def test_it_is_said_on_which_engines_an_option_has_no_effect() -> None:
     spec = {"overwriteCache": True, "selector": {"engines": ["job", "argo-workflow"]}}
-    aspect = status.fully_effective(namespaced("o", spec), builtin())
+    aspect = effective(namespaced("o", spec))
     assert aspect.status == "False"
     assert "without effect: spec.overwriteCache on job" in aspect.message
-    everywhere = status.fully_effective(namespaced("o", {"overwriteCache": True}), builtin())
+    everywhere = effective(namespaced("o", {"overwriteCache": True}))
     assert everywhere.status == "True"
     assert everywhere.message == "spec.overwriteCache has an effect only on argo-workflow, flyte-workflow"
     spec = {"overwriteCache": True, "selector": {"engines": ["argo-workflow"]}}
-    assert status.fully_effective(namespaced("o", spec), builtin()).message == ""
+    assert effective(namespaced("o", spec)).message == ""
     account = {"securityContext": {"runAs": {"k8sServiceAccount": "a"}}, "selector": {"engines": ["flyte-taskaction"]}}
-    assert (
-        "spec.securityContext on flyte-taskaction"
-        in status.fully_effective(namespaced("o", account), builtin()).message
-    )
+    assert "spec.securityContext on flyte-taskaction" in effective(namespaced("o", account)).message
 
 
 def test_it_is_said_why_pods_are_never_held_back() -> None:
     def said(*engines: str) -> status.Aspect:
-        return status.fully_effective(
-            namespaced("o", {"maxParallelism": 2, "selector": {"engines": engines}}), builtin()
-        )
+        return effective(namespaced("o", {"maxParallelism": 2, "selector": {"engines": engines}}))
 
     gangs, stop = "pods that need each other to begin", "to hold one of them back would stop all"
     watchers = "pods that start or watch over others"
@@ -117,3 +121,36 @@ def test_missed_executions_are_counted() -> None:
     assert status.admission(Counts(missed=2)).message.startswith("2 executions were ")
     assert status.admission(Counts(missed=1)).message.startswith("1 execution was ")
     assert status.admission(Counts()).status == "True"
+
+
+def test_options_that_select_an_engine_whose_paths_lead_nowhere_are_not_fully_effective() -> None:
+    for selector in ({"engines": ["argo-workflow"]}, {}):
+        said = effective(namespaced("o", {"selector": selector}), argo_workflow="leads nowhere")
+        assert said.status == "False"
+        assert "ExecutionEngine argo-workflow: spec.envs[0]: leads nowhere" in said.message
+    others = effective(namespaced("o", {"selector": {"engines": ["job"]}}), argo_workflow="leads nowhere")
+    assert (others.status, others.message) == ("True", "")
+    referred = effective(namespaced("o"), argo_workflow="leads nowhere")
+    assert (referred.status, "leads nowhere" in referred.message) == ("True", True)
+
+
+def test_what_was_probably_meant_is_said() -> None:
+    spec = {"selector": {"engines": ["jobb"], "launchedBy": {"kind": "Cronjob", "name": "x"}}}
+    message = effective(namespaced("o", spec)).message
+    assert "jobb is no known engine: did you mean job?" in message
+    assert "Cronjob launches no known execution: did you mean CronJob?" in message
+
+
+def test_the_worst_condition_is_shown_until_nothing_is_wrong() -> None:
+    partly = Aspect("FullyEffective", "False", "FieldsWithoutEffect", "m" * 5000)
+    unrouted = Aspect("NotificationsRouted", "False", "ChannelMissing", "there is no c")
+    theirs = Aspect("Theirs", "False", "Other", "")
+    first = written({}, READY, partly, unrouted, theirs)
+    assert first["problem"] == {"reason": "ChannelMissing", "message": "there is no c"}
+    second = written(first, READY, partly, Aspect("NotificationsRouted", "True", "Routed", ""))
+    assert second["problem"]["reason"] == "FieldsWithoutEffect"
+    assert len(second["problem"]["message"]) == 1024
+    healed = written({}, READY, Aspect("Selecting", "False", "OnlyByReference", ""))
+    assert healed["problem"] is None, "a merge patch takes it away"
+    assert status.is_written({name: value for name, value in healed.items() if value is not None}, healed)
+    assert not status.is_written(first, healed)

@@ -13,9 +13,9 @@ from msgspec import UNSET, UnsetType, field
 
 from execution_options.api import channel_rules, names
 from execution_options.api.base import ATOMIC, Resource, described, number
-from execution_options.api.kind import AGE, READY, Kind, column
+from execution_options.api.kind import AGE, PROBLEM_COLUMN, PROBLEM_MESSAGE, READY, Kind, column
 from execution_options.api.selector import LabelSelector
-from execution_options.api.status import BY_TYPE, Condition
+from execution_options.api.status import BY_TYPE, PROBLEM, Condition, WorstCondition
 from execution_options.api.transports import EmailChannel, PagerDutyChannel, SlackChannel, WebhookChannel
 
 ChannelType = Literal["email", "slack", "pagerDuty", "webhook"]
@@ -135,6 +135,7 @@ class NotificationChannelStatus(Resource, frozen=True):
         ]
         | UnsetType
     ) = UNSET
+    problem: Annotated[WorstCondition, described(PROBLEM)] | UnsetType = UNSET
     last_delivered: Annotated[datetime, described("When the service last accepted a message.", tz=True)] | UnsetType = (
         UNSET
     )
@@ -156,12 +157,14 @@ CHANNEL: Final = Kind(
     columns=(
         column("Type", ".status.type", "By what it sends."),
         column("Ready", f"{READY}.status", "Whether messages can be sent."),
+        PROBLEM_COLUMN,
         column("Default", ".spec.default", "Used where a notification names no channel.", kind="boolean"),
         column("Delivered", ".status.deliveries.delivered", "Messages that were accepted.", kind="integer"),
         column("Failed", ".status.deliveries.failed", "Messages that were refused for good.", kind="integer"),
         column("Last", ".status.lastDelivered", "Time since the last message was accepted.", kind="date"),
         column("Reason", f"{READY}.reason", "Why the channel is ready, or not.", wide=True),
         column("Message", f"{READY}.message", "What to know about it.", wide=True),
+        PROBLEM_MESSAGE,
         AGE,
     ),
 )

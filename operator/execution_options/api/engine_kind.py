@@ -9,8 +9,8 @@ from msgspec import UNSET, UnsetType
 from execution_options.api import engine_rules, names
 from execution_options.api.base import Resource, described, number
 from execution_options.api.engine import ExecutionEngineSpec
-from execution_options.api.kind import AGE, READY, Kind, column
-from execution_options.api.status import BY_TYPE, Condition
+from execution_options.api.kind import AGE, PROBLEM_COLUMN, PROBLEM_MESSAGE, READY, Kind, column
+from execution_options.api.status import BY_TYPE, PROBLEM, Condition, WorstCondition
 
 
 class ExecutionEngineStatus(Resource, frozen=True):
@@ -23,13 +23,15 @@ class ExecutionEngineStatus(Resource, frozen=True):
         Annotated[
             tuple[Condition, ...],
             described(
-                "Ready says whether new executions get options, and if not, what is missing.",
+                "Ready says whether new executions get options, and if not, what is missing; PathsExist, whether the "
+                "paths are in the schema of the kind.",
                 extra=BY_TYPE,
                 max_length=16,
             ),
         ]
         | UnsetType
     ) = UNSET
+    problem: Annotated[WorstCondition, described(PROBLEM)] | UnsetType = UNSET
     executions: (
         Annotated[int, number("Objects of the kind that exist, parts of other executions included.", ge=0)] | UnsetType
     ) = UNSET
@@ -55,8 +57,10 @@ ENGINE: Final = Kind(
         column("Version", ".spec.version", "Their version.", wide=True),
         column("Ready", f"{READY}.status", "Whether new executions get options."),
         column("Reason", f"{READY}.reason", "Why, or why not."),
+        PROBLEM_COLUMN,
         column("Executions", ".status.executions", "Objects of the kind that exist.", kind="integer"),
         column("Message", f"{READY}.message", "What to know about it.", wide=True),
+        PROBLEM_MESSAGE,
         AGE,
     ),
 )

@@ -43,4 +43,6 @@ def column(name: str, path: str, description: str, *, kind: str = "string", wide
 
 READY = ".status.conditions[?(@.type=='Ready')]"
 """Path of the condition that every kind has."""
+PROBLEM_COLUMN = column("Problem", ".status.problem.reason", "What to look at first; empty: nothing is wrong.")
+PROBLEM_MESSAGE = column("Details", ".status.problem.message", "What is wrong, and what would be right.", wide=True)
 AGE = column("Age", ".metadata.creationTimestamp", "Time since creation.", kind="date")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from execution_options.api import names, rules, size
-from execution_options.api.kind import AGE, READY, Kind, column
+from execution_options.api.kind import AGE, PROBLEM_COLUMN, PROBLEM_MESSAGE, READY, Kind, column
 from execution_options.api.model import ClusterExecutionOptionsSpec, ExecutionOptionsSpec
 from execution_options.api.status import OptionsStatus
 
@@ -14,6 +14,7 @@ CATEGORY: Final = "execution-options"
 
 _COLUMNS: Final = (
     column("Ready", f"{READY}.status", "Whether the options work as written."),
+    PROBLEM_COLUMN,
     column("Engines", ".spec.selector.engines", "Engines whose executions are selected; empty: any."),
     column("Account", ".spec.securityContext.runAs.k8sServiceAccount", "Service account of the pods."),
     column("Parallelism", ".spec.maxParallelism", "Cap on running task pods; 0: unlimited.", kind="integer"),
@@ -25,6 +26,7 @@ _COLUMNS: Final = (
     column("Prefix", ".spec.rawOutputDataConfig.outputLocationPrefix", "Storage prefix.", wide=True),
     column("Reason", f"{READY}.reason", "Why the options are ready, or not.", wide=True),
     column("Message", f"{READY}.message", "What to know about it.", wide=True),
+    PROBLEM_MESSAGE,
     AGE,
 )
 

@@ -36,6 +36,16 @@ class Condition(Resource, frozen=True):
     )
 
 
+class WorstCondition(Resource, frozen=True):
+    """The condition that a person should look at first."""
+
+    reason: Annotated[str, described("Its reason.", max_length=1024)]
+    message: Annotated[str, described("Its message, abridged.", max_length=1024)] | UnsetType = UNSET
+
+
+PROBLEM: Final = "The condition to look at first, of those that say that something is wrong. Absent: nothing is."
+
+
 class ExecutionCounts(Resource, frozen=True):
     """How many executions have a snapshot in which these options take part."""
 
@@ -67,6 +77,7 @@ class OptionsStatus(Resource, frozen=True):
         ]
         | UnsetType
     ) = UNSET
+    problem: Annotated[WorstCondition, described(PROBLEM)] | UnsetType = UNSET
     executions: Annotated[ExecutionCounts, described("Executions in which these options take part.")] | UnsetType = (
         UNSET
     )

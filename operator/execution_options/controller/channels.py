@@ -13,7 +13,7 @@ from execution_options.api import names
 from execution_options.controller import channelstatus
 from execution_options.controller.channelstatus import GONE, Sent
 from execution_options.controller.queue import Queue
-from execution_options.controller.status import is_urgent
+from execution_options.controller.status import is_urgent, is_written
 from execution_options.kube.client import ApiError, path_of
 from execution_options.notifications.route import ChannelKey
 from execution_options.providers.material import MaterialError
@@ -129,7 +129,7 @@ class ChannelReconciler:
                 channelstatus.fully_effective(channel, others, self._operator_namespace),
             ]
         document = channelstatus.status(item.status, generation, channel, aspects, sent, datetime.now(UTC))
-        if document == {name: item.status[name] for name in document if name in item.status}:
+        if is_written(item.status, document):
             return again
         wait = self._written.get(key, float("-inf")) + self._interval - time.monotonic()
         if wait > 0 and not is_urgent(item.status, document):

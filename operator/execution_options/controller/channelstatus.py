@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import UNSET, Struct
 
 from execution_options.api.channel import DeliveryCounts, NotificationChannelStatus
-from execution_options.controller.status import Aspect, conditions, written
+from execution_options.controller.status import Aspect, conditions, worst, written
 from execution_options.notifications.template import problem
 
 if TYPE_CHECKING:
@@ -113,10 +113,12 @@ def status(
     """The status to be, as it is written."""
     counts = _counts(present)
     last = sent.last if sent.last is not None else _last(present)
+    found = conditions(present, generation, aspects, now)
     wanted = NotificationChannelStatus(
         observed_generation=generation,
         type=UNSET if channel is None else channel.type,
-        conditions=conditions(present, generation, aspects, now),
+        conditions=found,
+        problem=worst(found),
         last_delivered=UNSET if last is None else last,
         deliveries=DeliveryCounts(delivered=counts[0] + sent.delivered, failed=counts[1] + sent.failed),
     )

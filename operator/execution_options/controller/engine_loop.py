@@ -57,7 +57,7 @@ class EngineLoop:
         self._metrics = metrics
         self._used = used
         self._index = EngineIndex(kube, lambda _: self._note(), lambda: world.executions.is_defined(_DEFINITION))
-        self._reconciler = EngineReconciler(kube, self._index, world, writer, settings)
+        self._reconciler = EngineReconciler(kube, self._index, world, writer, settings, lambda: used([]))
         self._queue: Queue[str] = Queue()
         self._changed = asyncio.Event()
         self._ready = asyncio.Event()

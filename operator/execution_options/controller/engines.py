@@ -14,15 +14,20 @@ from execution_options.api.engine_kind import ExecutionEngineStatus
 from execution_options.controller import entries, rights, status
 from execution_options.controller.leaving import Leaving
 from execution_options.controller.status import Aspect
+from execution_options.engines.schema import worded
 from execution_options.install import ENGINES_CONFIGURATION, WEBHOOK_CONFIGURATION
 from execution_options.install.remembered import ANNOTATION, Collection, note, remembered
 from execution_options.kube.client import ApiError, path_of
+from execution_options.kube.engines import read_path_check
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from execution_options.controller.settings import Settings
     from execution_options.controller.world import World
     from execution_options.controller.writer import Writer
     from execution_options.engines.profile import Engine
+    from execution_options.engines.schema import PathCheck
     from execution_options.kube.client import Kube
     from execution_options.kube.engines import EngineIndex, StoredEngine
 
@@ -59,9 +64,18 @@ class EngineReconciler:
         world: what is known of executions.
         writer: sends what is to be changed.
         settings: how the controller is run.
+        led_astray: is told when something else than before is wrong with the paths of an engine.
     """
 
-    def __init__(self, kube: Kube, index: EngineIndex, world: World, writer: Writer, settings: Settings) -> None:
+    def __init__(
+        self,
+        kube: Kube,
+        index: EngineIndex,
+        world: World,
+        writer: Writer,
+        settings: Settings,
+        led_astray: Callable[[], None] = lambda: None,
+    ) -> None:
         self._kube = kube
         self._namespace = settings.namespace
         self._index = index
@@ -70,6 +84,9 @@ class EngineReconciler:
         self._interval = settings.status_interval
         self._checked: dict[str, tuple[Engine, float]] = {}
         """Engines that lacked nothing, and when that was found."""
+        self._paths: dict[str, tuple[Engine, str, PathCheck | None]] = {}
+        """What was found of the paths of an engine, by this version of its kind's definition."""
+        self._led_astray = led_astray
         self._written: dict[str, float] = {}
         self._leaving = Leaving(kube, writer)
 
@@ -77,6 +94,8 @@ class EngineReconciler:
         """Reconcile all; seconds until they must be looked at again, or ``None`` where none is described."""
         found = {name: await self._judge(name) for name in self._index.names()}
         problem = await self._bring(self._of(found, "True"), self._of(found, "Unknown"), self._described())
+        paths = {name: await self._follow_paths(name) for name in found}
+        self._tell_astray()
         waits = [LATER] if found or self._leaving.since else []
         if self._leaving.under_way:
             waits.append(SOON)
@@ -87,8 +106,29 @@ class EngineReconciler:
             said = Aspect("Ready", "False", "NotAdmitted", problem) if problem and aspect.status == "True" else aspect
             if said.status != "True" and self._is_passing(name, said):
                 waits.append(SOON)
-            waits.append(await self._report(stored, said))
+            waits.append(await self._report(stored, said, paths[name]))
         return min(waits, default=SOON if problem else None)
+
+    async def _follow_paths(self, name: str) -> Aspect:
+        """Whether the paths of an engine are in the schema of its kind; asked anew when either changes."""
+        engine = self._index.resolution.engines.get(name)
+        if engine is None or name in self._index.resolution.rejected:
+            self._paths.pop(name, None)
+            return Aspect("PathsExist", "Unknown", "NotUsed", "the description is not used")
+        version = self._world.executions.definition_version(engine)
+        known = self._paths.get(name)
+        if known is None or known[:2] != (engine, version):
+            known = self._paths[name] = (engine, version, await read_path_check(self._kube, engine))
+        return _paths_exist(engine, known[2])
+
+    def _tell_astray(self) -> None:
+        for name in self._paths.keys() - set(self._index.names()):
+            del self._paths[name]
+        checks = {name: check for name, (_, _, check) in self._paths.items()}
+        astray = {name: check.problems for name, check in checks.items() if check is not None and check.problems}
+        if astray != self._world.astray:
+            self._world.astray = astray
+            self._led_astray()
 
     def _of(self, found: dict[str, Aspect], state: str) -> list[Engine]:
         """The engines whose condition has a status."""
@@ -212,18 +252,20 @@ class EngineReconciler:
             raise
         return found
 
-    async def _report(self, stored: StoredEngine, ready: Aspect) -> float:
+    async def _report(self, stored: StoredEngine, ready: Aspect, paths: Aspect) -> float:
         """Write the status where it differs; seconds until it must be looked at again."""
         metadata, present = stored.metadata, stored.status or {}
         store = self._world.executions.of(metadata.name)
         listed = store is not None and store.synced.is_set() and not store.missing
+        conditions = status.conditions(present, metadata.generation, [ready, paths], datetime.now(UTC))
         wanted = ExecutionEngineStatus(
             observed_generation=metadata.generation,
-            conditions=status.conditions(present, metadata.generation, [ready], datetime.now(UTC)),
+            conditions=conditions,
+            problem=status.worst(conditions),
             executions=len(store.items) if store is not None and listed else UNSET,
         )
         document: dict[str, Any] = {"executions": None} | status.written(wanted)
-        if document == {"executions": None} | present:
+        if status.is_written(present, document):
             return LATER
         wait = self._written.get(metadata.name, float("-inf")) + self._interval - time.monotonic()
         if wait > 0 and not status.is_urgent(present, document):
@@ -241,6 +283,17 @@ class EngineReconciler:
             level = logging.INFO if told else logging.WARNING
             logger.log(level, "engine %s: %s: %s", metadata.name, ready.reason, ready.message.partition("\n")[0])
         return LATER
+
+
+def _paths_exist(engine: Engine, check: PathCheck | None) -> Aspect:
+    if check is None:
+        message = f"no definition has a schema of {engine.kind} in version {engine.version}, so nothing can be checked"
+        return Aspect("PathsExist", "Unknown", "NoSchema", message)
+    if check.problems:
+        return Aspect("PathsExist", "False", "PathsNotInSchema", worded(check.problems))
+    listed = ", ".join(check.unchecked)
+    message = f"not checked, because the schema leaves open what is there: {listed}" if listed else ""
+    return Aspect("PathsExist", "True", "EveryPathInSchema", message)
 
 
 def _not_installed(engine: Engine) -> Aspect:

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from execution_options.controller.objects import followed
 from execution_options.kube.client import path_of
+from execution_options.kube.engines import definition_of
 from execution_options.kube.store import Store
 
 if TYPE_CHECKING:
@@ -181,7 +182,12 @@ class ExecutionStores:
 
     def announced(self, engine: Engine) -> bool:
         """Whether the definition of an engine's kind changed just now, so that it may be served in a moment."""
-        return time.monotonic() - self._announced.get(_definition(engine), float("-inf")) < ANNOUNCED
+        return time.monotonic() - self._announced.get(definition_of(engine), float("-inf")) < ANNOUNCED
+
+    def definition_version(self, engine: Engine) -> str:
+        """Resource version of the definition of an engine's kind; empty where there is none."""
+        found = self._definitions.get("", definition_of(engine))
+        return "" if found is None else found.metadata.resource_version
 
     def is_absent(self, engine: Engine) -> bool:
         """Whether the kind of an engine is not in the cluster, so that it has no executions."""
@@ -190,7 +196,7 @@ class ExecutionStores:
 
     def _is_defined(self, engine: Engine) -> bool:
         """The same of an engine's kind; the API server always has its own, whose groups have no domain."""
-        return "." not in engine.group or self.is_defined(_definition(engine))
+        return "." not in engine.group or self.is_defined(definition_of(engine))
 
     def is_defined(self, definition: str) -> bool:
         """Whether objects of a kind may be there although its version is not served.
@@ -202,14 +208,10 @@ class ExecutionStores:
     def _defined(self, old: _Definition | None, new: _Definition | None) -> None:
         item = new or old
         for one in self._followed.values():
-            if item is not None and item.metadata.name == _definition(one.engine):
+            if item is not None and item.metadata.name == definition_of(one.engine):
                 self._announced[item.metadata.name] = time.monotonic()
                 one.store.nudge()
                 self._state()
-
-
-def _definition(engine: Engine) -> str:
-    return f"{engine.plural}.{engine.group}"
 
 
 def _path(engine: Engine) -> str:

@@ -134,7 +134,7 @@ class OptionsReconciler:
         verdicts = [*_too_large(options), *refused, *plan.verdicts, *self._missing(options)]
         aspects = [
             status.ready(verdicts, problem),
-            status.fully_effective(options, self._world.engines.values()),
+            status.fully_effective(options, self._world.engines, self._world.astray),
             status.selecting(options),
             status.notifications_routed(options, self._directory.channels(options.namespace)),
             status.admission(counts),
@@ -208,7 +208,7 @@ class OptionsReconciler:
 
     async def _report(self, known: Known, aspects: list[Aspect], counts: Counts) -> float | None:
         document = status.status(known.status, known.generation, aspects, counts, datetime.now(UTC))
-        if document == {name: known.status[name] for name in document if name in known.status}:
+        if status.is_written(known.status, document):
             return None
         key = known.key
         wait = self._written.get(key, float("-inf")) + self._interval - time.monotonic()

@@ -6,18 +6,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, UnsetType
 
+from execution_options.admission.findings import ineffective, unrouted
 from execution_options.api import decoding
-from execution_options.api.status import Condition, ExecutionCounts, OptionsStatus, PodCounts
-from execution_options.engines.effects import effects, partial_effects
-from execution_options.notifications.checks import template_problems
-from execution_options.notifications.route import Unrouted, destinations
-from execution_options.options.levels import Level, Source, Sourced
+from execution_options.api.status import Condition, ExecutionCounts, OptionsStatus, PodCounts, WorstCondition
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
+    from execution_options.admission.findings import Astray
     from execution_options.api.base import Resource
     from execution_options.api.resources import OptionsObject
     from execution_options.controller.accounts import Verdict
@@ -25,9 +23,11 @@ if TYPE_CHECKING:
     from execution_options.notifications.route import Channels
 
 MAX_MESSAGE: Final = 4096
-
-_WITHOUT_EFFECT: Final[tuple[str, ...]] = ()
-"""Fields that are accepted and kept in snapshots, but that nothing acts upon in this version."""
+_ABRIDGED: Final = 1024
+_WORST_FIRST: Final = ("Ready", "NotificationsRecorded", "NotificationsRouted", "PathsExist", "FullyEffective")
+"""Conditions by how much somebody wants to know that they are false; what is not listed comes last."""
+_HARMLESS: Final = frozenset({"Selecting"})
+"""Conditions that are as their author wants them, whatever they say."""
 
 
 class Aspect(Struct, frozen=True):
@@ -68,41 +68,12 @@ def invalid(problem: str) -> Aspect:
     return Aspect("Ready", "False", "InvalidSpec", f"no execution gets these options: {problem}")
 
 
-def fully_effective(options: OptionsObject, engines: Collection[Engine]) -> Aspect:
+def fully_effective(options: OptionsObject, engines: Mapping[str, Engine], astray: Astray) -> Aspect:
     """Whether everything that the options say has an effect."""
-    names = zip(options.spec.__struct_fields__, options.spec.__struct_encode_fields__, strict=True)
-    fields = [f"spec.{written}" for name, written in names if name in _WITHOUT_EFFECT and _said(options, name)]
-    partly: list[str] = []
-    selector = options.spec.selector
-    if selector is not UNSET:
-        known = {engine.name: engine for engine in engines}
-        plans = {plan.kind for engine in engines for plan in engine.launch_plans}
-        listed = () if selector.engines is UNSET else selector.engines
-        fields += [f"spec.selector.engines: {name} is no known engine" for name in listed if name not in known]
-        if selector.launched_by is not UNSET and selector.launched_by.kind not in plans:
-            fields.append(f"spec.selector.launchedBy: {selector.launched_by.kind} launches no known execution")
-        meant = [known[name] for name in listed if name in known]
-        fields += [f"spec.{field} on {', '.join(lacking)}" for field, lacking, _ in effects(options.spec, meant)]
-        partly += partial_effects(options.spec, meant)
-    fields += [str(problem) for problem in template_problems(options.kind, msgspec.to_builtins(options.spec))]
-    fields += [f"{path} is unknown to this version" for path in options.unknown_fields]
-    if not fields:
-        # Without a list of engines nobody asked for an effect on each of them.
-        partly += [
-            f"spec.{field} has an effect only on {', '.join(having)}"
-            for field, _, having in effects(options.spec, () if _names_engines(options) else engines)
-        ]
-        return Aspect("FullyEffective", "True", "EveryFieldHasEffect", "; ".join(partly))
-    return Aspect("FullyEffective", "False", "FieldsWithoutEffect", f"without effect: {'; '.join(fields)}")
-
-
-def _names_engines(options: OptionsObject) -> bool:
-    return options.spec.selector is not UNSET and bool(options.spec.selector.engines)
-
-
-def _said(options: OptionsObject, name: str) -> bool:
-    value = getattr(options.spec, name)
-    return value is not UNSET and value != ()
+    found = ineffective(options, engines, astray)
+    if not found.wholly:
+        return Aspect("FullyEffective", "True", "EveryFieldHasEffect", "; ".join(found.partly))
+    return Aspect("FullyEffective", "False", "FieldsWithoutEffect", f"without effect: {'; '.join(found.wholly)}")
 
 
 def selecting(options: OptionsObject) -> Aspect:
@@ -121,18 +92,10 @@ def notifications_routed(options: OptionsObject, channels: Channels) -> Aspect:
     given = options.spec.notifications
     if given is UNSET or not given:
         return Aspect("NotificationsRouted", "True", "NoNotifications", "")
-    level = Level.CLUSTER_DEFAULT if options.namespace is None else Level.NAMESPACE_DEFAULT
-    source = Source(level, options.kind, options.name, options.uid)
-    unrouted = [
-        (f"spec.notifications[{number}]: {found.message}", found.reason)
-        for number, notification in enumerate(given)
-        for found in destinations(Sourced(notification, source), channels)
-        if isinstance(found, Unrouted)
-    ]
-    if not unrouted:
+    found = unrouted(options, channels)
+    if not found:
         return Aspect("NotificationsRouted", "True", "Routed", "")
-    message = "; ".join(message for message, _ in unrouted)
-    return Aspect("NotificationsRouted", "False", unrouted[0][1], message)
+    return Aspect("NotificationsRouted", "False", found[0][1], "; ".join(message for message, _ in found))
 
 
 def admission(counts: Counts) -> Aspect:
@@ -150,19 +113,36 @@ def status(
     """The status to be, as it is written."""
     # Once written, a number can only be replaced.
     has_pods = bool(counts.running or counts.waiting or "pods" in present)
+    found = conditions(present, generation, aspects, now)
     wanted = OptionsStatus(
         observed_generation=generation,
-        conditions=conditions(present, generation, aspects, now),
+        conditions=found,
+        problem=worst(found),
         executions=ExecutionCounts(active=counts.active, finished=counts.finished),
         pods=PodCounts(running=counts.running, waiting=counts.waiting) if has_pods else UNSET,
     )
     return written(wanted)
 
 
+def worst(conditions: Iterable[Condition]) -> WorstCondition | UnsetType:
+    """The condition that a person should look at first, of those that say that something is wrong."""
+    wrong = [one for one in conditions if one.status == "False" and one.type not in _HARMLESS]
+    if not wrong:
+        return UNSET
+    first = min(wrong, key=lambda one: (*_WORST_FIRST, one.type).index(one.type))
+    message = first.message if len(first.message) <= _ABRIDGED else f"{first.message[: _ABRIDGED - 1]}…"
+    return WorstCondition(reason=first.reason, message=message)
+
+
 def written(status: Resource) -> dict[str, Any]:
-    """A status as JSON has it, with lists for tuples, so that it can be compared with what is stored."""
+    """A status as JSON has it, with lists for tuples, as a merge patch: what can go away is null where it is absent."""
     document: dict[str, Any] = decoding.read_object(msgspec.json.encode(status))
-    return document
+    return {"problem": None} | document
+
+
+def is_written(present: Mapping[str, Any], document: Mapping[str, Any]) -> bool:
+    """Whether a stored status says everything that is to be written already."""
+    return all(present.get(name) == value for name, value in document.items())
 
 
 def conditions(

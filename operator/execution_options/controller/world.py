@@ -18,6 +18,7 @@ from execution_options.kube.store import Store
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from execution_options.api.validation import Problem
     from execution_options.controller.tracking import Tracked
     from execution_options.engines.profile import Engine
     from execution_options.engines.registry import Engines
@@ -73,6 +74,8 @@ class World:
         self._kube = kube
         self._listener = listener
         self.engines = engines
+        self.astray: dict[str, tuple[Problem, ...]] = {}
+        """What is wrong with the paths of described engines, by name; known while this process is active."""
         self.tracker = Tracker()
         self.executions = ExecutionStores(
             kube, self._track, self._deleted, listener.collection_changed, listener.execution_unreadable

@@ -8,6 +8,7 @@ from msgspec import Raw, Struct
 
 from execution_options.api import decoding, names
 from execution_options.engines.resolution import Description, Resolution, resolve
+from execution_options.engines.schema import PathCheck, check_paths
 from execution_options.kube.client import ApiError, path_of
 from execution_options.kube.meta import ObjectMeta
 from execution_options.kube.store import Store
@@ -15,6 +16,7 @@ from execution_options.kube.store import Store
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from execution_options.engines.profile import Engine
     from execution_options.engines.registry import Engines
     from execution_options.engines.specification import Reference
     from execution_options.kube.client import Kube
@@ -128,3 +130,23 @@ def _resolved(items: Iterable[StoredEngine]) -> Resolution:
         Description(item.metadata.name, item.metadata.creation_timestamp or "", decoding.read_object(item.spec))
         for item in items
     )
+
+
+def definition_of(engine: Engine) -> str:
+    """Name of the CustomResourceDefinition of an engine's kind, where it has one."""
+    return f"{engine.plural}.{engine.group}"
+
+
+async def read_path_check(kube: Kube, engine: Engine) -> PathCheck | None:
+    """What the definition of an engine's kind says of its paths; ``None`` where there is none, or no such version.
+
+    Raises:
+        execution_options.kube.client.ApiError: the API server does not say.
+    """
+    path = path_of("apiextensions.k8s.io", "v1", "customresourcedefinitions", name=definition_of(engine))
+    try:
+        return check_paths(engine, await kube.get(path))
+    except ApiError as error:
+        if error.is_not_found:
+            return None
+        raise

@@ -1,0 +1,101 @@
+"""What options say in vain: for a warning when they are applied, and for their status afterwards. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import msgspec
+from msgspec import UNSET
+
+from execution_options.api.syntax import suggestion
+from execution_options.engines.effects import effects, partial_effects
+from execution_options.engines.schema import worded
+from execution_options.notifications.checks import template_problems
+from execution_options.notifications.route import Unrouted, destinations
+from execution_options.options.levels import Level, Source, Sourced
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from execution_options.api.resources import OptionsObject
+    from execution_options.api.selector import Selector
+    from execution_options.api.validation import Problem
+    from execution_options.engines.profile import Engine
+    from execution_options.notifications.route import Channels
+
+    Astray = Mapping[str, tuple[Problem, ...]]
+    """Problems of the paths of engines, by the name of the engine."""
+
+_WITHOUT_EFFECT: Final[tuple[str, ...]] = ()
+"""Fields that are accepted and kept in snapshots, but that nothing acts upon in this version."""
+
+
+class Ineffective(NamedTuple):
+    """What has no effect at all, and what only has one in part; each in words that name the field."""
+
+    wholly: list[str]
+    partly: list[str]
+
+
+def ineffective(options: OptionsObject, engines: Mapping[str, Engine], astray: Astray) -> Ineffective:
+    """What of the options has no effect.
+
+    Args:
+        options: the options.
+        engines: all that are known, by name.
+        astray: what is wrong with the paths of some.
+    """
+    names = zip(options.spec.__struct_fields__, options.spec.__struct_encode_fields__, strict=True)
+    wholly = [f"spec.{written}" for name, written in names if name in _WITHOUT_EFFECT and _said(options, name)]
+    partly: list[str] = []
+    selector = options.spec.selector
+    listed = () if selector is UNSET or selector.engines is UNSET else selector.engines
+    if selector is not UNSET:
+        wholly += _unknown(selector, engines)
+        meant = [engines[name] for name in listed if name in engines]
+        wholly += [f"spec.{field} on {', '.join(lacking)}" for field, lacking, _ in effects(options.spec, meant)]
+        partly += partial_effects(options.spec, meant)
+    for name in sorted(astray.keys() & engines.keys()):
+        said = f"whatever goes by these paths of the ExecutionEngine {name}: {worded(astray[name])}"
+        if selector is not UNSET and (not listed or name in listed):
+            wholly.append(said)
+        elif not listed:
+            partly.append(f"without effect: {said}")
+    wholly += [str(problem) for problem in template_problems(options.kind, msgspec.to_builtins(options.spec))]
+    wholly += [f"{path} is unknown to this version" for path in options.unknown_fields]
+    if not wholly:
+        # Without a list of engines nobody asked for an effect on each of them.
+        partly += [
+            f"spec.{field} has an effect only on {', '.join(having)}"
+            for field, _, having in effects(options.spec, () if listed else engines.values())
+        ]
+    return Ineffective(wholly, partly)
+
+
+def _unknown(selector: Selector, engines: Mapping[str, Engine]) -> Iterator[str]:
+    """Names in a selector that mean nothing in this cluster."""
+    plans = {plan.kind for engine in engines.values() for plan in engine.launch_plans}
+    for name in () if selector.engines is UNSET else selector.engines:
+        if name not in engines:
+            yield f"spec.selector.engines: {name} is no known engine{suggestion(name, engines)}"
+    if selector.launched_by is not UNSET and selector.launched_by.kind not in plans:
+        kind = selector.launched_by.kind
+        yield f"spec.selector.launchedBy: {kind} launches no known execution{suggestion(kind, plans)}"
+
+
+def _said(options: OptionsObject, name: str) -> bool:
+    value = getattr(options.spec, name)
+    return value is not UNSET and value != ()
+
+
+def unrouted(options: OptionsObject, channels: Channels) -> list[tuple[str, str]]:
+    """Recipients of notifications whom no channel reaches: what is wrong, with the field, and one word for programs."""
+    given = options.spec.notifications
+    level = Level.CLUSTER_DEFAULT if options.namespace is None else Level.NAMESPACE_DEFAULT
+    source = Source(level, options.kind, options.name, options.uid)
+    return [
+        (f"spec.notifications[{number}]: {found.message}", found.reason)
+        for number, notification in enumerate(() if given is UNSET else given)
+        for found in destinations(Sourced(notification, source), channels)
+        if isinstance(found, Unrouted)
+    ]
