@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from msgspec import convert
 
-from execution_options.admission.accounts import MANAGED_BY, MANAGER, InvalidRoleError, binding
-from execution_options.controller.accounts import created_account, plan, required_account
+from execution_options.admission.accounts import MANAGED_BY, MANAGER, InvalidRoleError, binding, required_account
+from execution_options.controller.accounts import created_account, plan
 from execution_options.kube.meta import ObjectMeta
 from support.options import NAMESPACE, cluster, namespaced
 

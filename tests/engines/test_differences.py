@@ -16,9 +16,12 @@ from execution_options.engines.differences import (
     AUTHORS,
     CHANGED,
     FROZEN,
+    GONE,
     OPTIONS,
     UNREPAIRED,
     Difference,
+    absent,
+    absent_notes,
     differences,
 )
 from execution_options.engines.patch import Patch
@@ -66,7 +69,7 @@ def test_right_after_admission_every_difference_is_the_authors(
     document, authored = admitted(engine, manifest, layers)
     for one in found(engine, document, authored, layers):
         assert one.why in (AUTHORS, OPTIONS)
-        assert (one.at in authored) is (one.why == AUTHORS)
+        assert (one.at in authored or f"env:{one.at}" in authored) is (one.why == AUTHORS)
 
 
 def test_each_place_is_told_apart() -> None:
@@ -93,7 +96,7 @@ def test_what_happened_since_is_said() -> None:
     assert found("job", document, authored, layers, edited=edited) == [
         Difference("/metadata/labels/b", "theirs", CHANGED),
         Difference("/spec/template/metadata/labels/a", "1", FROZEN),
-        Difference("/spec/template/spec/containers/0/env/E", None, CHANGED),
+        Difference("/spec/template/spec/containers/0/env/E", None, GONE),
     ]
 
 
@@ -104,3 +107,49 @@ def test_what_could_not_be_repaired_is_said() -> None:
         Difference("/spec/template/metadata/labels/a", None, UNREPAIRED),
         Difference("/spec/template/spec/serviceAccountName", None, UNREPAIRED),
     ]
+
+
+SOME = {
+    "labels": {"a": "1"},
+    "annotations": {"b": "1"},
+    "envs": [{"name": "E", "value": "1"}],
+    "securityContext": {"runAs": {"k8sServiceAccount": "trainer"}},
+    "rawOutputDataConfig": {"outputLocationPrefix": "s3://b/p"},
+}
+
+
+@given(st.sampled_from(EXECUTIONS), _layers)
+def test_what_is_said_to_be_absent_stands_nowhere_in_the_execution(
+    execution: tuple[str, dict[str, Any]], layers: list[Layer]
+) -> None:
+    engine, manifest = execution
+    document, _ = admitted(engine, manifest, layers)
+    effective = merge(layers)
+    missing = absent(ENGINES[engine], document, effective)
+    text = json.dumps(document)
+    for name in effective.envs:
+        assert (f"envs[{name}]" in missing) is (json.dumps(name) not in text)
+    assert not any(field.startswith(("labels", "annotations")) for field in missing)
+
+
+def test_a_path_that_leads_nowhere_leaves_values_absent() -> None:
+    manifest = job()
+    manifest["spec"]["tmplate"] = manifest["spec"].pop("template")
+    document, _ = admitted("job", manifest, [layer(SOME)])
+    missing = absent(ENGINES["job"], document, merge([layer(SOME)]))
+    assert missing.keys() == {
+        "securityContext.runAs.k8sServiceAccount",
+        "envs[E]",
+        "rawOutputDataConfig.outputLocationPrefix",
+    }
+    said = "envs[E]: is nowhere in this Job, in spite of ExecutionOptions o (namespace default): nothing is at "
+    assert absent_notes(ENGINES["job"], document, merge([layer(SOME)]))[1] == f"{said}spec.template"
+    assert absent_notes(ENGINES["job"], document, merge([layer(SOME)]), Level.LAUNCH_PLAN) == []
+    right, _ = admitted("job", job(), [layer(SOME)])
+    assert absent(ENGINES["job"], right, merge([layer(SOME)])) == {}
+
+
+def test_what_an_engine_has_no_place_for_is_absent_without_a_path() -> None:
+    engine, manifest = next(one for one in EXECUTIONS if one[0] == "flyte-taskaction")
+    document, _ = admitted(engine, manifest, [layer(SOME)])
+    assert absent(ENGINES[engine], document, merge([layer(SOME)])) == {"securityContext.runAs.k8sServiceAccount": ()}

@@ -1,4 +1,4 @@
-"""Objects of our own kinds are refused where a template in them is not possible, and say which."""
+"""Objects of our own kinds are refused where a template in them is not possible; what has no effect is warned of."""
 
 from __future__ import annotations
 
@@ -7,22 +7,65 @@ from typing import Any
 import msgspec
 import pytest
 
-from execution_options.webhook import objects, review
+from execution_options.engines.registry import builtin_engines
+from execution_options.kube.client import ApiError
+from execution_options.webhook import review
+from execution_options.webhook.objects import Objects
 
 MAIL = {"phases": ["FAILED"], "email": {"recipients": ["a@b.c"]}}
 
 
+class Cluster:
+    """An index of options and engines, and an API server behind it that has nothing, or refuses."""
+
+    def __init__(self, refusal: int = 404) -> None:
+        self.refusal = refusal
+
+    async def fresh_engines(self) -> Any:
+        return builtin_engines()
+
+    async def namespace_labels(self, _: str) -> dict[str, str]:
+        return {}
+
+    async def account(self, *_: str) -> None:
+        return None
+
+    async def candidates(self, _: str) -> list[Any]:
+        return []
+
+    async def get(self, path: str) -> bytes:
+        if path.endswith("/notificationchannels") and self.refusal == 404:
+            return b'{"items": []}'
+        raise ApiError(self.refusal, "NotFound" if self.refusal == 404 else "", path)
+
+
+async def answered(kind: str, document: Any, group: str = "execution.dev", **request: Any) -> dict[str, Any]:
+    cluster: Any = request.pop("cluster", Cluster())
+    asked = review.Request(
+        uid="u",
+        kind=review.GroupVersionKind(group, "v1beta1", kind),
+        operation="CREATE",
+        namespace="team",
+        object=msgspec.Raw(msgspec.json.encode(document)),
+        **request,
+    )
+    response: dict[str, Any] = msgspec.json.decode(await Objects(cluster, cluster, "system").answer(asked))["response"]
+    return response
+
+
 async def refusal(kind: str, spec: Any) -> str:
     """What is said of an object; empty where it passes."""
-    request = review.Request(
-        uid="u",
-        kind=review.GroupVersionKind("execution.dev", "v1beta1", kind),
-        operation="CREATE",
-        object=msgspec.Raw(msgspec.json.encode({"spec": spec})),
-    )
-    response = msgspec.json.decode(await objects.answer(request))["response"]
+    response = await answered(kind, {"metadata": {"name": "o"}, "spec": spec})
     assert response["allowed"] == ("status" not in response)
     return str(response.get("status", {}).get("message", ""))
+
+
+async def warnings(kind: str, document: Any, group: str = "execution.dev", **request: Any) -> list[str]:
+    """What is warned of."""
+    response = await answered(kind, document, group, **request)
+    assert response["allowed"]
+    found: list[str] = response.get("warnings", [])
+    return found
 
 
 async def test_every_template_that_is_not_possible_is_named() -> None:
@@ -49,3 +92,21 @@ async def test_the_link_of_a_channel_is_a_template() -> None:
 @pytest.mark.parametrize("spec", [{}, {"notifications": []}, {"notifications": [MAIL]}, None])
 async def test_what_has_no_template_passes(spec: Any) -> None:
     assert await refusal("ClusterExecutionOptions", spec) == ""
+
+
+async def test_what_was_stored_unchecked_can_be_labelled() -> None:
+    spec = {"executionURL": "https://a.b/{{ nam }}"}
+    old = msgspec.Raw(msgspec.json.encode({"metadata": {}, "spec": spec}))
+    assert await warnings("NotificationChannel", {"metadata": {}, "spec": spec}, old_object=old) == []
+
+
+async def test_where_the_cluster_does_not_say_an_object_passes_without_a_warning() -> None:
+    spec = {"selector": {"engines": ["job"]}, "notifications": [MAIL | {"channelRef": {"name": "gone"}}]}
+    document = {"metadata": {"name": "o", "namespace": "team"}, "spec": spec}
+    assert await warnings("ExecutionOptions", document, cluster=Cluster(500)) == []
+    assert "there is no NotificationChannel gone" in (await warnings("ExecutionOptions", document))[0]
+
+
+async def test_many_warnings_are_cut() -> None:
+    labels = {f"execution.dev/x{number}": "y" for number in range(20)}
+    assert len(await warnings("Namespace", {"metadata": {"labels": labels}}, group="")) == 8

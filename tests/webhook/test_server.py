@@ -58,7 +58,7 @@ async def served(app: web.Application) -> AsyncIterator[aiohttp.ClientSession]:
 
 async def posted(outcome: bytes | Exception, body: Any = REVIEW) -> tuple[int, bytes]:
     handler: Any = Answers(outcome)
-    async with served(admission_app(handler)) as session:
+    async with served(admission_app(handler, handler)) as session:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         async with session.post("/executions", data=io.BytesIO(data)) as response:
             return response.status, await response.read()

@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, Protocol
 
+from msgspec import UNSET
+
 from execution_options.api.names import GROUP
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from execution_options.api.resources import OptionsObject
 
 MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 MANAGER: Final = "execution-options"
@@ -92,3 +96,20 @@ def is_bound_by_others(account: Account, annotation: Mapping[str, str], uid: str
     An account that belongs to these alone is bound anew in a moment.
     """
     return is_ours(account) and bound(account) != annotation and any(owner != uid for owner in owners(account))
+
+
+def required_account(options: OptionsObject) -> str | None:
+    """Name of the account that options need to exist; ``None`` where they need none."""
+    context = options.spec.security_context
+    run_as = UNSET if context is UNSET else context.run_as
+    if run_as is UNSET or run_as.service_account_policy == "Create" or not run_as.k8s_service_account:
+        return None
+    return run_as.k8s_service_account
+
+
+def without_account(name: str, namespace: str) -> str:
+    """What it means that the account of :func:`required_account` is not there."""
+    return (
+        f"service account {name!r} does not exist in namespace {namespace}: executions with these options "
+        f"are refused; create it, or set serviceAccountPolicy: Create"
+    )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from msgspec import UNSET, Struct
 
 from execution_options.admission.accounts import InvalidRoleError, binding, identity, is_bound_by_others
+from execution_options.admission.typos import of_template
 from execution_options.api.annotations import MAX_ANNOTATIONS, annotations_size
 from execution_options.api.names import (
     CLUSTER_OPTIONS_KIND,
@@ -21,6 +22,7 @@ from execution_options.api.names import (
 from execution_options.api.size import MAX_SNAPSHOT
 from execution_options.engines.artifacts import Referred, Repositories, refer
 from execution_options.engines.authors import notes
+from execution_options.engines.differences import absent_notes
 from execution_options.engines.effects import effect_notes
 from execution_options.engines.fields import cache_places
 from execution_options.engines.patch import Operation, Patch
@@ -159,7 +161,10 @@ def decide(
         raise RefusedError("OptionsMissing", _missing(selection, execution, known))
     patch = Patch(document)
     places = metadata_places(engine, document)
-    mistaken = _mistaken(strip_forged(patch, places))
+    mistaken = [
+        *_mistaken(strip_forged(patch, places)),
+        *of_template(document, places[1:], engine.kind),
+    ]
     if not selection.layers:
         return Decision(patch.operations, selection, Effective(), mistaken)
     given = patch, engine, execution, selection, identifier, specification, repositories, mistaken
@@ -242,6 +247,7 @@ def _give(
         *mistaken,
         *notes(authored, effective),
         *effect_notes(effective, engine, document, Level.LAUNCH_PLAN),
+        *absent_notes(engine, document, effective, Level.LAUNCH_PLAN),
         *gate.notes(engine, document, effective.max_parallelism),
     ]
     overwrite = effective.overwrite_cache

@@ -12,10 +12,10 @@ from execution_options.admission.accounts import bound, identity
 from execution_options.api.names import LIVE_ANNOTATION, MISSED_ANNOTATION, SNAPSHOT_ANNOTATION, WAITING_ANNOTATION
 from execution_options.cli.connection import asynchronous, cluster_options
 from execution_options.cli.kinds import resolve, split
-from execution_options.cli.output import table
+from execution_options.cli.output import carried, table
 from execution_options.cli.reading import Reader, engines_in, facts, find_account, options_in_reach
 from execution_options.engines.authors import author_layer
-from execution_options.engines.differences import differences
+from execution_options.engines.differences import absent, absent_notes, differences
 from execution_options.engines.effects import effect_notes, unfollowed_notes
 from execution_options.engines.facts import Role, role, unserved
 from execution_options.kube.access import find
@@ -123,11 +123,9 @@ def _applied(
     if WAITING_ANNOTATION in annotations:
         click.echo(f"It is {annotations[WAITING_ANNOTATION]}.")
     click.echo()
-    table(
-        ("FIELD", "VALUE", "FROM"),
-        [(row.field, row.value, str(row.source)) for row in rows(effective)],
-    )
-    if snapshot.location:
+    missing = absent(engine, document, effective)
+    table(("FIELD", "VALUE", "FROM"), carried(rows(effective), missing))
+    if snapshot.location and "rawOutputDataConfig.outputLocationPrefix" not in missing:
         click.echo(f"\nIt stores its data below {snapshot.location}")
     _places(engine, document, snapshot, (merge(layers), effective), missed=MISSED_ANNOTATION in annotations)
     run_as = effective.run_as
@@ -145,6 +143,7 @@ def _applied(
     now = merge(layers)
     for sentence in (
         *effect_notes(now, engine, document),
+        *absent_notes(engine, document, now),
         *unfollowed_notes(engine, document, merge(snapshot.layers), now),
     ):
         click.echo(f"\nnote: {sentence}")

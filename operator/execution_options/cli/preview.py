@@ -15,7 +15,7 @@ from execution_options.api import names
 from execution_options.api.resources import load
 from execution_options.api.validation import InvalidOptionsError
 from execution_options.cli.connection import asynchronous, cluster_options
-from execution_options.cli.output import table
+from execution_options.cli.output import carried, table
 from execution_options.cli.reading import (
     Reader,
     account_is_unread,
@@ -25,6 +25,7 @@ from execution_options.cli.reading import (
     options_in_reach,
     whole,
 )
+from execution_options.engines.differences import absent
 from execution_options.engines.facts import Role, role, unserved
 from execution_options.engines.launched import launched
 from execution_options.engines.specification import reference
@@ -120,7 +121,7 @@ async def preview(
             _abridge(document)
             diff = difflib.unified_diff(before, _yaml(document), title, f"{title} with options", lineterm="")
             click.echo("\n".join(diff) or f"{title}: no options apply, it stays as it is")
-            values = [(row.field, row.value, str(row.source)) for row in rows(result.effective)]
+            values = carried(rows(result.effective), absent(engine, document, result.effective))
             if values:
                 click.echo()
                 table(("OPTIONS SAY", "VALUE", "FROM"), values)

@@ -181,12 +181,3 @@ def created_account(options: OptionsObject) -> tuple[str, str | None] | None:
     if run_as is UNSET or run_as.service_account_policy != "Create" or not run_as.k8s_service_account:
         return None
     return run_as.k8s_service_account, None if run_as.iam_role is UNSET else run_as.iam_role
-
-
-def required_account(options: OptionsObject) -> str | None:
-    """Name of the account that options need to exist; ``None`` where they need none."""
-    context = options.spec.security_context
-    run_as = UNSET if context is UNSET else context.run_as
-    if run_as is UNSET or run_as.service_account_policy == "Create" or not run_as.k8s_service_account:
-        return None
-    return run_as.k8s_service_account

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 
+from execution_options.admission.accounts import required_account
 from execution_options.api import names
 from execution_options.api.names import GATE, ID_LABEL, LIVE_ANNOTATION, SNAPSHOT_ANNOTATION
-from execution_options.controller.accounts import created_account, required_account
+from execution_options.controller.accounts import created_account
 from execution_options.controller.announcements import unreadable_note
 from execution_options.controller.artifacts import ArtifactRepositories
 from execution_options.controller.channels import ChannelReconciler

@@ -22,9 +22,10 @@ from execution_options.providers.usable import check
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from execution_options.controller.directory import ChannelObject, Directory
+    from execution_options.controller.directory import Directory
     from execution_options.controller.materials import Materials
     from execution_options.controller.writer import Writer
+    from execution_options.kube.channels import ChannelObject
     from execution_options.notifications.route import Channel
     from execution_options.providers.answer import Answer
 

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import Struct
 
-from execution_options.api import names
-from execution_options.api.channel import NotificationChannelSpec
-from execution_options.api.validation import unknown_fields
-from execution_options.kube.client import path_of
-from execution_options.kube.meta import ObjectMeta
+from execution_options.kube.channels import CHANNELS, ChannelObject, channel_of
 from execution_options.kube.store import Store
 from execution_options.notifications.route import Channel, ChannelKey, Channels
 
@@ -22,16 +17,6 @@ if TYPE_CHECKING:
     from execution_options.kube.client import Kube
 
 logger = logging.getLogger(__name__)
-
-CHANNELS: Final = path_of(names.GROUP, names.VERSION, names.CHANNEL_PLURAL)
-
-
-class ChannelObject(Struct, frozen=True):
-    """A NotificationChannel as it is stored, perhaps by a newer version."""
-
-    metadata: ObjectMeta
-    spec: dict[str, Any]
-    status: dict[str, Any] = {}
 
 
 class Directory:
@@ -82,8 +67,7 @@ class Directory:
         self._known.pop(key, None)
         if new is not None:
             try:
-                known, _ = unknown_fields(new.spec, names.CHANNEL_KIND)
-                self._known[key] = Channel(key, msgspec.convert(known, NotificationChannelSpec))
+                self._known[key] = channel_of(new)
             except msgspec.ValidationError as error:
                 logger.warning("NotificationChannel %s/%s cannot be understood: %s", *key, error)
         self._told(key)

@@ -7,7 +7,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
-from execution_options.admission.accounts import InvalidRoleError, binding
+from execution_options.admission.accounts import InvalidRoleError, binding, required_account, without_account
 from execution_options.api import decoding, names
 from execution_options.controller import accounts, status
 from execution_options.controller.accounts import Verdict
@@ -175,14 +175,10 @@ class OptionsReconciler:
 
     def _missing(self, options: OptionsObject) -> list[Verdict]:
         """Cluster options may be used in namespaces that have the account and in others."""
-        name = accounts.required_account(options)
+        name = required_account(options)
         if name is None or options.namespace is None or self._world.accounts.get(options.namespace, name) is not None:
             return []
-        message = (
-            f"service account {name!r} does not exist in namespace {options.namespace}: executions with these options "
-            f"are refused; create it, or set serviceAccountPolicy: Create"
-        )
-        return [Verdict("ServiceAccountMissing", message)]
+        return [Verdict("ServiceAccountMissing", without_account(name, options.namespace))]
 
     async def _act(self, action: Action) -> bool:
         """Whether the request was carried out; not where the account changed since it was read."""

@@ -6,9 +6,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import UNSET
 
+from execution_options.api.names import PREFIX_ENV
+from execution_options.engines.fields import ENV, key
 from execution_options.engines.patch import pointer
-from execution_options.engines.paths import Path, lookup
+from execution_options.engines.paths import Path, locate, lookup, read
 from execution_options.engines.translate import account_places, env_places, metadata_places
+from execution_options.options.levels import Level
+from execution_options.options.rows import rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,6 +35,7 @@ OPTIONS = "from options: its author wrote nothing there"
 FROZEN = "as it was frozen: edits reach the execution's own metadata, and pods"
 UNREPAIRED = "it was created past the webhook: only its own metadata could be repaired"
 CHANGED = "somebody else changed it since"
+GONE = "somebody took it away since, or its kind has no such field: the API server drops what a schema does not name"
 
 
 def differences(
@@ -60,14 +65,60 @@ def differences(
             continue
         inside = at[0] != "metadata"
         yield Difference(pointer(at), value, _why(authored.get(pointer(at)), value, before, after, missed, inside))
-    for place in env_places(engine, execution):
-        there = {entry.get("name"): entry.get("value", "") for entry in lookup(execution, place) or ()}
+    for place, there in _variables(engine, execution):
         for name, wanted_value in shown.envs.items():
             value = there.get(name)
             if value != wanted_value.value:
                 at = (*place, name)
                 said = frozen.envs[name].value if name in frozen.envs else None
-                yield Difference(pointer(at), value, _why(authored.get(pointer(at)), value, said, said, missed, True))
+                written = authored.get(pointer(at), authored.get(key(ENV, at)))
+                yield Difference(pointer(at), value, _why(written, value, said, said, missed, True))
+
+
+def _variables(engine: Engine, execution: dict[str, Any]) -> Iterator[tuple[Path, dict[str, str]]]:
+    """The lists and maps of environment variables of an execution, and the variables in each."""
+    for place in env_places(engine, execution):
+        listed = lookup(execution, place) or ()
+        yield place, {str(entry.get("name")): entry.get("value", "") for entry in listed}
+    for text in engine.env_maps:
+        for place in locate(execution, text):
+            yield place, lookup(execution, place) or {}
+
+
+def absent(engine: Engine, execution: dict[str, Any], shown: Effective) -> dict[str, tuple[str, ...]]:
+    """The values of ``shown`` that ``execution`` has nowhere, by field (``options.rows``).
+
+    Returns:
+        For each the paths of the engine at which it would be; none where the engine has no place for it.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for kind in ("labels", "annotations"):
+        there = {
+            name for place in metadata_places(engine, execution) for name in lookup(execution, (*place, kind)) or ()
+        }
+        found |= {f"{kind}[{name}]": ("metadata",) for name in getattr(shown, kind) if name not in there}
+    if _account(shown) and not any(lookup(execution, at) for at in account_places(engine, execution)):
+        found["securityContext.runAs.k8sServiceAccount"] = (*engine.pod_templates, *engine.service_account_names)
+    variables = {name for _, there in _variables(engine, execution) for name in there}
+    lists = (*engine.pod_templates, *engine.envs, *engine.env_maps)
+    found |= {f"envs[{name}]": lists for name in shown.envs if name not in variables}
+    locations = (*engine.output_locations, *engine.artifact_repository_refs)
+    located = PREFIX_ENV in variables or any(read(execution, text) for text in locations)
+    if shown.output_location_prefix is not None and not located:
+        found["rawOutputDataConfig.outputLocationPrefix"] = (*lists, *locations)
+    return found
+
+
+def absent_notes(
+    engine: Engine, execution: dict[str, Any], effective: Effective, least: Level = Level.CLUSTER_DEFAULT
+) -> list[str]:
+    """A sentence for each value, from ``least`` upwards, that has a place in ``engine`` but none in ``execution``."""
+    sources = {row.field: row.source for row in rows(effective)}
+    return [
+        f"{field}: is nowhere in this {engine.kind}, in spite of {sources[field]}: nothing is at {', '.join(paths)}"
+        for field, paths in absent(engine, execution, effective).items()
+        if paths and sources[field].level >= least
+    ]
 
 
 def _why(
@@ -79,7 +130,9 @@ def _why(
         return UNREPAIRED
     if value is not None and inside and value == before:
         return OPTIONS if before == after else FROZEN
-    return OPTIONS if value is not None and value == after else CHANGED
+    if value is None:
+        return GONE
+    return OPTIONS if value == after else CHANGED
 
 
 def _wanted(
@@ -90,8 +143,8 @@ def _wanted(
     for place in metadata_places(engine, execution):
         for kind in ("labels", "annotations"):
             before, after = _plain(getattr(frozen, kind)), _plain(getattr(now, kind))
-            for key, value in _plain(getattr(shown, kind)).items():
-                yield (*place, kind, key), value, before.get(key), after.get(key)
+            for name, value in _plain(getattr(shown, kind)).items():
+                yield (*place, kind, name), value, before.get(name), after.get(name)
     account = _account(shown)
     if account is not None:
         for at in account_places(engine, execution):

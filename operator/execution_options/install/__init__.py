@@ -18,6 +18,9 @@ from execution_options.kube.client import APPLY_PATCH, ApiError, Kube, path_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from execution_options.api.engine import LaunchPlanKind
+    from execution_options.engines.profile import Engine
+
 Manifest = dict[str, Any]
 
 SYSTEM_NAMESPACE: Final = "execution-options-system"
@@ -109,19 +112,26 @@ def engines_configuration() -> Manifest:
 
 
 def validating_configuration() -> Manifest:
-    """The webhook's entry for objects of our own kinds; of the same name as :func:`webhook_configuration`."""
+    """The webhook's entries for what users write besides executions; its name is :func:`webhook_configuration`'s."""
     (document,) = _documents("validation.yaml")
+    plans = [plan for engine in builtin() for plan in engine.launch_plans]
+    for entry in document["webhooks"]:
+        entry["rules"] = [rule for template in entry["rules"] for rule in _for_each(template, plans)]
     return document
 
 
 def _rules(template: Manifest) -> Iterator[Manifest]:
     """The rule itself, or one for each API group and version of the engines."""
+    return _for_each(template, [engine for engine in builtin() if not engine.is_pod])
+
+
+def _for_each(template: Manifest, kinds: Sequence[Engine | LaunchPlanKind]) -> Iterator[Manifest]:
+    """The rule itself, or one for each API group and version of ``kinds``."""
     if "apiGroups" in template:
         yield template
         return
-    engines = [engine for engine in builtin() if not engine.is_pod]
-    for group, version in sorted({(engine.group, engine.version) for engine in engines}):
-        resources = sorted(e.plural for e in engines if (e.group, e.version) == (group, version))
+    for group, version in sorted({(kind.group, kind.version) for kind in kinds}):
+        resources = sorted({kind.plural for kind in kinds if (kind.group, kind.version) == (group, version)})
         yield template | {"apiGroups": [group], "apiVersions": [version], "resources": resources}
 
 

@@ -142,6 +142,10 @@ class Index:
         """
         if self.engines.serving(kind.group, kind.version, kind.kind) is not None:
             return self.engines
+        return await self.fresh_engines()
+
+    async def fresh_engines(self) -> Engines:
+        """The engines, including one that was described just before."""
         return await self._fresh_engines.call(None)
 
     async def candidates(self, namespace: str) -> list[OptionsObject]:

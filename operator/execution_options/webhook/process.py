@@ -26,6 +26,7 @@ from execution_options.serving import Port
 from execution_options.webhook import metrics
 from execution_options.webhook.handler import Handler
 from execution_options.webhook.index import Index
+from execution_options.webhook.objects import Objects
 from execution_options.webhook.server import admission_app
 
 if TYPE_CHECKING:
@@ -81,7 +82,8 @@ async def serve(kube: Kube, settings: Settings) -> None:
     try:
         ports.append(Port(health_app(missing, metrics.REGISTRY)))
         health = await ports[-1].open(settings.host, settings.health_port)
-        admission = admission_app(Handler(index, settings.trusted, settings.controllers), stop.is_set)
+        handler = Handler(index, settings.trusted, settings.controllers)
+        admission = admission_app(handler, Objects(kube, index, settings.namespace), stop.is_set)
         # Handshakes fail until there is a certificate, so that nobody is answered before.
         ports.append(Port(admission, certificates.ssl_context, DRAIN_SECONDS))
         port = await ports[-1].open(settings.host, settings.port)

@@ -13,12 +13,13 @@ from aiohttp import web
 
 from execution_options.api.decoding import UnreadableError
 from execution_options.kube.client import ApiError
-from execution_options.webhook import metrics, objects, review
+from execution_options.webhook import metrics, review
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from execution_options.webhook.handler import Handler
+    from execution_options.webhook.objects import Objects
 
     Route = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -60,8 +61,8 @@ async def _received(content: aiohttp.StreamReader) -> tuple[review.Request, str]
     return review.decode(bytes(kept))
 
 
-def admission_app(handler: Handler, stopping: Callable[[], bool] = lambda: False) -> web.Application:
-    """The application: ``/executions`` changes executions, ``/objects`` checks objects of our own kinds.
+def admission_app(handler: Handler, objects: Objects, stopping: Callable[[], bool] = lambda: False) -> web.Application:
+    """The application: ``/executions`` changes executions, ``/objects`` checks what else users write.
 
     While it is stopping, each answer ends its connection.
     """

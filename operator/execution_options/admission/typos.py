@@ -1,0 +1,169 @@
+"""What in the metadata of an object looks like an instruction to this operator, and is none. Pure.
+
+Keys of this operator's domain that it does not know, or that stand where it does not look, would be passed over in
+silence otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from execution_options.api import names
+from execution_options.api.syntax import suggestion
+from execution_options.engines.paths import lookup
+from execution_options.options.reference import InvalidReferenceError, parse, parse_flag
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    from execution_options.options.reference import Target
+
+_PREFIX: Final = f"{names.GROUP}/"
+_KINDS: Final = ("labels", "annotations")
+_OF_EXECUTIONS: Final = (names.OPTIONS_ANNOTATION, names.DISABLE_NOTIFICATIONS_ANNOTATION, names.GROUP_ANNOTATION)
+_OF_NAMESPACES: Final[dict[str, tuple[str, ...]]] = {
+    names.PODS_LABEL: ("enabled", "disabled"),
+    names.FAILURE_POLICY_LABEL: ("Fail", "Ignore"),
+}
+"""Labels of namespaces and their values; the second is what holds without the label."""
+
+
+def _ours(metadata: Mapping[str, Any], kind: str) -> dict[str, str]:
+    found = metadata.get(kind)
+    return {k: v for k, v in found.items() if k.startswith(_PREFIX)} if isinstance(found, dict) else {}
+
+
+def of_namespace(metadata: Mapping[str, Any]) -> Iterator[str]:
+    """Labels of a namespace that mean nothing."""
+    for key, value in _ours(metadata, "labels").items():
+        if key not in _OF_NAMESPACES:
+            yield f"label {key} is unknown{suggestion(key, _OF_NAMESPACES)}"
+        elif value not in _OF_NAMESPACES[key]:
+            acts, holds = _OF_NAMESPACES[key]
+            yield f"label {key}={value} has no effect: write {key}={acts}; as it is, {holds} holds"
+    for key in _ours(metadata, "annotations"):
+        if key in _OF_NAMESPACES:
+            yield f"annotation {key} has no effect: write it as a label"
+        else:
+            yield f"annotation {key} has no effect on a namespace{suggestion(key, _OF_NAMESPACES)}"
+
+
+def of_our_kind(metadata: Mapping[str, Any]) -> Iterator[str]:
+    """Metadata of options, a channel or an engine that means nothing."""
+    for kind in _KINDS:
+        for key in _ours(metadata, kind):
+            if kind == "labels" or key != names.TEST_ANNOTATION:
+                meant = suggestion(key, [names.TEST_ANNOTATION])
+                yield f"{kind.removesuffix('s')} {key} has no effect here{meant or ''}"
+
+
+def of_unserved_pod(metadata: Mapping[str, Any], namespace: str) -> Iterator[str]:
+    """Metadata of a bare pod that refers to no options, in a namespace whose bare pods are no executions."""
+    for kind in _KINDS:
+        for key in _ours(metadata, kind):
+            if kind == "annotations" and key in _OF_EXECUTIONS:
+                yield (
+                    f"annotation {key} has no effect: bare pods of namespace {namespace} are executions only where "
+                    f"they have the annotation {names.OPTIONS_ANNOTATION}, or the namespace the label "
+                    f"{names.PODS_LABEL}=enabled"
+                )
+            else:
+                yield _mistaken(kind, key)
+
+
+def of_launch_plan(document: Mapping[str, Any]) -> Iterator[str]:
+    """Metadata anywhere in a launch plan that means nothing: of itself, of the executions it starts, of their pods."""
+    what = str(document.get("kind") or "launch plan")
+    for path, key, value in _everywhere(document, ()):
+        kind, at = path[-1], ".".join(path)
+        if kind == "labels" or key not in _OF_EXECUTIONS:
+            yield f"{at}: {_mistaken(kind, key)}"
+        elif _is_of_pods(document, path):
+            yield f"{at}: {key} has no effect on pods: write it in the metadata of the {what}, or of what it starts"
+        elif key == names.DISABLE_NOTIFICATIONS_ANNOTATION:
+            if path == ("metadata", "annotations"):
+                yield f"{at}: {key} has no effect on a {what}: write it in the metadata of what it starts"
+            else:
+                yield from _flaw(at, value)
+
+
+def references(document: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[Target], str]]:
+    """What a launch plan, or the executions in it, refer to: where, the options, and what is wrong with the text."""
+    for path, key, value in _everywhere(document, ()):
+        if key == names.OPTIONS_ANNOTATION and path[-1] == "annotations" and not _is_of_pods(document, path):
+            try:
+                found = parse(value)
+            except InvalidReferenceError as error:
+                yield ".".join(path), (), str(error)
+            else:
+                yield ".".join(path), () if found is None else found.targets, ""
+
+
+def missing(targets: Sequence[Target], known: Collection[tuple[str, str]]) -> Iterator[str]:
+    """Options that do not exist, of those that are referred to.
+
+    Args:
+        targets: what is referred to.
+        known: kind and name of those in reach.
+    """
+    for target in targets:
+        if (target.kind, target.name) not in known:
+            near = suggestion(target.name, [name for kind, name in known if kind == target.kind])
+            yield f"{target.kind} {target.name!r} does not exist, so what is started is refused{near}"
+
+
+def of_template(document: Mapping[str, Any], places: Sequence[tuple[str | int, ...]], kind: str) -> Iterator[str]:
+    """Annotations of an execution that stand on its pods instead.
+
+    Args:
+        document: the execution.
+        places: the ``metadata`` of its pods.
+        kind: the execution's.
+    """
+    for place in places:
+        there = lookup(document, (*place, "annotations")) or {}
+        for key in (names.OPTIONS_ANNOTATION, names.DISABLE_NOTIFICATIONS_ANNOTATION):
+            if key in there:
+                at = ".".join(str(part) for part in place)
+                yield f"{at}.annotations: {key} has no effect on pods: write it in the metadata of the {kind}"
+
+
+def _flaw(at: str, value: str) -> Iterator[str]:
+    try:
+        parse_flag(names.DISABLE_NOTIFICATIONS_ANNOTATION, value)
+    except InvalidReferenceError as error:
+        yield f"{at}: {error}"
+
+
+def _mistaken(kind: str, key: str) -> str:
+    if kind == "labels" and key in _OF_EXECUTIONS:
+        return f"label {key} has no effect: write it as an annotation"
+    if key in _OF_NAMESPACES:
+        return f"{kind.removesuffix('s')} {key} has no effect: it is a label of namespaces"
+    return f"{kind.removesuffix('s')} {key} has no effect{suggestion(key, _OF_EXECUTIONS)}"
+
+
+def _everywhere(node: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    """Each key of ours among labels and annotations, wherever these are: the path to them, key and value."""
+    if isinstance(node, list):
+        for number, item in enumerate(node):
+            yield from _everywhere(item, (*path, str(number)))
+    if not isinstance(node, dict):
+        return
+    for name, below in node.items():
+        if name == "managedFields":
+            continue
+        if name in _KINDS and isinstance(below, dict):
+            yield from (((*path, name), key, str(value)) for key, value in _ours(node, name).items())
+        else:
+            yield from _everywhere(below, (*path, name))
+
+
+def _is_of_pods(document: Mapping[str, Any], path: tuple[str, ...]) -> bool:
+    """Whether labels or annotations are those of a pod template."""
+    *around, last = path[:-1]
+    holder: Any = document
+    for part in around:
+        holder = holder[int(part)] if isinstance(holder, list) else holder[part]
+    spec = holder.get("spec")
+    return last == "podMetadata" or (isinstance(spec, dict) and "containers" in spec)

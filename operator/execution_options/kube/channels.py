@@ -1,0 +1,66 @@
+"""Notification channels as the API server has them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from execution_options.api import names
+from execution_options.api.channel import NotificationChannelSpec
+from execution_options.api.validation import unknown_fields
+from execution_options.kube.client import path_of
+from execution_options.kube.meta import ObjectMeta
+from execution_options.notifications.route import Channel, ChannelKey, Channels
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from execution_options.kube.client import Kube
+
+CHANNELS: Final = path_of(names.GROUP, names.VERSION, names.CHANNEL_PLURAL)
+
+
+class ChannelObject(Struct, frozen=True):
+    """A NotificationChannel as it is stored, perhaps by a newer version."""
+
+    metadata: ObjectMeta
+    spec: dict[str, Any]
+    status: dict[str, Any] = {}
+
+
+class _List(Struct, frozen=True):
+    items: list[ChannelObject] | None = None
+
+
+def channel_of(item: ChannelObject) -> Channel:
+    """A channel, as far as this version understands it.
+
+    Raises:
+        msgspec.ValidationError: it cannot be understood.
+    """
+    known, _ = unknown_fields(item.spec, names.CHANNEL_KIND)
+    key = ChannelKey(item.metadata.namespace, item.metadata.name)
+    return Channel(key, msgspec.convert(known, NotificationChannelSpec))
+
+
+async def read_channels(
+    kube: Kube, namespace: str, namespace_labels: Mapping[str, str], operator_namespace: str
+) -> Channels:
+    """What notifications of a namespace can use at this moment.
+
+    Raises:
+        execution_options.kube.client.ApiError: the API server does not say.
+    """
+    places = sorted({namespace, operator_namespace})
+    paths = (path_of(names.GROUP, names.VERSION, names.CHANNEL_PLURAL, place) for place in places)
+    found: list[Channel] = []
+    for answer in await asyncio.gather(*(kube.get(path) for path in paths)):
+        for item in msgspec.json.decode(answer, type=_List).items or ():
+            try:
+                found.append(channel_of(item))
+            except msgspec.ValidationError:
+                continue  # its own status says so
+    return Channels(found, namespace, namespace_labels, operator_namespace)
