@@ -179,13 +179,15 @@ def test_counts_are_added_up() -> None:
     assert again == document
 
 
-def after(*answers: Answer) -> Sent:
+KEY = ChannelKey("team", "mail")
+
+
+def after(*answers: Answer, recipient: str = "r") -> Sent:
     nothing: Any = SimpleNamespace(store=SimpleNamespace(get=lambda *_: None))
     reconciler = ChannelReconciler(nothing, nothing, nothing, "execution-options-system", 10)
-    key = ChannelKey("team", "mail")
     for number, answer in enumerate(answers):
-        reconciler.sent(key, {f"r{number}": answer})
-    return reconciler._sent[key]
+        reconciler.sent(KEY, {f"{recipient}{number}" if recipient else "": answer})
+    return reconciler._sent[KEY]
 
 
 def test_the_last_message_decides_and_a_bad_recipient_is_not_the_channels_fault() -> None:
@@ -196,3 +198,78 @@ def test_the_last_message_decides_and_a_bad_recipient_is_not_the_channels_fault(
     assert after(broken, temporary("RateLimited", "")).reason == "TokenRevoked"
     counted = after(accepted(), accepted(), broken, temporary("RateLimited", ""))
     assert (counted.delivered, counted.failed) == (2, 1)
+
+
+def test_where_every_recipient_is_refused_again_and_again_the_channel_is() -> None:
+    refused = permanent("Refused", "554 go away")
+    assert after(refused, refused).reason is None
+    assert after(refused, refused, refused) == Sent(failed=3, reason="LastSendRefused", text="554 go away", refused=3)
+    assert after(refused, accepted(), refused, refused).reason == ""
+    assert after(refused, refused, refused, accepted()).reason == ""
+    assert after(refused, temporary("RateLimited", ""), refused).reason is None
+
+
+def test_a_channel_that_is_the_destination_is_to_blame_for_any_refusal() -> None:
+    refused = permanent("Refused", "HTTP 404: no such hook")
+    assert ready(after(refused, recipient="")).reason == "LastSendRefused"
+    assert ready(after(refused, recipient="")).message == "the last message: HTTP 404: no such hook"
+    assert after(refused, accepted(), recipient="").reason == ""
+
+
+class Written:
+    """A channel whose status is written."""
+
+    def __init__(self, objects: Objects) -> None:
+        self.item = SimpleNamespace(
+            metadata=SimpleNamespace(
+                namespace="team", name="mail", uid="u", generation=1, resource_version="1", deletion_timestamp=None
+            ),
+            status={},
+        )
+        self.store = SimpleNamespace(get=lambda *_: self.item)
+        self.channel = channel(email={name: value for name, value in SMTP.items() if name != "ca"})
+        self.objects = objects
+        self.clock = 0.0
+
+    def get(self, _: ChannelKey) -> Channel:
+        return self.channel
+
+    def in_namespace(self, _: str) -> list[Channel]:
+        return [self.channel]
+
+    async def merge(self, _: str, body: Any) -> None:
+        self.item.status = {name: value for name, value in body["status"].items() if value is not None}
+
+    def reconciler(self) -> ChannelReconciler:
+        either: Any = self
+        return ChannelReconciler(either, materials(self.objects, lambda: self.clock), either, "system", 0)
+
+    async def ready(self, reconciler: ChannelReconciler) -> tuple[str, str]:
+        self.clock += 10
+        await reconciler.reconcile(KEY)
+        condition = next(c for c in self.item.status["conditions"] if c["type"] == "Ready")
+        return condition["reason"], self.item.status.get("problem", {}).get("reason", "")
+
+
+async def test_what_was_wrong_is_over_when_the_channel_or_its_secret_changes_and_not_when_the_controller_does() -> None:
+    objects = Objects(smtp=secret(user="u", password="p"), authority={"ca.crt": "PEM"})
+    written = Written(objects)
+    one = written.reconciler()
+    rejected = permanent("Unauthorized", "535 no", blames_channel=True)
+
+    assert await written.ready(one) == ("Usable", "")
+    one.sent(KEY, {"r": rejected})
+    assert await written.ready(one) == ("Unauthorized", "Unauthorized")
+    other = written.reconciler()
+    assert await written.ready(other) == ("Unauthorized", "Unauthorized"), "a restart is no repair"
+    objects.found["smtp"] = secret(user="u", password="rotated")
+    assert await written.ready(other) == ("Usable", "")
+
+    other.sent(KEY, {"r": rejected})
+    assert (await written.ready(other))[0] == "Unauthorized"
+    written.item.metadata.generation = 2
+    assert await written.ready(other) == ("Usable", "")
+    other.sent(KEY, {"r": rejected})
+    assert (await written.ready(other))[0] == "Unauthorized"
+    other.sent(KEY, {"r": accepted()})
+    assert await written.ready(other) == ("Usable", "")

@@ -35,6 +35,8 @@ LATER: Final = 60.0
 """Seconds after which Secrets are looked at again: the operator may not watch them."""
 WAITING: Final = 5.0
 """The same while something has just been found wrong with them: somebody may be putting it right."""
+IN_A_ROW: Final = 3
+"""Messages that a service refuses one after the other for every recipient, until that is not their fault any more."""
 PATIENCE: Final = 300.0
 """Seconds after which nobody seems to."""
 SOON: Final = 0.5
@@ -66,6 +68,8 @@ class ChannelReconciler:
         self._written: dict[ChannelKey, float] = {}
         self._troubled: dict[ChannelKey, float] = {}
         """Since when something is wrong with what a channel refers to."""
+        self._seen: dict[ChannelKey, int] = {}
+        """Fingerprints of what channels refer to: what was wrong with the last message may not be any more."""
         self._gone: dict[ChannelKey, tuple[str, int]] = {}
         """uid and generation of webhooks that do not want to be told any more."""
 
@@ -96,16 +100,25 @@ class ChannelReconciler:
         given = [answer.result for answer in answers.values()]
         before, blamed = self._sent.get(key, Sent()), [a for a in answers.values() if a.blames_channel]
         now = datetime.now(UTC).replace(microsecond=0)
-        accepted = given.count("Accepted")
+        accepted, failed = given.count("Accepted"), given.count("Permanent")
+        refused = before.refused + 1 if failed == len(given) else 0 if accepted else before.refused
+        reason, text = ("", "") if accepted else (before.reason, before.text)
+        if blamed:
+            reason, text = blamed[-1].reason, blamed[-1].text
+        elif failed == len(given) and ("" in answers or refused >= IN_A_ROW):
+            # Where the channel itself is the destination, there is no recipient who could be wrong.
+            reason, text = channelstatus.REFUSED, list(answers.values())[-1].text
+        item = self._directory.store.get(*key)
         self._sent[key] = structs.replace(
             before,
             delivered=before.delivered + accepted,
-            failed=before.failed + given.count("Permanent"),
+            failed=before.failed + failed,
             last=now if accepted else before.last,
-            reason=blamed[-1].reason if blamed else "" if accepted else before.reason,
-            text=blamed[-1].text if blamed else "" if accepted else before.text,
+            reason=reason,
+            text=text,
+            generation=0 if item is None else item.metadata.generation,
+            refused=refused,
         )
-        item = self._directory.store.get(*key)
         if item is not None and any(answer.reason == GONE for answer in blamed):
             self._gone[key] = (item.metadata.uid, item.metadata.generation)
         if self.active:
@@ -115,12 +128,14 @@ class ChannelReconciler:
         """Reconcile one channel; seconds until it must be looked at again, or ``None``."""
         item = self._directory.store.get(*key)
         if item is None or item.metadata.deletion_timestamp is not None:
-            for kept in (self._sent, self._written, self._troubled, self._gone):
+            for kept in (self._sent, self._written, self._troubled, self._gone, self._seen):
                 kept.pop(key, None)
             return None
-        channel, sent, generation = self._directory.get(key), self._sent.get(key, Sent()), item.metadata.generation
+        channel, generation = self._directory.get(key), item.metadata.generation
         settings = None if channel is None else await self._settings(channel)
-        again = self._again(key, troubled=settings is not None)
+        sent = self._sent.get(key, Sent())
+        if sent.reason and sent.generation != generation:
+            sent = self._sent[key] = structs.replace(sent, reason=None, text="", refused=0)
         if channel is None:
             aspects = [channelstatus.invalid("its spec is not one of this version")]
         else:
@@ -129,6 +144,7 @@ class ChannelReconciler:
                 channelstatus.ready(item.status, generation, sent, settings),
                 channelstatus.fully_effective(channel, others, self._operator_namespace),
             ]
+        again = self._again(key, troubled=aspects[0].status == "False")
         document = channelstatus.status(item.status, generation, channel, aspects, sent, datetime.now(UTC))
         if is_written(item.status, document):
             return again
@@ -146,11 +162,20 @@ class ChannelReconciler:
         return WAITING if now - self._troubled.setdefault(key, now) < PATIENCE else LATER
 
     async def _settings(self, channel: Channel) -> tuple[str, str] | None:
-        """Reason and message of what is wrong with what a channel refers to."""
+        """Reason and message of what is wrong with what a channel refers to.
+
+        Where that has changed, what was wrong with the last message is forgotten.
+        """
         try:
-            check(channel.spec, await self._materials.of(channel.key, channel.spec))
+            material = await self._materials.of(channel.key, channel.spec)
+            check(channel.spec, material)
         except MaterialError as error:
             return error.reason, str(error)
+        key, now = channel.key, material.fingerprint()
+        if self._seen.setdefault(key, now) != now:
+            self._seen[key] = now
+            # An empty reason takes away what is stored, too, until the next message.
+            self._sent[key] = structs.replace(self._sent.get(key, Sent()), reason="", text="", refused=0)
         return None
 
     async def _write(self, item: ChannelObject, document: dict[str, Any], sent: Sent) -> bool:

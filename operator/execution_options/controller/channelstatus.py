@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from execution_options.notifications.route import Channel
 
+REFUSED: Final = "LastSendRefused"
+"""Reason where the service refused the last messages, whoever their recipients were."""
 GONE: Final = "Gone"
 """Reason of a webhook that answered 410: nothing is sent to it any more."""
 _OF_SETTINGS: Final = frozenset(
@@ -34,6 +36,8 @@ class Sent(Struct, frozen=True):
         reason: of the last message, where the channel is to blame; empty where it was accepted, ``None`` where
             nothing was sent.
         text: what was wrong with it.
+        generation: of the channel, when that was found.
+        refused: messages in a row that the service refused for every recipient.
     """
 
     delivered: int = 0
@@ -41,6 +45,8 @@ class Sent(Struct, frozen=True):
     last: datetime | None = None
     reason: str | None = None
     text: str = ""
+    generation: int = 0
+    refused: int = 0
 
 
 def invalid(what: str) -> Aspect:

@@ -67,6 +67,10 @@ class Material:
     def __init__(self, data: Mapping[Reference, Mapping[str, bytes]]) -> None:
         self._data = data
 
+    def fingerprint(self) -> int:
+        """Tells one state of the data from another, within this process alone; says nothing of the data."""
+        return hash(tuple(sorted((at, tuple(sorted(data.items()))) for at, data in self._data.items())))
+
     def text(self, ref: KeyRef, kind: Literal["Secret", "ConfigMap"] = "Secret") -> str:
         """What a key holds, without the line break that editors leave at its end.
 
