@@ -26,6 +26,8 @@ _OF_NAMESPACES: Final[dict[str, tuple[str, ...]]] = {
     names.FAILURE_POLICY_LABEL: ("Fail", "Ignore"),
 }
 """Labels of namespaces and their values; the second is what holds without the label."""
+_LIMITS: Final = (names.ALLOWED_PREFIXES_ANNOTATION, names.ALLOWED_ACCOUNTS_ANNOTATION)
+"""Annotations of namespaces."""
 
 
 def _ours(metadata: Mapping[str, Any], kind: str) -> dict[str, str]:
@@ -34,18 +36,20 @@ def _ours(metadata: Mapping[str, Any], kind: str) -> dict[str, str]:
 
 
 def of_namespace(metadata: Mapping[str, Any]) -> Iterator[str]:
-    """Labels of a namespace that mean nothing."""
+    """Metadata of a namespace that means nothing; a misspelled limit would be none."""
     for key, value in _ours(metadata, "labels").items():
-        if key not in _OF_NAMESPACES:
-            yield f"label {key} is unknown{suggestion(key, _OF_NAMESPACES)}"
+        if key in _LIMITS:
+            yield f"label {key} has no effect: write it as an annotation"
+        elif key not in _OF_NAMESPACES:
+            yield f"label {key} has no effect{suggestion(key, _OF_NAMESPACES)}"
         elif value not in _OF_NAMESPACES[key]:
             acts, holds = _OF_NAMESPACES[key]
             yield f"label {key}={value} has no effect: write {key}={acts}; as it is, {holds} holds"
     for key in _ours(metadata, "annotations"):
         if key in _OF_NAMESPACES:
             yield f"annotation {key} has no effect: write it as a label"
-        else:
-            yield f"annotation {key} has no effect on a namespace{suggestion(key, _OF_NAMESPACES)}"
+        elif key not in _LIMITS:
+            yield f"annotation {key} has no effect on a namespace{suggestion(key, _LIMITS)}"
 
 
 def of_our_kind(metadata: Mapping[str, Any]) -> Iterator[str]:

@@ -83,6 +83,10 @@ PODS_LABEL: Final = f"{GROUP}/pods"
 FAILURE_POLICY_LABEL: Final = f"{GROUP}/failure-policy"
 """``Fail``: no execution of the namespace is admitted while the webhook is down."""
 
+ALLOWED_PREFIXES_ANNOTATION: Final = f"{GROUP}/allowed-output-prefixes"
+ALLOWED_ACCOUNTS_ANNOTATION: Final = f"{GROUP}/allowed-service-accounts"
+"""What options of the namespace can name; read by ``install/policies.yaml``."""
+
 FIELD_MANAGER: Final = "execution-options"
 
 # Environment variables of every container of an execution that has a storage prefix.

@@ -177,6 +177,11 @@ WARNED = (
     Typo("pods of a namespace", namespace(labels=ours(pods="enable")), "write execution.dev/pods=enabled"),
     Typo("label of a namespace", namespace(labels=ours(pod="enabled")), "did you mean execution.dev/pods?"),
     Typo("annotation of a namespace", namespace(annotations=ours(pods="enabled")), "write it as a label"),
+    Typo(
+        "limit of a namespace",
+        namespace(annotations=ours(allowed_service_acounts="a")),
+        "did you mean execution.dev/allowed-service-accounts?",
+    ),
     Typo("annotation", a_job(option="o"), "write the annotation execution.dev/options"),
     Typo("label of an execution", labelled_job(options="o"), "write it as an annotation"),
     Typo(
@@ -278,6 +283,7 @@ def test_what_is_right_is_not_warned_of(team: Team, crates: None, in_force: None
         channel("c", annotations=ours(test_notification="1")),
         namespace(labels=ours(pods="enabled", failure_policy="Fail")),
         namespace(labels=ours(pods="disabled", failure_policy="Ignore")),
+        namespace(annotations=ours(allowed_service_accounts="a", allowed_output_prefixes="s3://b/")),
         a_job(options="o"),
         cron_job(
             annotations=ours(options="o"), jobs={"annotations": ours(options="none", disable_notifications="true")}
