@@ -44,7 +44,7 @@ async def answered(kind: str, document: Any, group: str = "execution.dev", **req
     asked = review.Request(
         uid="u",
         kind=review.GroupVersionKind(group, "v1beta1", kind),
-        operation="CREATE",
+        operation="UPDATE" if "old_object" in request else "CREATE",
         namespace="team",
         object=msgspec.Raw(msgspec.json.encode(document)),
         **request,

@@ -110,7 +110,7 @@ class ExecutionStores:
 
     def unreadable(self) -> dict[tuple[str, ...], int]:
         """How many executions cannot be decoded, by resource, such as `workflows.argoproj.io`."""
-        counts = ((_definition(one.engine), len(one.store.unreadable)) for one in self._followed.values())
+        counts = ((definition_of(one.engine), len(one.store.unreadable)) for one in self._followed.values())
         return {(resource,): count for resource, count in counts if count}
 
     @property

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import msgspec
 from msgspec import UNSET, Raw, Struct, field
 
+from execution_options.api import decoding
 from execution_options.api.syntax import closest
 from execution_options.api.validation import Problem
 from execution_options.engines.paths import Every, Where, parse
@@ -65,10 +65,6 @@ class _Node(Struct, frozen=True, rename="camel"):
     embedded: bool = field(name="x-kubernetes-embedded-resource", default=False)
 
 
-_NODE: Final = msgspec.json.Decoder(_Node)
-_DEFINITION: Final = msgspec.json.Decoder(_Definition)
-
-
 class _Wanted(NamedTuple):
     """A place to follow, the field of the description that is about it, the path that stands there, and the type."""
 
@@ -100,11 +96,11 @@ def check_paths(engine: Engine, definition: bytes) -> PathCheck | None:
     Returns:
         What was found; ``None`` where the definition has no schema for the engine's version.
     """
-    spec = _DEFINITION.decode(definition).spec
+    spec = decoding.read(definition, _Definition).spec
     schema = next((v.schema.get("openAPIV3Schema") for v in spec.versions if v.name == engine.version), None)
     if schema is None:
         return None
-    root = _Node(preserve=True) if spec.preserve_unknown_fields else _NODE.decode(schema)
+    root = _Node(preserve=True) if spec.preserve_unknown_fields else decoding.read(schema, _Node)
     problems: dict[str, Problem] = {}
     unchecked: dict[str, None] = {}
     for wanted in _wanted(engine):
@@ -135,7 +131,7 @@ def _follow(node: _Node, steps: tuple[Step, ...], at: str, wanted: str) -> str:
     items = list(_items(node))
     if not items:
         return _OPEN if _is_open(node) else f"{_named(at)} is {_article(node.type)}: there is nothing for [*] below it"
-    found = [_in_item(_NODE.decode(item), step, rest, f"{at}[*]", wanted) for item in items]
+    found = [_in_item(decoding.read(item, _Node), step, rest, f"{at}[*]", wanted) for item in items]
     return next((said for said in ("", _OPEN) if said in found), found[0])
 
 
@@ -148,9 +144,9 @@ def _into(node: _Node, name: str, rest: tuple[Step, ...], at: str, wanted: str) 
     if (node.embedded or not at) and name in _IMPLIED:
         return ""
     if name in node.properties:
-        return _follow(_NODE.decode(node.properties[name]), rest, f"{at}.{name}" if at else name, wanted)
+        return _follow(decoding.read(node.properties[name], _Node), rest, f"{at}.{name}" if at else name, wanted)
     if _is_schema(node.additional_properties):
-        return _follow(_NODE.decode(node.additional_properties), rest, f'{at}["{name}"]', wanted)
+        return _follow(decoding.read(node.additional_properties, _Node), rest, f'{at}["{name}"]', wanted)
     if _is_open(node):
         return _OPEN
     if node.type == "array":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from msgspec import Struct
 
-from execution_options.api import names
+from execution_options.api import decoding, names
 from execution_options.api.channel import NotificationChannelSpec
 from execution_options.api.validation import unknown_fields
 from execution_options.kube.client import path_of
@@ -58,7 +58,7 @@ async def read_channels(
     paths = (path_of(names.GROUP, names.VERSION, names.CHANNEL_PLURAL, place) for place in places)
     found: list[Channel] = []
     for answer in await asyncio.gather(*(kube.get(path) for path in paths)):
-        for item in msgspec.json.decode(answer, type=_List).items or ():
+        for item in decoding.read(answer, _List).items or ():
             try:
                 found.append(channel_of(item))
             except msgspec.ValidationError:

@@ -54,7 +54,7 @@ class Objects:
     async def answer(self, request: review.Request) -> bytes:
         """The answer to a request for an object, in the words in which the API server refuses one."""
         document: dict[str, Any] = decoding.read_object(request.object)
-        old: dict[str, Any] = decoding.read(request.old_object, dict[str, Any] | None) or {}
+        old: dict[str, Any] = decoding.read_object(request.old_object) if request.operation == "UPDATE" else {}
         spec = document.get("spec")
         # What was stored unchecked can still be labelled.
         if request.kind.group == names.GROUP and spec != old.get("spec"):
