@@ -79,9 +79,15 @@ DEFINITIONS = path_of("apiextensions.k8s.io", "v1", "customresourcedefinitions")
 def crates(team: Team) -> Iterator[None]:
     """The kind of an engine, with a schema."""
     team.request("POST", DEFINITIONS, CRATE)
-    eventually(lambda: team.request("GET", path_of("example.com", "v1", "crates")))
-    yield
-    team.request("DELETE", f"{DEFINITIONS}/crates.example.com")
+    try:
+        runs = path_of("example.com", "v1", "crates")
+        eventually(lambda: team.request("GET", runs), retry_on=(RefusedError,))
+        yield
+    finally:
+        team.request("DELETE", f"{DEFINITIONS}/crates.example.com")
+        eventually(
+            lambda: not team.request("GET", f"{DEFINITIONS}?fieldSelector=metadata.name=crates.example.com")["items"]
+        )
 
 
 def engine(name: str = "crate", **changes: Any) -> Manifest:
@@ -242,7 +248,7 @@ def try_out(team: Team, manifest: Manifest) -> None:
 def in_force(team: Team) -> None:
     """An entry is in force a moment after it was written."""
 
-    def warned() -> None:
+    def warned() -> bool:
         for manifest in (
             selecting(engines=["jobb"]),
             namespace(labels=ours(pod="x")),
@@ -250,6 +256,7 @@ def in_force(team: Team) -> None:
         ):
             try_out(team, manifest)
             assert team.warnings, manifest
+        return True
 
     eventually(warned)
 
@@ -311,11 +318,6 @@ def test_the_webhook_is_not_asked_about_other_namespaces(team: Team, webhook: Lo
     assert asked() == before + 1
 
 
-def problem(team: Team, path: str) -> tuple[str, str]:
-    found = team.request("GET", path).get("status", {}).get("problem", {})
-    return found.get("reason", ""), found.get("message", "")
-
-
 def test_conditions_say_it_too_and_the_first_columns_name_the_worst(team: Team, crates: None, in_force: None) -> None:
     for name, spec in (
         ("engine", selecting(engines=["jobb"])["spec"]),
@@ -340,10 +342,11 @@ def test_conditions_say_it_too_and_the_first_columns_name_the_worst(team: Team, 
     eventually(lambda: _has(team, "engine", ""))
 
 
-def _has(team: Team, name: str, reason: str) -> None:
+def _has(team: Team, name: str, reason: str) -> bool:
     stored = team.get("ExecutionOptions", name)
     assert stored["status"]["observedGeneration"] == stored["metadata"]["generation"]
     assert stored["status"].get("problem", {}).get("reason", "") == reason
+    return True
 
 
 def test_an_engine_whose_path_leads_nowhere_is_seen_wherever_somebody_looks(
@@ -355,11 +358,12 @@ def test_an_engine_whose_path_leads_nowhere_is_seen_wherever_somebody_looks(
     team.options("o", {"selector": {"engines": ["crate"]}, "labels": {"a": "b"}, "envs": [{"name": "E", "value": "1"}]})
     cluster_objects(engines, engine(podTemplates=["spec.steps[*].tmplate"]))
 
-    def said() -> None:
+    def said() -> bool:
         status = team.request("GET", f"{engines}/crate")["status"]
         found = {one["type"]: (one["status"], one["reason"]) for one in status["conditions"]}
         assert found == {"Ready": ("True", "InUse"), "PathsExist": ("False", "PathsNotInSchema")}
         assert "did you mean 'template'?" in status["problem"]["message"]
+        return True
 
     eventually(said)
     eventually(lambda: _has(team, "o", "FieldsWithoutEffect"))
@@ -382,9 +386,10 @@ def test_an_engine_whose_path_leads_nowhere_is_seen_wherever_somebody_looks(
     assert team.warnings == []
     eventually(lambda: _has(team, "o", ""))
 
-    def reached() -> None:
+    def reached() -> bool:
         made = team.request("POST", f"{runs}?dryRun=All", {**crate, "metadata": {"name": "d"}})
         assert made["spec"]["steps"][0]["template"]["spec"]["containers"][0]["env"] == [{"name": "E", "value": "1"}]
+        return True
 
     eventually(reached)
 
