@@ -130,7 +130,7 @@ async def test_few_large_bodies_are_in_memory_at_once(monkeypatch: pytest.Monkey
 
     handler: Any = Slow(b"")
     large = json.dumps({"request": REVIEW["request"] | {"object": "x" * 2000}}).encode()
-    async with served(admission_app(handler)) as session:
+    async with served(admission_app(handler, handler)) as session:
 
         async def post(body: bytes) -> int:
             async with session.post("/executions", data=io.BytesIO(body)) as response:
