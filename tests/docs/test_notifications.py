@@ -29,7 +29,7 @@ MANIFESTS = [
 
 
 def test_every_manifest_is_one() -> None:
-    assert len(MANIFESTS) == 6
+    assert len(MANIFESTS) == 8
     for manifest in MANIFESTS:
         assert manifest_problems(manifest, KINDS) == []
         assert template_problems(manifest["kind"], manifest["spec"]) == []

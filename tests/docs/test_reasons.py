@@ -36,14 +36,15 @@ ELSEWHERE: Final = {
     *("*settings", "*old", "sent.reason", "rejection.reason", "ordered[0].reason", "unrouted[0][1]"),
     *("problem.reason", "unrouted.reason", "error.reason", "error.answer.reason", "answer.reason", "reason"),
     *("reason or lost[0].reason", "blamed[-1].reason if blamed else '' if accepted else before.reason"),
-    # Slack's own words, and what is made of a stage of SMTP.
-    *("_word(said)", "_word(code)", "reason.get(stage, 'Unauthorized')"),
+    "fault",
+    # Slack's own words.
+    *("_word(said)", "_word(code)"),
 }
 NAMED: Final = {
     "accounts.py": "conditions",
     "resolution.py": "conditions",
     "route.py": "deliveries",
-    "smtp.py": "deliveries",
+    "refusal.py": "deliveries",
     "refusals.py": "events",
 }
 """Files with a variable or field that is called ``reason`` and has words for values."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING, Any
@@ -147,3 +148,56 @@ async def test_no_cookie_of_one_team_reaches_another() -> None:
             await providers.send(channel(webhook={"url": receiver.url + "/"}), material(), parcel("", payload={}))
     await providers.close()
     assert "cookie" not in {name.lower() for name in receiver.received[1].headers}
+
+
+def _addresses(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
+    """Have mail.example stand for these."""
+    genuine = socket.getaddrinfo
+
+    def resolve(host: Any, port: Any, *arguments: Any, **named: Any) -> Any:
+        if host != "mail.example":
+            return genuine(host, port, *arguments, **named)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+
+
+async def _mailed(outbound: Outbound, port: int) -> Any:
+    providers = Providers(outbound, 5.0)
+    spec = channel(email={"host": "mail.example", "port": port, "from": "a@b.c", "tls": "None"})
+    answer = (await providers.send(spec, material(), parcel("a@b.c")))["a@b.c"]
+    await providers.close()
+    return answer
+
+
+async def test_an_address_that_swallows_connections_delays_no_mail(monkeypatch: pytest.MonkeyPatch) -> None:
+    with MailServer() as server, socket.socket() as hole:
+        hole.bind(("127.0.0.9", server.port))
+        hole.listen(0)
+        with contextlib.ExitStack() as full:
+            for _ in range(6):  # until its queue takes no more
+                one = full.enter_context(socket.socket())
+                one.setblocking(False)
+                one.connect_ex(("127.0.0.9", server.port))
+            _addresses(monkeypatch, "127.0.0.9", "127.0.0.1")
+            answer = await _mailed(LOOPBACK, server.port)
+    assert answer.result == "Accepted"
+
+
+async def test_an_address_that_refuses_connections_keeps_no_mail_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    with MailServer() as server:
+        _addresses(monkeypatch, "127.0.0.9", "127.0.0.1")
+        answer = await _mailed(LOOPBACK, server.port)
+    assert answer.result == "Accepted"
+
+
+async def test_of_several_addresses_only_those_that_are_allowed_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    with MailServer() as server, MailServer(host="127.0.0.9", port=server.port) as kept:
+        _addresses(monkeypatch, "127.0.0.9", "127.0.0.1", "127.0.0.9")
+        answer = await _mailed(Outbound([ip_network("127.0.0.1/32")]), server.port)
+        assert kept.connections == 0
+        _addresses(monkeypatch, "127.0.0.9")
+        refused = await _mailed(Outbound([ip_network("127.0.0.1/32")]), server.port)
+        assert kept.connections == 0
+    assert answer.result == "Accepted"
+    assert (refused.result, refused.reason) == ("Permanent", "AddressForbidden")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from execution_options.api.validation import InvalidOptionsError
 from support.services import HANGS, RESETS, Says, Slack
 
 from .conftest import channel, material, parcel
@@ -142,3 +143,50 @@ async def test_a_token_is_never_told(providers: Providers, slack: Slack) -> None
     slack.answers.append(Says(200, json.dumps({"ok": False, "error": f"bad token {TOKEN}"})))
     answers = await providers.send(bot(slack), SECRETS, parcel("#dev-alerts"))
     assert answers["#dev-alerts"].text == "bad token ***"
+
+
+@pytest.mark.parametrize(
+    ("success", "says", "result"),
+    [
+        (None, "ok", "Accepted"),
+        (None, '{"success":true}', "Permanent"),
+        ("ok", "ok\n", "Accepted"),
+        ('{"success":true}', '{"success": true}', "Accepted"),
+        ('{"success":true}', '{"channel": "#ml", "success": true}', "Accepted"),
+        ('{"success":true}', '{"success": false, "error": "no"}', "Permanent"),
+        ('{"success":true}', '{"success": 1}', "Permanent"),
+        ('{"success":true}', "ok", "Permanent"),
+        ('{"success":true}', "[true]", "Permanent"),
+        ('{"success":true}', "<html>Sign in</html>", "Permanent"),
+        ('{"result":"success"}', '{"result":"success","msg":""}', "Accepted"),
+        ("", "ok", "InvalidSpec"),
+    ],
+)
+async def test_success_of_a_webhook_is_what_the_channel_says(
+    providers: Providers, success: str | None, says: str, result: str
+) -> None:
+    given: dict[str, Any] = {"webhookURLSecretRef": {"name": "slack", "key": "url"}}
+    given |= {} if success is None else {"webhookSuccess": success}
+    if result == "InvalidSpec":
+        with pytest.raises(InvalidOptionsError, match="is not an answer to expect"):
+            channel(slack=given)
+        return
+    with Slack() as slack:
+        slack.always = Says(200, says, {"content-type": "application/json"})
+        held = material(slack={"url": f"{slack.url}/hooks/abc/def"})
+        answer = (await providers.send(channel(slack=given), held, parcel("")))[""]
+    assert (answer.result, answer.blames_channel) == (result, result != "Accepted")
+    if result == "Permanent":
+        assert "webhookSuccess" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("recipient", "channel_"), [("#C024BE91L", "C024BE91L"), ("C024BE91L", "C024BE91L"), ("#c024be91l", "#c024be91l")]
+)
+async def test_an_id_behind_a_hash_is_an_id(providers: Providers, recipient: str, channel_: str) -> None:
+    with Slack("xoxb-token") as slack:
+        slack.channels = {channel_}
+        spec = channel(slack={"botTokenSecretRef": {"name": "slack", "key": "token"}, "apiURL": slack.api})
+        answers = await providers.send(spec, material(slack={"token": "xoxb-token"}), parcel(recipient))
+    assert answers[recipient].result == "Accepted"
+    assert [one["channel"] for one in slack.posted] == [channel_]

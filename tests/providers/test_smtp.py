@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from email.errors import MessageError
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from msgspec import UNSET
 
-from execution_options.api.syntax import EMAIL_ADDRESS
 from execution_options.notifications.naming import message_id
-from execution_options.providers.smtp import compose
 from support.mail import MailServer
 
 from .conftest import channel, material, parcel
@@ -64,7 +57,7 @@ async def test_it_arrives_encrypted_and_authenticated(providers: Providers, cert
     assert first.message["Reply-To"] == "team@example.com"
     assert first.message["Subject"] == "train failed"
     assert first.message["Auto-Submitted"] == "auto-generated"
-    assert first.message["Message-ID"] == message_id("team/train-1-0123", "a@example.com", FROM)
+    assert first.message["Message-ID"] == message_id("team/train-1-0123", "a@example.com", "noreply@example.com")
     assert first.part("plain") == "train failed\n"
     assert first.part("html") == "<p>train failed</p>\n"
 
@@ -192,25 +185,6 @@ async def test_a_server_without_smtputf8_cannot_have_them(providers: Providers) 
     with MailServer(smtputf8=False) as server:
         answers = await providers.send(mail(server), material(), parcel("用户@例子.example", "a@example.com"))
     assert told(answers) == [("Permanent", "AddressNotSupported"), ("Accepted", "Accepted")]
-
-
-RECIPIENTS = st.one_of(
-    st.from_regex(EMAIL_ADDRESS, fullmatch=True),
-    st.from_regex(r"[^\x00-\x20\x7f]+@[^\x00-\x20\x7f]+", fullmatch=True),
-).filter(lambda who: who.isprintable() or who.isascii())
-
-
-@given(who=RECIPIENTS)
-def test_whoever_is_the_recipient_a_mail_is_his_alone_or_there_is_none(who: str) -> None:
-    spec = channel(email={"host": "smtp.example.com", "from": FROM}).email
-    assert spec is not UNSET
-    try:
-        mail = compose(spec, parcel(who).message, "<id@example.com>", who)
-    except (ValueError, MessageError):
-        return
-    head = mail.partition(b"\r\n\r\n")[0]
-    assert head.count(b"\r\nTo: ") == 1
-    assert not re.search(rb"(?i)\r\n(bcc|cc|x-[a-z]+):", head)
 
 
 @pytest.mark.parametrize("who", ['a"b@c.d', "a@b@c.d", "a\\@c.d", "a(b)@c.d", "a@[1.2.3.4]", "a..b@c.d", "@c.d", "a@"])

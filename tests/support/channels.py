@@ -24,6 +24,10 @@ def _hook(**changes: Any) -> dict[str, Any]:
     return {"webhook": changes}
 
 
+def _rocket(said: str) -> dict[str, Any]:
+    return {"slack": {"webhookURLSecretRef": KEY, "webhookSuccess": said}}
+
+
 @cache
 def refused() -> tuple[Case, ...]:
     """Channels that must be refused."""
@@ -47,7 +51,6 @@ def refused() -> tuple[Case, ...]:
             _mail(auth={"usernameSecretRef": KEY, "password": "x"}),
             "spec.email.auth",
             "unknown field",
-            "is required",
         ),
         _case(
             "a key that is none",
@@ -55,12 +58,56 @@ def refused() -> tuple[Case, ...]:
             "spec.email.auth.passwordSecretRef.key",
             "is not a key of a Secret",
         ),
+        _case("no password", _mail(auth={"usernameSecretRef": KEY}), "spec.email.auth", "but it has none"),
+        _case(
+            "a password and a token",
+            _mail(auth={"usernameSecretRef": KEY, "passwordSecretRef": KEY, "accessTokenSecretRef": KEY}),
+            "spec.email.auth",
+            "exactly one of passwordSecretRef and accessTokenSecretRef",
+        ),
+        _case("a short name in EHLO", _mail(heloName="pod-1"), "spec.email.heloName", "is not what a client may call"),
+        _case("two words in EHLO", _mail(heloName="a.b c.d"), "spec.email.heloName", "is not what a client may call"),
+        *(
+            _case(
+                f"proxy {url!r}",
+                _hook(url="https://a.b/") | {"proxyURL": url},
+                "spec.proxyURL",
+                "is not the URL of a proxy",
+            )
+            for url in (
+                "proxy:3128",
+                "https://proxy:3128",
+                "socks5://proxy",
+                "http://u:p@proxy:3128",
+                "http://proxy/x",
+                "",
+            )
+        ),
+        _case("a proxy for mail", _mail() | {"proxyURL": "http://a.b"}, "spec", "mail goes to its server directly"),
         _case("slack without a secret", {"slack": {}}, "spec.slack", "slack needs exactly one of botTokenSecretRef"),
         _case(
             "slack twice",
             {"slack": {"botTokenSecretRef": KEY, "webhookURLSecretRef": KEY}},
             "spec.slack",
             "but it has botTokenSecretRef, webhookURLSecretRef",
+        ),
+        *(
+            _case(f"success that is {said!r}", _rocket(said), "spec.slack.webhookSuccess", "is not an answer to expect")
+            for said in (
+                "",
+                "{}",
+                "{success: true}",
+                '{"a": true, "b": true}',
+                '{"a": {"b": 1}}',
+                "a\nb",
+                '{"a": 01.5}',
+            )
+        ),
+        _case(
+            "success of a bot",
+            {"slack": {"botTokenSecretRef": KEY, "webhookSuccess": "ok"}},
+            "spec.slack",
+            "webhookSuccess is for an incoming webhook",
         ),
         _case("pagerDuty without a key", {"pagerDuty": {}}, "spec.pagerDuty", "needs a routingKeySecretRef"),
         _case(
@@ -100,10 +147,20 @@ def accepted() -> tuple[Case, ...]:
             )
             | {"default": True, "allowedNamespaces": {}},
         ),
+        _case(
+            "mail by token",
+            _mail(auth={"usernameSecretRef": KEY, "accessTokenSecretRef": KEY}, heloName="executions.example.com"),
+        ),
+        _case("an address in EHLO", _mail(heloName="[IPv6:2001:db8::1]")),
         _case("mail to an address", _mail(host="2001:db8::1", **{"from": "執行 <a@b.c>"})),
+        *(
+            _case(f"success that is {said}", _rocket(said))
+            for said in ("ok", '{"success":true}', '{ "result" : "success" }', '{"code":0}', "message sent")
+        ),
         _case("an incoming webhook", {"slack": {"webhookURLSecretRef": KEY}}),
         _case("services", {"pagerDuty": {"services": [{"name": "db@b.c", "routingKeySecretRef": KEY}]}}),
         _case("a webhook", _hook(url="http://[::1]:8080/a?b=%20", signingSecretRefs=[KEY, KEY])),
+        _case("a proxy", _hook(url="https://a.b/") | {"proxyURL": "http://proxy.example.com:3128"}),
         _case("a secret URL", _hook(urlSecretRef=KEY, headersSecretRef={"name": "h"})),
         _case("a link", _hook(url="https://a.b") | {"executionURL": "https://a.b/#/{{ name }}"}),
     )

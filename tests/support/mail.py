@@ -55,12 +55,15 @@ class MailServer(Threaded):
         implicit: bool = False,
         accounts: dict[str, str] | None = None,
         smtputf8: bool = True,
+        host: str = HOST,
+        port: int = 0,
     ) -> None:
         super().__init__()
         self._tls = tls
         self._implicit = implicit
         self._accounts = accounts or {}
         self._smtputf8 = smtputf8
+        self._host, self.port = host, port
         self.mails: list[Mail] = []
         self.refusals: dict[str, str] = {}
         self.at_data = ""
@@ -70,7 +73,7 @@ class MailServer(Threaded):
     async def open(self) -> None:
         starttls = self._tls if not self._implicit else None
         self._server = await self.loop.create_server(
-            lambda: self._protocol(starttls), HOST, 0, ssl=self._tls if self._implicit else None
+            lambda: self._protocol(starttls), self._host, self.port, ssl=self._tls if self._implicit else None
         )
         self.port = self._server.sockets[0].getsockname()[1]
 

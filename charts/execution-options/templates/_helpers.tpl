@@ -93,9 +93,9 @@ spec:
     {{- range $values.extraArgs }}
     - {{ . | quote }}
     {{- end }}
-    {{- with $values.env }}
+    {{- with include "execution-options.environment" (list $root $values.env) | trim }}
     env:
-      {{- toYaml . | nindent 6 }}
+      {{- . | nindent 6 }}
     {{- end }}
     ports:
     {{- range $name, $port := .ports }}
@@ -146,4 +146,26 @@ spec:
       {{- include "execution-options.selector" (list .root .component) | nindent 6 }}
   template:
     {{- include "execution-options.pod" . | nindent 4 }}
+{{- end }}
+
+{{/* How a program finds a proxy, unless its own environment says so; then that environment. */}}
+{{- define "execution-options.environment" -}}
+{{- $root := index . 0 }}
+{{- $env := index . 1 }}
+{{- $given := dict }}
+{{- range $env }}
+{{- $_ := set $given .name true }}
+{{- end }}
+{{- $proxy := default dict $root.Values.proxy }}
+{{- if or $proxy.httpProxy $proxy.httpsProxy }}
+{{- $no := prepend (compact (list $proxy.noProxy)) "$(KUBERNETES_SERVICE_HOST)" | join "," }}
+{{- range $name, $value := dict "HTTP_PROXY" $proxy.httpProxy "HTTPS_PROXY" $proxy.httpsProxy "NO_PROXY" $no }}
+{{- if and $value (not (hasKey $given $name)) }}
+- {name: {{ $name }}, value: {{ $value | quote }}}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- with $env }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}

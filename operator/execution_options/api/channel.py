@@ -57,6 +57,19 @@ class NotificationChannelSpec(Resource, frozen=True):
         ]
         | UnsetType
     ) = field(name="executionURL", default=UNSET)
+    proxy_url: (
+        Annotated[
+            str,
+            described(
+                "Proxy for HTTP requests of this channel (slack, pagerDuty, webhook). The operator must be allowed to "
+                "connect to it like to any other address. Absent: the one that the operator's environment names, or "
+                "none.",
+                channel_rules.PROXY_URL,
+                max_length=512,
+            ),
+        ]
+        | UnsetType
+    ) = field(name="proxyURL", default=UNSET)
     email: (
         Annotated[
             EmailChannel,
@@ -68,7 +81,10 @@ class NotificationChannelSpec(Resource, frozen=True):
         Annotated[
             SlackChannel,
             described(
-                "Send to Slack. Exactly one of email, slack, pagerDuty and webhook is given.", channel_rules.ONE_SLACK
+                "Send to Slack, or to what takes its messages (Mattermost, Rocket.Chat). Exactly one of email, slack, "
+                "pagerDuty and webhook is given.",
+                channel_rules.ONE_SLACK,
+                channel_rules.SUCCESS_OF_WEBHOOK,
             ),
         ]
         | UnsetType
@@ -153,7 +169,7 @@ CHANNEL: Final = Kind(
     ),
     spec=NotificationChannelSpec,
     status=NotificationChannelStatus,
-    spec_rules=(channel_rules.ONE_TYPE,),
+    spec_rules=(channel_rules.ONE_TYPE, channel_rules.NO_PROXY_FOR_MAIL),
     columns=(
         column("Type", ".status.type", "By what it sends."),
         column("Ready", f"{READY}.status", "Whether messages can be sent."),

@@ -8,6 +8,7 @@ from execution_options.api.syntax import DNS_SUBDOMAIN, EMAIL_ADDRESS, SUBDOMAIN
 # Credentials in a URL would be a secret in the spec, and a fragment is never sent.
 _HTTP_URL = r"https?://(?:[A-Za-z0-9](?:[-A-Za-z0-9.]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
 _NO_CONTROL = r"[^\x00-\x1f\x7f]"
+_PLAIN = r"[^\x22\x5c\x00-\x1f\x7f]"  # in a JSON string as it is
 
 ONE_TYPE = exactly_one("channel-type", "a channel", ("email", "slack", "pagerDuty", "webhook"))
 SECRET_NAME = text("secret-name", DNS_SUBDOMAIN, f"is not the name of an object: {SUBDOMAIN_SYNTAX}")
@@ -18,6 +19,18 @@ SECRET_KEY = text(
 )
 ONE_CA = exactly_one("one-ca", "a certificate authority", ("configMapRef", "secretRef"))
 ONE_SLACK = exactly_one("one-slack", "slack", ("botTokenSecretRef", "webhookURLSecretRef"))
+WEBHOOK_SUCCESS = text(
+    "webhook-success",
+    rf'[^{{\x00-\x1f\x7f]{_NO_CONTROL}*|\{{ *"{_PLAIN}+" *: *(?:true|false|0|[1-9][0-9]*|"{_PLAIN}*") *\}}',
+    "is not an answer to expect: write a text, for example ok, or one member of a JSON object, for example "
+    '{"success": true}',
+)
+SUCCESS_OF_WEBHOOK = holds(
+    "success-of-webhook",
+    "!has(self.webhookSuccess) || has(self.webhookURLSecretRef)",
+    lambda value: "webhookSuccess" not in value or "webhookURLSecretRef" in value,
+    "webhookSuccess is for an incoming webhook: it needs webhookURLSecretRef",
+)
 ONE_WEBHOOK_URL = exactly_one("one-webhook-url", "webhook", ("url", "urlSecretRef"))
 SOME_ROUTING_KEY = holds(
     "some-routing-key",
@@ -31,6 +44,18 @@ URL = text(
     "is not a URL to send to: begin with https:// or http://, without user, password or #fragment, for example "
     "https://example.com/hooks; a URL that is itself a secret goes into a Secret",
 )
+PROXY_URL = text(
+    "proxy-url",
+    rf"{_HTTP_URL}/?".replace("https?", "http"),
+    "is not the URL of a proxy: http:// and a host, perhaps with a port, without user, password and path, for example "
+    "http://proxy.example.com:3128",
+)
+NO_PROXY_FOR_MAIL = holds(
+    "no-proxy-for-mail",
+    "!has(self.proxyURL) || !has(self.email)",
+    lambda value: "proxyURL" not in value or "email" not in value,
+    "proxyURL is for slack, pagerDuty and webhook: mail goes to its server directly",
+)
 EXECUTION_URL = text(
     "execution-url",
     rf"{_HTTP_URL}[/?#]{_NO_CONTROL}*",
@@ -42,6 +67,13 @@ HOST = text(
     r"[A-Za-z0-9](?:[-A-Za-z0-9.]*[A-Za-z0-9])?|[0-9A-Fa-f:]+",
     "is not a host: a DNS name or an IP address without port and brackets, for example smtp.example.com",
 )
+HELO_NAME = text(
+    "helo-name",
+    r"[A-Za-z0-9](?:[-A-Za-z0-9]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[-A-Za-z0-9]*[A-Za-z0-9])?)+|\[[0-9A-Za-z:.]+\]",
+    "is not what a client may call itself: a full domain name, for example executions.example.com, or an address in "
+    "brackets, [192.0.2.1]",
+)
+ONE_CREDENTIAL = exactly_one("one-credential", "auth", ("passwordSecretRef", "accessTokenSecretRef"))
 MAILBOX = text(
     "mailbox",
     rf"{EMAIL_ADDRESS}|[^<>@,;:\x22\x00-\x1f\x7f]*<{EMAIL_ADDRESS}>",

@@ -45,7 +45,27 @@ class SmtpAuth(Resource, frozen=True):
     """Credentials of the SMTP server."""
 
     username_secret_ref: Annotated[KeyRef, described("The user name.", extra=ATOMIC)]
-    password_secret_ref: Annotated[KeyRef, described("The password.", extra=ATOMIC)]
+    password_secret_ref: (
+        Annotated[
+            KeyRef,
+            described(
+                "The password. Exactly one of passwordSecretRef and accessTokenSecretRef is given.", extra=ATOMIC
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    access_token_secret_ref: (
+        Annotated[
+            KeyRef,
+            described(
+                "An OAuth 2.0 access token, for XOAUTH2 (Microsoft 365, Gmail). The Secret is read for every mail: "
+                "something else has to renew it there. Exactly one of passwordSecretRef and accessTokenSecretRef is "
+                "given.",
+                extra=ATOMIC,
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class EmailChannel(Resource, frozen=True):
@@ -74,7 +94,22 @@ class EmailChannel(Resource, frozen=True):
         ]
         | UnsetType
     ) = UNSET
-    auth: Annotated[SmtpAuth, described("Credentials. Absent: none are asked for.")] | UnsetType = UNSET
+    auth: (
+        Annotated[SmtpAuth, described("Credentials. Absent: none are asked for.", channel_rules.ONE_CREDENTIAL)]
+        | UnsetType
+    ) = UNSET
+    helo_name: (
+        Annotated[
+            str,
+            described(
+                "What the operator calls itself to the server (EHLO). Absent: the full domain name of its machine, or, "
+                "where that has none, as in most pods, its address in brackets.",
+                channel_rules.HELO_NAME,
+                max_length=255,
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     ca: _Ca | UnsetType = UNSET
     reply_to: (
         Annotated[
@@ -110,6 +145,19 @@ class SlackChannel(Resource, frozen=True):
         ]
         | UnsetType
     ) = field(name="webhookURLSecretRef", default=UNSET)
+    webhook_success: (
+        Annotated[
+            str,
+            described(
+                "What an incoming webhook's answer with status 200 is when it took the message: its text, or one "
+                'member of its JSON object, for example {"success": true} (Rocket.Chat). Absent: ok (Slack, '
+                "Mattermost).",
+                channel_rules.WEBHOOK_SUCCESS,
+                max_length=128,
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     api_url: (
         Annotated[
             str,

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from execution_options.proxies import ProxyError, of_api_server
 from execution_options.tls import client_context
 
 from .binaries import require_supported
@@ -63,12 +64,15 @@ def _ask(path: Path, context: str | None) -> tuple[str, str, str]:
         name = str(context or current["name"])
         if name not in {entry["name"] for entry in contexts}:
             raise ClusterError(f"{path} has no context {name!r}")
-        with config.new_client_from_config(str(path), name) as api:
+        configuration = client.Configuration(proxy="", no_proxy="")  # it would read the environment as Python does
+        config.load_kube_config(str(path), name, client_configuration=configuration)
+        configuration.proxy = of_api_server(os.environ, str(configuration.host), configuration.proxy)
+        with client.ApiClient(configuration) as api:
             verify_as_kubectl_does(api)
             api.configuration.retries = False
             version = client.VersionApi(api).get_code(_request_timeout=_REQUEST_TIMEOUT_SECONDS)
             return str(version.git_version), str(api.configuration.host), name
-    except (config.ConfigException, KeyError, TypeError) as error:
+    except (config.ConfigException, KeyError, TypeError, ProxyError) as error:
         raise ClusterError(f"{path} cannot be used: {error}") from error
     except (client.ApiException, HTTPError, OSError) as error:
         reason = str(error).splitlines()[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import secrets
 import signal
 import socket
@@ -49,6 +50,7 @@ from execution_options.kube.account import own_account
 from execution_options.kube.client import ApiError
 from execution_options.providers.factory import Providers
 from execution_options.providers.outbound import Outbound
+from execution_options.proxies import Proxies
 from execution_options.serving import Port
 
 if TYPE_CHECKING:
@@ -143,7 +145,7 @@ class Controller:
             self._unfollowed,
             settings.status_interval,
         )
-        self._providers = Providers(Outbound(settings.allowed_networks), settings.send_timeout)
+        self._providers = Providers(Outbound(settings.allowed_networks), settings.send_timeout, Proxies.of(os.environ))
         self._outbox = Outbox(
             kube,
             writer,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import yaml
 
+from execution_options.proxies import ProxyError, of_api_server
 from execution_options.tls import client_context
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Access:
         ca: certificates in PEM that the server's is verified with; those of the system where it is empty.
         verify: whether the server's certificate is verified at all.
         certificate: files with a client certificate and its key.
-        proxy: URL of a proxy.
+        proxy: URL of the proxy that requests go by: the kubeconfig's ``proxy-url``, else that of the environment.
         server_name: name to ask the server's certificate for instead of its host.
         namespace: where commands look unless they are told otherwise.
     """
@@ -98,7 +99,15 @@ def in_cluster() -> Access:
         token = _TokenFile(SERVICE_ACCOUNT / "token")
     except OSError as error:
         raise NoClusterError(f"this pod has no service account to use: {error}") from error
-    return Access(f"https://{f'[{host}]' if ':' in host else host}:{port}", token, ca)
+    server = f"https://{f'[{host}]' if ':' in host else host}:{port}"
+    return Access(server, token, ca, proxy=_proxy(server))
+
+
+def _proxy(server: str, named: str | None = None) -> str | None:
+    try:
+        return of_api_server(os.environ, server, named)
+    except ProxyError as error:
+        raise NoClusterError(str(error)) from error
 
 
 class _TokenFile:
@@ -146,7 +155,7 @@ async def of_kubeconfig(kubeconfig: Path | None, context: str | None) -> Access:
         ca=_ca(configuration),
         verify=bool(configuration.verify_ssl),
         certificate=(configuration.cert_file, configuration.key_file) if configuration.cert_file else None,
-        proxy=configuration.proxy,
+        proxy=_proxy(configuration.host, configuration.proxy),
         server_name=configuration.tls_server_name,
         namespace=loaded.current_context["context"].get("namespace") or DEFAULT_NAMESPACE,
     )

@@ -6,7 +6,6 @@ import asyncio
 import base64
 from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 from urllib.parse import quote
-from urllib.request import getproxies
 
 import aiohttp
 import msgspec
@@ -103,8 +102,6 @@ class Kube:
             connector=aiohttp.TCPConnector(limit=CONNECTIONS, ssl=access.tls()),
             # Compressing a list takes the API server longer than the list itself, and sending it takes neither long.
             headers={"Accept-Encoding": "identity"},
-            # Looking for a proxy costs two thread hops a request.
-            trust_env=bool(getproxies()),
             read_bufsize=LARGEST_LINE,
         )
         self.server: str = access.server

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from execution_options.providers.material import Material
     from execution_options.providers.outbound import Outbound
     from execution_options.providers.parcel import Parcel
+    from execution_options.proxies import Proxies
 
 MAX_TEXT: Final = 512
 """Characters of what a service says."""
@@ -29,12 +30,13 @@ class Providers:
     Args:
         outbound: what may be connected to.
         seconds: for one request, or for each mail of a delivery.
+        proxies: for HTTP; none if absent.
     """
 
-    def __init__(self, outbound: Outbound, seconds: float = SECONDS) -> None:
+    def __init__(self, outbound: Outbound, seconds: float = SECONDS, proxies: Proxies | None = None) -> None:
         self._outbound = outbound
         self._seconds = seconds
-        self._http = Http(outbound, seconds)
+        self._http = Http(outbound, seconds, proxies)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -58,12 +60,13 @@ class Providers:
     async def _send(self, spec: NotificationChannelSpec, material: Material, parcel: Parcel) -> dict[str, Answer]:
         if spec.email is not UNSET:
             return await smtp.send(self._outbound, self._seconds, spec.email, material, parcel)
+        http = self._http.by("" if spec.proxy_url is UNSET else spec.proxy_url)
         if spec.slack is not UNSET:
-            return await slack.send(self._http, spec.slack, material, parcel)
+            return await slack.send(http, spec.slack, material, parcel)
         if spec.pager_duty is not UNSET:
-            return await pagerduty.send(self._http, spec.pager_duty, material, parcel)
+            return await pagerduty.send(http, spec.pager_duty, material, parcel)
         if spec.webhook is not UNSET:
-            return await webhook.send(self._http, spec.webhook, material, parcel)
+            return await webhook.send(http, spec.webhook, material, parcel)
         raise ValueError("a channel without any way to send")
 
 

@@ -1,25 +1,29 @@
-"""HTTP requests to services: bounded in time and size, without redirects, cookies or proxies."""
+"""HTTP requests to services: bounded in time and size, without redirects or cookies."""
 
 from __future__ import annotations
 
+import copy
 import email.utils
 import ssl
 import time
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 import aiohttp
 from msgspec import Struct
+from yarl import URL
 
 from execution_options.providers.answer import Answer, ambiguous, permanent, temporary
 from execution_options.providers.outbound import ForbiddenAddressError
+from execution_options.proxies import Proxies, ProxyError
 from execution_options.tls import client_context
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import SimpleNamespace
+
+    from aiohappyeyeballs import SocketFactoryType
 
     from execution_options.providers.outbound import Outbound
 
@@ -69,29 +73,40 @@ class Http:
     Args:
         outbound: what may be connected to.
         seconds: for one request, all in all.
+        proxies: that the operator's environment names; none if absent.
     """
 
-    def __init__(self, outbound: Outbound, seconds: float) -> None:
+    def __init__(self, outbound: Outbound, seconds: float, proxies: Proxies | None = None) -> None:
+        self._outbound = outbound
         self._seconds = seconds
-        trace = aiohttp.TraceConfig()
-        trace.on_request_headers_sent.append(_note_sent)
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                socket_factory=outbound.open_socket,
-                limit=256,
-                limit_per_host=32,
-                keepalive_timeout=15,
-                ttl_dns_cache=10,
-            ),
-            cookie_jar=aiohttp.DummyCookieJar(),  # channels of different teams share this session
-            auto_decompress=False,  # a small body may unpack to a huge one
-            headers={"User-Agent": "execution-options", "Accept-Encoding": "identity"},
-            trace_configs=[trace],
-        )
+        self._proxies = proxies or Proxies()
+        self._named = ""
+        # Whoever runs the operator chose its proxy, which is inside as a rule: that alone is connected to unchecked.
+        self._sessions = {False: _session(outbound.open_socket), True: _session(None)}
+
+    def by(self, proxy: str) -> Http:
+        """The same connections, for a channel that names a proxy; empty: it does not."""
+        made = copy.copy(self)
+        made._named = proxy
+        return made
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._session.close()
+        for session in self._sessions.values():
+            await session.close()
+
+    def _way(self, url: URL) -> tuple[aiohttp.ClientSession, str | None]:
+        """What to send a request by, and the proxy.
+
+        Raises:
+            ProxyError: the operator's proxy cannot be used.
+            ForbiddenAddressError: no proxy may be asked for the host.
+        """
+        theirs = None if self._named else self._proxies.for_url(str(url))
+        proxy = self._named or theirs
+        if proxy is not None:
+            self._outbound.check_name(url.raw_host or "")
+        return self._sessions[theirs is not None], proxy
 
     async def request(
         self,
@@ -118,11 +133,14 @@ class Http:
         """
         sent: dict[str, bool] = {}
         try:
-            if urlsplit(url).scheme not in ("http", "https"):
+            target = URL(url)  # once: two readers of a URL may find two hosts in it
+            if target.scheme not in ("http", "https"):
                 raise UnansweredError(permanent("InvalidURL", "the URL is not one of http or https"))
-            async with self._session.request(
+            session, proxy = self._way(target)
+            async with session.request(
                 method,
-                url,
+                target,
+                proxy=proxy,
                 headers=headers,
                 data=body,
                 params=params,
@@ -136,6 +154,20 @@ class Http:
                 return Reply(response.status, named, data.decode(errors="replace"))
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise UnansweredError(unanswered(error, sent=bool(sent))) from error
+
+
+def _session(factory: SocketFactoryType | None) -> aiohttp.ClientSession:
+    trace = aiohttp.TraceConfig()
+    trace.on_request_headers_sent.append(_note_sent)
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(
+            socket_factory=factory, limit=256, limit_per_host=32, keepalive_timeout=15, ttl_dns_cache=10
+        ),
+        cookie_jar=aiohttp.DummyCookieJar(),  # channels of different teams share this session
+        auto_decompress=False,  # a small body may unpack to a huge one
+        headers={"User-Agent": "execution-options", "Accept-Encoding": "identity"},
+        trace_configs=[trace],
+    )
 
 
 @lru_cache(maxsize=MAX_CONTEXTS)
@@ -172,6 +204,10 @@ def unanswered(error: Exception, *, sent: bool) -> Answer:
         if isinstance(cause, ForbiddenAddressError):
             return permanent("AddressForbidden", str(cause), blames_channel=True)
         cause = cause.__cause__ or (cause.os_error if isinstance(cause, aiohttp.ClientConnectorError) else None)
+    if isinstance(error, ProxyError):
+        return temporary("ProxyRefused", str(error), blames_channel=True)
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return temporary("ProxyRefused", f"the proxy answers HTTP {error.status}", blames_channel=True)
     if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):  # some of them are a ValueError, too
         return temporary("TLSFailed", f"TLS: {_tls_problem(error)}", blames_channel=True)
     if isinstance(error, aiohttp.InvalidURL | ValueError):
@@ -182,7 +218,8 @@ def unanswered(error: Exception, *, sent: bool) -> Answer:
         return temporary("Unreachable", "no connection in time", blames_channel=True)
     if sent and not isinstance(error, aiohttp.ClientConnectorError):
         return ambiguous("ConnectionLost", "the connection ended before the answer")
-    return temporary("Unreachable", f"no connection: {_reason(error)}", blames_channel=True)
+    there = " to the proxy" if isinstance(error, aiohttp.ClientProxyConnectionError) else ""
+    return temporary("Unreachable", f"no connection{there}: {_reason(error)}", blames_channel=True)
 
 
 def _tls_problem(error: Exception) -> str:
@@ -205,6 +242,8 @@ def refused(reply: Reply, text: str) -> Answer:
         return permanent("Gone", said, blames_channel=True)
     if reply.status in (401, 403):
         return permanent("Unauthorized", said, blames_channel=True)
+    if reply.status == 407:
+        return temporary("ProxyRefused", "the proxy answers HTTP 407", blames_channel=True)
     if reply.status == 429:
         return temporary("RateLimited", said, retry_after=reply.retry_after)
     if reply.status in (408, 425) or reply.status >= 500:

@@ -7,9 +7,12 @@ address a moment later. So sockets are only made for addresses that were checked
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, Any, Final
+
+import aiohappyeyeballs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,6 +23,25 @@ _Address = IPv4Address | IPv6Address
 _NAT64: Final = ip_network("64:ff9b::/96")
 _KEPT: Final = (ip_network("192.0.0.0/24"), ip_network("168.63.129.16/32"))
 """What ``ipaddress`` takes for public: protocol assignments (RFC 6890), and Azure's services for its machines."""
+
+
+DELAY: Final = 0.25
+"""Seconds until the next address of a host is tried while one does not answer (RFC 8305, 8)."""
+
+
+_INSIDE: Final = (
+    ".localhost",
+    ".local",
+    ".localdomain",
+    ".internal",
+    ".svc",
+    ".home.arpa",
+    ".in-addr.arpa",
+    ".ip6.arpa",
+)
+"""Ends of names that only a cluster or a network itself knows (RFC 6761, 6762, 8375; cloud metadata, services)."""
+_NUMBER: Final = re.compile(r"\d+|0x[0-9a-f]*")
+_IPV4: Final = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
 
 
 class ForbiddenAddressError(OSError):
@@ -59,6 +81,25 @@ class Outbound:
                 f"--allow-network has it"
             )
 
+    def check_name(self, host: str) -> None:
+        """Nothing, where a proxy may be asked for a host.
+
+        The proxy, and not we, looks up its address; so what counts is the name. One that is an address must be one that
+        may be connected to, and names that only stand for something inside are refused.
+
+        Raises:
+            ForbiddenAddressError: it may not.
+        """
+        name = host.lower().rstrip(".")
+        last = name.rpartition(".")[2]
+        if ":" in name or _IPV4.fullmatch(name):
+            self.check(name)
+        elif "." not in name or name.endswith(_INSIDE) or _NUMBER.fullmatch(last):
+            raise ForbiddenAddressError(
+                f"the operator asks no proxy for {name}, which is no name of the public internet; NO_PROXY makes it go "
+                "there directly"
+            )
+
     def open_socket(self, info: tuple[Any, ...]) -> socket.socket:
         """A socket for one result of ``getaddrinfo``, not yet connected.
 
@@ -72,31 +113,26 @@ class Outbound:
         return made
 
     async def connect(self, host: str, port: int) -> socket.socket:
-        """A connection to the first address of a host that may be connected to and answers.
+        """A connection to the address of a host that may be connected to and answers first (RFC 8305).
 
         Raises:
             ForbiddenAddressError: none may be connected to.
             OSError: none answers, or the host is not known.
         """
         loop = asyncio.get_running_loop()
-        problem: OSError = OSError(f"{host} has no address")
-        for info in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        allowed, problem = [], OSError(f"{host} has no address")
+        for info in found:
             try:
-                made = self.open_socket(info)
-            except OSError as error:
+                self.check(str(info[4][0]))
+                allowed.append(info)
+            except ForbiddenAddressError as error:
                 problem = error
-                continue
-            try:
-                await loop.sock_connect(made, info[4])
-            except OSError as error:
-                made.close()
-                problem = error
-            except BaseException:
-                made.close()
-                raise
-            else:
-                return made
-        raise problem
+        if not allowed:
+            raise problem
+        return await aiohappyeyeballs.start_connection(
+            allowed, happy_eyeballs_delay=DELAY, socket_factory=self.open_socket
+        )
 
 
 def _effective(address: _Address) -> _Address:

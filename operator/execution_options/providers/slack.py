@@ -6,6 +6,7 @@ https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from execution_options.providers.parcel import Parcel
 
 API: Final = "https://slack.com/api"
+SUCCESS: Final = "ok"
+_ID_AS_NAME: Final = re.compile(r"#(?=[CGD][A-Z0-9]{8,}$)")
+"""Names of Slack's channels have no capitals: this is an id."""
 
 _AGAIN: Final = frozenset(
     {
@@ -89,7 +93,8 @@ async def send(http: Http, channel: SlackChannel, material: Material, parcel: Pa
     ca = "" if channel.ca is UNSET else material.authority(channel.ca)
     if channel.webhook_url_secret_ref is not UNSET:
         url = material.text(channel.webhook_url_secret_ref)
-        answer = await _by_webhook(http, url, parcel.message, ca)
+        success = SUCCESS if channel.webhook_success is UNSET else channel.webhook_success
+        answer = await _by_webhook(http, url, parcel.message, ca, success)
         return dict.fromkeys(parcel.recipients, answer)
     token = "" if channel.bot_token_secret_ref is UNSET else material.text(channel.bot_token_secret_ref)
     bot = _Bot(http, API if channel.api_url is UNSET else channel.api_url.rstrip("/"), token, ca)
@@ -115,16 +120,29 @@ def _body(message: Message, channel: str = "") -> bytes:
     return msgspec.json.encode(body | ({"channel": channel} if channel else {}))
 
 
-async def _by_webhook(http: Http, url: str, message: Message, ca: str) -> Answer:
+async def _by_webhook(http: Http, url: str, message: Message, ca: str, success: str) -> Answer:
     reply = await http.request("POST", url, headers=_fresh("application/json"), body=_body(message), ca=ca)
     said = reply.body.strip()
-    if reply.status == 200 and said == "ok":
-        return accepted("ok")
+    if reply.status == 200 and _is_success(said, success):
+        return accepted(said)
     if reply.status == 200:
-        return permanent("UnexpectedAnswer", f"the answer is not ok: {said}", blames_channel=True)
+        text = f"the answer is not {success} (slack.webhookSuccess), but: {said}"
+        return permanent("UnexpectedAnswer", text, blames_channel=True)
     if reply.status != 429 and reply.status < 500 and said in _TOKEN | _RECIPIENT:
         return permanent(_word(said), said, blames_channel=True)
     return refused(reply, said)
+
+
+def _is_success(said: str, success: str) -> bool:
+    if not success.startswith("{"):
+        return said == success
+    try:
+        document = decoding.read(said, dict[str, Any])
+    except UnreadableError:
+        return False
+    ((name, value),) = decoding.read(success, dict[str, Any]).items()
+    # true and 1 are equal in Python.
+    return (type(document.get(name)), document.get(name)) == (type(value), value)
 
 
 class _Bot:
@@ -138,7 +156,7 @@ class _Bot:
 
     async def post(self, recipient: str, message: Message) -> Answer:
         """Post to a channel, a user, or the user with an address."""
-        target = await self._user(recipient) if "@" in recipient.strip("@") else recipient
+        target = await self._user(recipient) if "@" in recipient.strip("@") else _ID_AS_NAME.sub("", recipient)
         if isinstance(target, Answer):
             return target
         reply = await self._http.request(

@@ -3,33 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import socket
 import ssl
 from contextlib import suppress
-from datetime import UTC, datetime
 from email.errors import MessageError
-from email.headerregistry import Address
-from email.message import EmailMessage
-from email.policy import SMTP, SMTPUTF8
-from email.utils import format_datetime, parseaddr
 from typing import TYPE_CHECKING, Final
 
 import aiosmtplib
 from aiosmtplib import errors
-from msgspec import UNSET
+from aiosmtplib.auth import auth_plain_encode, auth_xoauth2_encode
+from msgspec import UNSET, structs
 
-from execution_options.notifications.naming import message_id
 from execution_options.providers.answer import Answer, accepted, ambiguous, permanent, temporary
 from execution_options.providers.http import UnansweredError, tls, unanswered
+from execution_options.providers.mail import Mail, mailbox
+from execution_options.providers.material import MASK
+from execution_options.providers.refusal import Stage, refusal
 
 if TYPE_CHECKING:
-    from execution_options.api.transports import EmailChannel
-    from execution_options.notifications.message import Message
+    from execution_options.api.transports import EmailChannel, SmtpAuth
     from execution_options.providers.material import Material
     from execution_options.providers.outbound import Outbound
     from execution_options.providers.parcel import Parcel
 
 PORTS: Final = {"StartTLS": 587, "Implicit": 465, "None": 25}
-HELO: Final = "execution-options"
+_FULL_NAME: Final = re.compile(r"(?!localhost\.)[A-Za-z0-9][-A-Za-z0-9]*(?:\.[A-Za-z0-9][-A-Za-z0-9]*)+")
 
 
 async def send(
@@ -61,14 +60,13 @@ async def send(
 async def _connected(outbound: Outbound, seconds: float, channel: EmailChannel, material: Material) -> aiosmtplib.SMTP:
     mode = "StartTLS" if channel.tls is UNSET else channel.tls
     ca = "" if channel.ca is UNSET else material.authority(channel.ca)
-    auth = channel.auth
-    username = "" if auth is UNSET else material.text(auth.username_secret_ref)
-    password = "" if auth is UNSET else material.text(auth.password_secret_ref)
-    if auth is not UNSET and mode == "None":
+    credentials = None if channel.auth is UNSET else _Credentials(channel.auth, material)
+    if credentials is not None and mode == "None":
         raise UnansweredError(
             permanent("TLSRequired", "credentials are only sent over TLS: set tls to StartTLS or Implicit",
                       blames_channel=True)
         )  # fmt: skip
+    _check_sender(channel)
     context = tls(ca)
     sock = await outbound.connect(channel.host, PORTS[mode] if channel.port is UNSET else channel.port)
     smtp = aiosmtplib.SMTP(
@@ -78,22 +76,98 @@ async def _connected(outbound: Outbound, seconds: float, channel: EmailChannel, 
         start_tls=False,
         tls_context=context,
         timeout=seconds,
-        local_hostname=HELO,
+        local_hostname=_full_name(sock) if channel.helo_name is UNSET else channel.helo_name,
     )
     try:
         await smtp.connect()
         await _greet(smtp)
         if mode == "StartTLS":
             if not smtp.supports_extension("starttls"):
-                raise errors.SMTPNotSupported("STARTTLS")
+                raise _unsupported("the server offers no STARTTLS")
             await smtp.starttls()
             await _greet(smtp)  # what it said before could have been anybody's words
-        if auth is not UNSET:
-            await smtp.login(username, password)
+        if credentials is not None:
+            await credentials.log_in(smtp)
     except BaseException:
         smtp.close()  # and with it the socket
         raise
     return smtp
+
+
+def _check_sender(channel: EmailChannel) -> None:
+    for field, text in (("from", channel.from_), ("replyTo", channel.reply_to)):
+        try:
+            if text is not UNSET:
+                mailbox(text)
+        except (ValueError, MessageError):
+            answer = permanent("SenderRefused", f"no mail can have the address of {field}", blames_channel=True)
+            raise UnansweredError(answer) from None
+
+
+def _full_name(sock: socket.socket) -> str:
+    """This machine's name in EHLO where that is a full domain name, else its address (RFC 5321, 4.1.4).
+
+    The names of pods are not, and many servers refuse what is none. That the sender's domain were ours would be a lie,
+    which others refuse.
+    """
+    name = socket.gethostname()
+    if _FULL_NAME.fullmatch(name):
+        return name
+    address = str(sock.getsockname()[0]).partition("%")[0]
+    return f"[IPv6:{address}]" if ":" in address else f"[{address}]"
+
+
+class _Credentials:
+    """A user name with a password or an access token.
+
+    Raises:
+        MaterialError: the Secret cannot be used.
+    """
+
+    def __init__(self, auth: SmtpAuth, material: Material) -> None:
+        self._user = material.text(auth.username_secret_ref)
+        self._token = "" if auth.access_token_secret_ref is UNSET else material.text(auth.access_token_secret_ref)
+        self._password = "" if auth.password_secret_ref is UNSET else material.text(auth.password_secret_ref)
+
+    async def log_in(self, smtp: aiosmtplib.SMTP) -> None:
+        """Authenticate.
+
+        Raises:
+            UnansweredError: the server refuses, or does not offer what is needed.
+        """
+        offered = smtp.server_auth_methods
+        tokens = "xoauth2" in offered
+        if self._token and not tokens:
+            raise _unsupported(f"the server takes no access tokens: it offers {_listed(offered)}, and not XOAUTH2")
+        if not self._token and not smtp.supported_auth_methods:
+            missing = "set auth.accessTokenSecretRef instead of passwordSecretRef" if tokens else "no password is sent"
+            raise _unsupported(f"the server takes no passwords: it offers {_listed(offered)}; {missing}")
+        try:
+            if self._token:
+                await smtp.auth_xoauth2(self._user, self._token)
+            else:
+                await smtp.login(self._user, self._password)
+        except errors.SMTPAuthenticationError as error:
+            raise UnansweredError(self._refused(error, tokens=tokens)) from error
+
+    def _refused(self, error: errors.SMTPAuthenticationError, *, tokens: bool) -> Answer:
+        message = error.message
+        for sent in (auth_plain_encode(self._user, self._password), auth_xoauth2_encode(self._user, self._token)):
+            message = message.replace(sent.decode(), MASK)
+        answer = refusal(error.code, message, "login")
+        if self._token:
+            # Tokens live for an hour or so: whoever renews them in the Secret may just be late.
+            return temporary("Unauthorized", answer.text, blames_channel=True)
+        hint = " (the server offers XOAUTH2, too: auth.accessTokenSecretRef)" if tokens else ""
+        return structs.replace(answer, text=answer.text + hint)
+
+
+def _listed(methods: list[str]) -> str:
+    return ", ".join(dict.fromkeys(method.upper() for method in methods)) or "no authentication"
+
+
+def _unsupported(text: str) -> UnansweredError:
+    return UnansweredError(permanent("NotSupported", text, blames_channel=True))
 
 
 async def _greet(smtp: aiosmtplib.SMTP) -> None:
@@ -106,29 +180,25 @@ async def _greet(smtp: aiosmtplib.SMTP) -> None:
 async def _deliver(
     smtp: aiosmtplib.SMTP, channel: EmailChannel, parcel: Parcel, recipient: str, seconds: float
 ) -> Answer:
-    stage = "sender"
+    stage: Stage = "sender"
     try:
-        mail = compose(channel, parcel.message, message_id(parcel.key, recipient, channel.from_), recipient)
+        mail = Mail(channel, parcel.message, parcel.key, recipient)
+        if mail.international and not smtp.supports_extension("smtputf8"):
+            return _not_ascii(mail)
+        options, encoding = (["SMTPUTF8"], "utf-8") if mail.international else ([], "ascii")
         async with asyncio.timeout(seconds):
-            sender = parseaddr(channel.from_)[1]
-            international = not (recipient + sender).isascii()
-            if international and not smtp.supports_extension("smtputf8"):
-                return permanent("AddressNotSupported", "the server takes no addresses beyond ASCII")
-            options = ["SMTPUTF8"] if international else []
-            encoding = "utf-8" if international else "ascii"
-            await smtp.mail(sender, options=options, encoding=encoding)
+            await smtp.mail(mail.sender, options=options, encoding=encoding)
             stage = "recipient"
-            await smtp.rcpt(recipient, encoding=encoding)
+            await smtp.rcpt(mail.recipient, encoding=encoding)
             stage = "data"
-            answer = await smtp.data(mail)
+            answer = await smtp.data(mail.content)
             return accepted(f"{answer.code} {answer.message}")
     except errors.SMTPResponseException as error:
-        refusal = _refusal(error, stage)
-        if refusal.result == "Permanent" or error.code != 421:
+        if error.code != 421:
             # The next recipient begins anew on the same connection.
             with suppress(errors.SMTPException, TimeoutError, OSError):
                 await smtp.rset(timeout=seconds)
-        return refusal
+        return refusal(error.code, error.message, stage)
     except (ValueError, MessageError):
         # Nothing was sent yet but perhaps the sender's address.
         return permanent("AddressNotSupported", "no mail can be addressed to this recipient")
@@ -139,50 +209,19 @@ async def _deliver(
         return temporary("ConnectionLost", f"the connection ended ({type(error).__name__})", blames_channel=True)
 
 
-def _refusal(error: errors.SMTPResponseException, stage: str) -> Answer:
-    """4xx is temporary, 5xx permanent (RFC 5321, 4.2.1)."""
-    said = f"{error.code} {error.message}"
-    about_channel = stage in ("sender", "login")
-    if error.code >= 500:
-        reason = {"recipient": "RecipientRefused", "sender": "SenderRefused", "data": "MessageRefused"}
-        return permanent(reason.get(stage, "Unauthorized"), said, blames_channel=about_channel)
-    return temporary("Deferred", said, blames_channel=about_channel or error.code == 421)
+def _not_ascii(mail: Mail) -> Answer:
+    """No other form of a name before the @ reaches anybody where the server has no SMTPUTF8."""
+    text = f"the server takes no names beyond ASCII before the @: {', '.join(mail.international)}"
+    ours = mail.international != [mail.recipient]
+    return permanent("AddressNotSupported", text, blames_channel=ours)
 
 
 def _not_connected(error: Exception) -> Answer:
-    if isinstance(error, errors.SMTPAuthenticationError):
-        return _refusal(error, "login")
-    if isinstance(error, errors.SMTPNotSupported):
-        return permanent("NotSupported", "the server offers no STARTTLS, or no authentication that is known here",
-                         blames_channel=True)  # fmt: skip
     if isinstance(error, errors.SMTPResponseException):
-        return temporary("Deferred", f"{error.code} {error.message}", blames_channel=True)
+        return refusal(error.code, error.message, "connection")
     if isinstance(error, errors.SMTPException):
         cause = error.__cause__
         if isinstance(cause, ssl.SSLError | OSError):
             return unanswered(cause, sent=False)
         return temporary("Unreachable", f"no connection ({type(error).__name__})", blames_channel=True)
     return unanswered(error, sent=False)
-
-
-def compose(channel: EmailChannel, message: Message, identifier: str, recipient: str) -> bytes:
-    """The mail as it is sent: text and HTML, marked as written by a machine (RFC 3834)."""
-    mail = EmailMessage(policy=SMTP if (channel.from_ + recipient).isascii() else SMTPUTF8)
-    mail["From"] = _mailbox(channel.from_)
-    mail["To"] = _mailbox(recipient)
-    if channel.reply_to is not UNSET:
-        mail["Reply-To"] = _mailbox(channel.reply_to)
-    mail["Subject"] = message.subject
-    mail["Date"] = format_datetime(datetime.now(UTC))
-    mail["Message-ID"] = identifier
-    mail["Auto-Submitted"] = "auto-generated"
-    mail.set_content(message.text)
-    if message.html:
-        mail.add_alternative(message.html, subtype="html")
-    return mail.as_bytes()
-
-
-def _mailbox(text: str) -> Address:
-    name, address = parseaddr(text)
-    user, _, domain = address.rpartition("@")
-    return Address(display_name=name, username=user, domain=domain)

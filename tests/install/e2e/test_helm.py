@@ -85,6 +85,27 @@ def test_the_api_server_takes_what_is_rendered(
     assert "Warning" not in answer.stderr
 
 
+def _environment(documents: list[Manifest], component: str) -> dict[str, str]:
+    (found,) = [one for one in documents if one["kind"] == "Deployment" and one["metadata"]["name"].endswith(component)]
+    (container,) = found["spec"]["template"]["spec"]["containers"]
+    return {one["name"]: one["value"] for one in container.get("env", [])}
+
+
+def test_a_proxy_is_set_for_both_and_leaves_the_api_server_out(
+    rendered: Callable[..., list[Manifest]], helm: Path
+) -> None:
+    values = {
+        "proxy": {"httpsProxy": "http://proxy:3128", "noProxy": "10.0.0.0/8"},
+        "controller": {"env": [{"name": "NO_PROXY", "value": "ours"}]},
+    }
+    found = rendered(values, helm=helm)
+    expected = {"HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": "$(KUBERNETES_SERVICE_HOST),10.0.0.0/8"}
+    assert _environment(found, "webhook") == expected
+    assert _environment(found, "controller") == expected | {"NO_PROXY": "ours"}
+    bare = rendered({"proxy": {"noProxy": "10.0.0.0/8"}}, helm=helm)
+    assert (_environment(bare, "webhook"), _environment(bare, "controller")) == ({}, {})
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [

@@ -148,6 +148,13 @@ CHANNELS: dict[str, Any] = {
             "auth": {"usernameSecretRef": ref("open"), "passwordSecretRef": ref("closed")},
         }
     },
+    "its access token": {
+        "email": {
+            "host": "mail.example.com",
+            "from": "a@b.c",
+            "auth": {"usernameSecretRef": ref("open"), "accessTokenSecretRef": ref("closed")},
+        }
+    },
     "an authority": {"email": {"host": "mail.example.com", "from": "a@b.c", "ca": {"secretRef": ref("closed")}}},
     "a token": {"slack": {"botTokenSecretRef": ref("closed")}},
     "a URL of Slack": {"slack": {"webhookURLSecretRef": ref("closed")}},

@@ -1,0 +1,77 @@
+"""A mail as it is sent: who it is from and to, in a form that the server takes, and its bytes. Pure."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP, SMTPUTF8
+from email.utils import format_datetime
+from typing import TYPE_CHECKING
+
+import idna
+from msgspec import UNSET
+
+from execution_options.notifications.naming import message_id
+
+if TYPE_CHECKING:
+    from execution_options.api.transports import EmailChannel
+    from execution_options.notifications.message import Message
+
+
+def mailbox(text: str) -> Address:
+    """The mailbox that ``name@domain`` or ``Name <name@domain>`` stands for.
+
+    A domain beyond ASCII is written in punycode (RFC 5891), which every server takes. Only where the part before the @
+    is beyond ASCII, too, everything stays as it is: that needs SMTPUTF8 (RFC 6531) on the whole way anyhow.
+
+    Raises:
+        ValueError: it is none.
+    """
+    name, angle, address = text.rpartition("<")
+    user, _, domain = (address.removesuffix(">") if angle else text).rpartition("@")
+    if user.isascii() and not domain.isascii():
+        domain = idna.encode(domain, uts46=True).decode()
+    return Address(name.strip(), user, domain)
+
+
+class Mail:
+    """A mail to one recipient: text and HTML, marked as written by a machine (RFC 3834).
+
+    Its body is 7-bit, quoted-printable or base64 where it must be: servers without 8BITMIME take nothing else.
+
+    Args:
+        channel: names the sender.
+        message: what it says.
+        key: ``namespace/name`` of the delivery; ``Message-ID`` follows from it.
+        recipient: whose address it is for.
+
+    Attributes:
+        sender: address of the sender.
+        recipient: address of the recipient.
+        international: of its addresses, those that only servers with SMTPUTF8 take.
+        content: its bytes.
+
+    Raises:
+        ValueError, email.errors.MessageError: no mail can have such an address.
+    """
+
+    def __init__(self, channel: EmailChannel, message: Message, key: str, recipient: str) -> None:
+        headers = {"From": mailbox(channel.from_), "To": mailbox(recipient)}
+        if channel.reply_to is not UNSET:
+            headers["Reply-To"] = mailbox(channel.reply_to)
+        self.sender = headers["From"].addr_spec
+        self.recipient = headers["To"].addr_spec
+        self.international = [one.addr_spec for one in headers.values() if not one.addr_spec.isascii()]
+        policy = SMTPUTF8 if self.international else SMTP
+        mail = EmailMessage(policy=policy.clone(cte_type="7bit"))
+        for name, value in headers.items():
+            mail[name] = value
+        mail["Subject"] = message.subject
+        mail["Date"] = format_datetime(datetime.now(UTC))
+        mail["Message-ID"] = message_id(key, recipient, self.sender)
+        mail["Auto-Submitted"] = "auto-generated"
+        mail.set_content(message.text)
+        if message.html:
+            mail.add_alternative(message.html, subtype="html")
+        self.content = mail.as_bytes()
