@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from execution_options.cluster import Cluster, ClusterError, ControlPlane, NamedCluster
 from execution_options.cluster.binaries import locate
@@ -31,6 +32,10 @@ _WORKER = pytest.StashKey[Worker]()
 _MOST_WORKERS = 4
 """Each has a control plane; more would be idle while the longest file runs."""
 _OTHERS_SECONDS = 600.0
+
+# A busy machine is no failure, so an example of Hypothesis has no deadline.
+settings.register_profile("no-deadline", deadline=None)
+settings.load_profile("no-deadline")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 import pytest_asyncio
-from hypothesis import settings
 
 from execution_options.api.channel import NotificationChannelSpec
 from execution_options.api.names import CHANNEL_KIND
@@ -23,8 +22,6 @@ from support.serving import Certificate
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-settings.register_profile("no-deadline", deadline=None)
-settings.load_profile("no-deadline")
 
 LOOPBACK = Outbound([ip_network("127.0.0.0/8"), ip_network("::1/128")])
 SECONDS = 1.5
