@@ -127,7 +127,7 @@ def refer(
         for at in locate(patch.document, text):
             written = lookup(patch.document, at) or lookup(elsewhere, at)
             if written:
-                authored[fields.key(fields.LOCATION, at)] = _shown(written)
+                authored[fields.key(fields.LOCATION, at)] = shown(written)
                 if wanted.source.level < Level.AUTHOR:
                     continue
             location = location_of(wanted.value)
@@ -163,7 +163,8 @@ def _problem(location: Location | None, text: str, repositories: Repositories) -
     return ("", False) if entry else (f"the namespace's artifact repository is none for {location.scheme}://", False)
 
 
-def _shown(written: Any) -> str:
+def shown(written: Any) -> str:
+    """What an author wrote in a field, as it is recorded."""
     if not isinstance(written, dict):
         return str(written)
     return "/".join(str(written[name]) for name in ("configMap", "key") if written.get(name))

@@ -37,6 +37,11 @@ def option_of(recorded: str) -> str:
     return "" if recorded.startswith("/") else recorded.partition(":")[0]
 
 
+def place_of(recorded: str) -> str:
+    """The JSON Pointer of what is recorded of an author."""
+    return recorded[recorded.index("/") :]
+
+
 def lower_parallelism(
     patch: Patch, engine: Engine, wanted: Sourced[int] | None, elsewhere: Mapping[str, Any]
 ) -> dict[str, str]:

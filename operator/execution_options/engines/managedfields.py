@@ -27,13 +27,23 @@ def is_owned(document: Mapping[str, Any], path: Path) -> bool:
     entries = (document.get("metadata") or {}).get("managedFields")
     if not entries:
         return True
-    return any(_holds(entry.get("fieldsV1") or {}, path) for entry in entries)
+    return any(holds(entry, path) for entry in entries)
+
+
+def entries_of(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Who wrote what of a document, its status apart."""
+    return [entry for entry in lookup(document, _MANAGED) or () if not entry.get("subresource")]
+
+
+def holds(entry: Mapping[str, Any], path: Path) -> bool:
+    """Whether the manager of ``entry`` owns ``path`` (names of fields only)."""
+    return _holds(entry.get("fieldsV1") or {}, path)
 
 
 def disown(patch: Patch, path: Path) -> None:
     """Have no manager own ``path`` (names of fields only), as if nobody had ever sent it."""
     for index, entry in enumerate(lookup(patch.document, _MANAGED) or ()):
-        if not _holds(entry.get("fieldsV1") or {}, path):
+        if not holds(entry, path):
             continue
         at: Path = (*_MANAGED, index, "fieldsV1", *(f"f:{part}" for part in path))
         # What is left without members would mean the map as a whole, with what others wrote into it.

@@ -70,7 +70,8 @@ class Handler:
             if role(engines, engine, msgspec.convert(old.get("metadata", {}), ObjectMeta)) is Role.PART:
                 return review.allowed(request.uid, [], [])
             trusted = request.user_info.username in self._trusted
-            return review.allowed(request.uid, restore(engine, document, old, trusted=trusted), [])
+            manager = "" if request.options is None else request.options.field_manager
+            return review.allowed(request.uid, restore(engine, document, old, manager=manager, trusted=trusted), [])
         try:
             return await self._create(request, engines, engine)
         except (RefusedError, InvalidReferenceError, SnapshotTooLargeError) as refusal:

@@ -28,6 +28,12 @@ class UserInfo(Struct, frozen=True):
     extra: dict[str, tuple[str, ...]] = {}
 
 
+class Options(Struct, frozen=True, rename="camel"):
+    """What the request itself says of how it is to be carried out."""
+
+    field_manager: str = ""
+
+
 class Request(Struct, frozen=True, rename="camel"):
     """An admission request; the objects stay undecoded until they are needed."""
 
@@ -37,6 +43,7 @@ class Request(Struct, frozen=True, rename="camel"):
     name: str = ""
     namespace: str = ""
     user_info: UserInfo = UserInfo()
+    options: Options | None = None
     object: Raw = Raw(b"null")
     old_object: Raw = Raw(b"null")
 
