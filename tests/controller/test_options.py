@@ -54,7 +54,7 @@ async def test_stored_options_that_no_execution_can_have_are_not_ready() -> None
         async def merge(self, path: str, body: dict[str, Any]) -> bytes:
             return msgspec.json.encode(api.put(PATH, api.objects[PATH] | {"status": body["status"]}))
 
-    world = SimpleNamespace(tracker=Tracker(), accounts_of=lambda _: {}, engines=builtin_engines())
+    world = SimpleNamespace(tracker=Tracker(), accounts_of=lambda _: {}, engines=builtin_engines(), astray={})
     index = OptionsIndex(cast("Kube", api))
     nothing = cast("Any", SimpleNamespace(aspects=lambda _: []))
     directory = cast("Any", SimpleNamespace(channels=lambda _: Channels((), "ns", {}, "system")))

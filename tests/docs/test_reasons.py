@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import execution_options
+from execution_options.controller.channelstatus import REFUSED
 from execution_options.providers import slack
 
 if TYPE_CHECKING:
@@ -33,9 +34,9 @@ CALLS: Final = {
 """What is called with a reason: of what it is one, and which argument; ``None`` is the one named ``reason``."""
 ELSEWHERE: Final = {
     # What gives a reason on that is found where it is made.
-    *("*settings", "*old", "sent.reason", "rejection.reason", "ordered[0].reason", "unrouted[0][1]"),
+    *("*settings", "*old", "sent.reason", "rejection.reason", "ordered[0].reason", "found[0][1]"),
     *("problem.reason", "unrouted.reason", "error.reason", "error.answer.reason", "answer.reason", "reason"),
-    *("reason or lost[0].reason", "blamed[-1].reason if blamed else '' if accepted else before.reason"),
+    "reason or lost[0].reason",
     "fault",
     # Slack's own words.
     *("_word(said)", "_word(code)"),
@@ -101,7 +102,7 @@ def emitted() -> tuple[dict[str, set[str]], set[str]]:
     found["deliveries"] |= {slack._word(code) for code in codes} | {"Accepted", "Unauthorized"}
     # What the condition of options says of notifications is what is said of a delivery, or of an Event.
     found["conditions"] |= {"NoChannel", "ChannelMissing", "ChannelTypeMismatch"}
-    found["conditions"] |= {"NotificationRefused", "NotificationLost"}
+    found["conditions"] |= {"NotificationRefused", "NotificationLost", REFUSED}
     found["refusals"] |= {"OptionsTooLarge", "InvalidReference", "Unreadable", "QuotaNearlyUsed"}
     return found, unseen
 
