@@ -125,7 +125,7 @@ def every_engine(cluster: Cluster) -> Iterator[None]:
         install_kinds(cluster, kinds)
         for file in files:
             cluster.run_kubectl(["apply", "-f", file])
-        cluster.run_kubectl(["wait", "--for=condition=Ready", "--timeout=60s", "executionengine/backup"])
+        cluster.run_kubectl(["wait", "--for=condition=Ready", "--timeout=110s", "executionengine/backup"])
         yield
         for file in reversed(files):
             cluster.run_kubectl(["delete", "-f", file])

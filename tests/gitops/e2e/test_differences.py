@@ -1,0 +1,75 @@
+"""What Argo CD, by its own code, makes of manifests whose executions got options."""
+
+from __future__ import annotations
+
+import copy
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from execution_options.cluster.progress import Progress
+from support import argocd
+from support.executions import every_engine, read, variants
+from support.programs import build_wanted
+from support.team import Team, working
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from execution_options.cluster import Cluster
+    from support.executions import Variant
+
+pytestmark = [pytest.mark.e2e, pytest.mark.engines, pytest.mark.long]
+
+PAGE = Path(__file__).parents[3] / "docs" / "gitops.md"
+IGNORED: list[dict[str, Any]] = next(
+    found["ignoreDifferences"]
+    for block in re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    if "ray.io" in block
+    for found in [yaml.safe_load(block)]
+)
+"""As the documentation has it."""
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Build what the selected tests need."""
+    build_wanted(session, {"argo": argocd.build})
+
+
+@pytest.fixture(scope="module")
+def argo() -> Path:
+    """The program that compares."""
+    return argocd.build(Progress())
+
+
+@pytest.fixture(scope="module")
+def served(control_plane: Cluster) -> Iterator[Cluster]:
+    """Every engine's kind, and the engine of the example."""
+    with every_engine(control_plane):
+        yield control_plane
+
+
+@pytest.fixture
+def team(served: Cluster, namespace: str) -> Iterator[Team]:
+    with working(served, namespace) as team:
+        yield team
+
+
+# Flyte's admin writes its workflows, and null where it says nothing, which no API server keeps.
+@pytest.mark.parametrize("variant", [one for one in variants() if one.engine.name != "flyte-workflow"], ids=str)
+def test_argo_cd_says_synced_of_an_unchanged_manifest(team: Team, argo: Path, variant: Variant) -> None:
+    variant.prepare(team)
+    target = copy.deepcopy(variant.manifest)
+    target["metadata"]["namespace"] = team.namespace
+    team.kubectl("apply", "--field-manager=argocd-controller", "-f", "-", manifests=[target])
+    live = read(team, target, "--show-managed-fields")
+    assert argocd.compare(argo, team.cluster, live, target, "server").synced
+    if variant.fills:
+        assert argocd.compare(argo, team.cluster, live, target, "client", IGNORED).synced
+    # What its author changes is seen.
+    target["metadata"]["labels"]["new"] = "1"
+    for mode in ("server", "client"):
+        assert not argocd.compare(argo, team.cluster, live, target, mode, IGNORED).synced
