@@ -56,11 +56,18 @@ async def test_stored_options_that_no_execution_can_have_are_not_ready() -> None
 
     world = SimpleNamespace(tracker=Tracker(), accounts_of=lambda _: {}, engines=builtin_engines(), astray={})
     index = OptionsIndex(cast("Kube", api))
-    nothing = cast("Any", SimpleNamespace(aspects=lambda _: []))
+    nothing = cast("Any", SimpleNamespace(aspects=lambda _: [], problem=lambda _: ""))
     directory = cast("Any", SimpleNamespace(channels=lambda _: Channels((), "ns", {}, "system")))
     executions = cast("Any", SimpleNamespace(add=None))
     reconciler = OptionsReconciler(
-        index, cast("World", world), directory, cast("Writer", Written()), executions, Pods(), nothing, nothing, 0.0
+        index,
+        cast("World", world),
+        directory,
+        cast("Writer", Written()),
+        executions,
+        Pods(),
+        *(nothing, nothing, nothing),
+        0.0,
     )
     index.hint(KEY, None)
     await reconciler.reconcile(KEY)
@@ -88,9 +95,16 @@ async def test_an_edit_while_the_status_is_written_is_looked_at_although_nobody_
         cast("Any", SimpleNamespace(channels=lambda _: None)),
         cast("Any", SimpleNamespace(add=None)),
     )
-    nothing = cast("Any", SimpleNamespace(aspects=lambda _: []))
+    nothing = cast("Any", SimpleNamespace(aspects=lambda _: [], problem=lambda _: ""))
     reconciler = OptionsReconciler(
-        index, cast("World", world), directory, cast("Writer", Edited()), executions, Pods(), nothing, nothing, 0.0
+        index,
+        cast("World", world),
+        directory,
+        cast("Writer", Edited()),
+        executions,
+        Pods(),
+        *(nothing, nothing, nothing),
+        0.0,
     )
     index.hint(KEY, None)
     assert await reconciler.reconcile(KEY) == 0.0

@@ -116,7 +116,7 @@ class Controller:
         self._of_executions = ExecutionReconciler(
             self.world, self.index, shell, self._recorder, self._of_pods, self._unfollowed, self._uncounted
         )
-        self._artifacts = ArtifactRepositories(kube, self.index, writer)
+        self._artifacts = ArtifactRepositories(kube, self.index, writer, self._repository_changed)
         self.parallelism = Parallelism(
             kube,
             self.world,
@@ -143,6 +143,7 @@ class Controller:
             self.parallelism.board,
             refusals,
             self._unfollowed,
+            self._artifacts,
             settings.status_interval,
         )
         self._providers = Providers(Outbound(settings.allowed_networks), settings.send_timeout, Proxies.of(os.environ))
@@ -241,6 +242,11 @@ class Controller:
         key = self.index.key_of(uid)
         if key is not None:
             self._options.add(key, PODS_SETTLE)
+
+    def _repository_changed(self, namespace: str) -> None:
+        """Have options say that the namespace's artifact repository cannot be used, or can again."""
+        for key in self.index.in_namespace(namespace):
+            self._options.add(key)
 
     def _is_installed(self, kind: str) -> bool:
         return self.world.executions.is_defined(f"{names.PLURALS[kind]}.{names.GROUP}")

@@ -16,6 +16,8 @@ from execution_options.kube.meta import ObjectMeta
 from execution_options.kube.store import Store
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from execution_options.controller.index import OptionsIndex
     from execution_options.controller.metrics import Metrics
     from execution_options.controller.writer import Writer
@@ -43,11 +45,14 @@ class ArtifactRepositories:
         kube: the connection.
         index: the options.
         writer: writes.
+        told: is called with a namespace when :meth:`problem` of it has changed.
     """
 
-    def __init__(self, kube: Kube, index: OptionsIndex, writer: Writer) -> None:
+    def __init__(self, kube: Kube, index: OptionsIndex, writer: Writer, told: Callable[[str], None]) -> None:
         self._index = index
         self._writer = writer
+        self._told = told
+        self._problems: dict[str, str] = {}
         self._queue: Queue[str] = Queue()
         self._given, self._rendered = (
             Store(kube, _CONFIG_MAPS, ConfigMap, field_selector=f"metadata.name={name}", on_change=self._changed)
@@ -75,6 +80,10 @@ class ArtifactRepositories:
             if namespace in ("", where):
                 self._queue.add(where)
 
+    def problem(self, namespace: str | None) -> str:
+        """Why a namespace's own repository cannot be used, for people; empty where it can, or there is none."""
+        return self._problems.get(namespace or "", "")
+
     def pending(self) -> int:
         """How many namespaces are due."""
         return len(self._queue)
@@ -88,12 +97,14 @@ class ArtifactRepositories:
         """Render the repositories of one namespace."""
         given, rendered = self._given.get(namespace, REPOSITORIES), self._rendered.get(namespace, RENDERED)
         if given is None:
+            self._note(namespace, "")
             return None
         prefixes = (options.output_location_prefix for options, _ in self._index.candidates(namespace))
         there = {} if rendered is None else rendered.data or {}
-        wanted = entries(prefix for prefix in prefixes if prefix) | there.keys()
+        new = entries(prefix for prefix in prefixes if prefix) - there.keys()
         repositories = {"metadata": {"annotations": given.metadata.annotations}, "data": given.data}
-        data = render(repositories, wanted)
+        data, problem = render(repositories, [*sorted(there), *sorted(new)])
+        self._note(namespace, problem)
         if data == there:
             return None
         try:
@@ -108,6 +119,16 @@ class ArtifactRepositories:
             raise
         logger.info("artifact repositories of namespace %s: %s", namespace, ", ".join(data))
         return None
+
+    def _note(self, namespace: str, problem: str) -> None:
+        if problem == self.problem(namespace):
+            return
+        if problem:
+            self._problems[namespace] = problem
+            logger.warning("artifact repositories of namespace %s: %s", namespace, problem)
+        else:
+            del self._problems[namespace]
+        self._told(namespace)
 
     def _changed(self, old: ConfigMap | None, new: ConfigMap | None) -> None:
         item = new or old

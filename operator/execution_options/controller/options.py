@@ -53,6 +53,13 @@ class Pods(Protocol):
         """How many pods run, and how many wait, because of options."""
 
 
+class Repositories(Protocol):
+    """Artifact repositories of namespaces."""
+
+    def problem(self, namespace: str | None) -> str:
+        """Why that of a namespace cannot be used; empty where it can, or there is none."""
+
+
 class OptionsReconciler:
     """Brings the cluster to one options object at a time.
 
@@ -65,6 +72,7 @@ class OptionsReconciler:
         pods: knows whose pods wait for a parallelism slot.
         refusals: knows whose notifications cannot be recorded.
         unfollowed: knows which executions an edit does not reach.
+        repositories: knows whose artifact repositories cannot be used.
         status_interval: seconds between two writes of an object's status where only numbers changed.
     """
 
@@ -78,6 +86,7 @@ class OptionsReconciler:
         pods: Pods,
         refusals: Refusals,
         unfollowed: Unfollowed,
+        repositories: Repositories,
         status_interval: float,
     ) -> None:
         self._index = index
@@ -88,6 +97,7 @@ class OptionsReconciler:
         self._pods = pods
         self._refusals = refusals
         self._unfollowed = unfollowed
+        self._repositories = repositories
         self._interval = status_interval
         self._seen: dict[OptionsKey, tuple[str, int]] = {}
         self._written: dict[OptionsKey, float] = {}
@@ -134,7 +144,9 @@ class OptionsReconciler:
         verdicts = [*_too_large(options), *refused, *plan.verdicts, *self._missing(options)]
         aspects = [
             status.ready(verdicts, problem),
-            status.fully_effective(options, self._world.engines, self._world.astray),
+            status.fully_effective(
+                options, self._world.engines, self._world.astray, self._repositories.problem(options.namespace)
+            ),
             status.selecting(options),
             status.notifications_routed(options, self._directory.channels(options.namespace)),
             status.admission(counts),

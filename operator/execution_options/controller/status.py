@@ -68,12 +68,25 @@ def invalid(problem: str) -> Aspect:
     return Aspect("Ready", "False", "InvalidSpec", f"no execution gets these options: {problem}")
 
 
-def fully_effective(options: OptionsObject, engines: Mapping[str, Engine], astray: Astray) -> Aspect:
-    """Whether everything that the options say has an effect."""
+def fully_effective(
+    options: OptionsObject, engines: Mapping[str, Engine], astray: Astray, repository_problem: str = ""
+) -> Aspect:
+    """Whether everything that the options say has an effect.
+
+    Args:
+        options: the options.
+        engines: all that there are.
+        astray: what is written astray among them.
+        repository_problem: why the artifact repository of their namespace cannot be used; empty where it can.
+    """
     found = ineffective(options, engines, astray)
-    if not found.wholly:
+    wholly = found.wholly
+    if repository_problem and options.output_location_prefix:
+        where = "spec.rawOutputDataConfig.outputLocationPrefix on Argo's artifacts"
+        wholly = [*wholly, f"{where}: {repository_problem}"]
+    if not wholly:
         return Aspect("FullyEffective", "True", "EveryFieldHasEffect", "; ".join(found.partly))
-    return Aspect("FullyEffective", "False", "FieldsWithoutEffect", f"without effect: {'; '.join(found.wholly)}")
+    return Aspect("FullyEffective", "False", "FieldsWithoutEffect", f"without effect: {'; '.join(wholly)}")
 
 
 def selecting(options: OptionsObject) -> Aspect:

@@ -9,6 +9,7 @@ https://argo-workflows.readthedocs.io/en/latest/artifact-repository-ref/
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -41,6 +42,19 @@ KEY_FORMAT: Final = f"{{{{workflow.annotations.{OUTPUT_KEY_ANNOTATION}}}}}/{{{{p
 _KINDS: Final = {"s3": "s3", "gs": "gcs", "oss": "oss"}
 """Scheme of a location → what a repository of that kind calls it."""
 
+_REPLACED: Final = ("bucket", "keyFormat", "keyPrefix")
+
+MOST_BYTES: Final = 8 * 1024
+"""Of a repository's text. One with every setting that Argo knows takes one and a half thousand; this much is parsed in
+40 ms at most, whatever it says."""
+MOST_LEVELS: Final = 32
+"""How deep it may be nested: Argo's own have four."""
+MOST_RENDERED: Final = 1000 * 1000
+"""Bytes of all entries together. The API server takes 1 MiB:
+https://kubernetes.io/docs/concepts/configuration/configmap/#motivation"""
+WIDTH: Final = 2**20
+"""Of the lines that are written: none is broken."""
+
 _LOCATION: Final = re.compile(r"(?P<scheme>[a-z0-9]+)://(?P<bucket>[A-Za-z0-9][-._A-Za-z0-9]*)(?:/(?P<key>.*))?")
 
 
@@ -70,29 +84,95 @@ def entries(prefixes: Iterable[str]) -> set[str]:
     return {location.entry for prefix in prefixes if (location := location_of(prefix)) is not None}
 
 
-def render(repositories: Mapping[str, Any], wanted: Iterable[str]) -> dict[str, str]:
-    """The data of :data:`RENDERED`: the default repository of :data:`REPOSITORIES` for each of the ``wanted`` entries.
+class Rendered(NamedTuple):
+    """The data of :data:`RENDERED`, and why it lacks what it lacks, for people; empty where the text can be used."""
 
-    Credentials stay what they are there: names of secrets. An entry is empty where the repository is of another kind.
+    data: dict[str, str]
+    problem: str
+
+
+def render(repositories: Mapping[str, Any], wanted: Iterable[str]) -> Rendered:
+    """The default repository of :data:`REPOSITORIES` for each of the ``wanted`` entries, most important first.
+
+    Scalars stay as they are written, and credentials what they are there: names of secrets. An entry is empty where the
+    repository is of another kind, or cannot be used.
     """
     default = ((repositories.get("metadata") or {}).get("annotations") or {}).get(DEFAULT_ANNOTATION)
     text = (repositories.get("data") or {}).get(default, "")
+    marker = hashlib.sha256(text.encode()).hexdigest()  # nothing in the text can be that
     try:
-        repository = yaml.safe_load(text)
-    except yaml.YAMLError:
-        repository = None
-    return {entry: _entry(repository if isinstance(repository, dict) else {}, entry) for entry in sorted(wanted)}
+        repository = _composed(text)
+        patterns = {} if repository is None else {kind: _pattern(repository, kind, marker) for kind in _KINDS.values()}
+    except _UnusableError as error:
+        patterns, problem = {}, f"entry {default} of ConfigMap {REPOSITORIES} {error}"
+    else:
+        problem = ""
+    data: dict[str, str] = {}
+    size = 0
+    for entry in wanted:
+        scheme, _, bucket = entry.partition(".")
+        rendered = patterns.get(_KINDS.get(scheme, ""), "").replace(marker, bucket)
+        size += len(entry) + len(rendered.encode())
+        if size > MOST_RENDERED:
+            problem = (
+                f"the repositories of all buckets together take more than the {MOST_RENDERED} bytes of a ConfigMap"
+            )
+            break
+        data[entry] = rendered
+    return Rendered(data, problem)
 
 
-def _entry(repository: Mapping[str, Any], entry: str) -> str:
-    scheme, _, bucket = entry.partition(".")
-    kind = _KINDS.get(scheme, "")
-    settings = repository.get(kind)
-    if not isinstance(settings, dict):
+class _UnusableError(ValueError):
+    """A text is no repository; the message says why, for people."""
+
+
+def _composed(text: str) -> yaml.MappingNode | None:
+    """The tree of a text; ``None`` where it is no map.
+
+    libyaml takes a time that its length bounds, resolves no scalars, and leaves aliases what they are. It recurses into
+    what is nested, so that is counted before.
+
+    Raises:
+        _UnusableError: it is not to be parsed, or cannot be.
+    """
+    if len(text.encode()) > MOST_BYTES:
+        raise _UnusableError(f"is larger than {MOST_BYTES} bytes")
+    try:
+        depth = 0
+        for event in yaml.parse(text, Loader=yaml.CBaseLoader):
+            if isinstance(event, yaml.CollectionStartEvent):
+                depth += 1
+            elif isinstance(event, yaml.CollectionEndEvent):
+                depth -= 1
+            if depth > MOST_LEVELS:
+                raise _UnusableError(f"is nested more than {MOST_LEVELS} levels deep")
+        node = yaml.compose(text, Loader=yaml.CBaseLoader)
+    except (yaml.YAMLError, ValueError) as error:
+        if isinstance(error, _UnusableError):
+            raise
+        raise _UnusableError(f"is no YAML: {' '.join(str(error).split())}") from None
+    return node if isinstance(node, yaml.MappingNode) else None
+
+
+def _pattern(repository: yaml.MappingNode, kind: str, bucket: str) -> str:
+    """The text of a repository of one kind with ``bucket`` for its bucket; empty where it is of another kind."""
+    settings = next((value for name, value in reversed(repository.value) if name.value == kind), None)
+    if not isinstance(settings, yaml.MappingNode):
         return ""
-    kept = {name: value for name, value in settings.items() if name != "keyPrefix"}
-    changed = {**repository, kind: {**kept, "bucket": bucket, "keyFormat": KEY_FORMAT}}
-    return yaml.safe_dump(changed, sort_keys=False)
+    kept = [(name, value) for name, value in settings.value if name.value not in _REPLACED]
+    added = [
+        (_scalar("bucket"), _scalar(bucket, quoted=True)),
+        (_scalar("keyFormat"), _scalar(KEY_FORMAT, quoted=True)),
+    ]
+    ours = yaml.MappingNode(settings.tag, kept + added, flow_style=settings.flow_style)
+    others = [(name, value) for name, value in repository.value if name.value != kind]
+    changed = yaml.MappingNode(repository.tag, [*others, (_scalar(kind), ours)], flow_style=repository.flow_style)
+    text: str = yaml.serialize(changed, Dumper=yaml.CBaseDumper, allow_unicode=True, width=WIDTH)
+    return text
+
+
+def _scalar(value: str, *, quoted: bool = False) -> yaml.ScalarNode:
+    return yaml.ScalarNode("tag:yaml.org,2002:str", value, style='"' if quoted else None)
 
 
 class Repositories(Struct, frozen=True):
@@ -160,7 +240,9 @@ def _problem(location: Location | None, text: str, repositories: Repositories) -
     entry = repositories.entries.get(location.entry)
     if entry is None:
         return f"the artifact repository for {location.scheme}://{location.bucket} is being prepared", True
-    return ("", False) if entry else (f"the namespace's artifact repository is none for {location.scheme}://", False)
+    if entry:
+        return "", False
+    return f"the namespace's artifact repository is none for {location.scheme}://, or cannot be used", False
 
 
 def shown(written: Any) -> str:

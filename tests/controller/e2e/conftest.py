@@ -46,6 +46,7 @@ EXPECTED = re.compile(
     r"created past the webhook|ServiceAccount(Missing|NotWritten|NotOurs|Conflict)|InvalidIamRole"
     r"|NotificationChannel .*: (Secret(Missing|KeyMissing|Forbidden)|InvalidAuth): "
     r"|was not renewed|lease .* (was taken|could not be renewed)|TimeoutError; again in"
+    r"|artifact repositories of namespace .* is larger than"
     r"|the platform wants no b; again in|Kubernetes takes at most"
 )
 """Warnings that the tests, or a machine that is busy with others, provoke."""
