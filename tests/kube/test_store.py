@@ -73,10 +73,12 @@ async def until(check: Callable[[], bool]) -> None:
 
 
 @asynccontextmanager
-async def following(collection: Collection, folder: Path) -> AsyncIterator[Followed]:
+async def following(
+    collection: Collection, folder: Path, keep: Callable[[PartialObject], bool] = lambda _: True
+) -> AsyncIterator[Followed]:
     followed = Followed(collection)
     async with serving(collection, folder) as kube:
-        followed.store = Store(kube, collection.path, PartialObject, on_change=followed.hear)
+        followed.store = Store(kube, collection.path, PartialObject, keep=keep, on_change=followed.hear)
         task = asyncio.create_task(followed.store.run())
         try:
             yield followed
@@ -250,6 +252,35 @@ async def test_an_object_that_cannot_be_decoded_hides_no_other_and_stays_as_it_w
         assert store.unreadable == {}
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_objects_that_are_not_kept_are_as_if_they_were_not_there(
+    collection: Collection, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    wanted = {"a", "b"}
+    async with following(collection, tmp_path, keep=lambda item: item.metadata.name in wanted) as followed:
+        store = followed.store
+        await store.synced.wait()
+        assert {name for _, name in store.items} == {"a", "b"}
+        await until(lambda: collection.watches == 1)
+        collection.put("c", changed="yes")
+        collection.put("d")
+        collection.delete("d")
+        wanted.discard("b")
+        collection.put("b", changed="yes")
+        await until(lambda: {name for _, name in store.items} == {"a"})
+        assert set(followed.told) == {"a"}
+        # Any number of changes of mind are one list.
+        wanted |= {"b", "c"}
+        for _ in range(100):
+            store.relist()
+        await until(lambda: {name for _, name in store.items} == {"a", "b", "c"})
+        assert collection.lists <= 3
+        await until(lambda: collection.watches >= 2)
+        collection.put("c", changed="again")
+        await until(lambda: store.items["team", "c"].metadata.labels == {"changed": "again"})
+        assert set(followed.told) == wanted
+    assert not caplog.records
 
 
 async def test_it_waits_for_a_collection_that_is_not_installed(

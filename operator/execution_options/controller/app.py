@@ -92,8 +92,10 @@ class Controller:
         self._connection = (kubeconfig, context)
         identity = f"{socket.gethostname()}_{secrets.token_hex(8)}"
         self.metrics = Metrics()
+        # Nothing that the controller has to do may delay the renewal of its Lease.
+        self._lease_kube = kube.apart()
         self.elector = Elector(
-            kube,
+            self._lease_kube,
             settings.namespace,
             settings.lease,
             identity,
@@ -325,6 +327,7 @@ class Controller:
             # What was cancelled while it was under way may still be carried out.
             await self._writer.finish()
             await self.elector.release()
+            await self._lease_kube.close()
 
     async def _follow(self) -> None:
         async with asyncio.TaskGroup() as group:

@@ -14,6 +14,8 @@ from execution_options.engines.profile import Engine
 from execution_options.engines.subset import subset
 from execution_options.kube.meta import ObjectMeta, share
 
+LIVING: Final = "status.phase!=Succeeded,status.phase!=Failed"
+"""Selects pods that have not ended, by their fields."""
 _UNKNOWN: Final = Outcome("QUEUED")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from execution_options.api.names import ID_LABEL, PODS_LABEL
 from execution_options.controller.following import ExecutionStores
 from execution_options.controller.members import Members
-from execution_options.controller.objects import ExecutionKey, ExecutionObject, PodObject
+from execution_options.controller.objects import LIVING, ExecutionKey, ExecutionObject, PodObject
 from execution_options.controller.tracking import Tracker
 from execution_options.engines.facts import Role, role
 from execution_options.kube.client import path_of
@@ -100,9 +100,21 @@ class World:
             on_change=self._account_changed,
         )
         self._accounts_by_owner: Members[str, Key] = Members()
-        self._bare: dict[str, tuple[Store[PodObject], asyncio.Task[None]]] = {}
-        """Pods that are executions but got no options, of each namespace that opted in."""
-        self._ended: set[asyncio.Task[None]] = set()
+        self._opted: set[str] = set()
+        """Namespaces that opted in their bare pods."""
+        self._opts_in = asyncio.Event()
+        # One watch, however many namespaces opt in, and only metadata: all pods of the cluster without our label pass.
+        self._bare = Store(
+            kube,
+            _PODS,
+            PodObject,
+            label_selector=f"!{ID_LABEL}",
+            field_selector=LIVING,
+            metadata_only=True,
+            keep=self._is_bare,
+            on_change=self._bare_changed,
+        )
+        """Pods that are executions but got no options, of the namespaces that opted in."""
 
     def _stores(self) -> Iterator[Store[Any]]:
         yield self.pods
@@ -147,23 +159,21 @@ class World:
 
     async def run(self) -> None:
         """Follow all collections until cancelled."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self.executions.run())
-                for store in self._stores():
-                    group.create_task(store.run())
-        finally:
-            for namespace in list(self._bare):
-                self._unfollow(namespace)
-            await asyncio.gather(*self._ended, return_exceptions=True)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.executions.run())
+            group.create_task(self._follow_bare())
+            for store in self._stores():
+                group.create_task(store.run())
+
+    async def _follow_bare(self) -> None:
+        await self._opts_in.wait()
+        await self._bare.run()
 
     def execution(self, key: ExecutionKey) -> ExecutionObject | None:
         """An execution as it was last seen."""
         if self._pod_engine is None or key.engine != self._pod_engine.name:
             return self.executions.find(key.engine, key.namespace, key.name)
-        bare = self._bare.get(key.namespace)
-        unstamped = None if bare is None else bare[0].get(key.namespace, key.name)
-        return self.pods.get(key.namespace, key.name) or unstamped
+        return self.pods.get(key.namespace, key.name) or self._bare.get(key.namespace, key.name)
 
     def unreadable(self) -> dict[tuple[str, ...], int]:
         """How many objects cannot be decoded, by resource."""
@@ -238,22 +248,22 @@ class World:
         self._listener.account_changed(old, new)
 
     def _namespace_changed(self, old: PartialObject | None, new: PartialObject | None) -> None:
-        if new is None:
-            if old is not None:
-                self._unfollow(old.metadata.name)
+        item = new or old
+        if item is None:
             return
-        name = new.metadata.name
-        if (new.metadata.labels or {}).get(PODS_LABEL) != ENABLED or new.metadata.deletion_timestamp is not None:
-            self._unfollow(name)
-        elif name not in self._bare and self._pod_engine is not None:
-            store = Store(
-                self._kube,
-                path_of("", "v1", "pods", name),
-                PodObject,
-                label_selector=f"!{ID_LABEL}",
-                on_change=self._bare_changed,
-            )
-            self._bare[name] = (store, asyncio.create_task(store.run()))
+        name, labels = item.metadata.name, item.metadata.labels or {}
+        opted = new is not None and labels.get(PODS_LABEL) == ENABLED and item.metadata.deletion_timestamp is None
+        if opted == (name in self._opted):
+            return
+        if opted:
+            self._opted.add(name)
+            self._opts_in.set()
+        else:
+            self._opted.discard(name)
+        self._bare.relist()
+
+    def _is_bare(self, pod: PodObject) -> bool:
+        return pod.metadata.namespace in self._opted and pod.metadata.controller is None
 
     def _bare_changed(self, old: PodObject | None, new: PodObject | None) -> None:
         item = new or old
@@ -262,19 +272,5 @@ class World:
         metadata = item.metadata
         stamped = self.pods.get(metadata.namespace, metadata.name)
         # One that was just given options has left this collection for the other, in either order.
-        if (
-            metadata.controller is None
-            and (new is not None or stamped is None)
-            and not (stamped is not None and stamped.metadata.uid == metadata.uid)
-        ):
+        if stamped is None or (new is not None and stamped.metadata.uid != metadata.uid):
             self._track(self._pod_engine, old, new)
-
-    def _unfollow(self, namespace: str) -> None:
-        store, task = self._bare.pop(namespace, (None, None))
-        if store is None or task is None:
-            return
-        task.cancel()
-        self._ended.add(task)
-        task.add_done_callback(self._ended.discard)
-        for item in store.items.values():
-            self._bare_changed(item, None)

@@ -98,13 +98,22 @@ class Kube:
     def __init__(self, access: Access) -> None:
         """Nothing is sent before the first request."""
         self._access = access
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=CONNECTIONS, ssl=access.tls()),
+        self._session = self._opened(CONNECTIONS)
+        # Watches last: out of one pool with requests they would leave these no connection.
+        self._streams = self._opened(0)
+        self.server: str = access.server
+
+    def _opened(self, limit: int) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=limit, ssl=self._access.tls()),
             # Compressing a list takes the API server longer than the list itself, and sending it takes neither long.
             headers={"Accept-Encoding": "identity"},
             read_bufsize=LARGEST_LINE,
         )
-        self.server: str = access.server
+
+    def apart(self) -> Kube:
+        """Another connection to the same cluster, which no request of this one can delay; to be closed on its own."""
+        return Kube(self._access)
 
     @classmethod
     async def connect(cls, kubeconfig: Path | None = None, context: str | None = None) -> Kube:
@@ -132,7 +141,7 @@ class Kube:
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._session.close()
+        await asyncio.gather(self._session.close(), self._streams.close())
         # TLS transports end a little later, and the event loop may be about to end, too:
         # https://docs.aiohttp.org/en/stable/client_advanced.html#graceful-shutdown
         await asyncio.sleep(LAST_SECONDS)
@@ -186,7 +195,7 @@ class Kube:
     ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         """Open a watch; a connection that says nothing for ``silence`` seconds is given up."""
         sent = await self._sent(accept)
-        return self._session.get(
+        return self._streams.get(
             self.server + path,
             params=params,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=REQUEST_TIMEOUT, sock_read=silence),

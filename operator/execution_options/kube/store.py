@@ -94,6 +94,8 @@ class Store(Generic[T]):
             them stays until they are seen again, or are not hidden any more.
         patience: seconds between two looks for a collection that the API server does not know and that is not hidden,
             where :meth:`nudge` will say when it may; otherwise the longest pause after any error.
+        keep: whether an object is of interest; all others are treated as if they were not there. Call :meth:`relist`
+            where it would answer differently than before.
         on_change: called with the old and the new object (``None``: not there) after every change.
         on_unreadable: called with each object that cannot be decoded. One that could be decoded before stays in the
             store as it was, as long as it exists.
@@ -115,6 +117,7 @@ class Store(Generic[T]):
         hidden: Callable[[], bool] = lambda: False,
         patience: float | None = None,
         resync: float = math.inf,
+        keep: Callable[[T], bool] = lambda _: True,
         on_change: Callable[[T | None, T | None], None] | None = None,
         on_unreadable: Callable[[Unreadable], None] | None = None,
         on_deleted: Callable[[T], None] | None = None,
@@ -133,6 +136,9 @@ class Store(Generic[T]):
         self._hopeful = False
         self._resync = resync
         self._listed = -math.inf
+        self._keep = keep
+        self._again = False
+        self._response: aiohttp.ClientResponse | None = None
         self._on_change = on_change
         self._on_unreadable = on_unreadable
         self._on_deleted = on_deleted
@@ -159,6 +165,12 @@ class Store(Generic[T]):
     def nudge(self) -> None:
         """Look now for what could not be read until now; something may have changed."""
         self._nudged.set()
+
+    def relist(self) -> None:
+        """List again in a moment, however often this is called until then."""
+        self._again = True
+        if self._response is not None:
+            self._response.close()
 
     async def run(self) -> None:
         """Follow the collection until cancelled; errors are retried with growing pauses."""
@@ -196,13 +208,17 @@ class Store(Generic[T]):
     async def _follow(self) -> str | None:
         """List where that is needed, and watch; what went wrong (empty: nothing to speak of), or ``None``."""
         try:
-            if not self._version or time.monotonic() >= self._listed + self._resync:
+            if self._again or not self._version or time.monotonic() >= self._listed + self._resync:
+                self._again = False
                 await self._relist()
-            await self._watch()
+            if not self._again:
+                await self._watch()
         except _GoneError:
             self._version = ""
             return ""
         except (ApiError, aiohttp.ClientError, TimeoutError, msgspec.MsgspecError, OSError) as error:
+            if self._again and isinstance(error, aiohttp.ClientError):
+                return ""  # the watch was ended for it
             self._version = ""
             status = error.status if isinstance(error, ApiError) else 0
             missing, hidden = self.missing, status == 404 and self._optional and self._hidden()
@@ -228,7 +244,8 @@ class Store(Generic[T]):
             data = await self._kube.get(self._path, params=params, accept=self._accept[0], seconds=30)
             page = page_of(data, self._kind, unreadable.append)
             for item in page.items or ():
-                fresh[_key(item.metadata)] = item
+                if self._keep(item):
+                    fresh[_key(item.metadata)] = item
             token = page.metadata.continue_
             if not token:
                 break
@@ -279,6 +296,7 @@ class Store(Generic[T]):
         }
         stream = await self._kube.stream(self._path, params=params, accept=self._accept[1], silence=SILENCE)
         async with stream as response:
+            self._response = response
             if response.status >= 400:
                 error = error_of(response.status, await response.read())
                 if error.status == 410:
@@ -309,13 +327,16 @@ class Store(Generic[T]):
         key = _key(metadata)
         self.unreadable.pop(key, None)
         if event.type == "DELETED":
-            known = self.items.pop(key, item)
+            known = self.items.pop(key, item if item is not None and self._keep(item) else None)
             if known is not None:
                 if self._on_deleted is not None:
                     self._on_deleted(item or known)
                 self._tell(known, None)
         elif item is None:
             self._leave_out(unreadable[0])
+        elif not self._keep(item):
+            if (known := self.items.pop(key, None)) is not None:
+                self._tell(known, None)
         else:
             old, self.items[key] = self.items.get(key), item
             self._tell(old, item)

@@ -12,10 +12,10 @@ from execution_options.api.annotations import MAX_ANNOTATIONS
 from execution_options.options.snapshot import decode
 from support.waiting import eventually
 
-from .conftest import refusing
+from .conftest import Team, refusing
 
 if TYPE_CHECKING:
-    from .conftest import Process, Team
+    from .conftest import Process
 
 pytestmark = pytest.mark.e2e
 
@@ -166,3 +166,19 @@ def test_bare_pods_are_executions_only_where_their_namespace_says_so(controller:
     team.edit("o", {"labels": {"a": "2"}})
     eventually(lambda: team.labels("pods", "m-after") == {"a": "2"})
     assert team.labels("pods", "m-before") == {}
+
+
+def test_any_number_of_namespaces_may_opt_in(controller: Process, team: Team) -> None:
+    """Each once took a connection of its own, so that with 52 of them the Lease could not be renewed."""
+    path, names = "/api/v1/namespaces", [f"{team.namespace}-{number}" for number in range(80)]
+    for name in names:
+        team.api.create(path, {"metadata": {"name": name, "labels": {"execution.dev/pods": "enabled"}}})
+    last = Team(team.api, names[-1])
+    try:
+        eventually(lambda: team.api.get(f"{path}/{names[-1]}/serviceaccounts")["items"])
+        options_since_a_second_ago(last, "o", SPEC)
+        bare_pod(last, "m-late")
+        eventually(lambda: last.labels("pods", "m-late") == {"a": "1"})
+    finally:
+        for name in names:
+            team.api.delete(f"{path}/{name}")

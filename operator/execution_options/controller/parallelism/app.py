@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from execution_options.api import decoding, names
 from execution_options.api.names import GATE
+from execution_options.controller.objects import LIVING
 from execution_options.controller.parallelism.announcer import Announcer
 from execution_options.controller.parallelism.backlog import Backlog
 from execution_options.controller.parallelism.board import Board
@@ -16,7 +17,7 @@ from execution_options.controller.parallelism.groups import BARE
 from execution_options.controller.parallelism.kueue import Kueue
 from execution_options.controller.parallelism.labelling import Labelling
 from execution_options.controller.parallelism.latecomers import Latecomers
-from execution_options.controller.parallelism.objects import LIVING, GatedPod, GroupKey
+from execution_options.controller.parallelism.objects import GatedPod, GroupKey
 from execution_options.controller.parallelism.orphans import Orphans
 from execution_options.controller.parallelism.reach import Reaches
 from execution_options.controller.parallelism.releaser import Releaser

@@ -10,9 +10,9 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from execution_options.api.names import GATE, ID_LABEL, LIVE_ANNOTATION, MISSED_ANNOTATION, SNAPSHOT_ANNOTATION
-from execution_options.controller.objects import ExecutionKey
+from execution_options.controller.objects import LIVING, ExecutionKey
 from execution_options.controller.parallelism.groups import BARE
-from execution_options.controller.parallelism.objects import LIVING, GroupKey, is_unit
+from execution_options.controller.parallelism.objects import GroupKey, is_unit
 from execution_options.kube.client import METADATA_LIST, path_of
 from execution_options.kube.listing import listed
 from execution_options.kube.meta import ObjectMeta, PartialObject

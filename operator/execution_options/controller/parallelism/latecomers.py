@@ -11,7 +11,8 @@ import contextlib
 from typing import TYPE_CHECKING, Final
 
 from execution_options.api.names import GATE, MISSED_ANNOTATION
-from execution_options.controller.parallelism.objects import LIVING, is_unit
+from execution_options.controller.objects import LIVING
+from execution_options.controller.parallelism.objects import is_unit
 from execution_options.kube.client import path_of
 from execution_options.kube.meta import ObjectMeta, PartialObject
 from execution_options.kube.store import Store

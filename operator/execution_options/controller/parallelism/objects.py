@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 from msgspec import Struct, field, structs
@@ -26,9 +26,6 @@ from execution_options.parallelism.slots import Pod
 if TYPE_CHECKING:
     from execution_options.engines.registry import Engines
     from execution_options.kube.meta import ObjectMeta
-
-LIVING: Final = "status.phase!=Succeeded,status.phase!=Failed"
-"""Selects pods whose containers have not ended for good."""
 
 
 class GroupKey(NamedTuple):
