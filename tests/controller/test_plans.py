@@ -236,6 +236,28 @@ def test_a_missed_job_gets_what_can_still_be_set_and_its_pods_too() -> None:
     assert "environment variables K" in missed_note(live.state(meta(document))).note
 
 
+def test_what_is_said_of_a_missed_job_is_what_it_has() -> None:
+    enforced = {"selector": {}, "mode": "Enforce", "labels": {"a": "ours"}, "envs": [{"name": "K", "value": "ours"}]}
+    document = job({"a": "mine"})
+    document["spec"]["template"]["spec"]["containers"][0]["env"] = [{"name": "K", "value": "mine"}]
+    repair = repaired(document, options(enforced))
+    assert repair is not None
+    apply(document, repair.operations)
+    state = live.state(meta(document))
+    said = applied_note(state, repaired=True)
+    assert said is not None
+    assert said.note == "label a: ExecutionOptions o (namespace enforced) made it 'ours', its author wrote 'mine'"
+    assert "environment variables K" in missed_note(state).note
+    # What options do not say was not set either.
+    document = job()
+    repair = repaired(document, options({"selector": {}, "overwriteCache": True}))
+    assert repair is not None
+    apply(document, repair.operations)
+    note = missed_note(live.state(meta(document))).note
+    assert "labels and annotations" not in note
+    assert "was not: the cache overwrite" in note
+
+
 def test_nothing_is_repaired_where_nothing_applies() -> None:
     assert repaired(job(), options({"labels": {"a": "1"}})) is None
     only_an_annotation = job(annotations={"execution.dev/disable-notifications": "true"})

@@ -23,9 +23,17 @@ class Announcement(Struct, frozen=True):
     note: str
 
 
-def applied_note(state: State) -> Announcement | None:
-    """What of the author's the options replaced or left at admission; ``None`` where nothing."""
-    said = notes(state.snapshot.authored, state.frozen)
+def applied_note(state: State, *, repaired: bool = False) -> Announcement | None:
+    """What of the author's the options replaced or left; ``None`` where nothing.
+
+    Args:
+        state: of the execution.
+        repaired: whether it was created past the webhook: only its own metadata could be changed then.
+    """
+    authored = state.snapshot.authored
+    if repaired:
+        authored = {at: written for at, written in authored.items() if at.startswith("/metadata/")}
+    said = notes(authored, state.frozen)
     return Announcement("Normal", "OptionsApplied", "Admit", "; ".join(said)) if said else None
 
 
@@ -58,7 +66,9 @@ def left_out_note(why: str) -> Announcement:
 def missed_note(state: State) -> Announcement:
     """What happened to an execution that the webhook missed."""
     lacking = missed.unrepaired(state.frozen, state.snapshot.authored)
-    note = "it was created past the webhook; labels and annotations were set afterwards"
+    note = "it was created past the webhook"
+    if state.frozen.labels or state.frozen.annotations:
+        note += "; its own labels and annotations were set afterwards"
     if lacking:
         note += f", what is fixed at creation was not: {', '.join(lacking)}; create it again to get that too"
     return Announcement("Warning", "AdmissionMissed", "Repair", note)

@@ -156,7 +156,7 @@ class ExecutionReconciler:
             return
         if noticed is not None:
             self._recorder.say(engine, metadata, missed_note(state))
-        said = applied_note(state)
+        said = applied_note(state, repaired=noticed is not None)
         if said is not None:
             self._recorder.say(engine, metadata, said)
 

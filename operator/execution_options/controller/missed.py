@@ -176,6 +176,8 @@ def unrepaired(effective: Effective, authored: Mapping[str, str]) -> list[str]:
         said.append(f"environment variables {', '.join(sorted(effective.envs))}")
     if effective.output_location_prefix is not None:
         said.append(f"storage prefix {effective.output_location_prefix.value!r}")
+    if effective.overwrite_cache is not None and effective.overwrite_cache.value:
+        said.append("the cache overwrite")
     return said
 
 
