@@ -103,7 +103,8 @@ def emitted() -> tuple[dict[str, set[str]], set[str]]:
     # What the condition of options says of notifications is what is said of a delivery, or of an Event.
     found["conditions"] |= {"NoChannel", "ChannelMissing", "ChannelTypeMismatch"}
     found["conditions"] |= {"NotificationRefused", "NotificationLost", REFUSED}
-    found["refusals"] |= {"OptionsTooLarge", "InvalidReference", "Unreadable", "QuotaNearlyUsed"}
+    found["refusals"] |= {"OptionsTooLarge", "PatchTooLarge", "InvalidReference", "Unreadable"}
+    found["refusals"] |= {"TooManyRequests", "QuotaNearlyUsed"}
     return found, unseen
 
 

@@ -5,10 +5,18 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import msgspec
 import pytest
 
 from execution_options.engines.patch import Patch
-from execution_options.engines.translate import metadata_places, output_location, strip_forged, translate
+from execution_options.engines.translate import (
+    MAX_ADDED,
+    PatchTooLargeError,
+    metadata_places,
+    output_location,
+    strip_forged,
+    translate,
+)
 from execution_options.options.levels import Level
 from execution_options.options.merge import merge
 from support.options import layer
@@ -215,3 +223,30 @@ def test_forged_metadata_goes_and_the_authors_annotations_stay() -> None:
 def test_an_owner_changes_nothing_of_a_translation() -> None:
     changed, _ = translated(controlled_by(job(), "batch/v1", "CronJob", "x"), BELOW, labels={"a": "1"})
     assert changed["spec"]["template"]["metadata"]["labels"]["a"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("containers", "templates", "said"),
+    [
+        (50, 50, None),
+        (5000, 1, "64 variables in each of 5000 containers"),
+        (2, 20_000, "1 labels and annotations in each of 20000 pod templates"),
+    ],
+)
+def test_what_would_take_the_api_server_long_is_refused_before_it_is_made(
+    containers: int, templates: int, said: str | None
+) -> None:
+    own = [{"name": "OWN", "value": "1"}]
+    spec = {"containers": [{"name": f"c{number}", "env": list(own)} for number in range(containers)]}
+    document: dict[str, Any] = {"metadata": {}, "spec": {"template": {"spec": spec}}}
+    envs = [{"name": f"V{number}", "value": '"' * 10} for number in range(64)]
+    options = merge([layer(Level.NAMESPACE_DEFAULT, {"envs": envs, "labels": {"a": "b" * 60}}, "o")])
+    patch, places = Patch(document), [("templates", str(number)) for number in range(templates)]
+    if said is None:
+        translate(patch, list(places), JOB, options, identifier="0a", location="")
+        # The estimate is no less than what becomes of it.
+        assert len(msgspec.json.encode(patch.operations)) < MAX_ADDED
+        return
+    with pytest.raises(PatchTooLargeError, match=said):
+        translate(patch, list(places), JOB, options, identifier="0a", location="")
+    assert patch.operations == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +20,20 @@ from execution_options.webhook import metrics, review, server
 from execution_options.webhook.server import admission_app
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from execution_options.engines.profile import Engine
 
 REVIEW = {
     "request": {"uid": "u", "kind": {"group": "batch", "version": "v1", "kind": "Job"}, "operation": "CREATE"},
 }
+
+
+def written(namespace: str, thing: Any = None) -> bytes:
+    """A review as an API server writes it."""
+    head = REVIEW["request"]
+    request = {"uid": "u", "kind": head["kind"], "namespace": namespace, "operation": "CREATE", "object": thing}
+    return json.dumps({"request": request}, separators=(",", ":")).encode()
 
 
 class Answers:
@@ -129,14 +137,13 @@ async def test_few_large_bodies_are_in_memory_at_once(monkeypatch: pytest.Monkey
             return review.allowed("u", [], [])
 
     handler: Any = Slow(b"")
-    large = json.dumps({"request": REVIEW["request"] | {"object": "x" * 2000}}).encode()
     async with served(admission_app(handler, handler)) as session:
 
         async def post(body: bytes) -> int:
             async with session.post("/executions", data=io.BytesIO(body)) as response:
                 return response.status
 
-        asked = [asyncio.create_task(post(large)) for _ in range(6)]
+        asked = [asyncio.create_task(post(written(f"team-{number}", "x" * 2000))) for number in range(6)]
         async with asyncio.timeout(10):
             while under_way < server.LARGE_AT_ONCE:  # noqa: ASYNC110 - nothing tells of it
                 await asyncio.sleep(0.01)
@@ -147,6 +154,91 @@ async def test_few_large_bodies_are_in_memory_at_once(monkeypatch: pytest.Monkey
         answered.set()
         assert await asyncio.gather(small, *asked) == [200] * 7
     assert most == server.LARGE_AT_ONCE + 1
+
+
+async def until(check: Callable[[], object]) -> None:
+    async with asyncio.timeout(10):
+        while not check():  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.01)
+
+
+class Held(Answers):
+    """Answers by namespace, once it may."""
+
+    def __init__(self) -> None:
+        super().__init__(b"")
+        self.begun: list[str] = []
+        self.may = asyncio.Event()
+
+    async def answer(self, request: review.Request) -> bytes:
+        self.begun.append(request.namespace)
+        await self.may.wait()
+        return review.allowed("u", [], [])
+
+
+@pytest.mark.parametrize("size", [10, 3000], ids=["small", "large"])
+async def test_a_namespace_never_has_all_room(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "LARGE", 1000)
+    monkeypatch.setattr(server, "WAIT_SECONDS", 0.5)
+    handler: Any = Held()
+    async with served(admission_app(handler, handler)) as session:
+
+        async def post(namespace: str) -> dict[str, Any]:
+            async with session.post("/executions", data=io.BytesIO(written(namespace, "x" * size))) as response:
+                answer: dict[str, Any] = json.loads(await response.read())["response"]
+                return answer
+
+        room = server.AT_ONCE_OF_ONE if size < server.LARGE else server.LARGE_AT_ONCE - 1
+        noisy = [asyncio.create_task(post("noisy")) for _ in range(room + 3)]
+        await until(lambda: len(handler.begun) == room)
+        quiet = asyncio.create_task(post("quiet"))
+        await until(lambda: "quiet" in handler.begun)
+        await until(lambda: sum(one.done() for one in noisy) == 3)
+        refused = [one.result() for one in noisy if one.done()]
+        handler.may.set()
+        answers = [quiet.result() if quiet.done() else await quiet, *await asyncio.gather(*noisy)]
+    assert handler.begun.count("noisy") == room
+    assert [one["status"]["code"] for one in refused] == [429] * 3
+    assert "namespace noisy has so many requests under way" in refused[0]["status"]["message"]
+    assert [one["allowed"] for one in answers].count(True) == 1 + room
+
+
+async def test_a_quiet_namespace_is_decided_on_between_two_decisions_of_a_noisy_one() -> None:
+    begun: list[str] = []
+
+    class Busy(Answers):
+        async def answer(self, request: review.Request) -> bytes:
+            begun.append(request.namespace)
+            time.sleep(0.01)  # a decision  # noqa: ASYNC251
+            return review.allowed("u", [], [])
+
+    handler: Any = Busy(b"")
+    async with served(admission_app(handler, handler)) as session:
+
+        async def post(namespace: str) -> None:
+            async with session.post("/executions", data=io.BytesIO(written(namespace))) as response:
+                assert response.status == 200
+
+        noisy = [asyncio.create_task(post("noisy")) for _ in range(60)]
+        await until(lambda: begun)
+        before = len(begun)
+        await post("quiet")
+        assert begun.index("quiet") - before < 20
+        await asyncio.gather(*noisy)
+
+
+@pytest.mark.parametrize(
+    ("body", "namespace"),
+    [
+        (written("team"), "team"),
+        (json.dumps(REVIEW, separators=(",", ":")).encode(), ""),
+        (b'{"request":{"operation":"CREATE","object":{"namespace":"forged","operation":"x"}}}', ""),
+        (b'{"request":{"name":"a\\",\\"namespace\\":\\"forged","namespace":"team","operation":"CREATE"}}', "team"),
+        (b"", ""),
+    ],
+)
+def test_the_namespace_is_told_by_the_beginning_of_a_body(body: bytes, namespace: str) -> None:
+    assert review.namespace_of(body) == namespace
 
 
 async def test_more_than_an_api_server_sends_is_a_bad_request() -> None:

@@ -30,6 +30,7 @@ from execution_options.engines.paths import lookup
 from execution_options.engines.specification import add_patches
 from execution_options.engines.translate import (
     AUTHORS_ANNOTATIONS,
+    PatchTooLargeError,
     account_places,
     metadata_places,
     output_location,
@@ -59,7 +60,13 @@ NO_REPOSITORIES = Repositories()
 
 
 Reason = Literal[
-    "OptionsMissing", "AnnotationsFull", "ServiceAccountMissing", "IdentityConflict", "InvalidIamRole", "NotReady"
+    "OptionsMissing",
+    "AnnotationsFull",
+    "PatchTooLarge",
+    "ServiceAccountMissing",
+    "IdentityConflict",
+    "InvalidIamRole",
+    "NotReady",
 ]
 """Why an execution is refused, for programs. NotReady passes by itself: the controller has something yet to write."""
 
@@ -152,7 +159,7 @@ def decide(
 
     Raises:
         RefusedError: it refers to options that do not exist, whose artifact repository is not there yet, or that do
-            not fit into its annotations.
+            not fit into its annotations or into a patch.
         execution_options.options.snapshot.SnapshotTooLargeError: its options are too large.
     """
     known = list(candidates)
@@ -224,9 +231,12 @@ def _give(
     elsewhere = add_patches(patch, engine, specification)
     if engine.template_patches is not UNSET:
         places = metadata_places(engine, document)
-    authored = translate(
-        patch, places, engine, effective, identifier=identifier, location=location, elsewhere=elsewhere
-    )
+    try:
+        authored = translate(
+            patch, places, engine, effective, identifier=identifier, location=location, elsewhere=elsewhere
+        )
+    except PatchTooLargeError as error:
+        raise RefusedError("PatchTooLarge", str(error)) from error
     referred = _refer(patch, engine, effective, location, repositories, elsewhere)
     authored |= referred.authored
     gate.mark(patch, places, engine, effective.max_parallelism)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from msgspec import UNSET
 
 from execution_options.api.names import (
@@ -28,9 +29,44 @@ if TYPE_CHECKING:
     from execution_options.engines.profile import Engine
     from execution_options.options.merge import Effective
 
+MAX_ADDED = 2 * 1024 * 1024
+"""Bytes of the patch by which options become labels, annotations and variables of one execution. etcd takes objects of
+1.5 MiB, and the API server needs about as long for a patch of this size as for an object that just fits."""
+_OPERATION = 100
+"""Bytes of a value in a patch besides its name and itself: the words of JSON Patch, and the path."""
+
 _PREFIX = f"{GROUP}/"
 AUTHORS_ANNOTATIONS = frozenset({OPTIONS_ANNOTATION, DISABLE_NOTIFICATIONS_ANNOTATION, GROUP_ANNOTATION})
 """The only ``execution.dev/`` metadata that is not this operator's."""
+
+
+class PatchTooLargeError(ValueError):
+    """What options add to an execution is more than the API server should have to write into it."""
+
+
+def _check_size(
+    places: int, metadata: Mapping[str, Sourced[str]], lists: int, envs: Mapping[str, Sourced[str]]
+) -> None:
+    """Nothing, where what is added to every place and every list of variables fits; nothing of it is made before."""
+    parts = [
+        (count * sum(_OPERATION + _size(name, value.value) for name, value in values.items()), count, values, what)
+        for count, values, what in (
+            (places, metadata, "labels and annotations in each of {} pod templates"),
+            (lists, envs, "variables in each of {} containers"),
+        )
+    ]
+    size = sum(part[0] for part in parts)
+    if size > MAX_ADDED:
+        most, count, values, what = max(parts, key=lambda part: part[0])
+        raise PatchTooLargeError(
+            f"options would add {size} bytes to this execution, and at most {MAX_ADDED} fit: {most} of them are "
+            f"{len(values)} {what.format(count)}; give these options fewer of them, or the execution fewer places, or "
+            f"have a selector leave it out"
+        )
+
+
+def _size(name: str, value: str) -> int:
+    return len(msgspec.json.encode((name, value)))
 
 
 def output_location(prefix: str, namespace: str, name: str, generate_name: str, identifier: str) -> str:
@@ -67,15 +103,20 @@ def translate(
         What the author wrote where options had something to say too: JSON Pointer to value, after the option and
         a colon where the place does not tell it (``fields.key``). A variable stands below its container's ``env``
         by name.
+
+    Raises:
+        PatchTooLargeError: the patch would be too large; nothing is changed.
     """
+    envs, lists = environment(effective, location), list(env_places(engine, patch.document))
+    maps = [place for text in engine.env_maps for place in locate(patch.document, text)]
+    _check_size(len(places), {**effective.labels, **effective.annotations}, len(lists) + len(maps), envs)
     work = _Work(patch, engine, effective, elsewhere or {})
     for place in places:
         work.mapping((*place, "labels"), effective.labels, {ID_LABEL: identifier})
         work.mapping((*place, "annotations"), effective.annotations, {})
-    envs = environment(effective, location)
     for place in account_places(engine, patch.document):
         work.account(place)
-    for place in env_places(engine, patch.document):
+    for place in lists:
         work.environment(place, envs)
     work.authored |= fields.put_variables(patch, engine, envs)
     work.authored |= fields.put_location(patch, engine, envs.get(PREFIX_ENV))

@@ -16,6 +16,8 @@ from execution_options.engines.facts import Role, execution_of, launch_plan, lau
 from execution_options.engines.patch import Patch
 from execution_options.engines.paths import lookup
 from execution_options.engines.specification import reference
+from execution_options.engines.translate import PatchTooLargeError
+from execution_options.fairness import Processor
 from execution_options.kube.meta import ObjectMeta, PartialObject
 from execution_options.options.reference import InvalidReferenceError
 from execution_options.options.snapshot import SnapshotTooLargeError, new_id
@@ -45,9 +47,17 @@ class Handler:
         index: the options.
         trusted: user names of the operator itself, which may change its own metadata on executions.
         controllers: users and groups whose owner references are believed.
+        processor: namespaces take turns at it.
     """
 
-    def __init__(self, index: Index, trusted: Collection[str], controllers: Collection[str]) -> None:
+    def __init__(
+        self,
+        index: Index,
+        trusted: Collection[str],
+        controllers: Collection[str],
+        processor: Processor | None = None,
+    ) -> None:
+        self._processor = processor or Processor()
         self._index = index
         self._trusted = frozenset(trusted)
         self._controllers = frozenset(controllers)
@@ -71,10 +81,12 @@ class Handler:
                 return review.allowed(request.uid, [], [])
             trusted = request.user_info.username in self._trusted
             manager = "" if request.options is None else request.options.field_manager
-            return review.allowed(request.uid, restore(engine, document, old, manager=manager, trusted=trusted), [])
         try:
+            if request.operation == "UPDATE":
+                operations = restore(engine, document, old, manager=manager, trusted=trusted)
+                return review.allowed(request.uid, operations, [])
             return await self._create(request, engines, engine)
-        except (RefusedError, InvalidReferenceError, SnapshotTooLargeError) as refusal:
+        except (RefusedError, InvalidReferenceError, SnapshotTooLargeError, PatchTooLargeError) as refusal:
             metrics.REFUSALS.labels(engine.name, _reason(refusal)).inc()
             logger.info("%s in %s refused: %s", engine.name, request.namespace, refusal)
             return review.refused(request.uid, str(refusal))
@@ -108,11 +120,14 @@ class Handler:
             candidates = self._index.known(request.namespace)
         else:
             candidates = await self._index.candidates(request.namespace)
+        # What was waited for often comes for many at once.
+        await self._processor.turn(request.namespace)
         # Decoded only now: what is held while others are waited for costs memory, and time to collect it.
         document: dict[str, Any] = _whole(request.object)
         wanted = reference(engine, document) if candidates else None
         specification = None if wanted is None else await self._index.specification(wanted, request.namespace)
         repositories = await self._repositories(engine, request.namespace, candidates)
+        await self._processor.turn(request.namespace)
         decision = decide(engine, document, execution, candidates, new_id(), specification, repositories)
         if decision.account:
             account = await self._index.account(request.namespace, decision.account)
@@ -146,6 +161,8 @@ def _reason(refusal: Exception) -> str:
     """One of a few words, which a metric may have for a label."""
     if isinstance(refusal, RefusedError):
         return refusal.reason
+    if isinstance(refusal, PatchTooLargeError):
+        return "PatchTooLarge"
     return "OptionsTooLarge" if isinstance(refusal, SnapshotTooLargeError) else "InvalidReference"
 
 

@@ -15,7 +15,8 @@ ADMISSIONS = Counter(
 REFUSALS = Counter(
     "execution_options_refusals_total",
     "Executions that were refused, by engine and reason (OptionsMissing, InvalidReference, OptionsTooLarge, "
-    "AnnotationsFull, ServiceAccountMissing, IdentityConflict, InvalidIamRole, Unreadable, NotReady, QuotaNearlyUsed).",
+    "AnnotationsFull, PatchTooLarge, ServiceAccountMissing, IdentityConflict, InvalidIamRole, Unreadable, "
+    "TooManyRequests, NotReady, QuotaNearlyUsed).",
     ["engine", "reason"],
     registry=REGISTRY,
 )

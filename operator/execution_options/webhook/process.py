@@ -14,6 +14,7 @@ from msgspec import Struct
 from execution_options.certificates.folder import CertificateFolder
 from execution_options.certificates.injection import Target
 from execution_options.certificates.manager import CertificateManager
+from execution_options.fairness import Processor
 from execution_options.health import health_app
 from execution_options.install import (
     ENGINES_CONFIGURATION,
@@ -82,8 +83,9 @@ async def serve(kube: Kube, settings: Settings) -> None:
     try:
         ports.append(Port(health_app(missing, metrics.REGISTRY)))
         health = await ports[-1].open(settings.host, settings.health_port)
-        handler = Handler(index, settings.trusted, settings.controllers)
-        admission = admission_app(handler, Objects(kube, index, settings.namespace), stop.is_set)
+        processor = Processor()
+        handler = Handler(index, settings.trusted, settings.controllers, processor)
+        admission = admission_app(handler, Objects(kube, index, settings.namespace), stop.is_set, processor)
         # Handshakes fail until there is a certificate, so that nobody is answered before.
         ports.append(Port(admission, certificates.ssl_context, DRAIN_SECONDS))
         port = await ports[-1].open(settings.host, settings.port)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import time
@@ -12,6 +11,7 @@ import aiohttp
 from aiohttp import web
 
 from execution_options.api.decoding import UnreadableError
+from execution_options.fairness import BusyError, Processor, Turns
 from execution_options.kube.client import ApiError
 from execution_options.webhook import metrics, review
 
@@ -34,6 +34,18 @@ MAX_DRAINED = 4 * MAX_BODY
 """Bytes of a larger request that are read and dropped, so that it can be refused with a reason. The API server takes
 objects of 3 MiB, of which six times as much can become when JSON escapes every character."""
 
+AT_ONCE = 96
+AT_ONCE_OF_ONE = 32
+"""Requests that are decided on at the same time, in all and of one namespace: most of that time they wait for the API
+server, to which there are few connections."""
+WAIT_SECONDS = 2.0
+"""How long a request waits for room, once with a large body and once to be decided on: both, and the decision, fit
+into 5 s, the shortest time-out of the webhook's entries."""
+
+BUSY = (
+    "namespace {} has so many requests under way that this one would have waited longer than {:g} s for the operator; "
+    "try again"
+)
 UNREADABLE = "the operator cannot read or patch this object: {}"
 
 _JSON = {"Content-Type": "application/json"}
@@ -43,44 +55,83 @@ class _TooLargeError(Exception):
     """A body is larger than any that the API server sends."""
 
 
-async def _received(content: aiohttp.StreamReader) -> tuple[review.Request, str]:
-    """The request that is read, and why its objects cannot be judged; empty where they can be.
+async def _rest(first: bytes, content: aiohttp.StreamReader) -> tuple[bytes, int]:
+    """A body that begins with ``first``, as far as it is kept, and how many bytes it has.
 
     Raises:
-        UnreadableError: it is none.
         _TooLargeError: nobody reads that much.
     """
-    kept, size = bytearray(), 0
+    if content.at_eof():
+        return first, len(first)
+    kept, size = bytearray(first), len(first)
     async for chunk in content.iter_any():
         size += len(chunk)
         if size > MAX_DRAINED:
             raise _TooLargeError(f"it is larger than {MAX_DRAINED} bytes")
         kept += chunk[: MAX_BODY - len(kept)]
+    return bytes(kept), size
+
+
+def _decoded(body: bytes, size: int) -> tuple[review.Request, str]:
+    """The request that was read, and why its objects cannot be judged; empty where they can be.
+
+    Raises:
+        UnreadableError: it is none.
+    """
     if size > MAX_BODY:
-        return review.decode_head(bytes(kept)), f"with its old version it takes {size} bytes, at most {MAX_BODY} fit"
-    return review.decode(bytes(kept))
+        return review.decode_head(body), f"with its old version it takes {size} bytes, at most {MAX_BODY} fit"
+    return review.decode(body)
 
 
-def admission_app(handler: Handler, objects: Objects, stopping: Callable[[], bool] = lambda: False) -> web.Application:
+def admission_app(
+    handler: Handler,
+    objects: Objects,
+    stopping: Callable[[], bool] = lambda: False,
+    processor: Processor | None = None,
+) -> web.Application:
     """The application: ``/executions`` changes executions, ``/objects`` checks what else users write.
 
-    While it is stopping, each answer ends its connection.
-    """
+    Namespaces take turns at everything that one of them could have too much of: large bodies, room, the processor.
 
-    large = asyncio.Semaphore(LARGE_AT_ONCE)
+    Args:
+        handler: of executions.
+        objects: of all else.
+        stopping: while it is true, each answer ends its connection.
+        processor: the same as the handler's, which takes up decisions again after having waited for the API server.
+    """
+    large = Turns(LARGE_AT_ONCE, LARGE_AT_ONCE - 1, WAIT_SECONDS)
+    room = Turns(AT_ONCE, AT_ONCE_OF_ONE, WAIT_SECONDS)
+    time_of = processor or Processor()
 
     def route(answer: Callable[[review.Request], Awaitable[bytes]], name: Callable[[review.Request], str]) -> Route:
         async def received(http: web.Request) -> web.Response:
-            size = http.content_length
-            async with large if size is None or size > LARGE else contextlib.nullcontext():
-                return await answered(http)
-
-        async def answered(http: web.Request) -> web.Response:
             began = time.perf_counter()
+            size = http.content_length
+            first = await http.content.readany()
+            namespace = review.namespace_of(first)
             try:
-                request, problem = await _received(http.content)
+                async with large.turn(namespace) if size is None or size > LARGE else contextlib.nullcontext():
+                    body = await _rest(first, http.content)
+                    async with room.turn(namespace):
+                        await time_of.turn(namespace)
+                        return await answered(*_decoded(*body), began)
             except (UnreadableError, _TooLargeError) as error:
                 return web.Response(status=400, text=f"no AdmissionReview: {error}")
+            except BusyError:
+                return refused_busy(first)
+
+        def refused_busy(first: bytes) -> web.Response:
+            try:
+                request = review.decode_head(first)
+            except UnreadableError as error:
+                return web.Response(status=429, text=f"busy, and no AdmissionReview: {error}")
+            problem = BUSY.format(request.namespace or "(none)", WAIT_SECONDS)
+            metrics.REFUSALS.labels(name(request), "TooManyRequests").inc()
+            logger.warning("%s %s: %s", request.kind.kind, request.name or "(new)", problem)
+            body = review.refused(request.uid, problem, 429, "TooManyRequests")
+            return web.Response(body=body, headers=_JSON)
+
+        async def answered(request: review.Request, problem: str, began: float) -> web.Response:
             whose = f"{request.kind.kind} {request.namespace}/{request.name or '(new)'}"
             try:
                 body = review.refused(request.uid, UNREADABLE.format(problem)) if problem else await answer(request)

@@ -1,0 +1,181 @@
+"""Fair shares: what many want at once goes to one after the other by turns, so that whoever wants much waits alone.
+
+A share is whoever is to be treated alike: here a namespace. Within a share the order stays.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterator
+
+T = TypeVar("T")
+
+
+class RoundRobin(Generic[T]):
+    """What waits, by share: the shares are served in turn, each in its own order."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[Hashable, deque[T]] = {}
+        """By share, in the order of their turns."""
+        self._size = 0
+
+    def __len__(self) -> int:
+        """How much waits."""
+        return self._size
+
+    def __iter__(self) -> Iterator[T]:
+        """All that waits, share by share."""
+        for waiting in self._waiting.values():
+            yield from waiting
+
+    def add(self, share: Hashable, item: T) -> None:
+        """Have an item wait behind what waits of its share already."""
+        self._waiting.setdefault(share, deque()).append(item)
+        self._size += 1
+
+    def take(self, may: Callable[[Hashable], bool] = lambda _: True) -> tuple[Hashable, T] | None:
+        """The next item of the next share that ``may`` have one, with its share; ``None`` where there is none."""
+        share = next((share for share in self._waiting if may(share)), None)
+        if share is None:
+            return None
+        waiting = self._waiting.pop(share)
+        item = waiting.popleft()
+        if waiting:
+            self._waiting[share] = waiting  # behind all others
+        self._size -= 1
+        return share, item
+
+    def drop_from_longest(self) -> tuple[Hashable, T] | None:
+        """Give up the newest item of the share that has most; it and its share, ``None`` where nothing waits."""
+        if not self._size:
+            return None
+        share = max(self._waiting, key=lambda one: len(self._waiting[one]))
+        waiting = self._waiting[share]
+        item = waiting.pop()
+        if not waiting:
+            del self._waiting[share]
+        self._size -= 1
+        return share, item
+
+
+class BusyError(Exception):
+    """It was nobody's turn for too long: others of the same share are before it."""
+
+
+class Turns:
+    """How much is under way at once, in all and of one share; what is beyond that waits.
+
+    Args:
+        total: how much at once.
+        each: how much of it of one share.
+        seconds: how long somebody waits; ``None``: for ever.
+    """
+
+    def __init__(self, total: int, each: int, seconds: float | None = None) -> None:
+        self._free = total
+        self._each = each
+        self._seconds = seconds
+        self._taken: dict[Hashable, int] = {}
+        self._waiting: RoundRobin[asyncio.Future[None]] = RoundRobin()
+
+    def turn(self, share: Hashable) -> _Turn:
+        """Wait until there is room, and keep it: an async context, which is left by ``BusyError`` before it begins."""
+        return _Turn(self, share)
+
+    async def enter(self, share: Hashable) -> None:
+        """Wait until there is room; it has to be left again.
+
+        Raises:
+            BusyError: there was none for too long.
+        """
+        if self._free and self._may(share):
+            self._enter(share)
+        else:
+            await self._wait(share)
+
+    def _may(self, share: Hashable) -> bool:
+        return self._taken.get(share, 0) < self._each
+
+    def _enter(self, share: Hashable) -> None:
+        self._free -= 1
+        self._taken[share] = self._taken.get(share, 0) + 1
+
+    async def _wait(self, share: Hashable) -> None:
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.add(share, future)
+        try:
+            async with asyncio.timeout(self._seconds):
+                await future
+        except BaseException as error:
+            if future.done() and not future.cancelled():
+                self.leave(share)  # it came in the same moment
+            if isinstance(error, TimeoutError):
+                raise BusyError from None
+            raise
+
+    def leave(self, share: Hashable) -> None:
+        """Give up room that was entered."""
+        self._free += 1
+        left = self._taken.pop(share) - 1
+        if left:
+            self._taken[share] = left
+        while self._waiting and self._free and (found := self._waiting.take(self._may)) is not None:
+            if not found[1].done():
+                self._enter(found[0])
+                found[1].set_result(None)
+
+
+class _Turn:
+    """Room in :class:`Turns`, from the beginning to the end of a block."""
+
+    __slots__ = ("_share", "_turns")
+
+    def __init__(self, turns: Turns, share: Hashable) -> None:
+        self._turns = turns
+        self._share = share
+
+    async def __aenter__(self) -> None:
+        await self._turns.enter(self._share)
+
+    async def __aexit__(self, *_: object) -> None:
+        self._turns.leave(self._share)
+
+
+class Processor:
+    """The time of the event loop, by turns: what waits for it is done piece by piece, and between two of them the loop
+    sees what else has come.
+
+    Without it whatever is ready at the same time is done first, all of it, however much one share has of that.
+    """
+
+    def __init__(self) -> None:
+        self._holder: asyncio.Task[object] | None = None
+        self._waiting: RoundRobin[tuple[asyncio.Future[None], asyncio.Task[object] | None]] = RoundRobin()
+
+    async def turn(self, share: Hashable) -> None:
+        """Wait for the task's turn, which lasts until it waits for something else."""
+        task = asyncio.current_task()
+        if self._holder is task:
+            return
+        loop = asyncio.get_running_loop()
+        if self._holder is None:
+            self._holder = task
+            loop.call_soon(self._next)
+            return
+        future = loop.create_future()
+        self._waiting.add(share, (future, task))
+        await future
+
+    def _next(self) -> None:
+        self._holder = None
+        while (found := self._waiting.take()) is not None:
+            future, task = found[1]
+            if not future.done():
+                self._holder = task
+                future.set_result(None)
+                asyncio.get_running_loop().call_soon(self._next)
+                return
