@@ -20,7 +20,7 @@ def test_more_than_fits_into_a_patch_is_refused_with_the_largest_part(team: Team
     containers = [{"name": f"c{n}", "image": "registry.example.com/a:1"} for n in range(1000)]
     document = job(name="wide")
     document["spec"]["template"]["spec"]["containers"] = containers
-    with pytest.raises(RefusedError, match="at most 2097152 fit: .* 64 variables in each of 1000 containers"):
+    with pytest.raises(RefusedError, match=r"at most 2097152 fit: .* 64 variables in each of 1000 containers"):
         team.create(document)
     document["spec"]["template"]["spec"]["containers"] = containers[:100]
     made = team.create(document)
