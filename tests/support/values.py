@@ -56,6 +56,7 @@ OTHER: Mapping[str, Any] = {
     **{f"{component}.{name}": value for component in ("webhook", "controller") for name, value in _POD.items()},
     "webhook.port": 10250,
     "webhook.hostNetwork": True,
+    "webhook.clientCA": "api-servers",
     "controller.leaseDurationSeconds": 7.5,
     "controller.patchesPerSecond": 0.5,
 }

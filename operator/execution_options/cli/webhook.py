@@ -40,6 +40,11 @@ from execution_options.webhook.process import Settings, serve
     help="Folder with tls.crt and tls.key, made and made trusted by somebody else.  [default: the webhook does both]",
 )
 @click.option(
+    "--client-ca",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="File with the authorities (PEM) of client certificates: who shows none is not answered.  [default: all are]",
+)
+@click.option(
     "--linger-seconds",
     type=click.FloatRange(min=0),
     default=5.0,
@@ -59,6 +64,7 @@ async def webhook(
     trusted_user: tuple[str, ...],
     engine_controller: tuple[str, ...],
     certificate_folder: Path | None,
+    client_ca: Path | None,
     linger_seconds: float,
 ) -> None:
     """Give executions their options when they are created.
@@ -67,7 +73,15 @@ async def webhook(
     """
     controllers = (*CLUSTER_CONTROLLERS, *engine_controller)
     settings = Settings(
-        host, port, health_port, namespace, trusted_user, controllers, certificate_folder, linger_seconds
+        host,
+        port,
+        health_port,
+        namespace,
+        trusted_user,
+        controllers,
+        certificate_folder,
+        linger_seconds,
+        client_ca,
     )
     async with await Kube.connect(kubeconfig, context) as kube:
         await serve(kube, settings)

@@ -164,6 +164,7 @@ def _apiserver(state: ClusterState, ports: Ports, emulation: tuple[str, ...]) ->
         "--max-mutating-requests-inflight=1000",
         "--delete-collection-workers=8",
         *_audit(state),
+        *_admission(state),
         *emulation,
     )
     return Component("kube-apiserver", ports.apiserver, arguments)
@@ -173,6 +174,12 @@ def _audit(state: ClusterState) -> tuple[str, ...]:
     if not state.audit_policy.exists():
         return ()
     return f"--audit-policy-file={state.audit_policy}", f"--audit-log-path={state.audit_log}"
+
+
+def _admission(state: ClusterState) -> tuple[str, ...]:
+    if not state.admission_configuration.exists():
+        return ()
+    return (f"--admission-control-config-file={state.admission_configuration}",)
 
 
 def _controller_manager(state: ClusterState, ports: Ports, emulation: tuple[str, ...]) -> Component:

@@ -82,6 +82,7 @@ class ControlPlane(Cluster):
         root: Path | None = None,
         emulated_version: str | None = None,
         audit_policy: str | None = None,
+        admission_configuration: str | None = None,
         detached: bool = False,
         progress: Progress | None = None,
     ) -> Self:
@@ -92,6 +93,7 @@ class ControlPlane(Cluster):
             root: The folder of all clusters' state; by default the user's.
             emulated_version: The Kubernetes minor version to pretend to be, such as `1.34`.
             audit_policy: YAML of an audit `Policy`: what the API server writes to `audit_log`; by default nothing.
+            admission_configuration: YAML of an `AdmissionConfiguration` for the API server; by default none.
             detached: Whether it outlives this process.
             progress: Where to show progress; by default on stderr.
 
@@ -107,7 +109,7 @@ class ControlPlane(Cluster):
             if lifecycle.running(state) is not None:
                 raise ClusterError(f"cluster {name!r} runs already")
             lifecycle.stop(state)
-            handle = lifecycle.start(state, programs, emulated_version, audit_policy)
+            handle = lifecycle.start(state, programs, emulated_version, audit_policy, admission_configuration)
             try:
                 handle.await_ready(progress)
                 if detached:

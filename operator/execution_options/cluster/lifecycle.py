@@ -86,12 +86,18 @@ class SupervisorHandle:
 
 
 def start(
-    state: ClusterState, programs: Programs, emulated_version: str | None, audit_policy: str | None
+    state: ClusterState,
+    programs: Programs,
+    emulated_version: str | None,
+    audit_policy: str | None,
+    admission_configuration: str | None,
 ) -> SupervisorHandle:
     """Start a supervisor in a fresh state folder. The caller holds the state's lock."""
     state.create()
-    if audit_policy is not None:
-        state.audit_policy.write_text(audit_policy, encoding="utf-8")
+    files = {state.audit_policy: audit_policy, state.admission_configuration: admission_configuration}
+    for file, content in files.items():
+        if content is not None:
+            file.write_text(content, encoding="utf-8")
     programs.link_into(state.bin)
     arguments = [str(state.root), state.name, *([] if emulated_version is None else [emulated_version])]
     # The package may be importable only from where we are (a source tree): hand our path on.

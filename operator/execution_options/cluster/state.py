@@ -121,6 +121,7 @@ class ClusterState:
         self.logs = self.folder / "logs"
         self.data = self.folder / "data"
         self.audit_policy = self.folder / "audit-policy.yaml"
+        self.admission_configuration = self.folder / "admission-configuration.yaml"
         self.audit_log = self.logs / "audit.log"
 
     @property

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import signal
+import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,8 @@ class Settings(Struct, frozen=True):
     linger_seconds: float = 5.0
     """How long requests are still answered after the process was told to end: API servers learn that it is not
     ready any more only after a while, and a connection that is closed under a request is a request refused."""
+    client_ca: Path | None = None
+    """File with the authorities of client certificates that are asked for; ``None``: none is."""
 
 
 async def serve(kube: Kube, settings: Settings) -> None:
@@ -87,6 +90,9 @@ async def serve(kube: Kube, settings: Settings) -> None:
         handler = Handler(index, settings.trusted, settings.controllers, processor)
         admission = admission_app(handler, Objects(kube, index, settings.namespace), stop.is_set, processor)
         # Handshakes fail until there is a certificate, so that nobody is answered before.
+        if settings.client_ca is not None:
+            certificates.ssl_context.load_verify_locations(settings.client_ca)
+            certificates.ssl_context.verify_mode = ssl.CERT_REQUIRED
         ports.append(Port(admission, certificates.ssl_context, DRAIN_SECONDS))
         port = await ports[-1].open(settings.host, settings.port)
         logger.info("admission requests on port %d, probes and metrics on port %d", port, health)
