@@ -9,6 +9,7 @@ import pytest
 
 from execution_options import install
 from execution_options.api.names import GATE
+from execution_options.certificates.material import KEYS
 from execution_options.engines.profile import builtin
 from execution_options.install import (
     CONTROLLER,
@@ -21,10 +22,11 @@ from execution_options.install import (
     definitions,
     rbac,
     roles,
+    uninstall_rbac,
     webhook_configuration,
 )
 from execution_options.install.local import local_webhook
-from execution_options.install.policies import MOST_NAMED, policies
+from execution_options.install.policies import CERTIFICATE_KEYS, MOST_NAMED, policies
 
 Manifest = dict[str, Any]
 ENTRIES = {entry["name"]: entry for entry in webhook_configuration()["webhooks"]}
@@ -153,6 +155,13 @@ def test_the_checks_of_a_channel_stay_within_the_price_of_a_policy() -> None:
     checks = str(POLICIES["execution-options-channels"]["validations"]).count(".check(")
     assert checks == MOST_NAMED
     assert (checks + 1) * 350_000 < 10_000_000
+
+
+def test_the_policy_for_secrets_knows_the_accounts_and_the_keys_of_the_certificate() -> None:
+    assert set(CERTIFICATE_KEYS) == KEYS
+    (tokens, *_) = POLICIES["execution-options-secrets"]["validations"]
+    accounts = [one["metadata"]["name"] for one in [*rbac(), *uninstall_rbac()] if one["kind"] == "ServiceAccount"]
+    assert sorted(re.findall(r'"(execution-options-[a-z]+)"', tokens["expression"])) == sorted(accounts)
 
 
 def test_every_entry_leads_to_the_local_port() -> None:

@@ -26,6 +26,7 @@ Manifest = dict[str, Any]
 SYSTEM_NAMESPACE: Final = "execution-options-system"
 WEBHOOK: Final = "execution-options-webhook"
 CONTROLLER: Final = "execution-options-controller"
+UNINSTALLER: Final = "execution-options-uninstall"
 WEBHOOK_CONFIGURATION: Final = "00-execution-options"
 ENGINES_CONFIGURATION: Final = "00-execution-options-engines"
 """Entries of engines that are added at run time; the controller writes them."""

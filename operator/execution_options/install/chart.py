@@ -18,6 +18,7 @@ from execution_options.api.crd import crds
 from execution_options.install import (
     CONTROLLER,
     SYSTEM_NAMESPACE,
+    UNINSTALLER,
     WEBHOOK,
     engines_configuration,
     rbac,
@@ -44,7 +45,6 @@ CONDITIONS: Final = {
 }
 """Kind and name of a document: the template's condition under which it is rendered."""
 
-UNINSTALL: Final = "execution-options-uninstall"
 _HOOK: Final = {"helm.sh/hook": "pre-delete", "helm.sh/hook-delete-policy": "before-hook-creation,hook-succeeded"}
 _LABELS: Final = "__labels__"
 _CONTROLLERS: Final = "__engineControllers__"
@@ -119,7 +119,7 @@ def _labels(found: re.Match[str]) -> str:
 
 
 def _component(name: str) -> str:
-    for one in (WEBHOOK, CONTROLLER, UNINSTALL):
+    for one in (WEBHOOK, CONTROLLER, UNINSTALLER):
         if name.startswith(one):
             return one.removeprefix("execution-options-")
     return "api"

@@ -102,12 +102,12 @@ async def occupied(kube: Kube) -> str | None:
 
 
 async def prepare(kube: Kube) -> None:
-    """Kinds, accounts and rights.
+    """Kinds, accounts, rights, and before these the policies that bound them.
 
     Raises:
         execution_options.kube.client.ApiError: the API server refuses something.
     """
-    manifests = [*definitions(), *rbac(), *roles()]
+    manifests = [*definitions(), *policies(), *rbac(), *roles()]
     await apply(kube, manifests)
     # Helm takes over what has these (https://github.com/helm/helm/pull/7649), whatever is left of it by then.
     await asyncio.gather(*(_offer(kube, one) for one in manifests if one["kind"] != "Namespace"))
@@ -119,7 +119,7 @@ async def call(kube: Kube, port: int) -> None:
     Raises:
         execution_options.kube.client.ApiError: the API server refuses something.
     """
-    manifests = [*local_webhook(port), *policies()]
+    manifests = local_webhook(port)
     await apply(kube, manifests)
     await asyncio.gather(*(_offer(kube, one) for one in manifests))
 
@@ -177,23 +177,22 @@ async def _dry_run(kube: Kube, wanted: str) -> str | None:
 
 
 async def withdraw_entries(kube: Kube) -> None:
-    """Take away the webhook entries, without which nobody would wait for the processes, and the policies.
+    """Take away the webhook entries, without which nobody would wait for the processes.
 
     Raises:
         execution_options.kube.client.ApiError: the API server refuses something.
     """
-    configurations = [webhook_configuration(), engines_configuration(), validating_configuration()]
-    await _delete(kube, [*configurations, *policies()])
+    await _delete(kube, [webhook_configuration(), engines_configuration(), validating_configuration()])
 
 
 async def withdraw_rights(kube: Kube) -> None:
-    """Take away what only the processes needed, once they have ended.
+    """Take away what only the processes needed, once they have ended, and the policies that bounded it.
 
     Raises:
         execution_options.kube.client.ApiError: the API server refuses something.
     """
     kept = ("Namespace", "ServiceAccount")
-    await _delete(kube, [*(one for one in rbac() if one["kind"] not in kept), local_webhook(0)[0]])
+    await _delete(kube, [*(one for one in rbac() if one["kind"] not in kept), *policies(), local_webhook(0)[0]])
 
 
 async def _delete(kube: Kube, manifests: Iterable[Manifest]) -> None:

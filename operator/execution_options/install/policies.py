@@ -18,7 +18,9 @@ from execution_options.api.names import (
 )
 from execution_options.engines.profile import builtin
 from execution_options.engines.registry import builtin_engines
+from execution_options.install import CONTROLLER, UNINSTALLER, WEBHOOK
 from execution_options.install.controllers import ENGINE_CONTROLLERS, filled
+from execution_options.parallelism.gate import AIRFLOW_LABELS, AIRFLOW_OPERATOR
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 MOST_NAMED: Final = 12
 """Secrets of one channel that can be checked one by one; an authorization check costs 350,000 of 10,000,000 units."""
+CERTIFICATE_KEYS: Final = ("tls.crt", "tls.key", "ca.crt", "ca.key", "next-ca.crt", "next-ca.key", "retired-ca.crt")
+"""Keys of the webhook's Secret: those of :data:`execution_options.certificates.material.KEYS`."""
 
 
 def policies(engine_controllers: Sequence[str] = ENGINE_CONTROLLERS) -> list[Manifest]:
@@ -37,6 +41,9 @@ def policies(engine_controllers: Sequence[str] = ENGINE_CONTROLLERS) -> list[Man
     """
     launch_plans = {f"{plan.group}/{plan.kind}" for engine in builtin() for plan in engine.launch_plans}
     words = {
+        "CERTIFICATE_KEYS": CERTIFICATE_KEYS,
+        "GROUPING_LABELS": [*AIRFLOW_LABELS, AIRFLOW_OPERATOR],
+        "OWN_ACCOUNTS": [WEBHOOK, CONTROLLER, UNINSTALLER],
         "AUTHORS_ANNOTATIONS": [OPTIONS_ANNOTATION, DISABLE_NOTIFICATIONS_ANNOTATION, GROUP_ANNOTATION],
         "ENGINE_KINDS": sorted(f"{group}/{kind}" for group, kind in builtin_engines().owning),
         "LAUNCH_PLANS": sorted(launch_plans),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from execution_options.cluster import ControlPlane
-from execution_options.install.chart import UNINSTALL
+from execution_options.install import UNINSTALLER
 from support import helm3, promtool
 from support.certmanager import CertManager
 from support.programs import build_wanted
@@ -28,6 +28,6 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 @pytest.fixture(scope="package")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """One of its own: what other tests install is there already. Who installs, uninstalls all but the definitions."""
-    policy = audit_policy("options", UNINSTALL)
+    policy = audit_policy("options", UNINSTALLER)
     with ControlPlane.start("chart", root=tmp_path_factory.mktemp("clusters"), audit_policy=policy) as cluster:
         yield cluster
