@@ -32,6 +32,10 @@ class RoundRobin(Generic[T]):
         for waiting in self._waiting.values():
             yield from waiting
 
+    def has(self, share: Hashable) -> bool:
+        """Whether anything of a share waits."""
+        return share in self._waiting
+
     def add(self, share: Hashable, item: T) -> None:
         """Have an item wait behind what waits of its share already."""
         self._waiting.setdefault(share, deque()).append(item)

@@ -25,7 +25,7 @@ from execution_options.controller.index import OptionsIndex
 from execution_options.controller.live import Plan
 from execution_options.controller.metrics import Metrics
 from execution_options.controller.objects import EngineObject, ExecutionKey, OptionsKey, followed
-from execution_options.controller.rate import TokenBucket
+from execution_options.controller.rate import SharedBucket
 from execution_options.controller.shell import ATTEMPTS, ConflictError, Shell, UndoneError
 from execution_options.controller.tracking import Tracker
 from execution_options.engines.profile import builtin
@@ -238,7 +238,7 @@ class Recording:
 
 async def posted(writer: Recording, *said: Announcement) -> Metrics:
     metrics = Metrics()
-    recorder = Recorder(writer, TokenBucket(1000, 100), metrics, "me")  # type: ignore[arg-type]
+    recorder = Recorder(writer, SharedBucket(1000, 100), metrics, "me")  # type: ignore[arg-type]
     for one in said:
         recorder.say(ENGINE, META, one)
     task = asyncio.create_task(recorder.run())
@@ -277,7 +277,7 @@ def test_an_event_fits_and_has_the_same_name_after_a_restart() -> None:
 
 
 def shell(api: FakeApi, writer: Recording) -> Shell:
-    return Shell(api, writer, TokenBucket(1000, 100), Metrics())  # type: ignore[arg-type]
+    return Shell(api, writer, SharedBucket(1000, 100), Metrics())  # type: ignore[arg-type]
 
 
 def changing(api: FakeApi) -> None:

@@ -37,7 +37,7 @@ from execution_options.controller.parallelism.app import Parallelism
 from execution_options.controller.pods import PodReconciler
 from execution_options.controller.post import ChannelPost
 from execution_options.controller.queue import Queue
-from execution_options.controller.rate import TokenBucket
+from execution_options.controller.rate import SharedBucket
 from execution_options.controller.refusals import Refusals
 from execution_options.controller.shell import Shell
 from execution_options.controller.unfollowed import Unfollowed
@@ -70,6 +70,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 WORKERS: Final = {"channels": 2, "options": 4, "executions": 4, "pods": 8}
+"""One of each, other than of channels, is never at work for the namespace that all others are at work for."""
 COUNTS_SETTLE: Final = 1.0
 """Seconds in which many executions may come and go before their options are looked at once."""
 PODS_SETTLE: Final = 5.0
@@ -103,15 +104,15 @@ class Controller:
             owner=lambda: own_account(kube, settings.namespace, settings.timing.request_timeout),
         )
         self._active = False
-        self._options: Queue[OptionsKey] = Queue()
-        self._executions: Queue[ExecutionKey] = Queue()
-        self._pods: Queue[Key] = Queue()
+        self._options: Queue[OptionsKey] = Queue(each=WORKERS["options"] - 1)
+        self._executions: Queue[ExecutionKey] = Queue(each=WORKERS["executions"] - 1)
+        self._pods: Queue[Key] = Queue(each=WORKERS["pods"] - 1)
         self.world = World(kube, builtin_engines(), self)
         self.index = OptionsIndex(kube, self._is_installed)
         writer = self._writer = Writer(kube, self.elector.holds, settings.timing.request_timeout)
-        patches = TokenBucket(settings.patch_rate, max(1, int(settings.patch_rate)))
+        patches = SharedBucket(settings.patch_rate, max(1, int(settings.patch_rate)))
         shell = Shell(kube, writer, patches, self.metrics)
-        events = TokenBucket(settings.event_rate, max(1, int(settings.event_rate * 10)))
+        events = SharedBucket(settings.event_rate, max(1, int(settings.event_rate * 10)))
         self._recorder = Recorder(writer, events, self.metrics, identity)
         self._unfollowed = Unfollowed(self.world, self.index, self._options.add)
         self._of_pods = PodReconciler(self.world, shell, self._recorder, self._unfollowed, self._unlabelled)

@@ -55,6 +55,8 @@ REFUSALS: Final = frozenset({400, 403, 413, 422})
 FORBIDDEN: Final = 403
 PATIENCE: Final = 600.0
 """Seconds in which somebody may: a quota, a policy, a right. An execution must not be held for ever."""
+RECORDERS_OF_ONE: Final = 12
+"""Ends of one namespace that are recorded at the same time, of all that are."""
 TIME_DELAY: Final = 3.0
 """Seconds that an engine has to write when an execution ended, where it does so later than that it ended."""
 
@@ -116,7 +118,7 @@ class Ends:
         """When the cluster first knew deliveries: what ended before is no news."""
         self.active = False
         """Whether this process works; one that stands by looks at everything when it begins to."""
-        self.queue: Queue[EndKey] = Queue()
+        self.queue: Queue[EndKey] = Queue(each=RECORDERS_OF_ONE)
         self._known: dict[EndKey, Ending] = {}
 
     def changed(

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import aiohttp
 
+from execution_options.fairness import RoundRobin
 from execution_options.kube.client import ApiError, path_of
 
 if TYPE_CHECKING:
     from execution_options.controller.announcements import Announcement
     from execution_options.controller.metrics import Metrics
-    from execution_options.controller.rate import TokenBucket
+    from execution_options.controller.rate import SharedBucket
     from execution_options.controller.writer import Writer
     from execution_options.engines.profile import Engine
     from execution_options.kube.meta import ObjectMeta
@@ -25,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 MAX_NOTE: Final = 1024
 MAX_WAITING: Final = 1000
+NORMAL_AFTER: Final = 4
+"""Warnings that are posted before what is none has a turn, so that it has one at all."""
 MAX_REMEMBERED: Final = 10_000
 ATTEMPTS: Final = 3
 COMPONENT: Final = "execution.dev/controller"
@@ -77,12 +80,17 @@ def event(regarding: Regarding, said: Announcement, instance: str, now: datetime
     }
 
 
+def _name(body: dict[str, Any]) -> tuple[str, str]:
+    """Namespace and name of an event."""
+    return body["metadata"]["namespace"], body["metadata"]["name"]
+
+
 def _cut(note: str) -> str:
     return note.encode()[: MAX_NOTE - 3].decode(errors="ignore") + "…"
 
 
 class Recorder:
-    """Posts events, one after the other.
+    """Posts events, one after the other: warnings first, and in each kind by turns of namespaces.
 
     Args:
         writer: for requests that only the active controller may send.
@@ -91,12 +99,16 @@ class Recorder:
         instance: name of this process.
     """
 
-    def __init__(self, writer: Writer, bucket: TokenBucket, metrics: Metrics, instance: str) -> None:
+    def __init__(self, writer: Writer, bucket: SharedBucket, metrics: Metrics, instance: str) -> None:
         self._writer = writer
         self._bucket = bucket
         self._metrics = metrics
         self._instance = instance
-        self._waiting: asyncio.Queue[dict[str, Any]] = asyncio.Queue(MAX_WAITING)
+        self._warnings: RoundRobin[dict[str, Any]] = RoundRobin()
+        self._others: RoundRobin[dict[str, Any]] = RoundRobin()
+        self._in_row = 0
+        """Warnings that were posted while others waited."""
+        self._any = asyncio.Event()
         self._said: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def say(self, engine: Engine, metadata: ObjectMeta, said: Announcement) -> None:
@@ -104,29 +116,44 @@ class Recorder:
         self.tell(Regarding.of(engine, metadata), said)
 
     def tell(self, regarding: Regarding, said: Announcement) -> None:
-        """Post an event soon, unless it was posted before; dropped while too many wait."""
+        """Post an event soon, unless it was posted before.
+
+        Where too many wait, one of the namespace that has most is dropped, and no warning before all others are.
+        """
         body = event(regarding, said, self._instance, datetime.now(UTC))
-        namespace = body["metadata"]["namespace"]
-        name = (namespace, body["metadata"]["name"])
+        name = _name(body)
         if name in self._said:
-            return
-        try:
-            self._waiting.put_nowait(body)
-        except asyncio.QueueFull:
-            self._metrics.events.labels("dropped").inc()
             return
         self._said[name] = None
         if len(self._said) > MAX_REMEMBERED:
             self._said.popitem(last=False)
+        (self._warnings if said.type == "Warning" else self._others).add(name[0], body)
+        self._any.set()
+        if len(self._warnings) + len(self._others) > MAX_WAITING:
+            dropped = self._others.drop_from_longest() or self._warnings.drop_from_longest()
+            if dropped is not None:
+                self._said.pop(_name(dropped[1]), None)
+            self._metrics.events.labels("dropped").inc()
 
     async def run(self) -> None:
         """Post what was said until cancelled."""
         while True:
-            body = await self._waiting.get()
+            body = await self._next()
             for attempt in range(1, ATTEMPTS + 1):
-                await self._bucket.take()
+                await self._bucket.take(_name(body)[0])
                 if await self._post(body, last=attempt == ATTEMPTS):
                     break
+
+    async def _next(self) -> dict[str, Any]:
+        while True:
+            patient = self._in_row < NORMAL_AFTER
+            for kind in (self._warnings, self._others) if patient else (self._others, self._warnings):
+                found = kind.take()
+                if found is not None:
+                    self._in_row = self._in_row + 1 if kind is self._warnings and self._others else 0
+                    return found[1]
+            self._any.clear()
+            await self._any.wait()
 
     async def _post(self, body: dict[str, Any], *, last: bool) -> bool:
         """Whether nothing is left to do for this event."""

@@ -204,7 +204,7 @@ class ExecutionReconciler:
             if repair.left_out:
                 self._recorder.say(engine, metadata, left_out_note(repair.left_out))
                 return
-            await self._shell.bucket.take()
+            await self._shell.bucket.take(metadata.namespace)
             try:
                 await self._shell.writer.patch(path, repair.operations)
             except ApiError as error:

@@ -6,36 +6,53 @@ import asyncio
 import contextlib
 import heapq
 import itertools
+import math
 import random
 import time
+from collections import Counter
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+from execution_options.fairness import RoundRobin
 
-K = TypeVar("K", bound="Hashable")
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+K = TypeVar("K", bound=Hashable)
 
 FIRST_PAUSE: Final = 0.2
 LONGEST_PAUSE: Final = 60.0
+
+
+def namespace_of(key: Hashable) -> Hashable:
+    """Whose share a key counts to: its namespace; keys that have none are one share."""
+    return getattr(key, "namespace", key[0]) if isinstance(key, tuple) else ""
 
 
 class Queue(Generic[K]):
     """Keys and when each is due.
 
     A key waits at most once: adding it again can only bring it forward. A key that is added while it is
-    worked on is handed out again afterwards, never to two workers at once. All methods belong to one event
-    loop.
+    worked on is handed out again afterwards, never to two workers at once. What is due is handed out by turns of
+    namespaces, and within one in the order in which it became due. All methods belong to one event loop.
 
     Args:
         clock: monotonic seconds, for tests.
+        each: how many keys of one namespace are worked on at once; fewer than there are workers, so that one is free
+            for others. ``None``: any number.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, each: int | None = None) -> None:
         self._clock = clock
+        self._each = each
         self._due: dict[K, float] = {}
         self._heap: list[tuple[float, int, K]] = []
+        """What waits for its time."""
+        self._ready: RoundRobin[K] = RoundRobin()
+        """What is due."""
         self._order = itertools.count()
         self._working: dict[K, float | None] = {}
+        self._at_work: Counter[Hashable] = Counter()
         self._failures: dict[K, int] = {}
         self._changed = asyncio.Event()
 
@@ -64,10 +81,12 @@ class Queue(Generic[K]):
         """The next key that is due; every key taken must be given back with ``done`` or ``failed``."""
         while True:
             pause = self._pause()
-            if pause is not None and pause <= 0:
-                _, _, key = heapq.heappop(self._heap)
+            found = self._ready.take(self._may)
+            if found is not None:
+                share, key = found
                 del self._due[key]
                 self._working[key] = None
+                self._at_work[share] += 1
                 return key
             self._changed.clear()
             # Before Python 3.12 wait_for() may pass over a cancellation.
@@ -75,19 +94,28 @@ class Queue(Generic[K]):
                 async with asyncio.timeout(pause):
                     await self._changed.wait()
 
+    def _may(self, share: Hashable) -> bool:
+        return self._each is None or self._at_work[share] < self._each
+
     def _pause(self) -> float | None:
-        """Seconds until the first key is due; ``None`` where none waits."""
+        """Seconds until the next key is due, once those are ready that are now; ``None`` where none waits."""
+        now = self._clock()
         while self._heap:
             due, _, key = self._heap[0]
+            # Not where it was brought forward, or taken since.
             if self._due.get(key) == due:
-                return due - self._clock()
-            heapq.heappop(self._heap)  # it was brought forward
+                if due > now:
+                    return due - now
+                self._ready.add(namespace_of(key), key)
+                self._due[key] = -math.inf  # nothing brings it forward any more
+            heapq.heappop(self._heap)
         return None
 
     def done(self, key: K) -> None:
         """``key`` was reconciled."""
         self._failures.pop(key, None)
         again = self._working.pop(key)
+        self._leave(key)
         if again is not None:
             self.add(key, again - self._clock())
 
@@ -97,5 +125,14 @@ class Queue(Generic[K]):
         self._failures[key] = failures + 1
         pause = min(FIRST_PAUSE * 2.0 ** min(failures, 16), LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311
         del self._working[key]
+        self._leave(key)
         self._schedule(key, self._clock() + pause)
         return pause
+
+    def _leave(self, key: K) -> None:
+        share = namespace_of(key)
+        self._at_work[share] -= 1
+        if not self._at_work[share]:
+            del self._at_work[share]
+        if self._ready:
+            self._changed.set()

@@ -48,10 +48,9 @@ class Reporting:
         """A delivery has finished, and that is recorded."""
         status, spec = delivery.now, delivery.spec
         self._metrics.deliveries.labels(spec.channel.type, status.state).inc()
-        said = announcement(delivery)
         logger.info(
             "delivery %s/%s by %s: %s (%s): %s",
-            *(*delivery.key, _channel(spec), status.state, status.reason, said.note),
+            *(*delivery.key, _channel(spec), status.state, status.reason, _note(delivery)),
             extra=fields(
                 namespace=delivery.metadata.namespace,
                 name=delivery.metadata.name,
@@ -64,8 +63,10 @@ class Reporting:
         if status.state == "Delivered" and ended is not None and not status.redelivery and not spec.test:
             took = (datetime.now(UTC) - ended).total_seconds()
             self._metrics.latency.labels(spec.channel.type).observe(max(0.0, took))
+        if status.state == "Delivered":
+            return  # a number, and the delivery itself: Events of each would leave no room for warnings
         for regarding in concerned(spec, delivery.metadata.namespace, options=status.state == "Failed"):
-            self._recorder.tell(regarding, said)
+            self._recorder.tell(regarding, announcement(delivery))
 
 
 def _channel(spec: Spec) -> str:
@@ -74,17 +75,17 @@ def _channel(spec: Spec) -> str:
 
 
 def announcement(delivery: Delivery) -> Announcement:
-    """What is said of a delivery that has finished."""
+    """What is said of a delivery that has finished and did not arrive."""
+    if delivery.now.state == "Suppressed":
+        return Announcement("Normal", "NotificationSuppressed", "Notify", _note(delivery))
+    return Announcement("Warning", "NotificationFailed", "Notify", _note(delivery))
+
+
+def _note(delivery: Delivery) -> str:
     status, spec = delivery.now, delivery.spec
     whom = ", ".join(who for who in spec.recipients if who) or spec.channel.name
     what = f"{spec.phase} by {spec.channel.type} to {whom} (NotificationDelivery {delivery.metadata.name})"
-    match status.state:
-        case "Delivered":
-            return Announcement("Normal", "NotificationDelivered", "Notify", what)
-        case "Suppressed":
-            return Announcement("Normal", "NotificationSuppressed", "Notify", f"{what}: {status.message}")
-        case _:
-            return Announcement("Warning", "NotificationFailed", "Notify", f"{what}: {status.message}")
+    return what if status.state == "Delivered" else f"{what}: {status.message}"
 
 
 def concerned(spec: Spec, namespace: str, *, options: bool) -> Iterator[Regarding]:

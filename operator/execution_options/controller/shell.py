@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from execution_options.controller.live import Plan
     from execution_options.controller.metrics import Metrics
-    from execution_options.controller.rate import TokenBucket
+    from execution_options.controller.rate import SharedBucket
     from execution_options.controller.writer import Writer
     from execution_options.kube.client import Kube
     from execution_options.kube.meta import ObjectMeta
@@ -42,7 +42,7 @@ class Shell:
         metrics: counts.
     """
 
-    def __init__(self, kube: Kube, writer: Writer, bucket: TokenBucket, metrics: Metrics) -> None:
+    def __init__(self, kube: Kube, writer: Writer, bucket: SharedBucket, metrics: Metrics) -> None:
         self.kube = kube
         self.writer = writer
         self.bucket = bucket
@@ -66,7 +66,7 @@ class Shell:
             planned = plan(metadata)
             if not planned.operations:
                 return planned.left
-            await self.bucket.take()
+            await self.bucket.take(metadata.namespace)
             try:
                 written = await self.writer.patch(path, planned.operations)
             except ApiError as error:
