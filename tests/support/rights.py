@@ -68,7 +68,7 @@ class Right(NamedTuple):
 
 def granted(file: str = "rbac.yaml") -> list[Right]:
     """The rights of the operator's accounts, by the file that grants them."""
-    documents = install._documents(file)
+    documents = install.documents(file)
     roles = {(one["kind"], one["metadata"]["name"]): one for one in documents}
     return [
         Right(subject["name"], verb, resources)
@@ -84,7 +84,7 @@ def granted(file: str = "rbac.yaml") -> list[Right]:
 def _resources(rule: install.Manifest) -> Iterator[frozenset[tuple[str, str]]]:
     expanded = [
         (group, resource)
-        for one in install._rights(rule)
+        for one in install.expanded(rule)
         for group in one["apiGroups"]
         for resource in one["resources"]
     ]
@@ -96,9 +96,7 @@ def _resources(rule: install.Manifest) -> Iterator[frozenset[tuple[str, str]]]:
 
 def roles() -> set[str]:
     """Names of the operator's own roles."""
-    return {
-        one["metadata"]["name"] for one in install._documents("rbac.yaml") if one["kind"] in ("ClusterRole", "Role")
-    }
+    return {one["metadata"]["name"] for one in install.documents("rbac.yaml") if one["kind"] in ("ClusterRole", "Role")}
 
 
 def used(audit_logs: Iterable[Path]) -> Used:

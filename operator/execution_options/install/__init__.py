@@ -61,19 +61,19 @@ def uninstall_rbac() -> list[Manifest]:
 
 
 def _with_rights(name: str) -> list[Manifest]:
-    documents = _documents(name)
-    for document in documents:
+    found = documents(name)
+    for document in found:
         if document["kind"] == "ClusterRole" and "rules" in document:
-            document["rules"] = [rule for template in document["rules"] for rule in _rights(template)]
-    return documents
+            document["rules"] = [rule for template in document["rules"] for rule in expanded(template)]
+    return found
 
 
 def roles() -> list[Manifest]:
     """What people may do with the namespaced kinds, aggregated to Kubernetes' roles view, edit and admin."""
-    return _documents("roles.yaml")
+    return documents("roles.yaml")
 
 
-def _rights(template: Manifest) -> Iterator[Manifest]:
+def expanded(template: Manifest) -> Iterator[Manifest]:
     """The rule itself, or one for each API group of the engines or of their launch plans."""
     collections = {
         "EXECUTIONS": [(engine.group, engine.plural) for engine in builtin() if not engine.is_pod],
@@ -94,7 +94,7 @@ def webhook_configuration(engine_controllers: Sequence[str] = ENGINE_CONTROLLERS
     Args:
         engine_controllers: users and groups of the engines' controllers.
     """
-    document, _ = _documents("webhook.yaml")
+    document, _ = documents("webhook.yaml")
     kinds = msgspec.json.encode(sorted(f"{group}/{kind}" for group, kind in builtin_engines().owning)).decode()
     for entry in document["webhooks"]:
         entry["rules"] = [rule for template in entry["rules"] for rule in _rules(template)]
@@ -108,13 +108,13 @@ def webhook_configuration(engine_controllers: Sequence[str] = ENGINE_CONTROLLERS
 
 def engines_configuration() -> Manifest:
     """Where the controller puts the entries of engines that are added at run time; nobody else says what they are."""
-    _, document = _documents("webhook.yaml")
+    _, document = documents("webhook.yaml")
     return document
 
 
 def validating_configuration() -> Manifest:
     """The webhook's entries for what users write besides executions; its name is :func:`webhook_configuration`'s."""
-    (document,) = _documents("validation.yaml")
+    (document,) = documents("validation.yaml")
     plans = [plan for engine in builtin() for plan in engine.launch_plans]
     for entry in document["webhooks"]:
         entry["rules"] = [rule for template in entry["rules"] for rule in _for_each(template, plans)]
@@ -188,6 +188,7 @@ async def established(kube: Kube) -> None:
                 await asyncio.sleep(0.1)
 
 
-def _documents(name: str) -> list[Manifest]:
+def documents(name: str) -> list[Manifest]:
+    """What a file of this package has, as it is written: with words that stand for something."""
     text = (resources.files(__package__) / name).read_text()
     return [document for document in yaml.safe_load_all(text) if document]

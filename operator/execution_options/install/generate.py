@@ -1,8 +1,9 @@
 """Writes what is generated: ``python -m execution_options.install.generate [--check] [folder]``.
 
 The folder, by default the current one, is the root of the source tree. Kinds and reference come from the model,
-the chart's rights and webhook entries from this package, its version from pyproject.toml, its page from its values, and
-plain manifests from the chart. For the last, helm is needed: the control plane's is used, or built.
+the chart's rights and webhook entries and SECURITY.md's table of rights from this package, the chart's version from
+pyproject.toml, its page from its values, and plain manifests from the chart. For the last, helm is needed: the control
+plane's is used, or built.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from execution_options.cluster.binaries import locate
 from execution_options.cluster.progress import Progress
 from execution_options.install.chart import CHART, CRDS, definitions, templates, values_table
 from execution_options.install.plain import render
+from execution_options.install.rights import rights_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +38,8 @@ _VERSIONED: Final = (
 )
 """Files that name the version which the project's file gives: as the chart's, and as the image's tag."""
 _VERSION: Final = re.compile(r"(^(?:appV|v)ersion: |newTag: |/execution-options:)\d+\.\d+\.\d+", re.MULTILINE)
-_TABLE: Final = re.compile(r"(?<=<!-- values: begin -->\n).*(?=<!-- values: end -->)", re.DOTALL)
+_TABLE: Final = re.compile(r"(?<=<!-- (?:values|rights): begin -->\n).*(?=<!-- (?:values|rights): end -->)", re.DOTALL)
+_SECURITY: Final = "SECURITY.md"
 
 
 def generated(root: Path) -> dict[str, str]:
@@ -49,6 +52,8 @@ def generated(root: Path) -> dict[str, str]:
     if (root / _VALUES).is_file():
         table = values_table((root / _VALUES).read_text(encoding="utf-8"))
         files[_PAGE] = _TABLE.sub(lambda _: table, (root / _PAGE).read_text(encoding="utf-8"))
+    if (root / _SECURITY).is_file():
+        files[_SECURITY] = _TABLE.sub(lambda _: rights_table(), (root / _SECURITY).read_text(encoding="utf-8"))
     if (root / _PROJECT).is_file():
         version = tomllib.loads((root / _PROJECT).read_text(encoding="utf-8"))["project"]["version"]
         for path in _VERSIONED:

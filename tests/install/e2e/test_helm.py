@@ -12,7 +12,7 @@ import yaml
 from yaml import CSafeLoader
 
 from execution_options.cluster.progress import Progress
-from execution_options.install import definitions, rbac, roles, webhook_configuration
+from execution_options.install import SYSTEM_NAMESPACE, definitions, rbac, roles, uninstall_rbac, webhook_configuration
 from execution_options.install.plain import render
 from execution_options.install.policies import policies
 from support import helm3
@@ -139,6 +139,19 @@ def test_what_is_rendered_is_what_the_tests_run_under(rendered: Callable[..., li
             assert without_metadata(one) == without_metadata(manifest)
             assert one["metadata"].get("namespace") == manifest["metadata"].get("namespace")
             assert manifest["metadata"].get("labels", {}).items() <= one["metadata"]["labels"].items()
+
+
+def test_no_value_gives_the_operator_a_right_of_its_own(rendered: Callable[..., list[Manifest]]) -> None:
+    known = {(one["kind"], one["metadata"]["name"]): one for one in [*rbac(), *uninstall_rbac()]}
+    for row in pairwise():
+        found = rendered(values(row), SYSTEM_NAMESPACE)
+        bound = [one for one in found if any(s["kind"] == "ServiceAccount" for s in one.get("subjects", ()))]
+        assert bound
+        for binding in bound:
+            installed = known[binding["kind"], binding["metadata"]["name"]]
+            assert (binding["roleRef"], binding["subjects"]) == (installed["roleRef"], installed["subjects"])
+        for role in (one for one in found if one.get("rules") and (one["kind"], one["metadata"]["name"]) in known):
+            assert role["rules"] == known[role["kind"], role["metadata"]["name"]]["rules"]
 
 
 def without_metadata(manifest: Manifest) -> Manifest:
