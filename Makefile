@@ -13,9 +13,12 @@ SOURCES := operator tests benchmarks examples
 PYTEST ?=
 # Another cluster than the embedded one, for example: make demo CLUSTER="--kubeconfig ~/.kube/config"
 CLUSTER ?=
+# How long to fuzz, and where to begin.
+MINUTES ?= 30
+SEED ?= $(shell date +%s)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-engines test-full test-pythons lint format unit e2e manifests lock bench clean
+.PHONY: help demo test test-engines test-full test-pythons fuzz lint format unit e2e manifests lock bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +48,9 @@ test-full: $(DEV) ## tests of parallelism limits with thousands of pods (some te
 
 test-pythons: $(DEV) ## that the lock holds for each Python, and the unit tests on the newest that is installed
 	PYTHONPATH=tests $(BIN)/python -m support.pythons $(PYTHONS)
+
+fuzz: $(DEV) ## write what anybody may write for 30 minutes (MINUTES, SEED), and see that the operator bears it
+	$(BIN)/pytest -s tests/fuzz/e2e --fuzz-minutes $(MINUTES) --fuzz-seed $(SEED) $(CLUSTER) $(PYTEST)
 
 format: $(DEV) ## format the sources
 	$(BIN)/ruff check --fix $(SOURCES)

@@ -42,6 +42,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("cluster", "the cluster of end-to-end tests (by default an embedded control plane)")
     group.addoption("--kubeconfig", type=Path, help="use the cluster of this kubeconfig")
     group.addoption("--context", help="use this context of the kubeconfig")
+    group.addoption("--fuzz-minutes", type=float, default=0, help="play new stories for so long, not the usual ones")
+    group.addoption("--fuzz-seed", type=int, default=0, help="where these begin")
+    group.addoption("--story", type=Path, help="play the story of this file alone")
     group.addoption("--full-size", action="store_true", help="thousands of pods where a few dozen are enough otherwise")
 
 

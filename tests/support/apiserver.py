@@ -48,7 +48,7 @@ class ApiServer:
             method,
             f"{configuration.host}{path}",
             body=None if body is None else json.dumps(body).encode(),
-            headers={"Content-Type": content_type, **self._authorization()},
+            headers={"Content-Type": content_type, "Accept": "application/json", **self._authorization()},
         )
         if not response.headers["Content-Type"].startswith("application/json"):
             # What is not served is answered in a word.

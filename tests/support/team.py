@@ -54,15 +54,19 @@ class Team:
         self._client = new_client_from_config(config_file=str(cluster.kubeconfig), context=cluster.context)
         self._cluster_options: list[str] = []
 
-    def request(self, method: str, path: str, body: Any = None, content_type: str = "application/json") -> Manifest:
-        """One request, whose body may be written already; an answer that is a refusal is raised."""
+    def request(
+        self, method: str, path: str, body: Any = None, content_type: str = "application/json", *, user: str = ""
+    ) -> Manifest:
+        """One request, perhaps of another user; its body may be written already. A refusal is raised."""
         configuration = self._client.configuration
         token = configuration.get_api_key_with_prefix("authorization")
         response = self._client.rest_client.pool_manager.request(
             method,
             f"{configuration.host}{path}",
             body=body if body is None or isinstance(body, bytes) else json.dumps(body).encode(),
-            headers={"Content-Type": content_type} | ({"Authorization": token} if token else {}),
+            headers={"Content-Type": content_type}
+            | ({"Authorization": token} if token else {})
+            | ({"Impersonate-User": user} if user else {}),
             retries=False,
         )
         answer: Manifest = decoding.read(response.data, dict[str, Any])
