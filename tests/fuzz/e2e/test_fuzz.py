@@ -27,7 +27,7 @@ def played(playground: Playground, story: Story) -> None:
     """Play a story, and show it where something does not hold."""
     try:
         playground.play(story)
-    except AssertionError as error:
+    except Exception as error:
         # At once: to make it smaller takes a while.
         print(f"{error}\nTo play it again: make fuzz PYTEST='--story FILE', with a file of\n{shown(story)}", flush=True)
         raise

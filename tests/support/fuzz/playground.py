@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import yaml
 
-from execution_options.api import decoding
-from execution_options.api.names import OPTIONS_KIND
+from execution_options.api.names import NOTIFICATIONS_FINALIZER, OPTIONS_KIND
 from execution_options.kube.client import path_of
 from support.fuzz.stories import CANARY_LABEL, FINALIZER, KINDS, Step
 from support.fuzz.values import DEEP, LEVELS, Change, changed
@@ -24,6 +23,8 @@ from support.waiting import eventually
 from support.workloads import job
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from execution_options.local import LocalOperator
     from support.fuzz.stories import Kind, Manifest, Story
     from support.team import Team
@@ -278,15 +279,15 @@ class Playground:
                     missing.append(f"{name} {metadata['name']}: {json.dumps(metadata)[:1500]}")
             return missing
 
-        def reported() -> list[str]:
+        def untold() -> list[str]:
+            if not (found := without()):
+                return []
             events = self._ask("GET", path_of("events.k8s.io", "v1", "events", self._team.namespace)) or {}
-            told = {one["regarding"].get("uid") for one in events["items"] if "execution" in one["reportingController"]}
-            return [one for one in without() if not any(f'"uid": "{uid}"' in one for uid in told)]
+            own = [one for one in events["items"] if "execution" in one.get("reportingController", "")]
+            told = {one["regarding"].get("uid") for one in own}
+            return [one for one in found if not any(f'"uid": "{uid}"' in one for uid in told)]
 
-        try:
-            eventually(lambda: not reported(), timeout=_PATIENCE)
-        except AssertionError as error:
-            raise BrokenError("without what is enforced, and nothing says so: " + "\n".join(reported())) from error
+        _within(untold, "without what is enforced, and nothing says so")
 
     def _status_follows(self, story: Story) -> None:
         forged = {(step.kind, step.name) for step in story if step.action == "status"}
@@ -305,10 +306,7 @@ class Playground:
                         found.append(f"{name} {own}: generation {metadata['generation']}, {one.get('status')}")
             return found
 
-        try:
-            eventually(lambda: not late(), timeout=_PATIENCE)
-        except AssertionError as error:
-            raise BrokenError("no word on what was written: " + "\n".join(late())) from error
+        _within(late, "no word on what was written")
 
     def _logs_are_quiet(self) -> None:
         for name, before in self._read.items():
@@ -333,23 +331,31 @@ class Playground:
                     metadata = one["metadata"]
                     path = self._path(kind, metadata["name"])
                     self._ask("DELETE", f"{path}?{_AT_ONCE}")
-                    if FINALIZER in (own := metadata.get("finalizers", [])):
-                        rest = [name for name in own if name != FINALIZER]
+                    # Ours on other objects is for their authors to take away.
+                    taken = {FINALIZER} if kind.execution else {FINALIZER, NOTIFICATIONS_FINALIZER}
+                    if taken & set(own := metadata.get("finalizers", [])):
+                        rest = [name for name in own if name not in taken]
                         self._ask("PATCH", path, {"metadata": {"finalizers": rest}}, TYPES["PATCH"])
                     found.append(f"{kind.kind} {metadata['name']}: {json.dumps(metadata)[:1500]}")
             return found
 
-        try:
-            eventually(lambda: not left(), timeout=_PATIENCE, interval=0.2)
-        except AssertionError as error:
-            raise BrokenError("nothing lets go of: " + "\n".join(left())) from error
+        _within(left, "nothing lets go of")
+
+
+def _within(wrong: Callable[[], list[str]], what: str) -> None:
+    """Wait until nothing is wrong any more."""
+    until = time.monotonic() + _PATIENCE
+    while found := wrong():
+        if time.monotonic() > until:
+            raise BrokenError("\n".join((f"{what}:", *found)))
+        time.sleep(0.1)
 
 
 def shown(story: Story) -> str:
     """A story in a form that can be played again."""
-    return msgspec.json.encode(story).decode()
+    return json.dumps(msgspec.to_builtins(story))  # escapes what is no text in UTF-8
 
 
 def told(text: str) -> Story:
     """A story that was shown."""
-    return decoding.read(text, list[Step])
+    return msgspec.convert(json.loads(text), list[Step])
