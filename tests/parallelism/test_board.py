@@ -129,7 +129,8 @@ def pod(
         "name": name,
         "namespace": namespace,
         "uid": f"uid of {name}",
-        "labels": labels or {"execution.dev/max-parallelism": "gated", "execution.dev/id": identifier},
+        "labels": {"execution.dev/id": identifier or ("" if owner else f"id of {name}")}
+        | (labels or {"execution.dev/max-parallelism": "gated"}),
         "annotations": {"execution.dev/group": group, "execution.dev/snapshot": snapshot(cap)},
         "resourceVersion": "1",
     }
@@ -180,6 +181,19 @@ def test_a_group_of_bare_pods_has_the_least_of_their_limits() -> None:
     assert cluster.shown() == {GroupKey("pod", NAMESPACE, "g"): ({"p3", "p2", "p5"}, 2)}
     cluster.pod("p2", None)
     assert cluster.shown()[GroupKey("pod", NAMESPACE, "g")][1] == 3
+
+
+def test_what_carries_no_identifier_has_a_snapshot_of_its_authors_alone() -> None:
+    """The operator writes the identifier with the snapshot, and the API server lets nobody else."""
+    cluster = Cluster()
+    cluster.pod("real", pod("real", group="g", cap=2))
+    cluster.pod(
+        "forged",
+        pod("forged", group="g", cap=1, labels={"execution.dev/max-parallelism": "gated", "execution.dev/id": ""}),
+    )
+    shown = cluster.shown()
+    assert shown.pop(GroupKey("pod", NAMESPACE, "g")) == ({"real"}, 2)
+    assert list(shown.values()) == [({"forged"}, None)]
 
 
 def test_an_owner_in_another_namespace_takes_none_of_its_slots() -> None:

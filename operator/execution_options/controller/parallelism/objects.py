@@ -139,12 +139,12 @@ class GatedPod(Struct, frozen=True):
             "gates": gates if GATE in gates and is_kueues(gates) else (),
             "ended": status.phase in ("Succeeded", "Failed"),
         }
-        if controller is None:
-            made["group"] = shared(group_of(labels.of_group(), {GROUP_ANNOTATION: annotations.group}))
-            made["said"] = recorded(annotations.snapshot, annotations.live)
-        else:
+        if controller is not None:
             made["owner"], made["id"] = shared(controller.uid), shared(labels.id)
             made["kind"] = _kind(controller.api_version, controller.kind)
+        elif labels.id:  # nobody else can write it, and without it a snapshot is anybody's
+            made["group"] = shared(group_of(labels.of_group(), {GROUP_ANNOTATION: annotations.group}))
+            made["said"] = recorded(annotations.snapshot, annotations.live)
         for name, value in (*made.items(), ("_metadata", None), ("_spec", None), ("_status", None)):
             structs.force_setattr(self, name, value)
 
