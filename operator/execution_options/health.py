@@ -15,16 +15,19 @@ if TYPE_CHECKING:
 disable_created_metrics()  # type: ignore[no-untyped-call]  # one more series for each counter, which nobody asks for
 
 
-def health_app(missing: Callable[[], str], registry: CollectorRegistry) -> web.Application:
-    """``/healthz`` (the event loop runs), ``/readyz`` (200 once nothing is missing) and ``/metrics``.
+def health_app(late: Callable[[], str], missing: Callable[[], str], registry: CollectorRegistry) -> web.Application:
+    """``/healthz`` (200 while all advances), ``/readyz`` (200 once nothing is missing) and ``/metrics``.
 
     Args:
+        late: what has not advanced in time, for people; empty where all has. The event loop itself is not among that:
+            nothing is answered while it is held.
         missing: what the process still waits for, for people; empty when it is ready.
         registry: the metrics.
     """
 
     async def healthz(_: web.Request) -> web.Response:
-        return web.Response(text="ok")
+        reason = late()
+        return web.Response(status=503 if reason else 200, text=reason or "ok")
 
     async def readyz(_: web.Request) -> web.Response:
         reason = missing()

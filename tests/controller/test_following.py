@@ -116,6 +116,22 @@ async def test_an_edited_engine_keeps_its_executions_until_they_are_listed_anew(
         assert ("gone", "a") not in found.told
 
 
+@pytest.mark.parametrize("engines", [(EDITED,), ()])
+async def test_who_waits_for_all_collections_does_not_wait_for_those_of_engines_that_changed_or_went(
+    collection: Collection, tmp_path: Path, engines: tuple[Engine, ...]
+) -> None:
+    async with following(collection, tmp_path) as found:
+        collection.hang = True
+        found.stores.use(Engines([BACKUP]))
+        waiting = asyncio.create_task(found.stores.wait_answered())
+        await until(lambda: collection.requests > 0)
+        assert not waiting.done()
+        collection.hang = False
+        found.stores.use(Engines(engines))
+        await asyncio.wait_for(waiting, 10)
+        assert found.stores.answered
+
+
 async def test_what_is_no_engine_any_more_is_forgotten_without_a_word(collection: Collection, tmp_path: Path) -> None:
     async with following(collection, tmp_path, BACKUP) as found:
         await until(lambda: found.knows("a"))

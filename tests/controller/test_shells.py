@@ -91,7 +91,7 @@ async def test_kopf_that_ends_by_itself_is_noticed(
         raise RuntimeError("broken")
 
     monkeypatch.setattr(kopf, "operator", operator)
-    loop = kopf_loop.KopfLoop(lambda *_: None, None, None)
+    loop = kopf_loop.KopfLoop(lambda *_: None, None, None, Metrics().watchdog)
     await asyncio.wait_for(loop.run(), 5)
     assert "kopf ended" in caplog.text
 
@@ -108,7 +108,7 @@ async def test_kopf_runs_as_a_user_without_a_name(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(getpass, "getuser", nameless)
     monkeypatch.setattr(kopf_loop, "connection_of", connection)
-    running = asyncio.create_task(kopf_loop.KopfLoop(lambda *_: None, None, None).run())
+    running = asyncio.create_task(kopf_loop.KopfLoop(lambda *_: None, None, None, Metrics().watchdog).run())
     assert await asyncio.to_thread(asked.wait, 10)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)

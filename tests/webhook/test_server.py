@@ -258,7 +258,7 @@ async def test_an_object_that_trips_up_the_decision_is_refused(
 
 async def test_readiness_says_what_is_missing() -> None:
     missing = "the options are not listed yet"
-    async with served(health_app(lambda: missing, metrics.REGISTRY)) as session:
+    async with served(health_app(lambda: "", lambda: missing, metrics.REGISTRY)) as session:
         async with session.get("/healthz") as healthy:
             assert healthy.status == 200
         async with session.get("/readyz") as ready:

@@ -95,6 +95,7 @@ class Controller:
         self.metrics = Metrics()
         # Nothing that the controller has to do may delay the renewal of its Lease.
         self._lease_kube = kube.apart()
+        self._leasing = self.metrics.watchdog.expect("the Lease", settings.timing.bound)
         self.elector = Elector(
             self._lease_kube,
             settings.namespace,
@@ -102,6 +103,7 @@ class Controller:
             identity,
             settings.timing,
             owner=lambda: own_account(kube, settings.namespace, settings.timing.request_timeout),
+            tried=self._leasing.advance,
         )
         self._active = False
         self._options: Queue[OptionsKey] = Queue(each=WORKERS["options"] - 1)
@@ -299,8 +301,15 @@ class Controller:
         """What the process waits for before it is ready."""
         if stop.is_set():
             return "stopping"
-        synced = all(part.synced for part in (self._engines, self.world, self._outbox, self._artifacts))
-        return "" if synced else "not everything is listed yet"
+        if not all(part.synced for part in (self._engines, self.world, self._outbox, self._artifacts)):
+            return "not everything is listed yet"
+        if not self.elector.holds():
+            return ""  # ready to take over
+        if not self._active:
+            return "this controller has the Lease, and does not work yet: it waits for its last holder, or for options"
+        if not (self._outbox.working and self.parallelism.synced):
+            return "this controller works, but for notifications or pods that wait for a slot, which are not listed yet"
+        return ""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until ``stop`` is set.
@@ -308,6 +317,10 @@ class Controller:
         Raises:
             LeaseLostError: another controller may be active by now.
         """
+        with self._leasing:  # to the end: whatever holds that up holds up the next one, too
+            await self._run(stop)
+
+    async def _run(self, stop: asyncio.Event) -> None:
         followed = asyncio.create_task(self._follow())
         led = asyncio.create_task(self._lead())
         ended = asyncio.create_task(stop.wait())
@@ -336,6 +349,7 @@ class Controller:
             group.create_task(self.world.run())
             group.create_task(self._outbox.follow())
             group.create_task(self._artifacts.follow())
+            group.create_task(self.metrics.watchdog.run())
 
     async def _lead(self) -> None:
         await self.elector.acquire()
@@ -362,7 +376,7 @@ class Controller:
         for pod in self.world.pods.items:
             self._pods.add(pod)
         self._of_channels.start()
-        self.metrics.leader.set(1)
+        self.metrics.leader.set_function(self.elector.holds)
         logger.info("active: %d executions known", len(self.world.tracker.records))
         async with asyncio.TaskGroup() as group:
             group.create_task(self._recorder.run())
@@ -410,7 +424,7 @@ class Controller:
     async def _follow_options(self) -> None:
         """Keep kopf running, and look now and then whether it missed anything."""
         while True:
-            kopf = KopfLoop(self.options_changed, *self._connection)
+            kopf = KopfLoop(self.options_changed, *self._connection, self.metrics.watchdog)
             running = asyncio.create_task(kopf.run())
             try:
                 while not running.done():
@@ -458,7 +472,9 @@ async def serve(kube: Kube, settings: Settings, kubeconfig: Path | None, context
         loop.add_signal_handler(number, stop.set)
     controller = Controller(kube, settings, kubeconfig, context)
     gc.freeze()  # what was imported stays anyway: looking through it again and again delays releases
-    port = Port(health_app(lambda: controller.missing(stop), controller.metrics.registry))
+    port = Port(
+        health_app(controller.metrics.watchdog.late, lambda: controller.missing(stop), controller.metrics.registry)
+    )
     try:
         logger.info("probes and metrics on port %d", await port.open(settings.host, settings.health_port))
         await controller.run(stop)

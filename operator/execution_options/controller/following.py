@@ -120,8 +120,9 @@ class ExecutionStores:
 
     async def wait_answered(self) -> None:
         """Wait for that."""
-        for one in list(self._followed.values()):
-            await one.store.answered.wait()
+        # Engines may come, change and go meanwhile, and their stores with them.
+        while waiting := [one.store for one in self._followed.values() if not one.store.answered.is_set()]:
+            await waiting[0].answered.wait()
 
     async def run(self) -> None:
         """Follow all collections until cancelled."""
@@ -141,6 +142,7 @@ class ExecutionStores:
             del self._followed[name]
             if one.task is not None:
                 one.task.cancel()
+            one.store.answered.set()  # it will not hear anything any more
             if engine is None or _path(engine) != _path(one.engine):
                 gone.add(name)
             else:

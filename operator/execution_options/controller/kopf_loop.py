@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
+    from execution_options.watchdog import Watchdog
+
 logger = logging.getLogger(__name__)
 
 _KOPF: Final = "kopf"
@@ -34,6 +36,10 @@ STOP_SECONDS: Final = 1.0
 
 It writes nothing, so that whoever ends need not wait for it; its thread goes with the process.
 """
+
+WATCH_SECONDS: Final = 150.0
+"""For how long a watch of kopf's may neither hear anything nor be begun anew. Bookmarks come every minute, and kopf
+gives up a watch after 70 s without a word, and any other request after 30 s."""
 
 
 def settings() -> kopf.OperatorSettings:
@@ -79,15 +85,33 @@ def registry(changed: Callable[[OptionsKey, str | None], None], connection: Call
     return made
 
 
-async def connection_of(kubeconfig: Path | None, context: str | None) -> kopf.AiohttpSession:
-    """The connection that a kubeconfig, or the service account of this pod, gives."""
+async def connection_of(
+    kubeconfig: Path | None, context: str | None, advanced: Callable[[str], None] = lambda _: None
+) -> kopf.AiohttpSession:
+    """The connection that a kubeconfig, or the service account of this pod, gives.
+
+    Args:
+        kubeconfig: as for ``Kube.connect``.
+        context: as for ``Kube.connect``.
+        advanced: is told the URL's path of each request that begins, and of each answer of which something comes.
+    """
+
+    class Answer(_Shallow):
+        told = staticmethod(advanced)
+
+    async def begins(_: aiohttp.ClientSession, __: object, request: aiohttp.TraceRequestStartParams) -> None:
+        advanced(request.url.path)
+
+    tracing = aiohttp.TraceConfig()
+    tracing.on_request_start.append(begins)
     access = await find(kubeconfig, context)
     authorization = await access.authorization.header()
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, ssl=access.tls()),
         headers={"Authorization": authorization} if authorization else {},
         proxy=access.proxy,
-        response_class=_Shallow,
+        response_class=Answer,
+        trace_configs=[tracing],
     )
     return kopf.AiohttpSession(server=access.server, aiohttp_session=session)
 
@@ -95,10 +119,12 @@ async def connection_of(kubeconfig: Path | None, context: str | None) -> kopf.Ai
 class _Shallow(aiohttp.ClientResponse):
     """An answer without what is nested too deeply: kopf ends where an object cannot be decoded."""
 
+    told: Callable[[str], None]
+
     async def start(self, connection: Any) -> aiohttp.ClientResponse:
         await super().start(connection)
         if self.ok:
-            self.content = _Lines(self.content)  # type: ignore[assignment]
+            self.content = _Lines(self.content, lambda: self.told(self.url.path))  # type: ignore[assignment]
         return self
 
     async def json(self, **options: Any) -> Any:
@@ -110,8 +136,9 @@ class _Shallow(aiohttp.ClientResponse):
 class _Lines:
     """The lines of a watch, in the way in which kopf reads them."""
 
-    def __init__(self, content: aiohttp.StreamReader) -> None:
+    def __init__(self, content: aiohttp.StreamReader, came: Callable[[], None]) -> None:
         self._content = content
+        self._came = came
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._content, name)
@@ -120,6 +147,7 @@ class _Lines:
         """Whole lines, each pruned where it may be deep."""
         pending = b""
         async for chunk in self._content.iter_chunked(size):
+            self._came()
             *lines, pending = (pending + chunk).split(b"\n")
             for line in lines:
                 yield (decoding.pruned(line) if decoding.may_be_deep(line) else line) + b"\n"
@@ -146,15 +174,23 @@ class KopfLoop:
         changed: is told of changes, in the event loop that starts this.
         kubeconfig: as for ``Kube.connect``.
         context: as for ``Kube.connect``.
+        watchdog: is told whether its watches go on.
     """
 
     def __init__(
-        self, changed: Callable[[OptionsKey, str | None], object], kubeconfig: Path | None, context: str | None
+        self,
+        changed: Callable[[OptionsKey, str | None], object],
+        kubeconfig: Path | None,
+        context: str | None,
+        watchdog: Watchdog,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._changed = changed
         self._kubeconfig = kubeconfig
         self._context = context
+        self._watches = {
+            plural: watchdog.expect(f"kopf's watch of {plural}", WATCH_SECONDS) for plural in names.PLURALS.values()
+        }
         self._stop = threading.Event()
         self._ended = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="kopf", daemon=True)
@@ -164,7 +200,10 @@ class KopfLoop:
         quiet()
         self._thread.start()
         try:
-            await self._ended.wait()
+            with contextlib.ExitStack() as expected:
+                for watch in self._watches.values():
+                    expected.enter_context(watch)
+                await self._ended.wait()
         finally:
             # What fails from now on fails because it is told to end.
             for name in (_KOPF, _RUNNING):
@@ -188,7 +227,7 @@ class KopfLoop:
     async def _operate(self) -> None:
         try:
             await kopf.operator(
-                registry=registry(self._tell, lambda: connection_of(self._kubeconfig, self._context)),
+                registry=registry(self._tell, self._connect),
                 settings=settings(),
                 # No peer is told it, but without it kopf looks up its user's name, and in a container there is none.
                 identity=names.GROUP,  # type: ignore[arg-type]
@@ -198,6 +237,15 @@ class KopfLoop:
         finally:
             # A thread of kopf's waits for the flag, and this event loop waits for that thread.
             self._stop.set()
+
+    async def _connect(self) -> kopf.AiohttpSession:
+        return await connection_of(self._kubeconfig, self._context, self._advanced)
+
+    def _advanced(self, path: str) -> None:
+        """A request for a path begins, or something comes of its answer."""
+        watch = self._watches.get(path.rpartition("/")[2])
+        if watch is not None:
+            watch.advance()
 
     def _tell(self, key: OptionsKey, version: str | None) -> None:
         if not self._loop.is_closed():

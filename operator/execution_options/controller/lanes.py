@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 from execution_options.controller.queue import namespace_of
 from execution_options.controller.work import attempt
 from execution_options.fairness import RoundRobin
+from execution_options.watchdog import WORK_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -50,6 +51,7 @@ class Lanes(Generic[K]):
         place: where a key belongs.
         reconcile: may return after how many seconds the key is due again.
         metrics: counts.
+        step: seconds that a step of a reconcile may take.
     """
 
     def __init__(
@@ -59,12 +61,14 @@ class Lanes(Generic[K]):
         place: Callable[[K], Place],
         reconcile: Callable[[K], Awaitable[float | None]],
         metrics: Metrics,
+        step: float = WORK_SECONDS,
     ) -> None:
         self._name = name
         self._queue = queue
         self._place = place
         self._reconcile = reconcile
         self._metrics = metrics
+        self._step = step
         self._lanes: dict[Hashable, _Lane[K]] = {}
         self._at_work: Counter[Hashable] = Counter()
         self._blocked: dict[Hashable, _Lane[K]] = {}
@@ -109,7 +113,7 @@ class Lanes(Generic[K]):
             self._blocked[name] = lane
 
     async def _work(self, name: Hashable, lane: _Lane[K], share: Hashable, key: K, group: asyncio.TaskGroup) -> None:
-        await attempt(self._name, self._queue, key, self._reconcile, self._metrics)
+        await attempt(self._name, self._queue, key, self._reconcile, self._metrics, self._step)
         lane.running -= 1
         had_no_room = not self._may(share)
         self._at_work[share] -= 1

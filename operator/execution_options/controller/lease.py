@@ -74,6 +74,11 @@ class Timing(Struct, frozen=True):
         return self.duration / 8
 
     @property
+    def bound(self) -> float:
+        """Within which whoever holds it or waits for it has tried to: a try is three requests and a pause at most."""
+        return max(30.0, 2 * self.duration)
+
+    @property
     def look(self) -> float:
         """Pause between two looks of somebody who waits: he counts a renewal from when he saw it."""
         return self.duration / 20
@@ -90,6 +95,7 @@ class Elector:
         timing: how long the lease is.
         clock: monotonic seconds, for tests.
         owner: gives a reference to what the Lease is to go with.
+        tried: is called whenever the lease was looked at or renewed, or that failed.
     """
 
     def __init__(
@@ -101,6 +107,7 @@ class Elector:
         timing: Timing,
         clock: Callable[[], float] = time.monotonic,
         owner: Callable[[], Awaitable[dict[str, Any] | None]] | None = None,
+        tried: Callable[[], None] = lambda: None,
     ) -> None:
         self._kube = kube
         self._collection = path_of("coordination.k8s.io", "v1", "leases", namespace)
@@ -109,6 +116,7 @@ class Elector:
         self._identity = identity
         self._timing = timing
         self._clock = clock
+        self._tried = tried
         self._until = -math.inf
         self._asked = False
         """Whether it was asked for without an answer: it may be ours without being held."""
@@ -135,6 +143,7 @@ class Elector:
                 if not (isinstance(error, ApiError) and error.status == 409):
                     logger.warning("lease %s: %s", self._path, str(error) or type(error).__name__)
                 expired = None
+            self._tried()
             if expired is not None:
                 break
             await asyncio.sleep(self._pause())
@@ -182,6 +191,7 @@ class Elector:
                     self._until = -math.inf
                     raise LeaseLostError(f"lease {self._path} was deleted") from error
                 logger.warning("lease %s was not renewed: %s", self._path, str(error) or type(error).__name__)
+            self._tried()
             if not self.holds():
                 raise LeaseLostError(f"lease {self._path} could not be renewed in time")
             if self._clock() >= end:

@@ -9,6 +9,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from execution_options.watchdog import Watchdog
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -63,10 +65,11 @@ class _Deliveries(Collector):
 
 
 class Metrics:
-    """Counters and gauges in a registry of their own."""
+    """Counters and gauges in a registry of their own, and the watchdog that has some, too."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self.watchdog = Watchdog(self.registry)
         self.reconciles = Counter(
             "execution_options_reconciles_total",
             "Reconciles by queue and result (done, error).",

@@ -23,6 +23,8 @@ from execution_options.controller.trials import Trials
 from execution_options.controller.work import work
 from execution_options.kube.client import METADATA, ApiError, path_of
 from execution_options.kube.meta import PartialObject
+from execution_options.outbox.state import AT_ONCE
+from execution_options.watchdog import WORK_SECONDS
 
 if TYPE_CHECKING:
     from typing import Any
@@ -91,7 +93,12 @@ class Outbox:
         notes = SharedBucket(settings.patch_rate, max(1, int(settings.patch_rate)))
         self.ends = Ends(world, index, directory, Shell(kube, writer, notes, metrics), self.deliveries, refusals)
         self._lanes = Lanes(
-            "deliveries", self.deliveries.queue, self.deliveries.place, self.deliveries.reconcile, metrics
+            "deliveries",
+            self.deliveries.queue,
+            self.deliveries.place,
+            self.deliveries.reconcile,
+            metrics,
+            WORK_SECONDS + settings.send_timeout * AT_ONCE,
         )
         self.trials = Trials(index, directory, self.deliveries, settings.namespace)
         self._cleaning = Cleaning(kube, writer, world, self.trials)
@@ -107,6 +114,11 @@ class Outbox:
     def synced(self) -> bool:
         """Whether every collection was listed once."""
         return all(store.synced.is_set() for store in self._stores())
+
+    @property
+    def working(self) -> bool:
+        """Whether ends are recorded and deliveries sent."""
+        return self.ends.active
 
     async def wait_synced(self) -> None:
         """Wait until every collection was listed once."""

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from execution_options.fairness import RoundRobin
+from execution_options.watchdog import advance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -16,6 +17,8 @@ SHARE: Final = 4
 PATIENCE: Final = 1.0
 """Seconds after which a namespace is served even if others that take little have left nothing but what is kept."""
 MAX_KNOWN: Final = 1000
+STEP_SECONDS: Final = 10.0
+"""After which whoever waits for a turn is seen to wait for it."""
 
 
 class TokenBucket:
@@ -87,7 +90,12 @@ class SharedBucket:
         self._since.setdefault(share, self._clock())
         if self._timer is None:
             self._next()
-        await future
+        try:
+            while not future.done():
+                await asyncio.wait([future], timeout=STEP_SECONDS)
+                advance()
+        finally:
+            future.cancel()
 
     def _refill(self) -> None:
         now = self._clock()

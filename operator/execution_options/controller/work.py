@@ -10,6 +10,7 @@ import aiohttp
 from execution_options.controller.lease import LeaseLostError
 from execution_options.controller.shell import ConflictError
 from execution_options.kube.client import ApiError
+from execution_options.watchdog import WORK_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable
@@ -39,15 +40,24 @@ async def work(name: str, queue: Queue[K], reconcile: Callable[[K], Awaitable[fl
 
 
 async def attempt(
-    name: str, queue: Queue[K], key: K, reconcile: Callable[[K], Awaitable[float | None]], metrics: Metrics
+    name: str,
+    queue: Queue[K],
+    key: K,
+    reconcile: Callable[[K], Awaitable[float | None]],
+    metrics: Metrics,
+    step: float = WORK_SECONDS,
 ) -> None:
-    """Reconcile a key that was taken, and give it back; the arguments are those of :func:`work`.
+    """Reconcile a key that was taken, and give it back; the other arguments are those of :func:`work`.
+
+    Args:
+        step: seconds that a step of it may take.
 
     Raises:
         LeaseLostError: this process must not write any more.
     """
     try:
-        again = await reconcile(key)
+        with metrics.watchdog.working(f"a worker of the queue {name}", _shown(key), step):
+            again = await reconcile(key)
     except LeaseLostError:
         raise
     except (ApiError, ConflictError, aiohttp.ClientError, TimeoutError, OSError) as error:

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from execution_options.api import decoding
 from execution_options.kube.access import find
+from execution_options.watchdog import advance
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -168,6 +169,7 @@ class Kube:
         seconds: float = REQUEST_TIMEOUT,
     ) -> bytes:
         """Send one request and return the body of its answer; waiting at most ``seconds``."""
+        advance()
         sent = await self._sent(accept, "" if body is None else content_type)
         async with self._session.request(
             method,

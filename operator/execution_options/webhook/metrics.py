@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from execution_options.watchdog import Watchdog
+
 REGISTRY = CollectorRegistry()
+WATCHDOG = Watchdog(REGISTRY)
 
 ADMISSIONS = Counter(
     "execution_options_admission_requests_total",

@@ -80,11 +80,11 @@ async def serve(kube: Kube, settings: Settings) -> None:
         return "" if certificates.usable else "the certificate is not in place yet"
 
     ports: list[Port] = []
-    following: list[asyncio.Task[None]] = [asyncio.create_task(index.run()), asyncio.create_task(certificates.run())]
+    following = [asyncio.create_task(one.run()) for one in (index, certificates, metrics.WATCHDOG)]
     ended: asyncio.Task[object] = asyncio.create_task(stop.wait())
     gc.freeze()  # what was imported stays anyway: looking through it again and again delays requests
     try:
-        ports.append(Port(health_app(missing, metrics.REGISTRY)))
+        ports.append(Port(health_app(metrics.WATCHDOG.late, missing, metrics.REGISTRY)))
         health = await ports[-1].open(settings.host, settings.health_port)
         processor = Processor()
         handler = Handler(index, settings.trusted, settings.controllers, processor)

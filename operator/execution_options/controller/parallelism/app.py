@@ -87,6 +87,8 @@ class Parallelism:
         self._announcer = Announcer(kube, world, writer, recorder, self._quotas)
         self._backlog = Backlog(kube, writer, world, self._quotas, settings.namespace)
         self._kueue = Kueue(kube, writer, metrics)
+        self.synced = False
+        """Whether the pods were listed once that may wait."""
         self._unsure: Queue[tuple[OptionsKey, str]] = Queue()
         self._unknown: Queue[GroupKey] = Queue()
         self._uncounted: Queue[GroupKey] = Queue()
@@ -160,6 +162,7 @@ class Parallelism:
         async with asyncio.TaskGroup() as group:
             group.create_task(store.run())
             await store.synced.wait()
+            self.synced = True
             logger.info("parallelism: %d pods run or wait", sum(self.board.totals()))
             group.create_task(self._releaser.run(self.board))
             group.create_task(self._kueue.run())

@@ -88,7 +88,8 @@ class Releaser:
 
         async def one(pod: Pod, since: float) -> None:
             try:
-                await self._release(board, pod, since)
+                with self._metrics.watchdog.working("the release of a pod", f"{pod.namespace}/{pod.name}"):
+                    await self._release(board, pod, since)
             finally:
                 free.release()
 
