@@ -131,6 +131,13 @@ def test_an_execution_is_held_from_its_creation_where_its_notifications_are_guar
     assert "finalizers" not in decided(job(), observed)[1]["metadata"]
 
 
+def test_a_pod_that_claims_a_controller_is_never_held_because_nobody_follows_its_end() -> None:
+    options = namespaced("a", {**ALL, "notificationGuarantee": "Held"})
+    claiming = controlled_by(pod(), "argoproj.io/v1alpha1", "Workflow", "mine")
+    assert "finalizers" not in decided(claiming, options)[1]["metadata"]
+    assert "finalizers" in decided(pod(), options)[1]["metadata"]
+
+
 def test_forged_metadata_is_never_taken_from_the_request() -> None:
     forged = {"execution.dev/id": "forged", "execution.dev/snapshot": "forged", "execution.dev/missed": "forged"}
     document = job(labels=forged, annotations=forged, template={"labels": forged, "annotations": forged})

@@ -250,7 +250,10 @@ def _give(
     )
     patch.put(("metadata", "annotations", SNAPSHOT_ANNOTATION), encode(snapshot))
     held = lookup(document, ("metadata", "finalizers")) or []
-    if effective.is_held and NOTIFICATIONS_FINALIZER not in held:
+    # The end of a pod that claims a controller is told to nobody, so nothing would let go of it.
+    owners = lookup(document, ("metadata", "ownerReferences")) or ()
+    is_followed = not engine.is_pod or not any(owner.get("controller") for owner in owners)
+    if effective.is_held and is_followed and NOTIFICATIONS_FINALIZER not in held:
         # Only here it is there before the execution can end and go.
         patch.put(("metadata", "finalizers"), [*held, NOTIFICATIONS_FINALIZER])
     said = [
