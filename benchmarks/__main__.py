@@ -6,7 +6,7 @@ import os
 import sys
 import time
 
-from benchmarks import alone, engines, jobs, many, memory, notifications, parallelism, pods
+from benchmarks import alone, engines, fairness, jobs, many, memory, notifications, parallelism, pods
 
 BENCHMARKS = {
     "pods": pods.run,
@@ -17,6 +17,7 @@ BENCHMARKS = {
     "notifications": notifications.run,
     "parallelism": parallelism.run,
     "engines": engines.run,
+    "fairness": fairness.run,
 }
 OTHERS = {"profile": alone.profile}
 """Run only when they are named."""

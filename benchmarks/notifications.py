@@ -65,8 +65,9 @@ class Ended(Struct, frozen=True):
 class Receiver:
     """A webhook that remembers when it was first told under each key."""
 
-    def __init__(self, seconds: float = 0.0) -> None:
+    def __init__(self, seconds: float = 0.0, status: int = 204) -> None:
         self._seconds = seconds
+        self._status = status
         self.told: dict[str, float] = {}
         self.repeated = 0
 
@@ -89,7 +90,7 @@ class Receiver:
         self.told.setdefault(key, time.perf_counter())
         if self._seconds:
             await asyncio.sleep(self._seconds)
-        return web.Response(status=204)
+        return web.Response(status=self._status)
 
     async def wait(self, count: int) -> None:
         """Wait until it was told of so many."""
@@ -223,7 +224,7 @@ async def _ended(
 
     async def end(name: str) -> None:
         written[name] = time.perf_counter()
-        await kube.patch(f"{collection}/{name}/status", {"status": _failed()}, MERGE_PATCH, accept=METADATA)
+        await kube.patch(f"{collection}/{name}/status", {"status": failed()}, MERGE_PATCH, accept=METADATA)
 
     if rate:
         began = time.perf_counter()
@@ -244,7 +245,8 @@ async def _ended(
     return [Ended(written[name], receiver.told[keys[name]]) for name in jobs]
 
 
-def _failed() -> Manifest:
+def failed() -> Manifest:
+    """The status of a Job that has failed."""
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     said = {"status": "True", "reason": "BackoffLimitExceeded", "message": "it broke", "lastTransitionTime": now}
     conditions = [{"type": kind, "lastProbeTime": now, **said} for kind in ("FailureTarget", "Failed")]

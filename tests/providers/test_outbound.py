@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from aiohttp.resolver import AsyncResolver
 from hypothesis import given
 from hypothesis import strategies as st
 
+from execution_options.providers import http, outbound
 from execution_options.providers.factory import Providers
 from execution_options.providers.outbound import ForbiddenAddressError, Outbound
 from support.mail import MailServer
@@ -19,7 +23,7 @@ from support.services import Says, WebhookReceiver
 from .conftest import LOOPBACK, channel, material, parcel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
 PUBLIC = ["93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946", "::ffff:93.184.216.34", "64:ff9b::5db8:d822"]
 KEPT = [
@@ -80,15 +84,13 @@ def test_an_allowed_network_is_allowed_and_no_more(address: IPv4Address, length:
 @pytest.fixture
 def resolving(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Have every name stand for one address."""
-    genuine = socket.getaddrinfo
+    genuine = AsyncResolver.resolve
 
     def resolve(address: str) -> None:
-        def answer(host: Any, *arguments: Any, **named: Any) -> Any:
-            return genuine(
-                address if isinstance(host, str) and host.endswith(".example") else host, *arguments, **named
-            )
+        async def answer(self: AsyncResolver, host: str, *arguments: Any, **named: Any) -> Any:
+            return await genuine(self, address if host.endswith(".example") else host, *arguments, **named)
 
-        monkeypatch.setattr(socket, "getaddrinfo", answer)
+        monkeypatch.setattr(AsyncResolver, "resolve", answer)
 
     return resolve
 
@@ -152,14 +154,80 @@ async def test_no_cookie_of_one_team_reaches_another() -> None:
 
 def _addresses(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
     """Have mail.example stand for these."""
-    genuine = socket.getaddrinfo
+    genuine = AsyncResolver.resolve
 
-    def resolve(host: Any, port: Any, *arguments: Any, **named: Any) -> Any:
+    async def resolve(self: AsyncResolver, host: str, port: int = 0, family: Any = 0) -> Any:
         if host != "mail.example":
-            return genuine(host, port, *arguments, **named)
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
+            return await genuine(self, host, port, family)
+        return [{"host": address, "port": port, "family": socket.AF_INET} for address in addresses]
 
-    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    monkeypatch.setattr(AsyncResolver, "resolve", resolve)
+
+
+class Names(asyncio.DatagramProtocol):
+    """A DNS server that knows ``quick.`` names as 127.0.0.1, and never answers for others."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        self.asked += 1
+        if b"\x05quick" in data:
+            end = data.index(b"\0", 12) + 5
+            known = data[end - 4 : end - 2] == b"\0\1"  # type A
+            head = data[:2] + b"\x81\x80\0\1" + (b"\0\1" if known else b"\0\0") + bytes(4)
+            record = b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4" + ip_address("127.0.0.1").packed
+            self._transport.sendto(head + data[12:end] + (record if known else b""), addr)
+
+
+@pytest.fixture
+async def names(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Names]:
+    """The server that every name is asked of."""
+    transport, server = await asyncio.get_running_loop().create_datagram_endpoint(Names, ("127.0.0.1", 0))
+    port = transport.get_extra_info("sockname")[1]
+    made = partial(AsyncResolver, nameservers=["127.0.0.1"], udp_port=port, tcp_port=port, timeout=5.0, tries=2)
+    for module in (http, outbound):
+        monkeypatch.setattr(module, "AsyncResolver", made)
+    yield server
+    transport.close()
+
+
+@pytest.mark.parametrize("kind", ["webhook", "email"])
+async def test_slow_names_delay_no_other(kind: str, names: Names) -> None:
+    providers = Providers(LOOPBACK, 4.0)
+
+    async def send(name: str) -> Any:
+        web: Any = {"webhook": {"url": f"http://{name}:{receiver.port}/"}}
+        mail: Any = {"email": {"host": name, "port": server.port, "from": "a@b.c", "tls": "None"}}
+        to = parcel("", payload={}) if kind == "webhook" else parcel("a@b.c")
+        (answer,) = (await providers.send(channel(**(web if kind == "webhook" else mail)), material(), to)).values()
+        return answer
+
+    with WebhookReceiver() as receiver, MailServer() as server:
+        slow = [asyncio.create_task(send(f"n{number}.slow.test")) for number in range(100)]
+        async with asyncio.timeout(10):
+            while names.asked < 100:  # noqa: ASYNC110 - nothing tells of it
+                await asyncio.sleep(0.01)
+        assert (await send("quick.test")).result == "Accepted"
+        assert not any(one.done() for one in slow)
+        answers = await asyncio.gather(*slow)
+    await providers.close()
+    assert {(answer.result, answer.reason) for answer in answers} == {("Temporary", "Unreachable")}
+
+
+async def test_a_name_that_a_server_calls_loopback_is_refused(names: Names) -> None:
+    providers = Providers(Outbound(), 4.0)
+    with WebhookReceiver() as receiver, MailServer() as server:
+        spec = channel(webhook={"url": f"http://quick.test:{receiver.port}/"})
+        (answer,) = (await providers.send(spec, material(), parcel("", payload={}))).values()
+        assert (answer.reason, receiver.received) == ("AddressForbidden", [])
+        spec = channel(email={"host": "quick.test", "port": server.port, "from": "a@b.c", "tls": "None"})
+        (answer,) = (await providers.send(spec, material(), parcel("a@b.c"))).values()
+        assert answer.reason == "AddressForbidden"
+    await providers.close()
 
 
 async def _mailed(outbound: Outbound, port: int) -> Any:

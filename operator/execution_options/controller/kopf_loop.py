@@ -107,7 +107,7 @@ async def connection_of(
     access = await find(kubeconfig, context)
     authorization = await access.authorization.header()
     session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ssl=access.tls()),
+        connector=aiohttp.TCPConnector(limit=0, resolver=aiohttp.ThreadedResolver(), ssl=access.tls()),
         headers={"Authorization": authorization} if authorization else {},
         proxy=access.proxy,
         response_class=Answer,

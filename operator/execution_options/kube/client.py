@@ -106,7 +106,7 @@ class Kube:
 
     def _opened(self, limit: int) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=limit, ssl=self._access.tls()),
+            connector=aiohttp.TCPConnector(limit=limit, resolver=aiohttp.ThreadedResolver(), ssl=self._access.tls()),
             # Compressing a list takes the API server longer than the list itself, and sending it takes neither long.
             headers={"Accept-Encoding": "identity"},
             read_bufsize=LARGEST_LINE,

@@ -41,6 +41,7 @@ class Providers:
     async def close(self) -> None:
         """Close all connections."""
         await self._http.close()
+        await self._outbound.close()
 
     async def send(self, spec: NotificationChannelSpec, material: Material, parcel: Parcel) -> dict[str, Answer]:
         """Try once; what became of it for each recipient, without any secret.

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
+from aiohttp.resolver import AsyncResolver
 from msgspec import Struct
 from yarl import URL
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from types import SimpleNamespace
 
     from aiohappyeyeballs import SocketFactoryType
+    from aiohttp.abc import AbstractResolver
 
     from execution_options.providers.outbound import Outbound
 
@@ -82,7 +84,11 @@ class Http:
         self._proxies = proxies or Proxies()
         self._named = ""
         # Whoever runs the operator chose its proxy, which is inside as a rule: that alone is connected to unchecked.
-        self._sessions = {False: _session(outbound.open_socket), True: _session(None)}
+        self._names = (outbound.resolver(), AsyncResolver())
+        self._sessions = {
+            False: _session(outbound.open_socket, self._names[0]),
+            True: _session(None, self._names[1]),
+        }
 
     def by(self, proxy: str) -> Http:
         """The same connections, for a channel that names a proxy; empty: it does not."""
@@ -94,6 +100,8 @@ class Http:
         """Close all connections."""
         for session in self._sessions.values():
             await session.close()
+        for names in self._names:
+            await names.close()
 
     def _way(self, url: URL) -> tuple[aiohttp.ClientSession, str | None]:
         """What to send a request by, and the proxy.
@@ -156,12 +164,17 @@ class Http:
             raise UnansweredError(unanswered(error, sent=bool(sent))) from error
 
 
-def _session(factory: SocketFactoryType | None) -> aiohttp.ClientSession:
+def _session(factory: SocketFactoryType | None, names: AbstractResolver) -> aiohttp.ClientSession:
     trace = aiohttp.TraceConfig()
     trace.on_request_headers_sent.append(_note_sent)
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
-            socket_factory=factory, limit=256, limit_per_host=32, keepalive_timeout=15, ttl_dns_cache=10
+            # How many there are of one namespace is bounded by who sends; a bound here would be one for all of them.
+            limit=0,
+            resolver=names,
+            socket_factory=factory,
+            keepalive_timeout=15,
+            ttl_dns_cache=10,
         ),
         cookie_jar=aiohttp.DummyCookieJar(),  # channels of different teams share this session
         auto_decompress=False,  # a small body may unpack to a huge one

@@ -13,9 +13,13 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohappyeyeballs
+from aiohttp.abc import AbstractResolver
+from aiohttp.resolver import AsyncResolver
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+
+    from aiohttp.abc import ResolveResult
 
 Network = IPv4Network | IPv6Network
 _Address = IPv4Address | IPv6Address
@@ -61,6 +65,14 @@ class Outbound:
 
     def __init__(self, allowed: Iterable[Network] = ()) -> None:
         self._allowed = tuple(allowed)
+        self._names: tuple[asyncio.AbstractEventLoop, AbstractResolver] | None = None
+        """For mail; a resolver belongs to one event loop."""
+
+    async def close(self) -> None:
+        """Give up looking up names."""
+        if self._names is not None:
+            await self._names[1].close()
+            self._names = None
 
     def check(self, text: str) -> None:
         """Nothing, where an address may be connected to.
@@ -100,6 +112,10 @@ class Outbound:
                 "there directly"
             )
 
+    def resolver(self) -> AbstractResolver:
+        """Looks up names without threads, of which some slow names would hold all, and leaves out what is forbidden."""
+        return _Allowed(self.check, AsyncResolver())
+
     def open_socket(self, info: tuple[Any, ...]) -> socket.socket:
         """A socket for one result of ``getaddrinfo``, not yet connected.
 
@@ -120,19 +136,51 @@ class Outbound:
             OSError: none answers, or the host is not known.
         """
         loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        allowed, problem = [], OSError(f"{host} has no address")
-        for info in found:
-            try:
-                self.check(str(info[4][0]))
-                allowed.append(info)
-            except ForbiddenAddressError as error:
-                problem = error
-        if not allowed:
-            raise problem
+        if self._names is None or self._names[0] is not loop:
+            self._names = (loop, self.resolver())
+        found = await self._names[1].resolve(host, port, socket.AF_UNSPEC)
+        allowed = [
+            (
+                one["family"],
+                socket.SOCK_STREAM,
+                socket.IPPROTO_TCP,
+                "",
+                (one["host"], one["port"], *((0, 0) if one["family"] == socket.AF_INET6 else ())),
+            )
+            for one in found
+        ]
         return await aiohappyeyeballs.start_connection(
             allowed, happy_eyeballs_delay=DELAY, socket_factory=self.open_socket
         )
+
+
+class _Allowed(AbstractResolver):
+    """Addresses of names that may be connected to.
+
+    The socket is what is guarded; here it is only told at once that no address of a name is allowed.
+    """
+
+    def __init__(self, check: Callable[[str], None], names: AbstractResolver) -> None:
+        self._check = check
+        self._names = names
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        allowed, problem = [], OSError(f"{host} has no address")
+        for one in await self._names.resolve(host, port, family):
+            try:
+                self._check(one["host"])
+            except ForbiddenAddressError as error:
+                problem = error
+            else:
+                allowed.append(one)
+        if not allowed:
+            raise problem
+        return allowed
+
+    async def close(self) -> None:
+        await self._names.close()
 
 
 def _effective(address: _Address) -> _Address:
