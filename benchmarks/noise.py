@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import aiohttp
 
@@ -19,9 +20,24 @@ from execution_options.api import names
 from execution_options.api.names import GROUP_ANNOTATION, OPTIONS_ANNOTATION
 from execution_options.kube.client import MERGE_PATCH, METADATA, ApiError, Kube, path_of
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 CLIENTS = 6
 CONTAINERS = 40
 EDIT_SECONDS = 0.25
+
+
+@contextlib.contextmanager
+def _tolerated() -> Iterator[None]:
+    """Go on where an API server or a webhook is busy, and only there."""
+    try:
+        yield
+    except ApiError as error:
+        if error.status != 429 and error.status < 500:
+            raise
+    except (TimeoutError, aiohttp.ClientError):
+        pass
 
 
 async def _executions(kube: Kube, namespace: str, client: int) -> None:
@@ -31,7 +47,7 @@ async def _executions(kube: Kube, namespace: str, client: int) -> None:
         job["spec"]["managedBy"] = "example.com/benchmark"
         spec = job["spec"]["template"]["spec"]
         spec["containers"] = [{**spec["containers"][0], "name": f"c{index}"} for index in range(CONTAINERS)]
-        with contextlib.suppress(ApiError, TimeoutError, aiohttp.ClientError):
+        with _tolerated():
             await kube.create(jobs, job, accept=METADATA)
             if number % 4:
                 path = f"{jobs}/{job['metadata']['name']}/status"
@@ -41,7 +57,7 @@ async def _executions(kube: Kube, namespace: str, client: int) -> None:
 async def _edits(kube: Kube, namespace: str) -> None:
     path = path_of(names.GROUP, names.VERSION, names.OPTIONS_PLURAL, namespace, "noisy")
     for number in itertools.count():
-        with contextlib.suppress(ApiError, TimeoutError, aiohttp.ClientError):
+        with _tolerated():
             await kube.patch(path, {"spec": {"labels": {"edit": str(number)}}}, MERGE_PATCH, accept=METADATA)
         await asyncio.sleep(EDIT_SECONDS)
 
@@ -54,7 +70,7 @@ async def _pods(kube: Kube, namespace: str) -> None:
             "name": f"noise-{number}",
             "annotations": {OPTIONS_ANNOTATION: "one", GROUP_ANNOTATION: "noise"},
         }
-        with contextlib.suppress(ApiError, TimeoutError, aiohttp.ClientError):
+        with _tolerated():
             await kube.create(pods, pod, accept=METADATA)
             if number:
                 await kube.delete(f"{pods}/noise-{number - 1}", params={"gracePeriodSeconds": "0"})

@@ -179,7 +179,8 @@ class Held(Answers):
 @pytest.mark.parametrize("size", [10, 3000], ids=["small", "large"])
 async def test_a_namespace_never_has_all_room(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "LARGE", 1000)
-    monkeypatch.setattr(server, "WAIT_SECONDS", 0.5)
+    for name in ("WAIT_SECONDS", "LARGE_SECONDS"):
+        monkeypatch.setattr(server, name, 0.5)
     handler: Any = Held()
     async with served(admission_app(handler, handler)) as session:
 

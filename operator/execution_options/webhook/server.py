@@ -34,17 +34,17 @@ MAX_DRAINED = 4 * MAX_BODY
 """Bytes of a larger request that are read and dropped, so that it can be refused with a reason. The API server takes
 objects of 3 MiB, of which six times as much can become when JSON escapes every character."""
 
-AT_ONCE = 96
-AT_ONCE_OF_ONE = 32
+AT_ONCE = 160
+AT_ONCE_OF_ONE = 64
 """Requests that are decided on at the same time, in all and of one namespace: most of that time they wait for the API
 server, to which there are few connections."""
-WAIT_SECONDS = 2.0
-"""How long a request waits for room, once with a large body and once to be decided on: both, and the decision, fit
-into 5 s, the shortest time-out of the webhook's entries."""
+WAIT_SECONDS = 3.5
+"""How long a request waits for room to be decided on."""
+LARGE_SECONDS = 1.0
+"""How long a large body waits to be read before; both fit into 5 s, the shortest time-out of the webhook's entries."""
 
 BUSY = (
-    "namespace {} has so many requests under way that this one would have waited longer than {:g} s for the operator; "
-    "try again"
+    "namespace {} has so many requests under way that this one would have waited too long for the operator; try again"
 )
 UNREADABLE = "the operator cannot read or patch this object: {}"
 
@@ -99,7 +99,7 @@ def admission_app(
         stopping: while it is true, each answer ends its connection.
         processor: the same as the handler's, which takes up decisions again after having waited for the API server.
     """
-    large = Turns(LARGE_AT_ONCE, LARGE_AT_ONCE - 1, WAIT_SECONDS)
+    large = Turns(LARGE_AT_ONCE, LARGE_AT_ONCE - 1, LARGE_SECONDS)
     room = Turns(AT_ONCE, AT_ONCE_OF_ONE, WAIT_SECONDS)
     time_of = processor or Processor()
 
@@ -125,7 +125,7 @@ def admission_app(
                 request = review.decode_head(first)
             except UnreadableError as error:
                 return web.Response(status=429, text=f"busy, and no AdmissionReview: {error}")
-            problem = BUSY.format(request.namespace or "(none)", WAIT_SECONDS)
+            problem = BUSY.format(request.namespace or "(none)")
             metrics.REFUSALS.labels(name(request), "TooManyRequests").inc()
             logger.warning("%s %s: %s", request.kind.kind, request.name or "(new)", problem)
             body = review.refused(request.uid, problem, 429, "TooManyRequests")
