@@ -30,11 +30,11 @@ EDIT_SECONDS = 0.25
 
 @contextlib.contextmanager
 def _tolerated() -> Iterator[None]:
-    """Go on where an API server or a webhook is busy, and only there."""
+    """Go on where an API server or a webhook is busy, and where a request that it left unanswered was carried out."""
     try:
         yield
     except ApiError as error:
-        if error.status != 429 and error.status < 500:
+        if error.status not in (404, 409, 429) and error.status < 500:
             raise
     except (TimeoutError, aiohttp.ClientError):
         pass
