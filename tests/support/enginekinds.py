@@ -53,6 +53,7 @@ def install_kinds(cluster: Cluster, kinds: Iterable[Kind]) -> None:
     found = cluster.run_kubectl(["get", "--ignore-not-found", "-o", "name", *wanted]).stdout.split()
     missing = [kind for name, kind in wanted.items() if name not in found]
     if missing:
-        definitions = "\n---\n".join(map(definition, missing))
+        # What begins with JSON would be read as nothing but that.
+        definitions = "---\n" + "\n---\n".join(map(definition, missing))
         cluster.run_kubectl(["apply", "--server-side", "-f", "-"], input=definitions)
     wait_established(cluster, [f"{kind.plural}.{kind.group}" for kind in wanted.values()])

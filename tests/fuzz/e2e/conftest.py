@@ -23,12 +23,16 @@ if TYPE_CHECKING:
 
     from execution_options.cluster import Cluster
     from support.apiserver import ApiServer
+    from support.enginekinds import Kind
 
 
 @pytest.fixture(scope="module")
 def operator(control_plane: Cluster) -> Iterator[LocalOperator]:
     """Both processes, in a hurry."""
-    install_kinds(control_plane, [engine for engine in builtin() if "." in engine.group])
+    kinds: list[Kind] = []
+    for engine in builtin():
+        kinds += [*([engine] if "." in engine.group else []), *engine.specifications]
+    install_kinds(control_plane, kinds)
     arguments = ("--status-interval", "0.3", "--send-timeout", "2")
     files = [str(EXAMPLE / f"{name}.yaml") for name in ("definition", "rights", "engine")]
     with LocalOperator(control_plane.kubeconfig, control_plane.context, controller=arguments) as operator:
