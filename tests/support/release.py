@@ -130,9 +130,15 @@ class Release:
 
     def call(self, port: int) -> None:
         """Have the API server, which reaches no pods here, call a port of this machine through the chart's Service."""
-        local = {"spec": {"type": "ExternalName", "externalName": "localhost", "clusterIP": None, "clusterIPs": None}}
-        service = ["service/execution-options-webhook", f"--namespace={self.namespace}"]
-        self.cluster.run_kubectl(["patch", *service, "--type=merge", "-p", json.dumps(local)])
+        self._lead({"type": "ExternalName", "externalName": "localhost", "clusterIP": None, "clusterIPs": None}, port)
+
+    def call_pods(self) -> None:
+        """Have the API server call what the chart says, where nobody is."""
+        self._lead({"type": "ClusterIP", "externalName": None}, 443)
+
+    def _lead(self, service: dict[str, Any], port: int) -> None:
+        where = ["service/execution-options-webhook", f"--namespace={self.namespace}"]
+        self.cluster.run_kubectl(["patch", *where, "--type=merge", "-p", json.dumps({"spec": service})])
         entries = self.get(ENTRIES)["webhooks"]
         patch = [
             {"op": "replace", "path": f"/webhooks/{number}/clientConfig/service/port", "value": port}

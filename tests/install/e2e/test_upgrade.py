@@ -70,7 +70,7 @@ class Installation:
         """Change the release; the API server calls these replicas then, as it did before."""
         if command != "install":
             # What is as the chart has it is no conflict for Helm, whoever wrote it.
-            self.release.call(443)
+            self.release.call_pods()
         self.release.helm(command, *arguments)
         self.release.call(self._balancer.port)
 
