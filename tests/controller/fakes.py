@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from execution_options.kube.client import ApiError
+from support import rfc6902
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,22 +44,31 @@ class FakeApi:
         self.objects[path] = stored
         return stored
 
-    async def request(self, method: str, path: str, *, body: Any = None, **_: Any) -> bytes:
+    async def request(self, method: str, path: str, *, body: Any = None, params: Any = None, **_: Any) -> bytes:
         self.requests.append((method, path))
         self.fail(method, path, False)
-        answer = self._carry_out(method, path, body)
+        answer = self._carry_out(method, path, body, params or {})
         self.fail(method, path, True)
         return msgspec.json.encode(answer)
 
-    def _carry_out(self, method: str, path: str, body: Any) -> Any:
+    def _carry_out(self, method: str, path: str, body: Any, params: dict[str, Any]) -> Any:
         if method == "POST":
             path = f"{path}/{body['metadata']['name']}"
             if path in self.objects:
                 raise ApiError(409, "AlreadyExists", path)
-            return self.put(path, body)
+            return self.put(path, body | {"metadata": {"uid": f"uid-{self._version}"} | body["metadata"]})
+        if method == "GET" and (found := [one for at, one in self.objects.items() if path in _collections(at)]):
+            wanted = dict(term.split("=") for term in params.get("labelSelector", "").split(",") if "=" in term)
+            return {"items": [one for one in found if wanted.items() <= one["metadata"].get("labels", {}).items()]}
+        path = path.removesuffix("/status")
         if path not in self.objects:
             raise ApiError(404, "NotFound", path)
         stored = self.objects[path]
+        if method == "PATCH":
+            try:
+                return self.put(path, rfc6902.apply(stored, body))
+            except AssertionError as error:
+                raise ApiError(422, "Invalid", str(error)) from None
         if method == "PUT":
             if body["metadata"]["resourceVersion"] != stored["metadata"]["resourceVersion"]:
                 raise ApiError(409, "Conflict", path)
@@ -73,3 +83,10 @@ class FakeApi:
 
     async def replace(self, path: str, body: Any, **options: Any) -> bytes:
         return await self.request("PUT", path, body=body, **options)
+
+
+def _collections(path: str) -> tuple[str, str]:
+    """The collections that an object is in: of its namespace, and of all."""
+    near = path.rpartition("/")[0]
+    before, _, after = near.partition("/namespaces/")
+    return near, f"{before}/{after.partition('/')[2]}"
