@@ -48,7 +48,10 @@ def controller(operator: LocalOperator, tmp_path_factory: pytest.TempPathFactory
     running.process.terminate()
     assert running.process.wait(60) == 0, running.log.read_text()
     lines = running.log.read_text().splitlines()
-    assert [line for line in lines if " WARNING " in line or " ERROR " in line or "Traceback" in line] == []
+    suspicious = [line for line in lines if " WARNING " in line or " ERROR " in line or "Traceback" in line]
+    # Of the channel that refuses once, if it is looked at before the next message.
+    provoked = "/hook: LastSendRefused: the last message: HTTP 400: no"
+    assert [line for line in suspicious if not line.endswith(provoked)] == []
 
 
 @pytest.fixture(autouse=True)
