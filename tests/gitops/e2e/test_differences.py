@@ -1,17 +1,18 @@
-"""What Argo CD, by its own code, makes of manifests whose executions got options."""
+"""What Argo CD and Flux, by their own code, make of manifests whose executions got options."""
 
 from __future__ import annotations
 
 import copy
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 import yaml
 
+from execution_options.api.names import SNAPSHOT_ANNOTATION
 from execution_options.cluster.progress import Progress
-from support import argocd
+from support import argocd, flux
 from support.executions import every_engine, read, variants
 from support.programs import build_wanted
 from support.team import Team, working
@@ -36,13 +37,19 @@ IGNORED: list[dict[str, Any]] = next(
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Build what the selected tests need."""
-    build_wanted(session, {"argo": argocd.build})
+    build_wanted(session, {"argo": argocd.build, "kustomize_controller": flux.build})
 
 
 @pytest.fixture(scope="module")
 def argo() -> Path:
     """The program that compares."""
     return argocd.build(Progress())
+
+
+@pytest.fixture(scope="module")
+def kustomize_controller() -> Path:
+    """The part of Flux that applies and compares."""
+    return flux.build(Progress())
 
 
 @pytest.fixture(scope="module")
@@ -73,3 +80,42 @@ def test_argo_cd_says_synced_of_an_unchanged_manifest(team: Team, argo: Path, va
     target["metadata"]["labels"]["new"] = "1"
     for mode in ("server", "client"):
         assert not argocd.compare(argo, team.cluster, live, target, mode, IGNORED).synced
+
+
+@pytest.mark.parametrize("variant", variants(), ids=str)
+def test_flux_says_unchanged_of_an_unchanged_manifest(team: Team, kustomize_controller: Path, variant: Variant) -> None:
+    variant.prepare(team)
+    target = copy.deepcopy(variant.manifest)
+    target["metadata"]["namespace"] = team.namespace
+
+    def does(verb: Literal["apply", "diff"]) -> str:
+        return flux.run(kustomize_controller, team.cluster, verb, target)
+
+    assert does("diff") == "created"
+    assert does("apply") == "created"
+    live = read(team, target)
+    assert SNAPSHOT_ANNOTATION in live["metadata"]["annotations"]
+    assert does("diff") == "unchanged"
+    assert does("apply") == "unchanged"
+    assert read(team, target)["metadata"]["resourceVersion"] == live["metadata"]["resourceVersion"]
+    # What its author changes is seen.
+    target["metadata"]["labels"]["new"] = "1"
+    assert does("diff") == "configured"
+    assert does("apply") == "configured"
+    assert does("diff") == "unchanged"
+
+
+@pytest.mark.parametrize("variant", variants(), ids=str)
+def test_flux_takes_over_what_kubectl_applied_and_takes_nothing_away(
+    team: Team, kustomize_controller: Path, variant: Variant
+) -> None:
+    variant.prepare(team)
+    target = copy.deepcopy(variant.manifest)
+    target["metadata"]["namespace"] = team.namespace
+    team.kubectl("apply", "-f", "-", manifests=[target])
+    before = read(team, target)
+    assert flux.run(kustomize_controller, team.cluster, "apply", target) == "configured", "kubectl's annotation goes"
+    after = read(team, target)
+    assert after.get("spec") == before.get("spec")
+    assert before["metadata"]["labels"].items() <= after["metadata"]["labels"].items()
+    assert flux.run(kustomize_controller, team.cluster, "diff", target) == "unchanged"
