@@ -7,7 +7,7 @@ from email.errors import MessageError
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET
 
@@ -38,6 +38,7 @@ RECIPIENTS = st.one_of(
 ).filter(lambda who: who.isprintable() or who.isascii())
 
 
+@example(who="0@[")
 @given(who=RECIPIENTS)
 def test_whoever_is_the_recipient_a_mail_is_theirs_alone_or_there_is_none(who: str) -> None:
     try:

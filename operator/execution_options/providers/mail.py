@@ -66,7 +66,11 @@ class Mail:
         policy = SMTPUTF8 if self.international else SMTP
         mail = EmailMessage(policy=policy.clone(cte_type="7bit"))
         for name, value in headers.items():
-            mail[name] = value
+            try:
+                mail[name] = value
+            except (AttributeError, IndexError, KeyError) as error:
+                # Python's own parser fails so over addresses such as one whose domain is a lone bracket.
+                raise ValueError(f"{value.addr_spec!r} is no address that a mail can have") from error
         mail["Subject"] = message.subject
         mail["Date"] = format_datetime(datetime.now(UTC))
         mail["Message-ID"] = message_id(key, recipient, self.sender)
