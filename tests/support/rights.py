@@ -10,6 +10,7 @@ import yaml
 
 from execution_options import install
 from execution_options.install import CONTROLLER, SYSTEM_NAMESPACE, WEBHOOK
+from execution_options.kube.access import USER_AGENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -107,6 +108,8 @@ def used(audit_logs: Iterable[Path]) -> Used:
         reference = event.get("objectRef")
         if reference is None or "resource" not in reference:
             continue  # versions, health, discovery: for everybody
+        if event.get("userAgent") != USER_AGENT:
+            continue  # a test with its token
         resource = "/".join(filter(None, (reference["resource"], reference.get("subresource"))))
         account = event["user"]["username"].rpartition(":")[2]
         use = Use(account, event["verb"], reference.get("apiGroup", ""), resource)

@@ -18,7 +18,7 @@ import aiohttp
 from execution_options.api import decoding, names
 from execution_options.controller.objects import OptionsKey
 from execution_options.controller.slim_kopf import kopf
-from execution_options.kube.access import find
+from execution_options.kube.access import USER_AGENT, find
 from execution_options.kube.store import INITIALIZING
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ async def connection_of(
     authorization = await access.authorization.header()
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, resolver=aiohttp.ThreadedResolver(), ssl=access.tls()),
-        headers={"Authorization": authorization} if authorization else {},
+        headers={"User-Agent": USER_AGENT} | ({"Authorization": authorization} if authorization else {}),
         proxy=access.proxy,
         response_class=Answer,
         trace_configs=[tracing],

@@ -11,6 +11,7 @@ import os
 import ssl
 import time
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 DEFAULT_NAMESPACE: Final = "default"
+USER_AGENT: Final = f"execution-options/{version('execution-options')}"
+"""By which audit logs and metrics of the API server tell requests of the operator from others with its token."""
 TOKEN_SECONDS: Final = 60.0
 """How long a token is used before its file is read again; the kubelet renews it long before it expires."""
 

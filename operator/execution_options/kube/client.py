@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from execution_options.api import decoding
-from execution_options.kube.access import find
+from execution_options.kube.access import USER_AGENT, find
 from execution_options.watchdog import advance
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class Kube:
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=limit, resolver=aiohttp.ThreadedResolver(), ssl=self._access.tls()),
             # Compressing a list takes the API server longer than the list itself, and sending it takes neither long.
-            headers={"Accept-Encoding": "identity"},
+            headers={"Accept-Encoding": "identity", "User-Agent": USER_AGENT},
             read_bufsize=LARGEST_LINE,
         )
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from execution_options.api.crd import crds
 from execution_options.cluster import ControlPlane
 from execution_options.install import UNINSTALLER
 from support import helm3, promtool
@@ -26,8 +27,16 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 @pytest.fixture(scope="package")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """One of its own: what other tests install is there already. Who installs, uninstalls all but the definitions."""
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """A cluster without the operator, unlike that of other folders."""
     policy = audit_policy("options", UNINSTALLER)
     with ControlPlane.start("chart", root=tmp_path_factory.mktemp("clusters"), audit_policy=policy) as cluster:
         yield cluster
+
+
+@pytest.fixture
+def cluster(shared: ControlPlane) -> Iterator[ControlPlane]:
+    """The same for one test, which uninstalls what it installs; the definitions, which Helm keeps, are deleted here."""
+    yield shared
+    definitions = [f"crd/{one['metadata']['name']}" for one in crds()]
+    shared.run_kubectl(["delete", "--ignore-not-found", *definitions])
