@@ -92,6 +92,7 @@ def test_get_says_what_the_options_do_and_whether_they_work(control_plane: Clust
         "ACCOUNT": "trainer",
         "PARALLELISM": "0",
         "ACTIVE": "2",
+        "PROBLEM": "",
     }
 
 
