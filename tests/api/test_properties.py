@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from hypothesis import given
@@ -11,10 +12,13 @@ from hypothesis import strategies as st
 
 from execution_options.api.kinds import KINDS
 from execution_options.api.names import API_VERSION, CLUSTER_OPTIONS_KIND, OPTIONS_KIND
-from execution_options.api.resources import from_api, load
+from execution_options.api.resources import OptionsObject, from_api, load, read_stored
 from execution_options.api.schema import spec_schema
-from execution_options.api.validation import InvalidOptionsError, decoded, problems
+from execution_options.api.validation import OPTIONS, InvalidOptionsError, Problem, decoded, problems
 from support.specs import JSON, VALID, Wire, misshapen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @given(spec=st.one_of(JSON, misshapen(spec_schema(CLUSTER_OPTIONS_KIND))), kind=st.sampled_from(sorted(KINDS)))
@@ -52,3 +56,20 @@ def as_tuples(value: Any) -> Any:
         case list():
             return tuple(as_tuples(item) for item in value)
     return value
+
+
+@given(
+    spec=st.one_of(VALID, JSON, misshapen(spec_schema(CLUSTER_OPTIONS_KIND))), kind=st.sampled_from(sorted(OPTIONS))
+)
+def test_a_stored_spec_is_the_same_however_it_is_read(spec: Any, kind: str) -> None:
+    metadata, text = {"name": "o", "namespace": "team", "uid": "1", "generation": 2}, json.dumps(spec).encode()
+    assert read(lambda: read_stored(kind, metadata, msgspec.Raw(text))) == read(
+        lambda: from_api({"kind": kind, "metadata": metadata, "spec": json.loads(text)})
+    )
+
+
+def read(reading: Callable[[], OptionsObject]) -> OptionsObject | list[Problem]:
+    try:
+        return reading()
+    except InvalidOptionsError as error:
+        return error.problems

@@ -57,7 +57,8 @@ def index_with(kube: Any, *stored: dict[str, Any]) -> Index:
         meta = ObjectMeta(
             name=one["metadata"]["name"], namespace="team", uid=one["metadata"]["uid"], resource_version="1"
         )
-        index._stores[OPTIONS_KIND].items["team", meta.name] = Stored(meta, json.dumps(one["spec"]).encode())  # type: ignore[arg-type]
+        listed = Stored(meta, msgspec.Raw(json.dumps(one["spec"]).encode()))
+        index._stores[OPTIONS_KIND].items["team", meta.name] = index._parsed(OPTIONS_KIND, listed)
     return index
 
 

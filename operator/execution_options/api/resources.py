@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 from msgspec import UNSET, Struct
 
 from execution_options.api import validation
+from execution_options.api.decoding import UnreadableError
 from execution_options.api.model import ExecutionOptionsSpec
 from execution_options.api.validation import OPTIONS, InvalidOptionsError, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from msgspec import Raw
 
 
 class OptionsObject(Struct, frozen=True, kw_only=True):
@@ -63,6 +66,19 @@ def from_api(stored: Mapping[str, Any]) -> OptionsObject:
         raise InvalidOptionsError([Problem("spec", "must be a map")])
     known, unknown = validation.unknown_fields(spec, kind)
     return _object(stored, validation.decoded(known, kind, stored=True), unknown)
+
+
+def read_stored(kind: str, metadata: Mapping[str, Any], spec: Raw) -> OptionsObject:
+    """The same as :func:`from_api` of an object whose spec is not decoded yet, in a tenth of its time.
+
+    Raises:
+        InvalidOptionsError: it cannot be understood.
+    """
+    try:
+        found, unknown = validation.read_stored(spec, kind)
+    except UnreadableError:
+        raise InvalidOptionsError([Problem("spec", "must be a map")]) from None
+    return _object({"kind": kind, "metadata": metadata}, found, unknown)
 
 
 def _object(raw: Mapping[str, Any], spec: ExecutionOptionsSpec, unknown: tuple[str, ...] = ()) -> OptionsObject:

@@ -7,22 +7,27 @@ API server's ("in body should be …") are not made for people.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections import Counter
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
-from execution_options.api import names
+from execution_options.api import decoding, names
 from execution_options.api.base import Resource
+from execution_options.api.decoding import UnreadableError
 from execution_options.api.model import ClusterExecutionOptionsSpec, ExecutionOptionsSpec
 from execution_options.api.rule import by_name
 from execution_options.api.schema import Schema, object_schema, spec_schema
 from execution_options.api.size import SNAPSHOT_SIZE
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+
+    from msgspec import Raw
 
     from execution_options.api.rule import Rule
 
@@ -66,11 +71,7 @@ def problems(spec: Mapping[str, Any] | Resource, kind: str, *, without: Collecti
     kind that is not one of ours. ``without`` are rules on the spec as a whole that do not count.
     """
     value = msgspec.to_builtins(spec) if isinstance(spec, Resource) else spec
-    schema = spec_schema(kind)
-    if without and "x-rules" in schema:
-        names_without = {rule.name for rule in without}
-        schema = schema | {"x-rules": [name for name in schema["x-rules"] if name not in names_without]}
-    return _problems(schema, value, "spec")
+    return _problems(_without_rules(spec_schema(kind), without), value, "spec")
 
 
 def manifest_problems(manifest: Mapping[str, Any], kinds: Collection[str] = OPTIONS.keys()) -> list[Problem]:
@@ -105,6 +106,55 @@ def typed(spec: Mapping[str, Any], kind: str, model: type[T], *, without: Collec
         raise InvalidOptionsError([Problem("spec", str(error))]) from error
 
 
+def read_stored(spec: Raw, kind: str) -> tuple[ExecutionOptionsSpec, tuple[str, ...]]:
+    """The typed spec of stored options as :func:`decoded`, and the paths of fields that this version does not know.
+
+    What the model can hold and breaks no rule is decoded without a look at the schema.
+
+    Raises:
+        InvalidOptionsError: it cannot be understood.
+        UnreadableError: it is no JSON object.
+    """
+    plain = decoding.read_object(spec)
+    with contextlib.suppress(UnreadableError):
+        found = decoding.read(spec, OPTIONS[kind], prune=False)
+        if _rule_keeper(kind)(plain):
+            return found, ()
+    known, unknown = unknown_fields(plain, kind)
+    return decoded(known, kind, stored=True), unknown
+
+
+@cache
+def _rule_keeper(kind: str) -> Callable[[Any], bool]:
+    """Tells whether a stored spec whose shape is right breaks no rule; it takes no note of where it does."""
+    return _keeper(_without_rules(spec_schema(kind), (SNAPSHOT_SIZE,))) or (lambda _: True)
+
+
+def _keeper(schema: Schema) -> Callable[[Any], bool] | None:
+    """The same for any part of a schema; ``None`` where there is no rule in it."""
+    rules = [by_name(name).broken for name in schema.get("x-rules", ())]
+    fields = {name: keeper for name, below in schema.get("properties", {}).items() if (keeper := _keeper(below))}
+    every = _keeper(schema["additionalProperties"]) if "additionalProperties" in schema else None
+    item = _keeper(schema["items"]) if "items" in schema else None
+    has_identity = schema.get("x-kubernetes-list-type") in ("set", "map")
+
+    def keeps(value: Any) -> bool:
+        if any(broken(value) is not None for broken in rules):
+            return False
+        if fields and not all(keeper(value[name]) for name, keeper in fields.items() if name in value):
+            return False
+        if every is not None and not all(map(every, value.values())):
+            return False
+        if item is not None and not all(map(item, value)):
+            return False
+        return not has_identity or next(_duplicates(schema, value, ""), None) is None
+
+    if len(rules) == 1 and not (fields or every or item or has_identity):
+        (only,) = rules
+        return lambda value: only(value) is None
+    return keeps if rules or fields or every or item or has_identity else None
+
+
 def unknown_fields(spec: Mapping[str, Any], kind: str) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The spec without fields that this version does not know, and their paths.
 
@@ -113,6 +163,13 @@ def unknown_fields(spec: Mapping[str, Any], kind: str) -> tuple[dict[str, Any], 
     paths: list[str] = []
     pruned = _pruned(spec_schema(kind), spec, "spec", paths)
     return pruned, tuple(paths)
+
+
+def _without_rules(schema: Schema, without: Collection[Rule]) -> Schema:
+    if not without or "x-rules" not in schema:
+        return schema
+    names_without = {rule.name for rule in without}
+    return schema | {"x-rules": [name for name in schema["x-rules"] if name not in names_without]}
 
 
 def _problems(schema: Schema, value: object, path: str) -> list[Problem]:
@@ -172,25 +229,36 @@ def _array_shape(schema: Schema, value: object, path: str) -> Iterator[Problem]:
         return
     if len(value) > schema.get("maxItems", len(value)):
         yield Problem(path, f"has {len(value)} items; at most {schema['maxItems']} are possible")
-    seen: Counter[str] = Counter()
     for index, item in enumerate(value):
         yield from _shape(schema["items"], item, f"{path}[{index}]")
+    yield from _duplicates(schema, value, path)
+
+
+def _duplicates(schema: Schema, value: Sequence[Any], path: str) -> Iterator[Problem]:
+    kind = schema.get("x-kubernetes-list-type")
+    if kind not in ("set", "map"):
+        return
+    seen: Counter[str | tuple[str, ...]] = Counter()
+    for index, item in enumerate(value):
         if (identity := _identity(schema, item)) is not None:
             seen[identity] += 1
             if seen[identity] == 2:  # told once, however many there are
-                yield Problem(f"{path}[{index}]", f"Duplicate value: {identity}")
+                shown = json.dumps(identity)
+                if isinstance(identity, tuple):
+                    named = dict(zip(schema["x-kubernetes-list-map-keys"], identity, strict=True))
+                    shown = json.dumps(named, separators=(",", ":"))
+                yield Problem(f"{path}[{index}]", f"Duplicate value: {shown}")
 
 
-def _identity(schema: Schema, item: object) -> str | None:
-    """What tells the items of the list apart, as the API server writes it; None where nothing does."""
-    match schema.get("x-kubernetes-list-type"):
-        case "set" if isinstance(item, str):
-            return json.dumps(item)
-        case "map" if isinstance(item, dict):
-            identity = {key: item.get(key) for key in schema["x-kubernetes-list-map-keys"]}
-            if all(isinstance(part, str) for part in identity.values()):
-                return json.dumps(identity, separators=(",", ":"))
-    return None
+def _identity(schema: Schema, item: object) -> str | tuple[str, ...] | None:
+    """What tells the items of the list apart; None where nothing does."""
+    if isinstance(item, str):
+        return item
+    if not isinstance(item, dict) or "x-kubernetes-list-map-keys" not in schema:
+        return None
+    keys = schema["x-kubernetes-list-map-keys"]
+    identity = tuple(part for key in keys if isinstance(part := item.get(key), str))
+    return identity if len(identity) == len(keys) else None
 
 
 def _string_shape(schema: Schema, value: object, path: str) -> Iterator[Problem]:

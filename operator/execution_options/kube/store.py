@@ -96,6 +96,9 @@ class Store(Generic[T]):
             where :meth:`nudge` will say when it may; otherwise the longest pause after any error.
         keep: whether an object is of interest; all others are treated as if they were not there. Call :meth:`relist`
             where it would answer differently than before.
+        page: how many objects are asked for at once, fewer where they are large.
+        prepare: what becomes of an object that was decoded, before it is kept. It may take some milliseconds: others
+            have their turn in between, and what is listed again in the same version is not prepared again.
         on_change: called with the old and the new object (``None``: not there) after every change.
         on_unreadable: called with each object that cannot be decoded. One that could be decoded before stays in the
             store as it was, as long as it exists.
@@ -118,6 +121,8 @@ class Store(Generic[T]):
         patience: float | None = None,
         resync: float = math.inf,
         keep: Callable[[T], bool] = lambda _: True,
+        page: int = PAGE,
+        prepare: Callable[[T], T] | None = None,
         on_change: Callable[[T | None, T | None], None] | None = None,
         on_unreadable: Callable[[Unreadable], None] | None = None,
         on_deleted: Callable[[T], None] | None = None,
@@ -139,6 +144,8 @@ class Store(Generic[T]):
         self._keep = keep
         self._again = False
         self._response: aiohttp.ClientResponse | None = None
+        self._page = str(page)
+        self._prepare = prepare
         self._on_change = on_change
         self._on_unreadable = on_unreadable
         self._on_deleted = on_deleted
@@ -240,12 +247,12 @@ class Store(Generic[T]):
         token = ""
         self._listed = time.monotonic()
         while True:
-            params = self._params | {"limit": PAGE} | ({"continue": token} if token else {})
+            params = self._params | {"limit": self._page} | ({"continue": token} if token else {})
             data = await self._kube.get(self._path, params=params, accept=self._accept[0], seconds=30)
             page = page_of(data, self._kind, unreadable.append)
             for item in page.items or ():
                 if self._keep(item):
-                    fresh[_key(item.metadata)] = item
+                    fresh[_key(item.metadata)] = await self._prepared(item)
             token = page.metadata.continue_
             if not token:
                 break
@@ -259,6 +266,19 @@ class Store(Generic[T]):
         self._replace(fresh)
         self._settle(missing=False, refused=False)
         self.answered.set()
+
+    async def _prepared(self, item: T) -> T:
+        """A listed object, as it is known already or prepared now."""
+        if self._prepare is None:
+            return item
+        known = self.items.get(_key(item.metadata))
+        if known is not None and (known.metadata.uid, known.metadata.resource_version) == (
+            item.metadata.uid,
+            item.metadata.resource_version,
+        ):
+            return known
+        await asyncio.sleep(0)
+        return self._prepare(item)
 
     def _settle(self, *, missing: bool, refused: bool) -> None:
         before, self._state = self._state, (self.synced.is_set(), missing, refused)
@@ -308,6 +328,8 @@ class Store(Generic[T]):
                 for line in lines:
                     if line:
                         self._apply(decoding.read(line, _Event))
+                        if self._prepare is not None:
+                            await asyncio.sleep(0)
 
     def _apply(self, event: _Event) -> None:
         if event.type == "ERROR":
@@ -338,6 +360,7 @@ class Store(Generic[T]):
             if (known := self.items.pop(key, None)) is not None:
                 self._tell(known, None)
         else:
+            item = item if self._prepare is None else self._prepare(item)
             old, self.items[key] = self.items.get(key), item
             self._tell(old, item)
 

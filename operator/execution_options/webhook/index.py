@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
@@ -16,11 +17,12 @@ import msgspec
 from msgspec import Raw, Struct
 
 from execution_options.api import decoding, names
-from execution_options.api.resources import OptionsObject, from_api
+from execution_options.api.resources import OptionsObject, read_stored
 from execution_options.api.validation import InvalidOptionsError
 from execution_options.engines.artifacts import RENDERED, REPOSITORIES, Repositories
 from execution_options.kube.client import METADATA, METADATA_LIST, ApiError, Kube, path_of
 from execution_options.kube.engines import EngineIndex, read_engines, specification_path
+from execution_options.kube.listing import LARGE_PAGE
 from execution_options.kube.meta import ObjectMeta, PartialObject
 from execution_options.kube.quotas import Quotas
 from execution_options.kube.store import Store
@@ -55,10 +57,12 @@ RENDERING_SECONDS: Final = 0.05
 
 
 class Stored(Struct, frozen=True):
-    """An options object as it is listed and watched; the spec is decoded once, when it is first used."""
+    """An options object as it is listed and watched, and what was read from its spec before it was kept."""
 
     metadata: ObjectMeta
     spec: Raw = Raw(b"{}")
+    options: OptionsObject | None = None
+    """``None`` where it cannot be understood."""
 
 
 class _Version(Struct, frozen=True, rename="camel"):
@@ -87,9 +91,17 @@ class Index:
         self._kube = kube
         self._quotas = Quotas(kube)
         self._backlog = Backlog(kube, namespace)
-        self._parsed: dict[str, tuple[str, OptionsObject | None]] = {}
+        self._ignored: dict[str, str] = {}
+        """Versions of objects that cannot be understood, by uid: it is said once."""
         self._stores = {
-            kind: Store(kube, path_of(names.GROUP, names.VERSION, plural), Stored, on_change=self._forget)
+            kind: Store(
+                kube,
+                path_of(names.GROUP, names.VERSION, plural),
+                Stored,
+                page=LARGE_PAGE,
+                prepare=partial(self._parsed, kind),
+                on_change=self._forget,
+            )
             for kind, plural in names.PLURALS.items()
         }
         self._namespaces = Store(kube, path_of("", "v1", "namespaces"), PartialObject, metadata_only=True)
@@ -161,12 +173,12 @@ class Index:
         known = self._known.get(namespace)
         if known is None:
             places = ((names.OPTIONS_KIND, namespace), (names.CLUSTER_OPTIONS_KIND, ""))
-            known = self._known[namespace] = self._parsed_all(
-                (kind, stored)
+            known = self._known[namespace] = [
+                stored.options
                 for kind, where in places
                 for (of, _), stored in self._stores[kind].items.items()
-                if of == where
-            )
+                if of == where and stored.options is not None
+            ]
         return known
 
     def exceeded(self, namespace: str, identifier: str, pod: Mapping[str, Any]) -> str:
@@ -240,12 +252,10 @@ class Index:
             raise
 
     async def _read(self, namespace: str) -> list[OptionsObject]:
-        """List the versions of both kinds, fetch what the stores do not have, parse all of it."""
+        """List the versions of both kinds, and fetch what the stores do not have."""
         places = ((names.OPTIONS_KIND, namespace), (names.CLUSTER_OPTIONS_KIND, ""))
         found = await asyncio.gather(*(self._at(kind, where) for kind, where in places))
-        return self._parsed_all(
-            (kind, stored) for (kind, _), items in zip(places, found, strict=True) for stored in items
-        )
+        return [stored.options for items in found for stored in items if stored.options is not None]
 
     async def _at(self, kind: str, namespace: str) -> list[Stored]:
         """The objects with exactly the versions that are listed; those that the store does not have yet are fetched."""
@@ -266,7 +276,7 @@ class Index:
     async def _fetch(self, kind: str, namespace: str, name: str) -> Stored | None:
         path = path_of(names.GROUP, names.VERSION, names.PLURALS[kind], namespace, name)
         try:
-            return decoding.read(await self._kube.get(path), Stored)
+            return self._parsed(kind, decoding.read(await self._kube.get(path), Stored))
         except ApiError as error:
             if error.is_not_found:
                 return None
@@ -276,29 +286,23 @@ class Index:
         path = path_of(names.GROUP, names.VERSION, names.PLURALS[kind], namespace)
         return decoding.read(await self._kube.get(path, accept=METADATA_LIST), _Versions)
 
-    def _parsed_all(self, found: Iterable[tuple[str, Stored]]) -> list[OptionsObject]:
-        objects = (self._parse(kind, stored) for kind, stored in found)
-        return [options for options in objects if options is not None]
-
-    def _parse(self, kind: str, stored: Stored) -> OptionsObject | None:
-        """The object, parsed once for each of its versions; ``None`` where it cannot be understood."""
-        uid, version = stored.metadata.uid, stored.metadata.resource_version
-        known = self._parsed.get(uid)
-        if known is not None and known[0] == version:
-            return known[1]
-        document: dict[str, Any] = {
-            "kind": kind,
-            "metadata": msgspec.to_builtins(stored.metadata),
-            "spec": decoding.read_object(stored.spec),
-        }
+    def _parsed(self, kind: str, stored: Stored) -> Stored:
+        """The object with what its spec says, without the text of it."""
+        metadata = stored.metadata
         try:
-            parsed = from_api(document)
+            options = read_stored(kind, msgspec.to_builtins(metadata), stored.spec)
         except InvalidOptionsError as error:
-            where = f"{stored.metadata.namespace}/{stored.metadata.name}"
-            logger.warning("%s %s is ignored: %s", kind, where, error)
-            parsed = None
-        self._parsed[uid] = (version, parsed)
-        return parsed
+            if self._ignored.get(metadata.uid) != metadata.resource_version:
+                self._ignored[metadata.uid] = metadata.resource_version
+                logger.warning("%s %s/%s is ignored: %s", kind, metadata.namespace, metadata.name, error)
+            options = None
+        slim = ObjectMeta(
+            name=metadata.name,
+            namespace=metadata.namespace,
+            uid=metadata.uid,
+            resource_version=metadata.resource_version,
+        )
+        return Stored(slim, options=options)
 
     def _forget(self, old: Stored | None, new: Stored | None) -> None:
         item = new or old
@@ -307,4 +311,4 @@ class Index:
         else:
             self._known.clear()
         if old is not None and new is None:
-            self._parsed.pop(old.metadata.uid, None)
+            self._ignored.pop(old.metadata.uid, None)
