@@ -58,9 +58,7 @@ def as_tuples(value: Any) -> Any:
     return value
 
 
-@given(
-    spec=st.one_of(VALID, JSON, misshapen(spec_schema(CLUSTER_OPTIONS_KIND))), kind=st.sampled_from(sorted(OPTIONS))
-)
+@given(spec=st.one_of(VALID, JSON, misshapen(spec_schema(CLUSTER_OPTIONS_KIND))), kind=st.sampled_from(sorted(OPTIONS)))
 def test_a_stored_spec_is_the_same_however_it_is_read(spec: Any, kind: str) -> None:
     metadata, text = {"name": "o", "namespace": "team", "uid": "1", "generation": 2}, json.dumps(spec).encode()
     assert read(lambda: read_stored(kind, metadata, msgspec.Raw(text))) == read(

@@ -64,7 +64,7 @@ class Desk:
             generation=1,
             since="2026-01-01T00:00:00Z",
             deleting=False,
-            status={},
+            stored_status=b"{}",
             options=None,
         )
         index = cast("Any", SimpleNamespace(key_of=lambda _: OPTIONS, get=lambda _: self.options, find=None))
@@ -178,7 +178,7 @@ async def test_what_is_recorded_in_the_end_is_told_and_so_is_what_another_proces
     assert later.refusals.aspects(later.options) == [], "there is nothing to say"
     written = {"conditions": [{"type": "NotificationsRecorded", "status": "False"}]}
     later = Desk()
-    later.options = msgspec.structs.replace(later.options, status=written)
+    later.options = msgspec.structs.replace(later.options, stored_status=msgspec.json.encode(written))
     await later.ends.reconcile(later.end(held=True))
     assert later.condition() == ("True", "Recorded")
 

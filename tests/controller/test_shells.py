@@ -208,7 +208,7 @@ async def test_only_the_api_server_says_that_options_are_gone_while_their_kind_i
 def test_an_object_that_cannot_be_understood_stops_no_other() -> None:
     index = OptionsIndex(FakeApi())  # type: ignore[arg-type]
     for spec in ({"labels": "x"}, None, [1]):
-        known = index.put(OPTIONS_KIND, stored() | {"spec": spec, "status": 7})
+        known = index.put(OPTIONS_KIND, json.dumps(stored() | {"spec": spec, "status": 7}).encode())
         assert known.options is None
         assert known.problem
         assert known.status == {}

@@ -408,7 +408,7 @@ async def test_an_edit_that_reached_a_bare_pod_counts_where_a_later_one_does_not
     counter.watch()
     later = said("o", 9, 4)
     later["spec"]["updatePolicy"] = "NextExecution"
-    counter.index.put(KIND, later)
+    counter.index.put(KIND, msgspec.json.encode(later))
     counter.board.options_changed("o")
     assert group.slots.cap == 1
     assert len(group.said) == 1

@@ -188,7 +188,7 @@ class Counter:
         """A PipelineRun that carries the label, and got a limit after its creation."""
         annotations = {SNAPSHOT_ANNOTATION: snapshot(None).replace('"x"', f'"id-{name}"')}
         labels = {ID_LABEL: f"id-{name}", GATE: "capped"}
-        self.index.put(KIND, said("o", cap, 2))
+        self.index.put(KIND, msgspec.json.encode(said("o", cap, 2)))
         metadata = {
             "name": name,
             "namespace": TEAM,
@@ -219,7 +219,7 @@ class Counter:
 
     def options(self, name: str, cap: int | None, generation: int) -> None:
         """Options are edited, and the controller reads them."""
-        self.index.put(KIND, said(name, cap, generation))
+        self.index.put(KIND, msgspec.json.encode(said(name, cap, generation)))
         self.board.options_changed(name)
 
     def watch(self) -> None:

@@ -115,12 +115,11 @@ def read_stored(spec: Raw, kind: str) -> tuple[ExecutionOptionsSpec, tuple[str, 
         InvalidOptionsError: it cannot be understood.
         UnreadableError: it is no JSON object.
     """
-    plain = decoding.read_object(spec)
     with contextlib.suppress(UnreadableError):
         found = decoding.read(spec, OPTIONS[kind], prune=False)
-        if _rule_keeper(kind)(plain):
+        if _rule_keeper(kind)(decoding.read(spec, object)):
             return found, ()
-    known, unknown = unknown_fields(plain, kind)
+    known, unknown = unknown_fields(decoding.read_object(spec), kind)
     return decoded(known, kind, stored=True), unknown
 
 

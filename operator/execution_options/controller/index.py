@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
+import msgspec
+from msgspec import Raw, Struct
 
 from execution_options.api import decoding, names
-from execution_options.api.resources import OptionsObject, from_api
+from execution_options.api.decoding import UnreadableError
+from execution_options.api.resources import OptionsObject, read_stored
 from execution_options.api.validation import InvalidOptionsError
 from execution_options.controller.members import Members
 from execution_options.controller.missed import written_at
 from execution_options.controller.objects import OptionsKey
 from execution_options.kube.client import ApiError, path_of
-from execution_options.kube.listing import listed
+from execution_options.kube.listing import LARGE_PAGE, listed
+from execution_options.kube.meta import ObjectMeta
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Set
@@ -31,11 +35,37 @@ class Known(Struct, frozen=True, kw_only=True):
     since: str
     """When its spec was written (RFC 3339)."""
     deleting: bool
-    status: dict[str, Any]
+    stored_status: bytes
+    """Its status as JSON, a quarter of what it takes decoded."""
     options: OptionsObject | None
     problem: str = ""
     test: str = ""
     """A request for a test; empty where there is none."""
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """Its status; empty where that is no object."""
+        try:
+            return decoding.read_object(self.stored_status)
+        except UnreadableError:
+            return {}
+
+
+class _Entry(Struct, frozen=True):
+    time: str | None = None
+    subresource: str = ""
+
+
+class _Meta(ObjectMeta, frozen=True, kw_only=True):
+    managed_fields: list[_Entry] | None = None
+
+
+class _Stored(Struct, frozen=True):
+    """An object as the API server gives it; what is decoded of it later is cut out of the answer as it is."""
+
+    metadata: _Meta
+    spec: Raw = Raw(b"null")
+    status: Raw = Raw(b"{}")
 
 
 class OptionsIndex:
@@ -126,7 +156,7 @@ class OptionsIndex:
         except BaseException:
             self._stale.add(key)
             raise
-        return self.put(key.kind, decoding.read_object(body))
+        return self.put(key.kind, body)
 
     async def resync(self) -> set[OptionsKey]:
         """List everything and replace what was known; the keys of all objects that are or were there.
@@ -139,43 +169,51 @@ class OptionsIndex:
         now: set[OptionsKey] = set()
         for kind, plural in names.PLURALS.items():
             path = path_of(names.GROUP, names.VERSION, plural)
-            async for item in listed(self._kube, path, dict[str, Any]):
+            async for item in listed(self._kube, path, _Stored, page=LARGE_PAGE):
                 now.add(self._put_listed(kind, item))
+                await asyncio.sleep(0)  # it may be many
         for key in before - now:
             # One that was created while we listed is known, but on no page.
             self._stale.add(key)
         return before | now
 
-    def _put_listed(self, kind: str, item: dict[str, Any]) -> OptionsKey:
-        key = OptionsKey.of(kind, item["metadata"].get("namespace", ""), item["metadata"]["name"])
+    def _put_listed(self, kind: str, item: _Stored) -> OptionsKey:
+        key = OptionsKey.of(kind, item.metadata.namespace, item.metadata.name)
+        known = self._known.get(key)
         if key in self._touched:
             # Something newer may be known than what the list says: read it again.
             self._stale.add(key)
-        else:
-            self.put(kind, item)
+        elif known is None or (known.uid, known.version) != (item.metadata.uid, item.metadata.resource_version):
+            self._put(kind, item)
         return key
 
-    def put(self, kind: str, document: dict[str, Any]) -> Known:
-        """Remember an object as the API server gave it."""
-        metadata = document["metadata"]
-        key = OptionsKey.of(kind, metadata.get("namespace", ""), metadata["name"])
+    def put(self, kind: str, document: bytes) -> Known:
+        """Remember an object as the API server gave it.
+
+        Raises:
+            UnreadableError: it is none.
+        """
+        return self._put(kind, decoding.read(document, _Stored))
+
+    def _put(self, kind: str, stored: _Stored) -> Known:
+        metadata, plain = stored.metadata, msgspec.to_builtins(stored.metadata)
+        key = OptionsKey.of(kind, metadata.namespace, metadata.name)
         options, problem = None, ""
         try:
-            options = from_api(document | {"kind": kind})
+            options = read_stored(kind, plain, stored.spec)
         except InvalidOptionsError as error:
             problem = str(error)
-        status = document.get("status")
         known = Known(
             key=key,
-            uid=metadata["uid"],
-            version=metadata["resourceVersion"],
-            generation=metadata.get("generation", 0),
-            since=written_at(document),
-            deleting="deletionTimestamp" in metadata,
-            status=status if isinstance(status, dict) else {},
+            uid=metadata.uid,
+            version=metadata.resource_version,
+            generation=metadata.generation,
+            since=written_at({"metadata": plain}),
+            deleting=metadata.deletion_timestamp is not None,
+            stored_status=bytes(stored.status),
             options=options,
             problem=problem,
-            test=str((metadata.get("annotations") or {}).get(names.TEST_ANNOTATION, "")),
+            test=(metadata.annotations or {}).get(names.TEST_ANNOTATION, ""),
         )
         self._drop(key)
         self._known[key] = known

@@ -14,11 +14,14 @@ import threading
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
+import msgspec
+from msgspec import Raw, Struct, field
 
 from execution_options.api import decoding, names
 from execution_options.controller.objects import OptionsKey
 from execution_options.controller.slim_kopf import kopf
 from execution_options.kube.access import USER_AGENT, find
+from execution_options.kube.client import METADATA, METADATA_LIST
 from execution_options.kube.store import INITIALIZING
 
 if TYPE_CHECKING:
@@ -96,7 +99,7 @@ async def connection_of(
         advanced: is told the URL's path of each request that begins, and of each answer of which something comes.
     """
 
-    class Answer(_Shallow):
+    class Answer(_Answer):
         told = staticmethod(advanced)
 
     async def begins(_: aiohttp.ClientSession, __: object, request: aiohttp.TraceRequestStartParams) -> None:
@@ -112,12 +115,42 @@ async def connection_of(
         proxy=access.proxy,
         response_class=Answer,
         trace_configs=[tracing],
+        middlewares=[_metadata_only],
     )
     return kopf.AiohttpSession(server=access.server, aiohttp_session=session)
 
 
-class _Shallow(aiohttp.ClientResponse):
-    """An answer without what is nested too deeply: kopf ends where an object cannot be decoded."""
+class _Told(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """What kopf is told of an object, and what the key of a change is made of."""
+
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    continue_: str = field(name="continue", default="")
+
+
+class _Item(Struct, frozen=True):
+    metadata: _Told = _Told()
+
+
+class _List(Struct, frozen=True, rename="camel"):
+    api_version: str
+    kind: str
+    metadata: _Told
+    items: list[_Item]
+
+
+class _Event(Struct, frozen=True):
+    type: str
+    object: Raw
+
+
+class _Answer(aiohttp.ClientResponse):
+    """An answer of which kopf reads only what tells objects and their versions apart.
+
+    It keeps what it is given as it is, several times as large in memory; and it ends where that cannot be decoded.
+    """
 
     told: Callable[[str], None]
 
@@ -128,9 +161,13 @@ class _Shallow(aiohttp.ClientResponse):
         return self
 
     async def json(self, **options: Any) -> Any:
-        if self.ok:
-            return decoding.read(await self.read(), object)
-        return await super().json(**options)
+        if not self.ok:
+            return await super().json(**options)
+        body = await self.read()
+        try:
+            return msgspec.to_builtins(decoding.read(body, _List))
+        except decoding.UnreadableError:
+            return decoding.read(body, object)  # it is no list of objects
 
 
 class _Lines:
@@ -144,14 +181,28 @@ class _Lines:
         return getattr(self._content, name)
 
     async def iter_chunked(self, size: int) -> AsyncIterator[bytes]:
-        """Whole lines, each pruned where it may be deep."""
+        """Whole lines, each with no more of its object than is needed."""
         pending = b""
         async for chunk in self._content.iter_chunked(size):
             self._came()
             *lines, pending = (pending + chunk).split(b"\n")
             for line in lines:
-                yield (decoding.pruned(line) if decoding.may_be_deep(line) else line) + b"\n"
+                yield _slim(line) + b"\n"
         yield pending
+
+
+def _slim(line: bytes) -> bytes:
+    event = decoding.read(line, _Event)
+    if event.type == "ERROR":
+        return line
+    return msgspec.json.encode({"type": event.type, "object": decoding.read(event.object, _Item)})
+
+
+async def _metadata_only(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Have objects of our kinds sent without what kopf does not tell of them."""
+    if request.url.path.rpartition("/")[2] in names.PLURALS.values():
+        request.headers["Accept"] = METADATA if "watch" in request.url.query else METADATA_LIST
+    return await send(request)
 
 
 def quiet() -> None:

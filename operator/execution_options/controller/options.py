@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from execution_options.admission.accounts import InvalidRoleError, binding, required_account, without_account
-from execution_options.api import decoding, names
+from execution_options.api import names
 from execution_options.controller import accounts, status
 from execution_options.controller.accounts import Verdict
 from execution_options.controller.status import Aspect, Counts
@@ -157,17 +157,12 @@ class OptionsReconciler:
         return LATER if refused and wait is None else wait
 
     def _counts(self, uid: str) -> Counts:
-        records = [record for _, record in self._world.tracker.of_source(uid)]
-        active = sum(record.active for record in records)
-        running, waiting = self._pods.numbers(uid)
-        return Counts(active, len(records) - active, sum(record.missed for record in records), running, waiting)
+        uses = self._world.tracker.uses(uid)
+        return Counts(uses.executions[True], uses.executions[False], uses.missed, *self._pods.numbers(uid))
 
     def _accounts(self, options: OptionsObject) -> Accounts:
-        in_use = {
-            (execution.namespace, record.account.name): record.account
-            for execution, record in self._world.tracker.of_source(options.uid)
-            if record.active and record.account is not None and record.account.source == options.uid
-        }
+        uses = self._world.tracker.uses(options.uid)
+        in_use = {(namespace, account.name): account for namespace, account in uses.accounts}
         present = self._world.accounts_of(options.uid)
         wanted: dict[Key, dict[str, str]] = {
             key: binding(account.iam_role) for key, account in in_use.items() if account.create
@@ -215,12 +210,13 @@ class OptionsReconciler:
         return True
 
     async def _report(self, known: Known, aspects: list[Aspect], counts: Counts) -> float | None:
-        document = status.status(known.status, known.generation, aspects, counts, datetime.now(UTC))
-        if status.is_written(known.status, document):
+        present = known.status
+        document = status.status(present, known.generation, aspects, counts, datetime.now(UTC))
+        if status.is_written(present, document):
             return None
         key = known.key
         wait = self._written.get(key, float("-inf")) + self._interval - time.monotonic()
-        if wait > 0 and not status.is_urgent(known.status, document):
+        if wait > 0 and not status.is_urgent(present, document):
             return wait
         path = path_of(names.GROUP, names.VERSION, names.PLURALS[key.kind], key.namespace, key.name, "status")
         try:
@@ -232,10 +228,10 @@ class OptionsReconciler:
             raise
         self._written[key] = time.monotonic()
         ready = aspects[0]
-        if status.is_urgent(known.status, document):
+        if status.is_urgent(present, document):
             level = logging.INFO if ready.status == "True" else logging.WARNING
             logger.log(level, "%s %s: %s: %s", key.kind, _named(key), ready.reason, ready.message)
-        fresh = self._index.put(key.kind, decoding.read_object(answer))
+        fresh = self._index.put(key.kind, answer)
         # An edit that came in between is known now, so whoever tells of it may be taken to tell no news.
         return None if fresh.generation == known.generation else 0.0
 

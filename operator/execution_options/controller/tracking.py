@@ -100,12 +100,35 @@ def _account(snapshot: Snapshot, effective: Effective) -> Account | None:
     )
 
 
+class Uses:
+    """What executions make of one options object, counted as they come, change and go."""
+
+    def __init__(self) -> None:
+        self.executions: Counter[bool] = Counter()
+        """How many are active, and how many are not."""
+        self.missed = 0
+        """How many of them were created past the webhook."""
+        self.accounts: Counter[tuple[str, Account]] = Counter()
+        """How many active ones run under an account that these options gave, by namespace and account."""
+
+    def count(self, source: str, namespace: str, record: Tracked, by: int) -> None:
+        """Count an execution (1), or no longer (-1)."""
+        self.executions[record.active] += by
+        self.missed += by * record.missed
+        if record.active and record.account is not None and record.account.source == source:
+            self.accounts[namespace, record.account] += by
+            if not self.accounts[namespace, record.account]:
+                del self.accounts[namespace, record.account]
+
+
 class Tracker:
     """Executions and pods by what relates them."""
 
     def __init__(self) -> None:
         self.records: dict[ExecutionKey, Tracked] = {}
         self._by_source: Members[str, ExecutionKey] = Members()
+        self._uses: dict[str, Uses] = {}
+        self._counts: Counter[tuple[str, ...]] = Counter()
         self._by_uid: dict[str, ExecutionKey] = {}
         self._parts: dict[str, str] = {}
         self._by_id: dict[tuple[str, str], ExecutionKey] = {}
@@ -129,6 +152,12 @@ class Tracker:
     def _index(self, key: ExecutionKey, record: Tracked, *, add: bool) -> None:
         for source in record.sources:
             self._by_source.change(source, key, add=add)
+            uses = self._uses.setdefault(source, Uses())
+            uses.count(source, key.namespace, record, 1 if add else -1)
+            if not self._by_source.of(source):
+                del self._uses[source]
+        if record.stamped:
+            self._counts[key.engine, "active" if record.active else "finished"] += 1 if add else -1
         if not record.stamped and not record.unreadable:
             self._unstamped.change(key.namespace, key, add=add)
         if record.missed and record.active:
@@ -154,6 +183,10 @@ class Tracker:
         """The executions in which an options object takes part."""
         for key in self._by_source.of(uid):
             yield key, self.records[key]
+
+    def uses(self, uid: str) -> Uses:
+        """What they make of it, without a look at each of them."""
+        return self._uses.get(uid) or Uses()
 
     def unstamped(self, namespace: str) -> list[ExecutionKey]:
         """The executions without options of a namespace; of all namespaces where it is empty."""
@@ -198,8 +231,4 @@ class Tracker:
 
     def counts(self) -> Counter[tuple[str, ...]]:
         """How many executions have options, by engine and state (``active``, ``finished``)."""
-        return Counter(
-            (key.engine, "active" if record.active else "finished")
-            for key, record in self.records.items()
-            if record.stamped
-        )
+        return +self._counts

@@ -67,11 +67,15 @@ class Unfollowed:
 
     def aspects(self, known: Known) -> list[Aspect]:
         """What the status of options has to say; nothing where it stays as it is."""
-        active = [key for key, record in self._world.tracker.of_source(known.uid) if record.active]
-        refused = sorted(key for key in active if key in self._why)
+        records = self._world.tracker.records
+        # Few are refused, where many follow.
+        concerned = ((key, records.get(key)) for key in self._why)
+        refused = sorted(key for key, one in concerned if one is not None and one.active and known.uid in one.sources)
         if refused:
             return [Aspect(CONDITION, "False", "EditsRefused", self._message(refused))]
-        if not _is_said(known) or not self._tried.issuperset(active):
+        if not _is_said(known):
+            return []
+        if any(one.active and key not in self._tried for key, one in self._world.tracker.of_source(known.uid)):
             return []
         return [Aspect(CONDITION, "True", "Followed", "")]
 

@@ -31,7 +31,7 @@ from execution_options.webhook.backlog import Backlog
 from execution_options.webhook.shared import SharedCalls
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from execution_options.api.engine import LaunchPlanKind
     from execution_options.engines.registry import Engines
