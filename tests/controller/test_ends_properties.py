@@ -25,7 +25,7 @@ from execution_options.api.names import (
 from execution_options.controller.ends import EndKey, Ends
 from execution_options.controller.metrics import Metrics
 from execution_options.controller.objects import ExecutionKey, PodObject, kind_of
-from execution_options.controller.rate import SharedBucket
+from execution_options.controller.rate import Pace
 from execution_options.controller.refusals import Refusals
 from execution_options.controller.shell import ConflictError, Shell
 from execution_options.controller.tracking import tracked
@@ -191,7 +191,7 @@ class EndsOfOne(RuleBasedStateMachine):
         directory = cast("Any", SimpleNamespace(channels=lambda _: channels))
         recorder, queue = cast("Any", SimpleNamespace(tell=lambda *_: None)), cast("Any", self)
         metrics, api = Metrics(), cast("Any", self.api)
-        shell = Shell(api, api, SharedBucket(1e6, 1_000_000), metrics)
+        shell = Shell(api, api, Pace(1e6), metrics)
         self.clock = Clock()
         refusals = Refusals(index, recorder, metrics, lambda _: None)
         self.ends = Ends(world, index, directory, shell, api, refusals, self.clock)

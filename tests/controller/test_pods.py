@@ -12,7 +12,7 @@ from execution_options.api.names import GATE, ID_LABEL
 from execution_options.controller.metrics import Metrics
 from execution_options.controller.objects import PodObject
 from execution_options.controller.pods import PodReconciler
-from execution_options.controller.rate import SharedBucket
+from execution_options.controller.rate import Pace
 from execution_options.controller.shell import Shell
 from execution_options.kube.meta import ObjectMeta
 from support.podapi import TEAM, Counter, PodApi
@@ -42,7 +42,7 @@ class Reconciling:
             execution=counter.execution,
         )
         this: Any = self
-        shell = Shell(this, this, SharedBucket(1000, 100), Metrics())
+        shell = Shell(this, this, Pace(1000), Metrics())
         unfollowed: Any = SimpleNamespace(pod_followed=lambda _: None)
         self.reconciler = PodReconciler(world, shell, this, unfollowed, lambda pod: self.counted.append(pod.name))
 

@@ -10,7 +10,7 @@ import pytest
 from execution_options.controller.lease import LeaseLostError
 from execution_options.controller.metrics import Metrics
 from execution_options.controller.queue import Queue
-from execution_options.controller.rate import TokenBucket
+from execution_options.controller.rate import LEAST, Pace, TokenBucket
 from execution_options.controller.shell import ConflictError
 from execution_options.controller.work import work
 
@@ -113,6 +113,28 @@ def test_a_bucket_gives_a_burst_and_then_its_rate() -> None:
     assert [bucket.reserve() for _ in range(7)] == pytest.approx([0, 0, 0, 0, 0, 0.1, 0.2])
     clock.now += 100
     assert [bucket.reserve() for _ in range(6)] == pytest.approx([0, 0, 0, 0, 0, 0.1])
+
+
+def test_a_pace_halves_once_for_all_that_are_refused_together_and_comes_back_little_by_little() -> None:
+    clock = Clock()
+    pace = Pace(100, clock)
+    for _ in range(5):
+        pace.refused()
+    assert pace.rate == 50
+    clock.now += 1
+    pace.refused(3)
+    assert pace.rate == 25
+    for _ in range(20):
+        clock.now += 1
+        pace.refused()
+    assert pace.rate == LEAST
+    before = pace.rate
+    for _ in range(int(before)):
+        pace.accepted()
+    assert pace.rate == pytest.approx(before + 5), "a twentieth of the most in a second"
+    for _ in range(10_000):
+        pace.accepted()
+    assert pace.rate == 100
 
 
 def worker(reconcile: Callable[[str], Awaitable[float | None]]) -> tuple[Queue[str], asyncio.Task[None], Metrics]:

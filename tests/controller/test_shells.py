@@ -25,7 +25,7 @@ from execution_options.controller.index import OptionsIndex
 from execution_options.controller.live import Plan
 from execution_options.controller.metrics import Metrics
 from execution_options.controller.objects import EngineObject, ExecutionKey, OptionsKey, followed
-from execution_options.controller.rate import SharedBucket
+from execution_options.controller.rate import Pace, SharedBucket
 from execution_options.controller.shell import ATTEMPTS, ConflictError, Shell, UndoneError
 from execution_options.controller.tracking import Tracker
 from execution_options.engines.profile import builtin
@@ -277,7 +277,7 @@ def test_an_event_fits_and_has_the_same_name_after_a_restart() -> None:
 
 
 def shell(api: FakeApi, writer: Recording) -> Shell:
-    return Shell(api, writer, SharedBucket(1000, 100), Metrics())  # type: ignore[arg-type]
+    return Shell(api, writer, Pace(1000), Metrics())  # type: ignore[arg-type]
 
 
 def changing(api: FakeApi) -> None:
@@ -320,6 +320,27 @@ async def test_a_write_that_a_policy_refuses_is_told_from_a_conflict() -> None:
     with pytest.raises(ApiError, match="policy 'p' denied request"):
         await shell(api, writer).settle("/path", stale, "pod", always)
     assert len(writer.bodies) == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "slower"),
+    [
+        (ApiError(429, "", "too many", 2), True),
+        (ApiError(503, "ServiceUnavailable", ""), True),
+        (TimeoutError(), True),
+        (ApiError(403, "Forbidden", ""), False),
+    ],
+)
+async def test_writes_slow_down_where_the_api_server_has_too_much_to_do(error: Exception, slower: bool) -> None:
+    pace = Pace(100)
+    settling = Shell(FakeApi(), Recording(error), pace, Metrics())  # type: ignore[arg-type]
+    with pytest.raises(type(error)):
+        await settling.settle("/path", META, "pod", always)
+    assert (pace.rate < 100) == slower
+    waiting = asyncio.create_task(pace.take("ns"))
+    await asyncio.wait([waiting], timeout=1)
+    assert waiting.done() == (getattr(error, "retry_after", 0) == 0)
+    waiting.cancel()
 
 
 @pytest.mark.parametrize("now", [None, {"uid": "another"}])

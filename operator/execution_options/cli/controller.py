@@ -56,9 +56,9 @@ class Network(click.ParamType["outbound.Network"]):
 @click.option(
     "--patch-rate",
     type=click.FloatRange(min=0, min_open=True),
-    default=50.0,
+    default=200.0,
     show_default=True,
-    help="Most patches of executions and pods per second.",
+    help="Most patches of executions and pods per second; fewer while the API server has too much to do.",
 )
 @click.option(
     "--send-timeout",

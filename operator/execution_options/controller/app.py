@@ -37,7 +37,7 @@ from execution_options.controller.parallelism.app import Parallelism
 from execution_options.controller.pods import PodReconciler
 from execution_options.controller.post import ChannelPost
 from execution_options.controller.queue import Queue
-from execution_options.controller.rate import SharedBucket
+from execution_options.controller.rate import Pace, SharedBucket
 from execution_options.controller.refusals import Refusals
 from execution_options.controller.shell import Shell
 from execution_options.controller.unfollowed import Unfollowed
@@ -69,7 +69,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-WORKERS: Final = {"channels": 2, "options": 4, "executions": 4, "pods": 8}
+WORKERS: Final = {"channels": 2, "options": 4, "executions": 8, "pods": 8}
 """One of each, other than of channels, is never at work for the namespace that all others are at work for."""
 COUNTS_SETTLE: Final = 1.0
 """Seconds in which many executions may come and go before their options are looked at once."""
@@ -112,7 +112,7 @@ class Controller:
         self.world = World(kube, builtin_engines(), self)
         self.index = OptionsIndex(kube, self._is_installed)
         writer = self._writer = Writer(kube, self.elector.holds, settings.timing.request_timeout)
-        patches = SharedBucket(settings.patch_rate, max(1, int(settings.patch_rate)))
+        patches = Pace(settings.patch_rate)
         shell = Shell(kube, writer, patches, self.metrics)
         events = SharedBucket(settings.event_rate, max(1, int(settings.event_rate * 10)))
         self._recorder = Recorder(writer, events, self.metrics, identity)

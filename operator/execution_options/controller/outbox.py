@@ -16,7 +16,7 @@ from execution_options.controller.ends import Ends
 from execution_options.controller.lanes import Lanes
 from execution_options.controller.lease import LeaseLostError
 from execution_options.controller.objects import OptionsKey
-from execution_options.controller.rate import SharedBucket
+from execution_options.controller.rate import Pace
 from execution_options.controller.reporting import Reporting, summary
 from execution_options.controller.shell import Shell
 from execution_options.controller.trials import Trials
@@ -90,7 +90,7 @@ class Outbox:
         self._directory = directory
         self.deliveries = Deliveries(kube, writer, post, Reporting(metrics, recorder), identity, settings.send_timeout)
         # Notes on executions must not hold up edits of options, nor these the notes.
-        notes = SharedBucket(settings.patch_rate, max(1, int(settings.patch_rate)))
+        notes = Pace(settings.patch_rate)
         self.ends = Ends(world, index, directory, Shell(kube, writer, notes, metrics), self.deliveries, refusals)
         self._lanes = Lanes(
             "deliveries",

@@ -20,6 +20,11 @@ MAX_KNOWN: Final = 1000
 STEP_SECONDS: Final = 10.0
 """After which whoever waits for a turn is seen to wait for it."""
 
+LEAST: Final = 1.0
+"""Per second, however often the API server refuses."""
+REGAINED: Final = 0.05
+"""Of the highest rate, in each second in which nothing is refused."""
+
 
 class TokenBucket:
     """At most ``rate`` per second in the long run and ``burst`` at once.
@@ -141,3 +146,38 @@ class SharedBucket:
             missing = min(self._needed(share) for share in self._since) - self._tokens
             pause = min(max(missing / self._rate, 0.001), PATIENCE / 10)
             self._timer = asyncio.get_running_loop().call_later(pause, self._next)
+
+
+class Pace(SharedBucket):
+    """A rate that halves where the API server has too much to do, and grows again little by little.
+
+    Args:
+        most: per second, above zero; also how many at once after a rest.
+        clock: monotonic seconds, for tests.
+    """
+
+    def __init__(self, most: float, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(most, max(1, int(most)), clock)
+        self._most = most
+        self._slowed = clock() - 1
+
+    @property
+    def rate(self) -> float:
+        """Per second, as it is now."""
+        return self._rate
+
+    def accepted(self) -> None:
+        """One was carried out."""
+        self._rate = min(self._most, self._rate + REGAINED * self._most / self._rate)
+
+    def refused(self, pause: float = 0.0) -> None:
+        """One was refused for there being too many, or took too long; none is to follow for ``pause`` seconds.
+
+        Those that were under way together are refused together: that counts once.
+        """
+        now = self._clock()
+        if now - self._slowed >= 1:
+            self._slowed = now
+            self._rate = max(min(LEAST, self._most), self._rate / 2)
+        self._refill()
+        self._tokens = min(self._tokens, -pause * self._rate)

@@ -19,8 +19,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     timing: Timing = Timing(15.0)
     status_interval: float = 10.0
     """Between two writes of a status in which only numbers changed."""
-    patch_rate: float = 50.0
-    """Patches of executions and pods."""
+    patch_rate: float = 200.0
+    """Patches of executions and pods at most; fewer while the API server has too much to do."""
     event_rate: float = 5.0
     resync: float = 300.0
     """Between two lists of all options, and of all pods that may wait, in case an event was never told."""

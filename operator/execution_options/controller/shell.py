@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from execution_options.api import decoding
 from execution_options.controller.patching import holds
-from execution_options.kube.client import METADATA, ApiError
+from execution_options.kube.client import METADATA, TOO_MANY, ApiError
 from execution_options.kube.meta import PartialObject
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from execution_options.controller.live import Plan
     from execution_options.controller.metrics import Metrics
-    from execution_options.controller.rate import SharedBucket
+    from execution_options.controller.rate import Pace
     from execution_options.controller.writer import Writer
     from execution_options.kube.client import Kube
     from execution_options.kube.meta import ObjectMeta
@@ -38,11 +38,11 @@ class Shell:
     Args:
         kube: for reading.
         writer: for writing.
-        bucket: bounds how often.
+        bucket: bounds how often, and is told how that was taken.
         metrics: counts.
     """
 
-    def __init__(self, kube: Kube, writer: Writer, bucket: SharedBucket, metrics: Metrics) -> None:
+    def __init__(self, kube: Kube, writer: Writer, bucket: Pace, metrics: Metrics) -> None:
         self.kube = kube
         self.writer = writer
         self.bucket = bucket
@@ -69,7 +69,12 @@ class Shell:
             await self.bucket.take(metadata.namespace)
             try:
                 written = await self.writer.patch(path, planned.operations)
+            except TimeoutError:
+                self.bucket.refused()
+                raise
             except ApiError as error:
+                if error.status == TOO_MANY or error.status >= 500:
+                    self.bucket.refused(error.retry_after)
                 if error.is_not_found:
                     return ()
                 if error.status not in (409, 422):
@@ -81,6 +86,7 @@ class Shell:
                     raise  # nothing has changed: somebody refuses it
                 metadata = fresh
             else:
+                self.bucket.accepted()
                 self.metrics.patches.labels(what).inc()
                 if not holds(written, planned.operations):
                     raise UndoneError(

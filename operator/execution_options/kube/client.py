@@ -31,6 +31,8 @@ METADATA: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 
 TOO_MANY: Final = 429
 CONNECTIONS: Final = 64
+LONGEST_PAUSE: Final = 60
+"""Seconds of a Retry-After that are believed."""
 LAST_SECONDS: Final = 0.25
 LARGEST_LINE: Final = 2**21
 """Bytes that are buffered of an answer: a watch has one object a line."""
@@ -60,13 +62,15 @@ class ApiError(Exception):
         status: HTTP status code.
         reason: ``reason`` of the ``Status`` object, for example ``NotFound`` or ``Conflict``; empty where the answer
             was none, so that whoever stands in between may have given it.
+        retry_after: seconds for which it asks to be left alone.
     """
 
-    def __init__(self, status: int, reason: str, message: str) -> None:
+    def __init__(self, status: int, reason: str, message: str, retry_after: float = 0.0) -> None:
         super().__init__(f"{status} {reason or 'Unknown'}: {message}")
         self.status = status
         self.reason = reason
         self.message = message
+        self.retry_after = retry_after
 
     @property
     def is_not_found(self) -> bool:
@@ -181,7 +185,7 @@ class Kube:
         ) as response:
             data = await response.read()
             if response.status >= 400:
-                raise error_of(response.status, data)
+                raise error_of(response.status, data, response.headers.get("Retry-After", ""))
             if response.content_type != accept.partition(";")[0]:
                 # Whoever stands in between may have said that: nobody knows what became of the request.
                 raise aiohttp.ContentTypeError(
@@ -240,14 +244,15 @@ def _encoded(body: Any, content_type: str) -> bytes | None:
     return data
 
 
-def error_of(status: int, body: bytes) -> ApiError:
-    """The error that an answer of the API server stands for."""
+def error_of(status: int, body: bytes, retry_after: str = "") -> ApiError:
+    """The error that an answer of the API server stands for; it gives the header Retry-After in whole seconds."""
     try:
         answer = decoding.read(body, _Status)
     except (msgspec.MsgspecError, UnicodeError):
         answer = _Status(message=body[:200].decode(errors="replace"))
     reason = (answer.reason or "Unknown") if answer.kind == "Status" else ""
-    return ApiError(status, reason, answer.message)
+    pause = min(int(retry_after), LONGEST_PAUSE) if retry_after.isdecimal() else 0
+    return ApiError(status, reason, answer.message, pause)
 
 
 def path_of(group: str, version: str, plural: str, namespace: str = "", name: str = "", subresource: str = "") -> str:

@@ -270,7 +270,7 @@ def test_a_release_from_its_installation_to_its_end(
         assert "--patch-rate=7" in arguments(release, "controller")
         assert release.get(ENTRIES)["webhooks"][0]["clientConfig"]["caBundle"] == bundle
         release.helm("rollback", "1")
-        assert "--patch-rate=50" in arguments(release, "controller")
+        assert "--patch-rate=200" in arguments(release, "controller")
         assert release.get(ENTRIES)["webhooks"][0]["clientConfig"]["caBundle"] == bundle
 
         release.call(port)
