@@ -6,7 +6,7 @@ import os
 import sys
 import time
 
-from benchmarks import alone, engines, fairness, jobs, many, memory, notifications, parallelism, pods
+from benchmarks import alone, engines, fairness, growth, jobs, many, memory, notifications, parallelism, pods
 
 BENCHMARKS = {
     "pods": pods.run,
@@ -18,6 +18,7 @@ BENCHMARKS = {
     "parallelism": parallelism.run,
     "engines": engines.run,
     "fairness": fairness.run,
+    "growth": growth.run,
 }
 OTHERS = {"profile": alone.profile}
 """Run only when they are named."""
@@ -37,4 +38,4 @@ def main(wanted: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main([name for name in sys.argv[1:] if name != growth.FULL_SIZE]))

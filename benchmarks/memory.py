@@ -22,9 +22,9 @@ def run() -> None:
     """Run the benchmark."""
     processes = tuple(name for name in LIMITS if name in cli.list_commands(click.Context(cli)))
     with setting("memory", *(name for name in processes if name != "webhook")) as here:
-        before = {name: _resident(here, name)[0] for name in processes}
+        before = {name: resident(here, name)[0] for name in processes}
         asyncio.run(_filled(here))
-        after = {name: _resident(here, name) for name in processes}
+        after = {name: resident(here, name) for name in processes}
     rows = [
         [name, f"{before[name]:.0f}", f"{resident:.0f}", f"{own:.0f}", f"{peak:.0f}"]
         for name, (resident, own, peak) in after.items()
@@ -56,7 +56,7 @@ async def _filled(here: Setting) -> None:
         await asyncio.sleep(SETTLE_SECONDS)
 
 
-def _resident(here: Setting, name: str) -> tuple[float, float, float]:
+def resident(here: Setting, name: str) -> tuple[float, float, float]:
     """Resident memory of a process, what of it nobody shares, and the most it ever was, in MB."""
     pid = here.operator.processes[name].pid
     rollup = _fields(Path(f"/proc/{pid}/smaps_rollup"))

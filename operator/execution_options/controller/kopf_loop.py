@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 import msgspec
-from msgspec import Raw, Struct, field
+from msgspec import Raw, Struct, field, structs
 
 from execution_options.api import decoding, names
 from execution_options.controller.objects import OptionsKey
@@ -138,7 +138,8 @@ class _List(Struct, frozen=True, rename="camel"):
     api_version: str
     kind: str
     metadata: _Told
-    items: list[_Item]
+    items: list[_Item] | None = None
+    """``null`` where there are none and only metadata is asked for."""
 
 
 class _Event(Struct, frozen=True):
@@ -165,7 +166,8 @@ class _Answer(aiohttp.ClientResponse):
             return await super().json(**options)
         body = await self.read()
         try:
-            return msgspec.to_builtins(decoding.read(body, _List))
+            found = decoding.read(body, _List)
+            return msgspec.to_builtins(structs.replace(found, items=found.items or []))
         except decoding.UnreadableError:
             return decoding.read(body, object)  # it is no list of objects
 
