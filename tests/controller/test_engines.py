@@ -11,7 +11,12 @@ from execution_options.controller import leaving
 from execution_options.controller.engines import EngineReconciler
 from execution_options.controller.settings import Settings
 from execution_options.engines.profile import Engine, builtin, compiled
-from execution_options.install import ENGINES_CONFIGURATION, WEBHOOK_CONFIGURATION, webhook_configuration
+from execution_options.install import (
+    ENGINES_CONFIGURATION,
+    WEBHOOK_CONFIGURATION,
+    validating_configuration,
+    webhook_configuration,
+)
 from execution_options.install.remembered import ANNOTATION, Collection
 from execution_options.kube.client import ApiError, path_of
 from support import descriptions
@@ -26,8 +31,11 @@ class Api:
     """Webhook configurations, which a writer changes."""
 
     def __init__(self) -> None:
-        installed = msgspec.json.decode(msgspec.json.encode(webhook_configuration()))
-        for entry in installed["webhooks"]:
+        installed, self.checks = (
+            msgspec.json.decode(msgspec.json.encode(made))
+            for made in (webhook_configuration(), validating_configuration())
+        )
+        for entry in (*installed["webhooks"], *self.checks["webhooks"]):
             entry["clientConfig"]["caBundle"] = "Q0E="
         own: dict[str, Any] = {"metadata": {"resourceVersion": "7"}}
         self.found: dict[str, Any] = {WEBHOOK_CONFIGURATION: installed, ENGINES_CONFIGURATION: own}
@@ -36,6 +44,8 @@ class Api:
         self.forbidden: set[str] = set()
 
     async def get(self, path: str, **_: Any) -> bytes:
+        if path.endswith(f"/validatingwebhookconfigurations/{WEBHOOK_CONFIGURATION}"):
+            return msgspec.json.encode(self.checks)
         if "/mutatingwebhookconfigurations/" not in path:
             self.listed.append(path)
             if path in self.forbidden:
@@ -97,6 +107,24 @@ async def test_entries_are_written_once_and_taken_away(api: Api, reconciler: Eng
     assert api.writes == 1
     assert await reconciler._bring([], [], described()) == ""
     assert api.plurals == set()
+
+
+async def test_launch_plans_are_checked_but_held_by_nobody(api: Api, reconciler: EngineReconciler) -> None:
+    plan = {"group": "example.com", "version": "v1", "kind": "Schedule", "plural": "schedules"}
+    planned = engine("backup", launchPlans=[plan])
+    assert await reconciler._bring([planned], [], described(planned)) == ""
+    assert api.plurals == {"backups", "schedules"}
+    assert noted(api) == NOTE
+    assert await reconciler._bring([planned], [], described(planned)) == ""
+    assert api.writes == 1
+
+
+async def test_until_the_checks_are_trusted_there_are_none(api: Api, reconciler: EngineReconciler) -> None:
+    plan = {"group": "example.com", "version": "v1", "kind": "Schedule", "plural": "schedules"}
+    planned = engine("backup", launchPlans=[plan])
+    del api.checks["webhooks"][0]["clientConfig"]["caBundle"]
+    assert await reconciler._bring([planned], [], described(planned)) == ""
+    assert api.plurals == {"backups"}
 
 
 async def test_an_engine_that_is_listed_anew_stays_admitted(api: Api, reconciler: EngineReconciler) -> None:

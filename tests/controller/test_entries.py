@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
-from execution_options.controller.entries import entries, same, trusted, uncovered
+from execution_options.controller.entries import checks, entries, kinds, same, trusted, uncovered
 from execution_options.engines.profile import Engine, builtin, compiled
-from execution_options.install import webhook_configuration
+from execution_options.install import validating_configuration, webhook_configuration
 from support import descriptions
 
 
@@ -62,6 +62,22 @@ def test_no_execution_is_admitted_twice() -> None:
     assert uncovered(installed(), [replaced, BACKUP]) == [BACKUP]
     # Another version of a kind has other paths.
     assert uncovered(installed(), [msgspec.structs.replace(replaced, version="v2")]) != []
+
+
+def test_launch_plans_that_no_installed_entry_checks_get_one() -> None:
+    schedules = {"group": "example.com", "version": "v1", "kind": "Schedule", "plural": "schedules"}
+    known = {"group": "batch", "version": "v1", "kind": "CronJob", "plural": "cronjobs"}
+    validating = validating_configuration()["webhooks"]
+    (entry,) = checks(validating, [engine("backup", launchPlans=[schedules, known])])
+    (rule,) = entry["rules"]
+    assert (rule["apiGroups"], rule["resources"], rule["operations"]) == (
+        ["example.com"],
+        ["schedules"],
+        ["CREATE", "UPDATE"],
+    )
+    assert (entry["failurePolicy"], entry["clientConfig"]["service"]["path"]) == ("Ignore", "/objects")
+    assert kinds([entry]) == set(), "its objects are no executions"
+    assert checks(validating, [BACKUP, engine("nightly", launchPlans=[known])]) == []
 
 
 def test_without_engines_there_are_no_entries() -> None:

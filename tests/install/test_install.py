@@ -62,12 +62,13 @@ def test_no_right_is_a_wildcard_and_secrets_are_named() -> None:
             assert not {"*"} & {*rule["apiGroups"], *rule["resources"], *rule["verbs"]}
             if "secrets" in rule["resources"] and rule["verbs"] != ["create"]:
                 assert rule["resourceNames"] == [TLS_SECRET]
-            if "mutatingwebhookconfigurations" in rule["resources"]:
+            if {"mutatingwebhookconfigurations", "validatingwebhookconfigurations"} & {*rule["resources"]}:
                 assert {*rule["resourceNames"]} <= {WEBHOOK_CONFIGURATION, ENGINES_CONFIGURATION}
 
 
 def test_the_controller_may_change_no_entries_but_those_of_engines_added_at_run_time() -> None:
-    rules = [r for r in named("ClusterRole", CONTROLLER)["rules"] if "mutatingwebhookconfigurations" in r["resources"]]
+    kinds = {"mutatingwebhookconfigurations", "validatingwebhookconfigurations"}
+    rules = [rule for rule in named("ClusterRole", CONTROLLER)["rules"] if kinds & {*rule["resources"]}]
     writable = [rule["resourceNames"] for rule in rules if {*rule["verbs"]} - {"get", "list", "watch"}]
     assert writable == [[ENGINES_CONFIGURATION]]
 

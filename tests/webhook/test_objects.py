@@ -107,6 +107,18 @@ async def test_where_the_cluster_does_not_say_an_object_passes_without_a_warning
     assert "there is no NotificationChannel gone" in (await warnings("ExecutionOptions", document))[0]
 
 
+async def test_a_misspelled_request_for_a_redelivery_is_warned_of() -> None:
+    async def said(**metadata: dict[str, str]) -> list[str]:
+        return await warnings("NotificationDelivery", {"metadata": metadata, "spec": {}})
+
+    ours = {"execution.dev/lineage": "d", "execution.dev/test": "t", "execution.dev/redeliver": "1"}
+    assert await said(labels=ours) == []
+    assert await said(labels={"execution.dev/redelivr": "1"}) == [
+        "label execution.dev/redelivr has no effect on a delivery: did you mean execution.dev/redeliver?"
+    ]
+    assert "the label execution.dev/redeliver" in (await said(annotations={"execution.dev/redeliver": "1"}))[0]
+
+
 async def test_many_warnings_are_cut() -> None:
     labels = {f"execution.dev/x{number}": "y" for number in range(20)}
     assert len(await warnings("Namespace", {"metadata": {"labels": labels}}, group="")) == 8

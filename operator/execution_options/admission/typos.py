@@ -29,6 +29,9 @@ _OF_NAMESPACES: Final[dict[str, tuple[str, ...]]] = {
 _LIMITS: Final = (names.ALLOWED_PREFIXES_ANNOTATION, names.ALLOWED_ACCOUNTS_ANNOTATION)
 """Annotations of namespaces."""
 
+_OF_DELIVERIES: Final = (names.REDELIVER_LABEL, names.LINEAGE_LABEL, names.TEST_LABEL)
+"""Labels of deliveries; people write the first."""
+
 
 def _ours(metadata: Mapping[str, Any], kind: str) -> dict[str, str]:
     found = metadata.get(kind)
@@ -59,6 +62,15 @@ def of_our_kind(metadata: Mapping[str, Any]) -> Iterator[str]:
             if kind == "labels" or key != names.TEST_ANNOTATION:
                 meant = suggestion(key, [names.TEST_ANNOTATION])
                 yield f"{kind.removesuffix('s')} {key} has no effect here{meant or ''}"
+
+
+def of_delivery(metadata: Mapping[str, Any]) -> Iterator[str]:
+    """Metadata of a delivery that means nothing."""
+    for key in _ours(metadata, "labels"):
+        if key not in _OF_DELIVERIES:
+            yield f"label {key} has no effect on a delivery{suggestion(key, [names.REDELIVER_LABEL])}"
+    for key in _ours(metadata, "annotations"):
+        yield f"annotation {key} has no effect: the label {names.REDELIVER_LABEL} asks for a redelivery"
 
 
 def of_unserved_pod(metadata: Mapping[str, Any], namespace: str) -> Iterator[str]:

@@ -38,7 +38,7 @@ SOON: Final = 2.0
 LATER: Final = 60.0
 """Seconds until rights, entries and numbers are looked at again."""
 _CONFIGURATIONS: Final = path_of("admissionregistration.k8s.io", "v1", "mutatingwebhookconfigurations")
-
+_CHECKS: Final = path_of("admissionregistration.k8s.io", "v1", "validatingwebhookconfigurations")
 
 _LISTING: Final = Aspect("Ready", "Unknown", "Listing", "its executions are being listed")
 
@@ -226,7 +226,10 @@ class EngineReconciler:
             return "the API server does not trust the webhook yet: no replica of it has begun"
         if own is None:
             return ""
+        checks = await self._configuration(WEBHOOK_CONFIGURATION, _CHECKS)
         wanted = entries.entries(ours, more)
+        if checks is not None and entries.trusted(checks.get("webhooks") or ()):
+            wanted += entries.checks(checks["webhooks"], more)
         # Noted before the first of a kind can be held.
         kinds = (noted - self._leaving.done) | {Collection.of(engine) for engine in more}
         if not entries.same(present, wanted) or kinds != remembered(own):
@@ -243,9 +246,9 @@ class EngineReconciler:
         await self._leaving.look(set() if described is None else kinds - described)
         return ""
 
-    async def _configuration(self, name: str) -> dict[str, Any] | None:
+    async def _configuration(self, name: str, collection: str = _CONFIGURATIONS) -> dict[str, Any] | None:
         try:
-            found: dict[str, Any] = decoding.read_object(await self._kube.get(f"{_CONFIGURATIONS}/{name}"))
+            found: dict[str, Any] = decoding.read_object(await self._kube.get(f"{collection}/{name}"))
         except ApiError as error:
             if error.status == 404:
                 return None

@@ -1,4 +1,4 @@
-"""The webhook entries of engines that are added at run time. Pure."""
+"""The webhook entries of engines that are added at run time, and of their launch plans. Pure."""
 
 from __future__ import annotations
 
@@ -7,18 +7,24 @@ from typing import TYPE_CHECKING, Any, Final
 from execution_options.install.remembered import Collection
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from execution_options.api.engine import LaunchPlanKind
     from execution_options.engines.profile import Engine
 
 Entry = dict[str, Any]
 
 _OF_EXECUTIONS: Final = ".executions.execution.dev"
 """How the names of those entries end that are about executions of any kind but pods."""
+_OF_LAUNCH_PLANS: Final = "launchplans.execution.dev"
 
 
 def kinds(installed: Iterable[Entry]) -> set[Collection]:
-    """The kinds that entries are about."""
+    """The kinds of executions that entries are about."""
+    return _kinds(entry for entry in installed if entry["name"] != _OF_LAUNCH_PLANS)
+
+
+def _kinds(installed: Iterable[Entry]) -> set[Collection]:
     return {
         Collection(plural, version, group)
         for entry in installed
@@ -51,9 +57,26 @@ def entries(installed: Iterable[Entry], engines: Iterable[Engine]) -> list[Entry
     ]
 
 
-def _rules(installed: Mapping[str, Any], engines: list[Engine]) -> Iterator[dict[str, Any]]:
-    for group, version in sorted({(engine.group, engine.version) for engine in engines}):
-        plurals = sorted(e.plural for e in engines if (e.group, e.version) == (group, version))
+def checks(installed: Iterable[Entry], engines: Iterable[Engine]) -> list[Entry]:
+    """The entry by which launch plans of these engines are checked, where the installed one is not about them.
+
+    Args:
+        installed: of the configuration of validating webhooks. Ours becomes a mutating one, and changes nothing.
+        engines: the engines.
+    """
+    for entry in installed:
+        if entry["name"] == _OF_LAUNCH_PLANS:
+            covered = _kinds([entry])
+            plans = [plan for engine in engines for plan in engine.launch_plans]
+            more = [plan for plan in plans if Collection(plan.plural, plan.version, plan.group) not in covered]
+            if more:
+                return [entry | {"rules": list(_rules(entry["rules"][0], more)), "reinvocationPolicy": "Never"}]
+    return []
+
+
+def _rules(installed: Mapping[str, Any], kinds: Sequence[Engine | LaunchPlanKind]) -> Iterator[dict[str, Any]]:
+    for group, version in sorted({(kind.group, kind.version) for kind in kinds}):
+        plurals = sorted({kind.plural for kind in kinds if (kind.group, kind.version) == (group, version)})
         yield {**installed, "apiGroups": [group], "apiVersions": [version], "resources": plurals}
 
 

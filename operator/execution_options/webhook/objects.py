@@ -76,6 +76,8 @@ class Objects:
             found = list(typos.of_namespace(metadata))
         elif (kind.group, kind.kind) == ("", "Pod"):
             found = list(typos.of_unserved_pod(metadata, request.namespace))
+        elif (kind.group, kind.kind) == (names.GROUP, names.DELIVERY_KIND):
+            found = list(typos.of_delivery(metadata))
         elif kind.group == names.GROUP:
             found = list(typos.of_our_kind(metadata))
         else:

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from execution_options.api.decoding import UnreadableError
-from execution_options.api.names import API_VERSION, CHANNEL_KIND, ENGINE_KIND, GROUP, VERSION
+from execution_options.api.names import (
+    API_VERSION,
+    CHANNEL_KIND,
+    DELIVERY_KIND,
+    DELIVERY_PLURAL,
+    ENGINE_KIND,
+    GROUP,
+    VERSION,
+)
 from execution_options.kube.client import path_of
 from execution_options.local import LocalOperator
 from support import descriptions
@@ -107,6 +115,18 @@ def channel(name: str, **changes: Any) -> Manifest:
 
 def namespace(**metadata: Any) -> Manifest:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"generateName": "test-", **metadata}}
+
+
+def delivery() -> Manifest:
+    spec = {
+        "phase": "FAILED",
+        "episode": "2026-11-23T12:00:00Z",
+        "channel": {"namespace": "", "name": "", "type": "email"},
+        "recipients": ["a@example.com"],
+        "unsent": {"state": "Suppressed", "reason": "Disabled", "message": "by options"},
+        "message": {"type": "email", "subject": "s", "text": "t"},
+    }
+    return {"apiVersion": API_VERSION, "kind": DELIVERY_KIND, "metadata": {"name": "d"}, "spec": spec}
 
 
 def ours(**metadata: str) -> dict[str, str]:
@@ -283,6 +303,50 @@ def test_what_cannot_be_is_refused(team: Team, crates: None, in_force: None) -> 
     assert unheard == []
 
 
+def test_a_request_for_a_redelivery_that_means_nothing_is_warned_of(team: Team, in_force: None) -> None:
+    deliveries = path_of(GROUP, VERSION, DELIVERY_PLURAL, team.namespace)
+    team.request("POST", deliveries, delivery())
+    path = f"{deliveries}/d?dryRun=All"
+
+    def warned(kind: str, **metadata: str) -> list[str]:
+        team.request("PATCH", path, {"metadata": {kind: ours(**metadata)}}, "application/merge-patch+json")
+        return team.warnings
+
+    (warning,) = warned("labels", redelivr="1")
+    assert "did you mean execution.dev/redeliver?" in warning
+    (warning,) = warned("annotations", redeliver="1")
+    assert "the label execution.dev/redeliver asks for a redelivery" in warning
+    assert warned("labels", redeliver="1") == []
+
+
+def test_launch_plans_of_engines_added_at_run_time_are_checked_alike(
+    team: Team, crates: None, in_force: None, tolerated: list[str], cluster_objects: Callable[[str, Manifest], None]
+) -> None:
+    tolerated += [r"engine \S+: RightsMissing", r"store: /apis/example\.com/v1/\w+: 403", "are described no more"]
+    cluster_objects(path_of("rbac.authorization.k8s.io", "v1", "clusterroles"), rights("apps", "statefulsets"))
+    # Any kind will do that the API server has.
+    plan = {"group": "apps", "version": "v1", "kind": "StatefulSet", "plural": "statefulsets"}
+    described = engine(podTemplates=["spec.steps[*].template"], launchPlans=[plan])
+    cluster_objects(path_of(GROUP, VERSION, "executionengines"), described)
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "main", "image": "busybox"}]}}
+    typo = {
+        "apiVersion": "apps/v1",
+        "kind": "StatefulSet",
+        "metadata": {"name": "s", "annotations": ours(option="o")},
+        "spec": {"selector": {"matchLabels": {"a": "b"}}, "template": template},
+    }
+    path = f"{path_of('apps', 'v1', 'statefulsets', team.namespace)}?dryRun=All"
+
+    def warned() -> bool:
+        team.request("POST", path, copy.deepcopy(typo))
+        return any("option has no effect: did you mean execution.dev/options?" in text for text in team.warnings)
+
+    eventually(warned)
+    typo["metadata"] = {"name": "s", "annotations": ours(options="gone")}
+    team.request("POST", path, copy.deepcopy(typo))
+    assert any("ExecutionOptions 'gone' does not exist" in text for text in team.warnings)
+
+
 def test_what_is_right_is_not_warned_of(team: Team, crates: None, in_force: None) -> None:
     team.options("base", {"labels": {"a": "b"}})
     right = (
@@ -400,10 +464,15 @@ def test_an_engine_whose_path_leads_nowhere_is_seen_wherever_somebody_looks(
     eventually(reached)
 
 
-def rights() -> Manifest:
-    metadata = {"name": "engine-crates", "labels": {"rbac.execution.dev/aggregate-to-controller": "true"}}
+def rights(*launch_plans: str) -> Manifest:
+    metadata: Manifest = {"name": "engine-crates", "labels": {"rbac.execution.dev/aggregate-to-controller": "true"}}
     rule = {"apiGroups": ["example.com"], "resources": ["crates"], "verbs": ["get", "list", "watch", "patch"]}
-    return {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": metadata, "rules": [rule]}
+    rules = [rule]
+    if launch_plans:
+        group, plural = launch_plans
+        metadata["labels"]["rbac.execution.dev/aggregate-to-webhook"] = "true"
+        rules.append({"apiGroups": [group], "resources": [plural], "verbs": ["get", "list", "watch"]})
+    return {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": metadata, "rules": rules}
 
 
 @pytest.fixture
