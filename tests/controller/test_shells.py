@@ -328,6 +328,7 @@ async def test_a_write_that_a_policy_refuses_is_told_from_a_conflict() -> None:
         (ApiError(429, "", "too many", 2), True),
         (ApiError(503, "ServiceUnavailable", ""), True),
         (TimeoutError(), True),
+        (ApiError(500, "InternalError", "failed calling webhook"), False),
         (ApiError(403, "Forbidden", ""), False),
     ],
 )

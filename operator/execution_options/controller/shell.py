@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from execution_options.api import decoding
 from execution_options.controller.patching import holds
-from execution_options.kube.client import METADATA, TOO_MANY, ApiError
+from execution_options.kube.client import METADATA, ApiError
 from execution_options.kube.meta import PartialObject
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Shell:
                 self.bucket.refused()
                 raise
             except ApiError as error:
-                if error.status == TOO_MANY or error.status >= 500:
+                if error.is_overload:
                     self.bucket.refused(error.retry_after)
                 if error.is_not_found:
                     return ()

@@ -73,6 +73,14 @@ class ApiError(Exception):
         self.retry_after = retry_after
 
     @property
+    def is_overload(self) -> bool:
+        """Whether the API server, or what is behind it, has too much to do.
+
+        It answers 500 where an admission webhook of somebody's fails, which says nothing of its load.
+        """
+        return self.status in (TOO_MANY, 503, 504) or self.retry_after > 0
+
+    @property
     def is_not_found(self) -> bool:
         """Whether the API server says that there is no such object. Of kinds that it does not know it says less."""
         return self.status == 404 and self.reason == "NotFound"
