@@ -14,7 +14,7 @@ from execution_options.api.channel import NotificationChannelSpec
 from execution_options.api.names import CHANNEL_KIND
 from execution_options.api.validation import typed
 from execution_options.controller import channelstatus
-from execution_options.controller.channels import ChannelReconciler
+from execution_options.controller.channels import LATER, WAITING, ChannelReconciler
 from execution_options.controller.channelstatus import Sent
 from execution_options.controller.materials import Materials
 from execution_options.kube.client import ApiError
@@ -227,22 +227,23 @@ class Written:
             status={},
         )
         self.store = SimpleNamespace(get=lambda *_: self.item)
-        self.channel = channel(email={name: value for name, value in SMTP.items() if name != "ca"})
+        self.channel: Channel | None = channel(email={name: value for name, value in SMTP.items() if name != "ca"})
         self.objects = objects
         self.clock = 0.0
 
-    def get(self, _: ChannelKey) -> Channel:
+    def get(self, _: ChannelKey) -> Channel | None:
         return self.channel
 
     def in_namespace(self, _: str) -> list[Channel]:
-        return [self.channel]
+        return [] if self.channel is None else [self.channel]
 
     async def merge(self, _: str, body: Any) -> None:
         self.item.status = {name: value for name, value in body["status"].items() if value is not None}
 
     def reconciler(self) -> ChannelReconciler:
         either: Any = self
-        return ChannelReconciler(either, materials(self.objects, lambda: self.clock), either, "system", 0)
+        read = materials(self.objects, lambda: self.clock)
+        return ChannelReconciler(either, read, either, "system", 0, lambda: self.clock)
 
     async def ready(self, reconciler: ChannelReconciler) -> tuple[str, str]:
         self.clock += 10
@@ -273,3 +274,51 @@ async def test_what_was_wrong_is_over_when_the_channel_or_its_secret_changes_and
     assert (await written.ready(other))[0] == "Unauthorized"
     other.sent(KEY, {"r": accepted()})
     assert await written.ready(other) == ("Usable", "")
+
+
+async def test_a_change_of_one_channel_reads_no_secret_of_another_and_neither_does_a_message() -> None:
+    objects = Objects(smtp=secret(user="u", password="p"))
+    written = Written(objects)
+    one, other = written.reconciler(), ChannelKey("team", "other")
+    one.active = True
+    await one.reconcile(KEY)
+    assert objects.asked == ["/api/v1/namespaces/team/secrets/smtp"]
+    objects.found["smtp"] = secret(user="u")
+
+    written.clock += 2
+    one.changed(other)
+    one.sent(KEY, {"r": accepted()})
+    again = await one.reconcile(KEY)
+    assert (len(objects.asked), again) == (1, LATER - 2)
+
+    assert written.channel is not None
+    written.channel = written.channel._replace()
+    one.changed(KEY)
+    assert await one.reconcile(KEY) == WAITING
+    assert len(objects.asked) == 2
+    assert written.item.status["problem"]["reason"] == "SecretKeyMissing"
+    written.clock += WAITING
+    await one.reconcile(KEY)
+    assert len(objects.asked) == 3
+
+
+async def test_a_message_that_fails_has_the_secret_read_as_soon_as_that_of_a_channel_in_trouble() -> None:
+    objects = Objects(smtp=secret(user="u", password="p"))
+    written = Written(objects)
+    one = written.reconciler()
+    await one.reconcile(KEY)
+    written.clock += WAITING - 1
+    one.sent(KEY, {"r": permanent("Unauthorized", "535 no", blames_channel=True)})
+    assert await one.reconcile(KEY) == 1
+    written.clock += 1
+    await one.reconcile(KEY)
+    assert len(objects.asked) == 2
+
+
+async def test_a_channel_that_cannot_be_understood_any_more_is_looked_at_now_and_then() -> None:
+    written = Written(Objects(smtp=secret(user="u", password="p")))
+    one = written.reconciler()
+    await one.reconcile(KEY)
+    written.clock += LATER
+    written.channel = None
+    assert await one.reconcile(KEY) == WAITING

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from msgspec import structs
 
@@ -20,7 +20,7 @@ from execution_options.providers.material import MaterialError
 from execution_options.providers.usable import check
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from execution_options.controller.directory import Directory
     from execution_options.controller.materials import Materials
@@ -42,6 +42,15 @@ PATIENCE: Final = 300.0
 SOON: Final = 0.5
 
 
+class _Look(NamedTuple):
+    """What was found when a channel's references were last read."""
+
+    at: float
+    channel: Channel
+    problem: tuple[str, str] | None
+    """Reason and message."""
+
+
 class ChannelReconciler:
     """Says in the status of one channel at a time whether it works.
 
@@ -51,16 +60,24 @@ class ChannelReconciler:
         writer: writes the status.
         operator_namespace: whose channels are offered to others.
         interval: seconds between two writes of an object's status where only numbers changed.
+        clock: monotonic seconds, for tests.
     """
 
     def __init__(
-        self, directory: Directory, materials: Materials, writer: Writer, operator_namespace: str, interval: float
+        self,
+        directory: Directory,
+        materials: Materials,
+        writer: Writer,
+        operator_namespace: str,
+        interval: float,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._directory = directory
         self._materials = materials
         self._writer = writer
         self._operator_namespace = operator_namespace
         self._interval = interval
+        self._clock = clock
         self.queue: Queue[ChannelKey] = Queue()
         self.active = False
         """Whether this process works; one that stands by looks at everything when it begins to."""
@@ -68,6 +85,9 @@ class ChannelReconciler:
         self._written: dict[ChannelKey, float] = {}
         self._troubled: dict[ChannelKey, float] = {}
         """Since when something is wrong with what a channel refers to."""
+        self._looks: dict[ChannelKey, _Look] = {}
+        self._due: dict[ChannelKey, float] = {}
+        """When what a channel refers to is to be looked at again."""
         self._seen: dict[ChannelKey, int] = {}
         """Fingerprints of what channels refer to: what was wrong with the last message may not be any more."""
         self._gone: dict[ChannelKey, tuple[str, int]] = {}
@@ -128,7 +148,8 @@ class ChannelReconciler:
         """Reconcile one channel; seconds until it must be looked at again, or ``None``."""
         item = self._directory.store.get(*key)
         if item is None or item.metadata.deletion_timestamp is not None:
-            for kept in (self._sent, self._written, self._troubled, self._gone, self._seen):
+            states = (self._sent, self._written, self._troubled, self._gone, self._looks, self._due, self._seen)
+            for kept in states:
                 kept.pop(key, None)
             return None
         channel, generation = self._directory.get(key), item.metadata.generation
@@ -137,6 +158,7 @@ class ChannelReconciler:
         if sent.reason and sent.generation != generation:
             sent = self._sent[key] = structs.replace(sent, reason=None, text="", refused=0)
         if channel is None:
+            self._looks.pop(key, None)
             aspects = [channelstatus.invalid("its spec is not one of this version")]
         else:
             others = self._directory.in_namespace(key.namespace)
@@ -148,24 +170,36 @@ class ChannelReconciler:
         document = channelstatus.status(item.status, generation, channel, aspects, sent, datetime.now(UTC))
         if is_written(item.status, document):
             return again
-        wait = self._written.get(key, float("-inf")) + self._interval - time.monotonic()
+        wait = self._written.get(key, float("-inf")) + self._interval - self._clock()
         if wait > 0 and not is_urgent(item.status, document):
             return wait
         return again if await self._write(item, document, sent) else SOON
 
     def _again(self, key: ChannelKey, *, troubled: bool) -> float:
         """Seconds until what a channel refers to is looked at again."""
-        now = time.monotonic()
+        now, pause = self._clock(), LATER
         if not troubled:
             self._troubled.pop(key, None)
-            return LATER
-        return WAITING if now - self._troubled.setdefault(key, now) < PATIENCE else LATER
+        elif now - self._troubled.setdefault(key, now) < PATIENCE:
+            pause = WAITING
+        look = self._looks.get(key)
+        self._due[key] = (now if look is None else look.at) + pause
+        return max(0.0, self._due[key] - now)
 
     async def _settings(self, channel: Channel) -> tuple[str, str] | None:
         """Reason and message of what is wrong with what a channel refers to.
 
-        Where that has changed, what was wrong with the last message is forgotten.
+        It is read again when that is due or the channel has changed: neither for every message nor for a change of
+        another channel.
         """
+        look = self._looks.get(channel.key)
+        now = self._clock()
+        if look is None or look.channel is not channel or now >= self._due.get(channel.key, look.at):
+            look = self._looks[channel.key] = _Look(now, channel, await self._read(channel))
+        return look.problem
+
+    async def _read(self, channel: Channel) -> tuple[str, str] | None:
+        """Where what a channel refers to has changed, what was wrong with the last message is forgotten."""
         try:
             material = await self._materials.of(channel.key, channel.spec)
             check(channel.spec, material)
@@ -196,7 +230,7 @@ class ChannelReconciler:
         self._sent[key] = structs.replace(
             now, delivered=now.delivered - sent.delivered, failed=now.failed - sent.failed
         )
-        self._written[key] = time.monotonic()
+        self._written[key] = self._clock()
         if is_urgent(item.status, document):
             ready = next(condition for condition in document["conditions"] if condition["type"] == "Ready")
             level = logging.INFO if ready["status"] == "True" else logging.WARNING
