@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Final
 
 import aiohttp
 
+from execution_options.api import names
 from execution_options.api.names import CHANNEL_KIND, LINEAGE_LABEL, NOTIFIED_ANNOTATION
 from execution_options.controller.deliveries import COLLECTION, Delivery
 from execution_options.controller.objects import ExecutionKey, OptionsKey
-from execution_options.kube.client import ApiError
-from execution_options.kube.listing import listed
+from execution_options.kube.client import ApiError, path_of
+from execution_options.kube.listing import LARGE_PAGE, listed
 from execution_options.outbox import lineage
 from execution_options.outbox.record import report
 from execution_options.outbox.retention import Finished, outdated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from execution_options.controller.trials import Trials
     from execution_options.controller.world import World
@@ -63,38 +64,55 @@ class Cleaning:
     async def clean(self, now: datetime) -> int:
         """Remove what is outdated; how many that were."""
         removed = 0
-        deliveries = await self._list()
-        for finished in list(outdated(self._finished(deliveries), now)):
-            delivery = deliveries[finished.namespace, finished.name]
-            metadata = delivery.metadata
+        async for deliveries in self._namespaces():
+            removed += await self._clean(deliveries, now)
+        if removed:
+            logger.info("%d deliveries that finished long ago are removed", removed)
+        return removed
+
+    async def _namespaces(self) -> AsyncIterator[list[Delivery]]:
+        """The deliveries of one namespace after the other, so that no more than these are held.
+
+        The API server lists by namespace and name: they are the keys in its storage.
+        """
+        near: list[Delivery] = []
+        async for delivery in listed(self._kube, COLLECTION, Delivery, seconds=30, page=LARGE_PAGE):
+            if near and near[-1].metadata.namespace != delivery.metadata.namespace:
+                yield near
+                near = []
+            near.append(delivery)
+        if near:
+            yield near
+
+    async def _clean(self, deliveries: list[Delivery], now: datetime) -> int:
+        """Remove what is outdated of one namespace; how many that were."""
+        removed = 0
+        by_name = {delivery.metadata.name: delivery for delivery in deliveries}
+        for finished in outdated(self._finished(deliveries), now):
+            metadata = by_name[finished.name].metadata
             unchanged = {"preconditions": {"uid": metadata.uid, "resourceVersion": metadata.resource_version}}
+            path = path_of(names.GROUP, names.VERSION, names.DELIVERY_PLURAL, metadata.namespace, metadata.name)
             try:
-                await self._writer.delete(f"{_path(delivery)}", unchanged)
+                await self._writer.delete(path, unchanged)
             except ApiError as error:
                 if error.status not in (404, 409):
                     raise
             else:
                 removed += 1
-        if removed:
-            logger.info("%d deliveries that finished long ago are removed", removed)
         return removed
 
-    async def _list(self) -> dict[tuple[str, str], Delivery]:
-        found = listed(self._kube, COLLECTION, Delivery, seconds=30)
-        return {delivery.key: delivery async for delivery in found}
-
-    def _finished(self, deliveries: dict[tuple[str, str], Delivery]) -> Iterator[Finished]:
-        lineages: defaultdict[tuple[str, str], list[Report]] = defaultdict(list)
-        for delivery in deliveries.values():
+    def _finished(self, deliveries: list[Delivery]) -> Iterator[Finished]:
+        lineages: defaultdict[str, list[Report]] = defaultdict(list)
+        for delivery in deliveries:
             digest = (delivery.metadata.labels or {}).get(LINEAGE_LABEL)
             if digest:
-                lineages[delivery.metadata.namespace, digest].append(_report(delivery))
-        for delivery in deliveries.values():
+                lineages[digest].append(_report(delivery))
+        for delivery in deliveries:
             status: Status = delivery.now
             if not status.finished or status.finished_at is None or delivery.request:
                 continue
             metadata = delivery.metadata
-            others = lineages.get((metadata.namespace, (metadata.labels or {}).get(LINEAGE_LABEL, "")), [])
+            others = lineages.get((metadata.labels or {}).get(LINEAGE_LABEL, ""), [])
             yield Finished(
                 metadata.namespace,
                 metadata.name,
@@ -130,8 +148,3 @@ class Cleaning:
 def _report(delivery: Delivery) -> Report:
     metadata = delivery.metadata
     return report(metadata.name, delivery.spec, delivery.status, metadata.creation_timestamp)
-
-
-def _path(delivery: Delivery) -> str:
-    group, _, plural = COLLECTION.rpartition("/")
-    return f"{group}/namespaces/{delivery.metadata.namespace}/{plural}/{delivery.metadata.name}"

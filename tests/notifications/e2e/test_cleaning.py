@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -11,10 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from execution_options.api.names import NOTIFICATIONS_FINALIZER
+from execution_options.api.names import (
+    API_VERSION,
+    DELIVERY_KIND,
+    DELIVERY_PLURAL,
+    GROUP,
+    NOTIFICATIONS_FINALIZER,
+    VERSION,
+)
 from execution_options.controller.cleaning import Cleaning
+from execution_options.controller.deliveries import COLLECTION
 from execution_options.controller.writer import Writer
-from execution_options.kube.client import Kube
+from execution_options.kube.client import Kube, path_of
+from execution_options.kube.listing import listed
 from execution_options.kube.meta import ObjectMeta, PartialObject
 from support.waiting import eventually
 
@@ -62,6 +72,33 @@ def test_deliveries_go_after_a_day_unless_that_would_notify_again(
     assert len(office.deliveries()) == 2
     assert asyncio.run(cleaned(kubeconfig, {"forgotten": uid}, now + timedelta(hours=25))) >= 1
     assert [one["spec"]["execution"]["name"] for one in office.deliveries()] == ["forgotten"]
+
+
+def test_deliveries_are_listed_namespace_by_namespace(control_plane: Cluster, office: Office) -> None:
+    # Which is how cleaning holds those of one at a time.
+    places = [office.namespace, f"{office.namespace}-b", f"{office.namespace}0"]
+    spec = {
+        "phase": "FAILED",
+        "episode": "2026-11-23T12:00:00Z",
+        "channel": {"namespace": "", "name": "", "type": "email"},
+        "recipients": ["a@example.com"],
+        "unsent": {"state": "Suppressed", "reason": "Disabled", "message": "by options"},
+        "message": {"type": "email", "subject": "s", "text": "t"},
+    }
+    for place in places[1:]:
+        office.team.request("POST", path_of("", "v1", "namespaces"), {"metadata": {"name": place}})
+    for number, place in enumerate(places * 3):
+        made = {"apiVersion": API_VERSION, "kind": DELIVERY_KIND, "metadata": {"name": f"d-{number}"}, "spec": spec}
+        office.team.request("POST", path_of(GROUP, VERSION, DELIVERY_PLURAL, place), made)
+
+    async def found() -> list[str]:
+        async with await Kube.connect(control_plane.kubeconfig) as kube:
+            return [one.metadata.namespace async for one in listed(kube, COLLECTION, PartialObject, page=2)]
+
+    runs = [namespace for namespace, _ in itertools.groupby(asyncio.run(found()))]
+    for place in places[1:]:
+        office.team.request("DELETE", path_of("", "v1", "namespaces", name=place))
+    assert len(runs) == len({*runs}) >= 3
 
 
 def test_held_executions_are_let_go_when_the_operator_goes(control_plane: Cluster, office: Office) -> None:
