@@ -25,11 +25,13 @@ def test_default_from_leaves_out_what_is_empty(nothing: str | None) -> None:
     assert Options.default_from(nothing, nothing) == Options()
 
 
-def test_default_from_gives_the_class_it_was_called_on() -> None:
+def test_every_way_to_options_gives_the_class_it_was_called_on() -> None:
     class Ours(Options):
         pass
 
     assert type(Ours.default_from("trainer")) is Ours
+    assert type(Ours.from_flytekit(Options(max_parallelism=1))) is Ours
+    assert type(Ours.from_manifest(Ours(max_parallelism=1).to_manifest(name="o"))) is Ours
 
 
 def test_zero_and_false_differ_from_not_said() -> None:

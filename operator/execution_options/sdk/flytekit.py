@@ -14,7 +14,6 @@ from execution_options.sdk.notifications import (
     Slack,
     SlackNotification,
 )
-from execution_options.sdk.options import Options
 from execution_options.sdk.security import Identity, RawOutputDataConfig, SecurityContext
 
 _OPTIONS = (
@@ -29,20 +28,20 @@ _OPTIONS = (
 )
 
 
-def read(options: Any) -> Options:
-    """See ``Options.from_flytekit``."""
+def read(options: Any) -> dict[str, Any]:
+    """The arguments of ``Options``; see ``Options.from_flytekit``."""
     said = _attributes(options, "Options", _OPTIONS)
     prefix, notifications = said["raw_output_data_config"], said["notifications"]
-    return Options(
-        labels=_values(said["labels"], "labels"),
-        annotations=_values(said["annotations"], "annotations"),
-        raw_output_data_config=_prefix(prefix),
-        security_context=_security_context(said["security_context"]),
-        max_parallelism=said["max_parallelism"],
-        notifications=None if notifications is None else [_notification(each) for each in notifications],
-        disable_notifications=said["disable_notifications"],
-        overwrite_cache=said["overwrite_cache"],
-    )
+    return {
+        "labels": _values(said["labels"], "labels"),
+        "annotations": _values(said["annotations"], "annotations"),
+        "raw_output_data_config": _prefix(prefix),
+        "security_context": _security_context(said["security_context"]),
+        "max_parallelism": said["max_parallelism"],
+        "notifications": None if notifications is None else [_notification(each) for each in notifications],
+        "disable_notifications": said["disable_notifications"],
+        "overwrite_cache": said["overwrite_cache"],
+    }
 
 
 def _values(labels: Any, name: str) -> dict[str, str] | None:

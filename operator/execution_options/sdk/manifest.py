@@ -47,8 +47,8 @@ def write(
     return manifest | {"spec": msgspec.json.decode(msgspec.json.encode(decoded(spec, kind)))}
 
 
-def read(manifest: Any) -> Options:
-    """See ``Options.from_manifest``."""
+def read(manifest: Any) -> dict[str, Any]:
+    """The arguments of ``Options``; see ``Options.from_manifest``."""
     if not isinstance(manifest, Mapping):
         raise InvalidOptionsError([Problem("", f"a manifest is a dict, not {type(manifest).__name__}")])
     said = _without_nulls(manifest)

@@ -110,7 +110,7 @@ class Options:
     # The conversions are imported when they are used: they need msgspec and yaml, this class does not.
 
     @classmethod
-    def from_flytekit(cls, options: Any) -> Options:
+    def from_flytekit(cls, options: Any) -> Self:
         """The same options from a ``flytekit.core.options.Options``.
 
         Empty strings, which Flyte reads as "not set", become None.
@@ -121,10 +121,10 @@ class Options:
         """
         from execution_options.sdk.flytekit import read
 
-        return read(options)
+        return cls(**read(options))
 
     @classmethod
-    def from_manifest(cls, manifest: Mapping[str, Any]) -> Options:
+    def from_manifest(cls, manifest: Mapping[str, Any]) -> Self:
         """The options of an ``ExecutionOptions`` or ``ClusterExecutionOptions`` manifest.
 
         Everything of the ``spec`` is kept. Name, namespace and other metadata are not part of the
@@ -136,7 +136,7 @@ class Options:
         """
         from execution_options.sdk.manifest import read
 
-        return read(manifest)
+        return cls(**read(manifest))
 
     def to_manifest(
         self,

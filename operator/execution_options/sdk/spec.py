@@ -19,7 +19,6 @@ from execution_options.sdk.notifications import (
     Webhook,
     WebhookNotification,
 )
-from execution_options.sdk.options import Options
 from execution_options.sdk.phases import WorkflowExecutionPhase
 from execution_options.sdk.security import Identity, RawOutputDataConfig, SecurityContext
 
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from execution_options.api import model
+    from execution_options.sdk.options import Options
 
 T = TypeVar("T")
 
@@ -147,27 +147,27 @@ def _said(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def from_spec(spec: model.ExecutionOptionsSpec, selectors: Mapping[str, Any]) -> Options:
-    """The options that a ``spec`` says; ``selectors`` are kept in the form they were given in."""
+def from_spec(spec: model.ExecutionOptionsSpec, selectors: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of ``Options`` that a ``spec`` says; ``selectors`` are kept in the form they were given in."""
     context, prefix = _heard(spec.security_context), _heard(spec.raw_output_data_config)
     envs, notifications = _heard(spec.envs), _heard(spec.notifications)
-    return Options(
-        labels=_heard(spec.labels),
-        annotations=_heard(spec.annotations),
-        raw_output_data_config=None if prefix is None else prefix.output_location_prefix,
-        security_context=None if context is None else SecurityContext(_identity_from(_heard(context.run_as))),
-        max_parallelism=_heard(spec.max_parallelism),
-        notifications=None if notifications is None else [_notification_from(each) for each in notifications],
-        disable_notifications=_heard(spec.disable_notifications),
-        overwrite_cache=_heard(spec.overwrite_cache),
-        envs=None if envs is None else {env.name: env.value for env in envs},
-        mode=_heard(spec.mode),
-        priority=_heard(spec.priority),
-        update_policy=_heard(spec.update_policy),
-        notification_guarantee=_heard(spec.notification_guarantee),
-        selector=selectors.get("selector"),
-        namespace_selector=selectors.get("namespaceSelector"),
-    )
+    return {
+        "labels": _heard(spec.labels),
+        "annotations": _heard(spec.annotations),
+        "raw_output_data_config": None if prefix is None else prefix.output_location_prefix,
+        "security_context": None if context is None else SecurityContext(_identity_from(_heard(context.run_as))),
+        "max_parallelism": _heard(spec.max_parallelism),
+        "notifications": None if notifications is None else [_notification_from(each) for each in notifications],
+        "disable_notifications": _heard(spec.disable_notifications),
+        "overwrite_cache": _heard(spec.overwrite_cache),
+        "envs": None if envs is None else {env.name: env.value for env in envs},
+        "mode": _heard(spec.mode),
+        "priority": _heard(spec.priority),
+        "update_policy": _heard(spec.update_policy),
+        "notification_guarantee": _heard(spec.notification_guarantee),
+        "selector": selectors.get("selector"),
+        "namespace_selector": selectors.get("namespaceSelector"),
+    }
 
 
 def _identity_from(run_as: model.RunAs | None) -> Identity | None:
