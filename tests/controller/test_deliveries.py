@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from execution_options.controller.deliveries import COLLECTION, WIDTH, Deliveries, Delivery
+from execution_options.controller.deliveries import WIDTH, Deliveries
+from execution_options.controller.delivery import COLLECTION, Delivery
 from execution_options.controller.lease import LeaseLostError
 from execution_options.controller.writer import Writer
 from execution_options.kube.client import ApiError
@@ -92,14 +93,14 @@ class Process:
         self.holds = True
         writer = Writer(api, lambda: self.holds, 5.0)  # type: ignore[arg-type]
         self.deliveries = Deliveries(api, writer, self.post, self.observer, holder, seconds)  # type: ignore[arg-type]
-        self.deliveries.start()
+        self.deliveries.ledger.start()
 
     async def record(self, one: Composed | None = None) -> None:
-        await self.deliveries.record("team", one or composed())
+        await self.deliveries.ledger.record("team", one or composed())
 
     async def look(self) -> None:
         """Learn what is there, as by a list."""
-        await self.deliveries.open._relist()
+        await self.deliveries.ledger.open._relist()
 
     async def reconcile(self, key: tuple[str, str] = KEY) -> float | None:
         return await self.deliveries.reconcile(key)
@@ -194,7 +195,7 @@ async def test_what_need_not_be_recorded_is_no_error(me: Process, error: ApiErro
 
     me.api.fail = fail
     await me.record()
-    assert not me.deliveries.known
+    assert not me.deliveries.ledger.known
 
 
 async def test_without_the_lease_nothing_is_sent(me: Process) -> None:
@@ -254,7 +255,7 @@ async def test_what_another_sent_without_a_word_may_arrive_twice_where_no_key_pr
 
 async def test_a_redelivery_is_carried_out_once(me: Process) -> None:
     store(me, Status("Failed", reason="Refused", recipients=(Recipient("a@b.c", "Failed"),)), **{LABEL: "again"})
-    await me.deliveries.asked._relist()
+    await me.deliveries.ledger.asked._relist()
     assert await me.reconcile() is None
     assert (me.status.state, me.status.redelivery, len(me.post.parcels)) == ("Delivered", "again", 1)
     assert await me.reconcile() is None
@@ -265,7 +266,7 @@ async def test_late_news_of_what_was_sent_sends_nothing(me: Process) -> None:
     await me.record()
     before = msgspec.convert(me.api.objects[PATH], Delivery)
     await me.reconcile()
-    me.deliveries.open._replace({KEY: before})
+    me.deliveries.ledger.open._replace({KEY: before})
     assert await me.reconcile() is None
     assert len(me.post.parcels) == 1
 
@@ -274,7 +275,7 @@ async def test_what_was_deleted_is_forgotten(me: Process) -> None:
     store(me, Status("Pending", recipients=(Recipient("a@b.c"),)))
     await me.look()
     del me.api.objects[PATH]
-    me.deliveries.open._replace({})
+    me.deliveries.ledger.open._replace({})
     assert await me.reconcile() is None
     assert me.post.parcels == []
 

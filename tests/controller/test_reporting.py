@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 import pytest
 
-from execution_options.controller.deliveries import Delivery
+from execution_options.controller.delivery import Delivery
 from execution_options.controller.metrics import Metrics
 from execution_options.controller.reporting import Reporting, summary
 from execution_options.kube.meta import ObjectMeta

@@ -12,7 +12,7 @@ import aiohttp
 
 from execution_options.api import names
 from execution_options.api.names import CHANNEL_KIND, LINEAGE_LABEL, NOTIFIED_ANNOTATION
-from execution_options.controller.deliveries import COLLECTION, Delivery
+from execution_options.controller.delivery import COLLECTION, Delivery
 from execution_options.controller.objects import ExecutionKey, OptionsKey
 from execution_options.kube.client import ApiError, path_of
 from execution_options.kube.listing import LARGE_PAGE, listed

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from execution_options.api.engine import LaunchPlanKind
-    from execution_options.controller.deliveries import Deliveries
     from execution_options.controller.directory import Directory
     from execution_options.controller.events import Recorder
     from execution_options.controller.index import OptionsIndex
+    from execution_options.controller.ledger import Ledger
     from execution_options.controller.metrics import Metrics
     from execution_options.controller.settings import Settings
     from execution_options.controller.world import World
@@ -67,7 +67,7 @@ class DanglingReferences:
         world: the engines, and the labels of namespaces.
         index: the options.
         directory: the channels.
-        deliveries: records and sends.
+        ledger: records what is to be sent.
         recorder: posts events.
         metrics: counts.
         settings: how often.
@@ -79,7 +79,7 @@ class DanglingReferences:
         world: World,
         index: OptionsIndex,
         directory: Directory,
-        deliveries: Deliveries,
+        ledger: Ledger,
         recorder: Recorder,
         metrics: Metrics,
         settings: Settings,
@@ -88,7 +88,7 @@ class DanglingReferences:
         self._world = world
         self._index = index
         self._directory = directory
-        self._deliveries = deliveries
+        self._ledger = ledger
         self._recorder = recorder
         self._metrics = metrics
         self._every = settings.resync
@@ -195,7 +195,7 @@ class DanglingReferences:
         channels = self._directory.channels(metadata.namespace)
         for one in notified(plan.engine, plan.kind, metadata, problem, channels, day):
             try:
-                await self._deliveries.record(metadata.namespace, one)
+                await self._ledger.record(metadata.namespace, one)
             except ApiError as error:
                 # It is tried again with the next look, as everything is.
                 logger.warning("%s/%s: not recorded: %s", metadata.namespace, one.name, error)

@@ -88,15 +88,17 @@ class Outbox:
         self._world = world
         self._metrics = metrics
         self._directory = directory
-        self.deliveries = Deliveries(kube, writer, post, Reporting(metrics, recorder), identity, settings.send_timeout)
+        reporting = Reporting(metrics, recorder)
+        self._sending = Deliveries(kube, writer, post, reporting, identity, settings.send_timeout)
+        self.deliveries = self._sending.ledger
         # Notes on executions must not hold up edits of options, nor these the notes.
         notes = Pace(settings.patch_rate)
         self.ends = Ends(world, index, directory, Shell(kube, writer, notes, metrics), self.deliveries, refusals)
         self._lanes = Lanes(
             "deliveries",
             self.deliveries.queue,
-            self.deliveries.place,
-            self.deliveries.reconcile,
+            self._sending.place,
+            self._sending.reconcile,
             metrics,
             WORK_SECONDS + settings.send_timeout * AT_ONCE,
         )
@@ -152,7 +154,7 @@ class Outbox:
         try:
             async with asyncio.timeout(END_SECONDS):
                 await self._lanes.end()
-                await self.deliveries.record_all()
+                await self._sending.record_all()
         except (ApiError, LeaseLostError, aiohttp.ClientError, TimeoutError, OSError) as error:
             logger.warning("some of what is being sent will be sent again: %s", str(error) or type(error).__name__)
 

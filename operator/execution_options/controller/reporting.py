@@ -17,7 +17,7 @@ from execution_options.outbox.episode import time_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from execution_options.controller.deliveries import Delivery
+    from execution_options.controller.delivery import Delivery
     from execution_options.controller.events import Recorder
     from execution_options.controller.metrics import Metrics
     from execution_options.outbox.record import Spec

@@ -11,9 +11,9 @@ from execution_options.notifications.route import ChannelKey
 from execution_options.outbox.trial import Request, of_channel, of_options
 
 if TYPE_CHECKING:
-    from execution_options.controller.deliveries import Deliveries
     from execution_options.controller.directory import Directory
     from execution_options.controller.index import OptionsIndex
+    from execution_options.controller.ledger import Ledger
     from execution_options.controller.objects import OptionsKey
     from execution_options.outbox.compose import Composed
 
@@ -28,16 +28,14 @@ class Trials:
     Args:
         index: the options.
         directory: the channels.
-        deliveries: records and sends.
+        ledger: records what is to be sent.
         operator_namespace: where tests of cluster options are recorded.
     """
 
-    def __init__(
-        self, index: OptionsIndex, directory: Directory, deliveries: Deliveries, operator_namespace: str
-    ) -> None:
+    def __init__(self, index: OptionsIndex, directory: Directory, ledger: Ledger, operator_namespace: str) -> None:
         self._index = index
         self._directory = directory
-        self._deliveries = deliveries
+        self._ledger = ledger
         self._operator_namespace = operator_namespace
         self.queue: Queue[OptionsKey] = Queue()
         self._done: dict[OptionsKey, Request] = {}
@@ -69,7 +67,7 @@ class Trials:
             return
         namespace = key.namespace or self._operator_namespace
         for one in self._composed(key, namespace, request):
-            await self._deliveries.record(namespace, one)
+            await self._ledger.record(namespace, one)
         if len(self._done) >= MOST_REMEMBERED:
             self._done.clear()
         self._done[key] = request

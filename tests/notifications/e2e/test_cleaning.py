@@ -21,7 +21,7 @@ from execution_options.api.names import (
     VERSION,
 )
 from execution_options.controller.cleaning import Cleaning
-from execution_options.controller.deliveries import COLLECTION
+from execution_options.controller.delivery import COLLECTION
 from execution_options.controller.writer import Writer
 from execution_options.kube.client import Kube, path_of
 from execution_options.kube.listing import listed
