@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import defaultdict
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from execution_options.fairness import BusyError, Processor, RoundRobin, Turns
+from execution_options.fairness import LARGE, BusyError, Processor, RoundRobin, Turns
 
 SHARES = st.sampled_from("abcd")
 
@@ -181,3 +182,38 @@ async def test_a_piece_that_is_given_up_holds_up_nobody() -> None:
     tasks[1].cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     assert done == ["a", "c"]
+
+
+async def test_work_on_large_objects_leaves_the_loop_to_others_and_is_done_one_after_the_other() -> None:
+    processor = Processor()
+    going, most = 0, 0
+    seen, free = threading.Event(), threading.Event()
+
+    def work() -> int:
+        nonlocal going, most
+        going += 1
+        most = max(most, going)
+        seen.set()
+        assert free.wait(10)
+        going -= 1
+        return threading.get_ident()
+
+    async def small() -> int:
+        return await processor.run("quiet", LARGE - 1, threading.get_ident)
+
+    large = [asyncio.create_task(processor.run(share, LARGE, work)) for share in "aab"]
+    await asyncio.to_thread(seen.wait, 10)
+    here = threading.get_ident()
+    assert await small() == here
+    free.set()
+    assert here not in await asyncio.gather(*large)
+    assert most == 1
+
+
+async def test_what_work_raises_is_raised_wherever_it_is_done() -> None:
+    def fails() -> None:
+        raise KeyError("a")
+
+    for size in (0, LARGE):
+        with pytest.raises(KeyError):
+            await Processor().run("a", size, fails)

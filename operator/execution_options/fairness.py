@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
 
 T = TypeVar("T")
+
+LARGE: Final = 128 * 1024
+"""Bytes of objects from which on work on them is done in a thread: it takes some 20 ms and more."""
 
 
 class RoundRobin(Generic[T]):
@@ -159,6 +162,23 @@ class Processor:
     def __init__(self) -> None:
         self._holder: asyncio.Task[object] | None = None
         self._waiting: RoundRobin[tuple[asyncio.Future[None], asyncio.Task[object] | None]] = RoundRobin()
+        self._large = Turns(1, 1)
+
+    async def run(self, share: Hashable, size: int, work: Callable[[], T]) -> T:
+        """Do ``work`` when it is the share's turn; in a thread, one at a time, where it is on large objects.
+
+        A thread takes no longer for it, but the loop goes on meanwhile.
+
+        Args:
+            share: whose turn to wait for.
+            size: bytes of the objects to work on.
+            work: must touch nothing that the event loop changes.
+        """
+        await self.turn(share)
+        if size < LARGE:
+            return work()
+        async with self._large.turn(share):
+            return await asyncio.to_thread(work)
 
     async def turn(self, share: Hashable) -> None:
         """Wait for the task's turn, which lasts until it waits for something else."""

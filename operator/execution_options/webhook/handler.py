@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
-from execution_options.admission.decision import RefusedError, decide
+from execution_options.admission.decision import Decision, RefusedError, decide
 from execution_options.admission.restore import restore
 from execution_options.api import decoding
 from execution_options.api.names import GATE, GATED, ID_LABEL
@@ -27,7 +25,10 @@ from execution_options.webhook import metrics, review
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
+    import msgspec
+
     from execution_options.api.resources import OptionsObject
+    from execution_options.engines.patch import Operation
     from execution_options.engines.profile import Engine
     from execution_options.engines.registry import Engines
     from execution_options.webhook.index import Index
@@ -74,17 +75,9 @@ class Handler:
         engine = engines.serving(kind.group, kind.version, kind.kind)
         if engine is None:
             return review.allowed(request.uid, [], [])
-        if request.operation == "UPDATE":
-            document: dict[str, Any] = _whole(request.object)
-            old: dict[str, Any] = _whole(request.old_object)
-            if role(engines, engine, msgspec.convert(old.get("metadata", {}), ObjectMeta)) is Role.PART:
-                return review.allowed(request.uid, [], [])
-            trusted = request.user_info.username in self._trusted
-            manager = "" if request.options is None else request.options.field_manager
         try:
             if request.operation == "UPDATE":
-                operations = restore(engine, document, old, manager=manager, trusted=trusted)
-                return review.allowed(request.uid, operations, [])
+                return await self._update(request, engines, engine)
             return await self._create(request, engines, engine)
         except (RefusedError, InvalidReferenceError, SnapshotTooLargeError, PatchTooLargeError) as refusal:
             metrics.REFUSALS.labels(engine.name, _reason(refusal)).inc()
@@ -100,6 +93,19 @@ class Handler:
             return True
         owner = metadata.controller
         return owner is not None and owner.uid in user.extra.get(POD_UID, ())
+
+    async def _update(self, request: review.Request, engines: Engines, engine: Engine) -> bytes:
+        if role(engines, engine, decoding.read(request.old_object, PartialObject).metadata) is Role.PART:
+            return review.allowed(request.uid, [], [])
+        trusted = request.user_info.username in self._trusted
+        manager = "" if request.options is None else request.options.field_manager
+
+        def restored() -> list[Operation]:
+            document, old = _whole(request.object), _whole(request.old_object)
+            return restore(engine, document, old, manager=manager, trusted=trusted)
+
+        size = _size(request.object) + _size(request.old_object)
+        return review.allowed(request.uid, await self._processor.run(request.namespace, size, restored), [])
 
     async def _create(self, request: review.Request, engines: Engines, engine: Engine) -> bytes:
         metadata = decoding.read(request.object, PartialObject).metadata
@@ -127,8 +133,11 @@ class Handler:
         wanted = reference(engine, document) if candidates else None
         specification = None if wanted is None else await self._index.specification(wanted, request.namespace)
         repositories = await self._repositories(engine, request.namespace, candidates)
-        await self._processor.turn(request.namespace)
-        decision = decide(engine, document, execution, candidates, new_id(), specification, repositories)
+
+        def decided() -> Decision:
+            return decide(engine, document, execution, candidates, new_id(), specification, repositories)
+
+        decision = await self._processor.run(request.namespace, _size(request.object), decided)
         if decision.account:
             account = await self._index.account(request.namespace, decision.account)
             decision.check_account(engine, request.namespace, account)
@@ -164,6 +173,10 @@ def _reason(refusal: Exception) -> str:
     if isinstance(refusal, PatchTooLargeError):
         return "PatchTooLarge"
     return "OptionsTooLarge" if isinstance(refusal, SnapshotTooLargeError) else "InvalidReference"
+
+
+def _size(data: msgspec.Raw) -> int:
+    return memoryview(data).nbytes
 
 
 def _whole(data: msgspec.Raw) -> dict[str, Any]:

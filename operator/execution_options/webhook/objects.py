@@ -17,6 +17,7 @@ from execution_options.api import decoding, names
 from execution_options.api.resources import from_api
 from execution_options.api.validation import InvalidOptionsError
 from execution_options.engines.profile import compiled
+from execution_options.fairness import Processor
 from execution_options.kube.channels import read_channels
 from execution_options.kube.client import ApiError
 from execution_options.kube.engines import read_path_check
@@ -25,6 +26,8 @@ from execution_options.webhook import review
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    import msgspec
 
     from execution_options.api.resources import OptionsObject
     from execution_options.kube.client import Kube
@@ -44,17 +47,19 @@ class Objects:
         kube: the connection.
         index: the options and engines.
         namespace: of the operator.
+        processor: namespaces take turns at it.
     """
 
-    def __init__(self, kube: Kube, index: Index, namespace: str) -> None:
+    def __init__(self, kube: Kube, index: Index, namespace: str, processor: Processor | None = None) -> None:
+        self._processor = processor or Processor()
         self._kube = kube
         self._index = index
         self._namespace = namespace
 
     async def answer(self, request: review.Request) -> bytes:
         """The answer to a request for an object, in the words in which the API server refuses one."""
-        document: dict[str, Any] = decoding.read_object(request.object)
-        old: dict[str, Any] = decoding.read_object(request.old_object) if request.operation == "UPDATE" else {}
+        document = await self._read(request, request.object)
+        old = await self._read(request, request.old_object) if request.operation == "UPDATE" else {}
         spec = document.get("spec")
         # What was stored unchecked can still be labelled.
         if request.kind.group == names.GROUP and spec != old.get("spec"):
@@ -69,6 +74,10 @@ class Objects:
             where = f"{request.kind.kind} {request.namespace}/{request.name}"
             logger.warning("%s: not everything is looked at: %s", where, str(error) or "timed out")
         return review.allowed(request.uid, [], warnings[:MAX_WARNINGS])
+
+    async def _read(self, request: review.Request, data: msgspec.Raw) -> dict[str, Any]:
+        size = memoryview(data).nbytes
+        return await self._processor.run(request.namespace, size, lambda: decoding.read_object(data))
 
     async def _warnings(self, request: review.Request, document: dict[str, Any]) -> AsyncIterator[str]:
         kind, metadata = request.kind, document.get("metadata") or {}

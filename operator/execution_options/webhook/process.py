@@ -88,7 +88,7 @@ async def serve(kube: Kube, settings: Settings) -> None:
         health = await ports[-1].open(settings.host, settings.health_port)
         processor = Processor()
         handler = Handler(index, settings.trusted, settings.controllers, processor)
-        admission = admission_app(handler, Objects(kube, index, settings.namespace), stop.is_set, processor)
+        admission = admission_app(handler, Objects(kube, index, settings.namespace, processor), stop.is_set, processor)
         # Handshakes fail until there is a certificate, so that nobody is answered before.
         if settings.client_ca is not None:
             certificates.ssl_context.load_verify_locations(settings.client_ca)
