@@ -110,7 +110,7 @@ class Kube:
 
     def __init__(self, access: Access) -> None:
         """Nothing is sent before the first request."""
-        self._access = access
+        self.access = access
         self._session = self._opened(CONNECTIONS)
         # Watches last: out of one pool with requests they would leave these no connection.
         self._streams = self._opened(0)
@@ -118,7 +118,7 @@ class Kube:
 
     def _opened(self, limit: int) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=limit, resolver=aiohttp.ThreadedResolver(), ssl=self._access.tls()),
+            connector=aiohttp.TCPConnector(limit=limit, resolver=aiohttp.ThreadedResolver(), ssl=self.access.tls()),
             # Compressing a list takes the API server longer than the list itself, and sending it takes neither long.
             headers={"Accept-Encoding": "identity", "User-Agent": USER_AGENT},
             read_bufsize=LARGEST_LINE,
@@ -126,7 +126,7 @@ class Kube:
 
     def apart(self) -> Kube:
         """Another connection to the same cluster, which no request of this one can delay; to be closed on its own."""
-        return Kube(self._access)
+        return Kube(self.access)
 
     @classmethod
     async def connect(cls, kubeconfig: Path | None = None, context: str | None = None) -> Kube:
@@ -140,8 +140,8 @@ class Kube:
     def cluster_config(self) -> dict[str, str]:
         """The ``cluster`` entry of a kubeconfig for the same API server."""
         entry = {"server": self.server}
-        if self._access.ca:
-            entry["certificate-authority-data"] = base64.b64encode(self._access.ca.encode()).decode()
+        if self.access.ca:
+            entry["certificate-authority-data"] = base64.b64encode(self.access.ca.encode()).decode()
         return entry
 
     async def __aenter__(self) -> Kube:
@@ -162,12 +162,12 @@ class Kube:
     async def _sent(self, accept: str, content_type: str = "") -> dict[str, Any]:
         """What every request is sent with."""
         headers = {"Accept": accept}
-        authorization = await self._access.authorization.header()
+        authorization = await self.access.authorization.header()
         if authorization:
             headers["Authorization"] = authorization
         if content_type:
             headers["Content-Type"] = content_type
-        return {"headers": headers, "proxy": self._access.proxy, "server_hostname": self._access.server_name}
+        return {"headers": headers, "proxy": self.access.proxy, "server_hostname": self.access.server_name}
 
     async def request(
         self,

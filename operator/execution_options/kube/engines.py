@@ -49,6 +49,7 @@ class EngineIndex:
         kube: the connection.
         changed: is told the name of every description that came, changed or went, its status included.
         hidden: whether there may be descriptions although the API server seems not to know their kind.
+        following: makes the store of the descriptions.
     """
 
     def __init__(
@@ -56,11 +57,12 @@ class EngineIndex:
         kube: Kube,
         changed: Callable[[str], None] | None = None,
         hidden: Callable[[], bool] = lambda: False,
+        following: Callable[..., Store[StoredEngine]] = Store,
     ) -> None:
         self._kube = kube
         self._changed = changed
         # Where the kind is not installed yet, the built-in engines are all there are.
-        self._store = Store(kube, _PATH, StoredEngine, optional=True, hidden=hidden, on_change=self._note)
+        self._store = following(kube, _PATH, StoredEngine, optional=True, hidden=hidden, on_change=self._note)
         self._resolution: Resolution | None = None
 
     @property

@@ -252,7 +252,7 @@ class Store(Generic[T]):
             page = page_of(data, self._kind, unreadable.append)
             for item in page.items or ():
                 if self._keep(item):
-                    fresh[_key(item.metadata)] = await self._prepared(item)
+                    fresh[key_of(item.metadata)] = await self._prepared(item)
             token = page.metadata.continue_
             if not token:
                 break
@@ -260,7 +260,7 @@ class Store(Generic[T]):
         self.unreadable.clear()
         for one in unreadable:
             self._leave_out(one)
-            known = self.items.get(key := _key(one.metadata))
+            known = self.items.get(key := key_of(one.metadata))
             if known is not None and known.metadata.uid == one.metadata.uid:
                 fresh[key] = known
         self._replace(fresh)
@@ -271,7 +271,7 @@ class Store(Generic[T]):
         """A listed object, as it is known already or prepared now."""
         if self._prepare is None:
             return item
-        known = self.items.get(_key(item.metadata))
+        known = self.items.get(key_of(item.metadata))
         if known is not None and (known.metadata.uid, known.metadata.resource_version) == (
             item.metadata.uid,
             item.metadata.resource_version,
@@ -287,7 +287,7 @@ class Store(Generic[T]):
             self._on_state()
 
     def _leave_out(self, one: Unreadable) -> None:
-        key = _key(one.metadata)
+        key = key_of(one.metadata)
         logger.warning("%s: %s/%s is left out, it cannot be read: %s", self._path, *key, one.problem)
         self.unreadable[key] = one.problem
         if self._on_unreadable is not None:
@@ -343,10 +343,10 @@ class Store(Generic[T]):
         unreadable: list[Unreadable] = []
         item = item_of(event.object, self._kind, unreadable.append)
         metadata: Identity = unreadable[0].metadata if item is None else item.metadata
-        if _is_old(metadata.resource_version, self._version):
+        if is_old(metadata.resource_version, self._version):
             return
         self._version = metadata.resource_version
-        key = _key(metadata)
+        key = key_of(metadata)
         self.unreadable.pop(key, None)
         if event.type == "DELETED":
             known = self.items.pop(key, item if item is not None and self._keep(item) else None)
@@ -369,11 +369,12 @@ class Store(Generic[T]):
             self._on_change(old, new)
 
 
-def _key(metadata: Identity) -> Key:
+def key_of(metadata: Identity) -> Key:
+    """The key of an object in a store."""
     return metadata.namespace, metadata.name
 
 
-def _is_old(version: str, last: str) -> bool:
+def is_old(version: str, last: str) -> bool:
     """Whether an event is told again, which must not bring back what has changed or gone since.
 
     Resource versions of one collection are numbers that grow:
