@@ -20,7 +20,8 @@ from execution_options.api.channel import NotificationChannelSpec
 from execution_options.api.names import CHANNEL_KIND
 from execution_options.api.validation import typed
 from execution_options.cluster import ClusterError, NamedCluster
-from execution_options.controller.kopf_loop import connection_of
+from execution_options.controller import kopf_session
+from execution_options.kube.access import find
 from execution_options.kube.client import Kube
 from execution_options.notifications.message import Message
 from execution_options.providers.factory import Providers
@@ -75,7 +76,7 @@ async def by_our_client(server: Service, ca: str, folder: Path) -> bool:
 
 
 async def by_kopf(server: Service, ca: str, folder: Path) -> bool:
-    context = APIContext(await connection_of(kubeconfig(server, ca, folder), None))
+    context = APIContext(await kopf_session.connect(await find(kubeconfig(server, ca, folder))))
     try:
         async with context.session.get(f"{server.url}/version") as answer:
             return answer.status == 200

@@ -13,8 +13,6 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from execution_options import watchdog as watchdog_module
-from execution_options.controller import kopf_loop
-from execution_options.controller.kopf_loop import KopfLoop
 from execution_options.controller.lease import Elector, LeaseLostError, Timing
 from execution_options.controller.metrics import Metrics
 from execution_options.controller.queue import Queue
@@ -256,49 +254,3 @@ async def test_who_lost_the_lease_and_does_not_end_is_dead(watchdog: Watchdog, l
         with pytest.raises(LeaseLostError):
             await lease.keep()
         assert (await until(probe, 503)).startswith("the Lease has not advanced")
-
-
-# kopf.
-
-
-async def test_kopf_that_does_not_begin_fails_the_probe_until_it_is_ended(
-    watchdog: Watchdog, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def connection(*_: object) -> None:
-        await asyncio.sleep(3600)
-
-    monkeypatch.setattr(kopf_loop, "connection_of", connection)
-    monkeypatch.setattr(kopf_loop, "WATCH_SECONDS", BOUND)
-    running = asyncio.create_task(KopfLoop(lambda *_: None, None, None, watchdog).run())
-    async with probed(watchdog) as probe:
-        text = await until(probe, 503)
-        assert "kopf's watch of executionoptions has not advanced" in text
-        assert "kopf's watch of clusterexecutionoptions has not advanced" in text
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-        assert await probe() == (200, "ok")
-
-
-async def test_each_of_kopfs_watches_advances_by_its_own_requests_alone(
-    watchdog: Watchdog, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(kopf_loop, "WATCH_SECONDS", BOUND)
-    advanced: list[Callable[[str], None]] = []
-
-    async def connection(_: object, __: object, told: Callable[[str], None]) -> None:
-        advanced.append(told)
-        await asyncio.sleep(3600)
-
-    monkeypatch.setattr(kopf_loop, "connection_of", connection)
-    running = asyncio.create_task(KopfLoop(lambda *_: None, None, None, watchdog).run())
-    async with probed(watchdog) as probe:
-        await until(probe, 503)
-        for path in ("/apis/execution.dev/v1beta1/executionoptions", "/apis/execution.dev"):
-            advanced[0](path)
-        text = (await probe())[1]
-        assert text.count("has not advanced") == 1
-        assert text.startswith("kopf's watch of clusterexecutionoptions")
-        advanced[0]("/apis/execution.dev/v1beta1/clusterexecutionoptions")
-        assert await probe() == (200, "ok")
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)

@@ -1,24 +1,18 @@
-"""The thin parts around the decisions: kopf's handlers, the index, events, conflicts."""
+"""The thin parts around the decisions: the index, events, conflicts."""
 
 from __future__ import annotations
 
 import asyncio
-import getpass
 import json
-import logging
-import threading
 from collections import Counter
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import kopf
 import pytest
-from kopf._cogs.clients.api import iter_jsonlines
 from msgspec import convert
 from prometheus_client import generate_latest
 
-from execution_options.api.names import CLUSTER_OPTIONS_KIND, OPTIONS_KIND
-from execution_options.controller import kopf_loop
+from execution_options.api.names import OPTIONS_KIND
 from execution_options.controller.announcements import Announcement
 from execution_options.controller.events import MAX_NOTE, Recorder, Regarding, event
 from execution_options.controller.index import OptionsIndex
@@ -32,12 +26,8 @@ from execution_options.engines.profile import builtin
 from execution_options.kube.client import ApiError
 from execution_options.kube.meta import ObjectMeta
 from execution_options.options.snapshot import Snapshot, encode
-from support.listwatch import DEEP, Collection, serving
 
 from .fakes import FakeApi
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 ENGINE = next(engine for engine in builtin() if engine.name == "job")
 KEY = OptionsKey(OPTIONS_KIND, "ns", "o")
@@ -48,100 +38,6 @@ META = ObjectMeta(name="j", namespace="ns", uid="u", resource_version="1")
 def stored(version: str = "1", **spec: Any) -> dict[str, Any]:
     metadata = {"name": "o", "namespace": "ns", "uid": "u", "resourceVersion": version, "generation": 1}
     return {"metadata": metadata | {"creationTimestamp": "2026-01-01T00:00:00Z"}, "spec": spec}
-
-
-async def test_kopf_only_tells_what_changed() -> None:
-    told: list[tuple[OptionsKey, str | None]] = []
-    registry = kopf_loop.registry(lambda *change: told.append(change), lambda: None)
-    handlers = registry._watching.get_all_handlers()
-    assert len(handlers) == 2
-    assert not registry._changing.get_all_handlers()
-    assert not registry._spawning.get_all_handlers()
-    for handler in handlers:
-        for kind in (None, "MODIFIED", "DELETED"):
-            call: Any = handler.fn
-            await call(event={"type": kind, "object": stored("7")})
-    assert [version for _, version in told] == ["7", "7", None] * 2
-    assert {key.kind for key, _ in told} == {OPTIONS_KIND, CLUSTER_OPTIONS_KIND}
-
-
-def test_an_api_server_that_takes_in_new_kinds_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
-    kopf_loop.quiet()
-    logger = logging.getLogger("kopf._cogs.clients.watching")
-    logger.error("Request attempt #1/9 failed; will retry: storage is (re)initializing")
-    logger.error("Request attempt #1/9 failed; will retry: something else")
-    assert [record.message.rpartition(": ")[2] for record in caplog.records] == ["something else"]
-
-
-def test_kopf_is_kept_from_everything_else() -> None:
-    chosen: Any = kopf_loop.settings()
-    assert chosen.peering.standalone
-    assert chosen.scanning.disabled
-    assert not chosen.posting.enabled
-    assert isinstance(chosen.watching.server_timeout, int)
-    assert "kopf.zalando.org" not in json.dumps(
-        [chosen.persistence.finalizer, vars(chosen.persistence.progress_storage)], default=str
-    )
-
-
-async def test_kopf_that_ends_by_itself_is_noticed(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    async def operator(**_: Any) -> None:
-        raise RuntimeError("broken")
-
-    monkeypatch.setattr(kopf, "operator", operator)
-    loop = kopf_loop.KopfLoop(lambda *_: None, None, None, Metrics().watchdog)
-    await asyncio.wait_for(loop.run(), 5)
-    assert "kopf ended" in caplog.text
-
-
-async def test_kopf_runs_as_a_user_without_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    def nameless() -> str:
-        raise OSError("No username set in the environment")
-
-    asked = threading.Event()
-
-    async def connection(*_: object) -> None:
-        asked.set()
-        await asyncio.sleep(3600)
-
-    monkeypatch.setattr(getpass, "getuser", nameless)
-    monkeypatch.setattr(kopf_loop, "connection_of", connection)
-    running = asyncio.create_task(kopf_loop.KopfLoop(lambda *_: None, None, None, Metrics().watchdog).run())
-    assert await asyncio.to_thread(asked.wait, 10)
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
-
-
-async def test_kopf_connects_as_the_configuration_says(tmp_path: Path) -> None:
-    file = tmp_path / "config"
-    cluster = {"name": "c", "cluster": {"server": "https://example:6443"}}
-    user = {"name": "u", "user": {"token": "abc"}}
-    chosen = {"name": "x", "context": {"cluster": "c", "user": "u"}}
-    file.write_text(json.dumps({"clusters": [cluster], "users": [user], "contexts": [chosen], "current-context": "x"}))
-    connection = await kopf_loop.connection_of(file, None)
-    assert connection.server == "https://example:6443"
-    assert connection.aiohttp_session.headers["Authorization"] == "Bearer abc"
-    await connection.aiohttp_session.close()
-
-
-async def test_kopf_bears_objects_that_no_decoder_bears(tmp_path: Path) -> None:
-    collection = Collection()
-    collection.put("a")
-    collection.objects["a"]["spec"] = DEEP
-    async with serving(collection, tmp_path):
-        connection = await kopf_loop.connection_of(tmp_path / "kubeconfig", None)
-        url = connection.server + collection.path
-        async with connection.aiohttp_session as session:
-            async with session.get(url) as listed:
-                assert [item["metadata"]["name"] for item in (await listed.json())["items"]] == ["a"]
-            async with session.get(url, params={"watch": "1", "resourceVersion": "0"}) as watched:
-                line = await anext(aiter(iter_jsonlines(watched.content)))
-                assert json.loads(line)["object"]["metadata"]["name"] == "a"
-            collection.missing = True
-            async with session.get(url) as missing:
-                assert missing.status == 404
 
 
 async def test_the_index_reads_what_it_was_told_of_and_only_that() -> None:
@@ -167,6 +63,42 @@ async def test_the_index_reads_what_it_was_told_of_and_only_that() -> None:
     assert index.key_of("u") is None
     assert not index.in_namespace("ns")
     assert not list(index.candidates("ns"))
+
+
+def test_the_index_takes_what_is_handed_to_it_and_only_what_is_newer() -> None:
+    api = FakeApi()
+    index = OptionsIndex(api)  # type: ignore[arg-type]
+    assert index.hand(OPTIONS_KIND, stored("7", labels={"a": "1"}), deleted=False) == KEY
+    for version in ("7", "6"):
+        assert index.hand(OPTIONS_KIND, stored(version), deleted=False) is None
+        assert index.hand(OPTIONS_KIND, stored(version), deleted=True) is None
+    known = index.get(KEY)
+    assert known is not None
+    assert known.version == "7"
+    assert index.hand(OPTIONS_KIND, stored("10"), deleted=True) == KEY
+    assert index.get(KEY) is None
+    assert index.hand(OPTIONS_KIND, stored("10"), deleted=True) is None
+    assert not api.requests
+
+
+async def test_a_list_does_not_bring_back_what_was_handed_over_meanwhile() -> None:
+    api = FakeApi()
+    index = OptionsIndex(api)  # type: ignore[arg-type]
+    index.hand(OPTIONS_KIND, stored("7"), deleted=False)
+    listing = api.get
+
+    async def get(path: str, **options: Any) -> bytes:
+        answer = await listing(path, **options)
+        index.hand(OPTIONS_KIND, stored("8"), deleted=True)
+        return answer
+
+    api.objects["/apis/execution.dev/v1beta1/executionoptions"] = {"metadata": {}, "items": [stored("7")]}
+    api.objects["/apis/execution.dev/v1beta1/clusterexecutionoptions"] = {"metadata": {}, "items": []}
+    api.get = get  # type: ignore[method-assign]
+    assert KEY in await index.resync()
+    assert index.get(KEY) is None
+    api.get = listing  # type: ignore[method-assign]
+    assert await index.refresh(KEY) is None
 
 
 async def test_a_read_that_failed_is_made_again() -> None:

@@ -10,7 +10,7 @@ import yaml
 
 from execution_options.cluster.errors import ClusterError
 from execution_options.cluster.named import NamedCluster
-from execution_options.controller.kopf_loop import connection_of
+from execution_options.controller import kopf_session
 from execution_options.kube import access
 from execution_options.kube.client import Kube
 from support.proxy import Proxy
@@ -90,7 +90,7 @@ async def version(path: Path | None = None) -> str:
 
 
 async def by_kopf(path: Path | None = None) -> str:
-    connection = await connection_of(path, None)
+    connection = await kopf_session.connect(await access.find(path))
     async with connection.aiohttp_session as session, session.get(f"{connection.server}/version") as answer:
         return str(json.loads(await answer.read())["gitVersion"])
 

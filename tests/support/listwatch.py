@@ -13,7 +13,7 @@ from aiohttp import web
 from execution_options.kube.client import Kube
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
 NAMESPACE = "team"
@@ -174,11 +174,36 @@ def _status(code: int, reason: str, why: str = "told to") -> web.Response:
     return web.json_response({"kind": "Status", "code": code, "reason": reason, "message": why}, status=code)
 
 
+def _group(name: str, version: str) -> dict[str, Any]:
+    served = {"groupVersion": f"{name}/{version}", "version": version}
+    return {"name": name, "versions": [served], "preferredVersion": served}
+
+
+def _discovered(**what: Any) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response(what)
+
+    return answer
+
+
 @contextlib.asynccontextmanager
 async def serving(collection: Collection, folder: Path) -> AsyncIterator[Kube]:
     """A connection to a server of the collection."""
     app = web.Application()
     app.router.add_get(collection.path, collection.answer)
+    _, _, group, version, plural = collection.path.split("/")
+    core = {
+        "name": "namespaces",
+        "kind": "Namespace",
+        "singularName": "",
+        "namespaced": False,
+        "verbs": ["list", "watch"],
+    }
+    app.router.add_get("/api", _discovered(versions=["v1"]))
+    app.router.add_get("/api/v1", _discovered(resources=[core]))
+    app.router.add_get("/apis", _discovered(groups=[_group(group, version)]))
+    resource = {"name": plural, "kind": "Thing", "singularName": "", "namespaced": True, "verbs": ["list", "watch"]}
+    app.router.add_get(f"/apis/{group}/{version}", _discovered(resources=[resource]))
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.01)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -6,11 +6,13 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
 import click
+import kopf
 
+from execution_options.api import names
 from execution_options.cli.connection import asynchronous, cluster_options
 from execution_options.cli.process import log_options, with_logs
-from execution_options.controller.app import serve
-from execution_options.controller.lease import LeaseLostError, Timing
+from execution_options.controller import handlers, kopf_session
+from execution_options.controller.lease import Timing
 from execution_options.controller.settings import Settings
 from execution_options.install import SYSTEM_NAMESPACE
 from execution_options.kube.client import Kube
@@ -113,8 +115,17 @@ async def controller(
         allowed_networks=allowed_networks,
         resync=resync,
     )
-    async with await Kube.connect(kubeconfig, context) as kube:
-        try:
-            await serve(kube, settings, kubeconfig, context)
-        except LeaseLostError as lost:
-            raise click.ClickException(str(lost)) from lost
+    kopf_session.quiet()
+    memo = kopf.Memo(kube=await Kube.connect(kubeconfig, context), settings=settings)
+    try:
+        # No peer is told the identity, but without it kopf looks up its user's name, and in a container there is none.
+        await kopf.operator(
+            registry=handlers.REGISTRY,
+            clusterwide=True,
+            identity=names.GROUP,  # type: ignore[arg-type]
+            memo=memo,
+        )
+    except Exception as error:
+        # kopf raises an error of its own from what a handler raised.
+        cause = error.__cause__ or error
+        raise (click.ClickException(str(cause)) if isinstance(cause, kopf.PermanentError) else cause) from error

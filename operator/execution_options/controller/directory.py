@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import math
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from execution_options.kube.channels import CHANNELS, ChannelObject, channel_of
-from execution_options.kube.store import Store
+from execution_options.kube.mirror import Mirror
 from execution_options.notifications.route import Channel, ChannelKey, Channels
 
 if TYPE_CHECKING:
@@ -20,13 +21,14 @@ logger = logging.getLogger(__name__)
 
 
 class Directory:
-    """Follows the channels.
+    """Keeps the channels that are handed to its store.
 
     Args:
         kube: the connection.
         operator_namespace: whose channels are offered to others.
         namespace_labels: labels of a namespace.
         changed: is told the key of a channel that came, changed or went.
+        resync: seconds between two lists of all channels.
     """
 
     def __init__(
@@ -35,12 +37,13 @@ class Directory:
         operator_namespace: str,
         namespace_labels: Callable[[str], Mapping[str, str]],
         changed: Callable[[ChannelKey], None],
+        resync: float = math.inf,
     ) -> None:
         self._operator_namespace = operator_namespace
         self._namespace_labels = namespace_labels
         self._told = changed
         self._known: dict[ChannelKey, Channel] = {}
-        self.store = Store(kube, CHANNELS, ChannelObject, on_change=self._changed)
+        self.store = Mirror[ChannelObject](kube, CHANNELS, ChannelObject, resync=resync, on_change=self._changed)
 
     def get(self, key: ChannelKey) -> Channel | None:
         """A channel that can be understood."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from execution_options.api import names
 from execution_options.controller.engines import EngineReconciler
 from execution_options.controller.queue import Queue
 from execution_options.controller.work import work
-from execution_options.kube.engines import EngineIndex
+from execution_options.kube.engines import EngineIndex, StoredEngine
+from execution_options.kube.mirror import Mirror
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +57,14 @@ class EngineLoop:
         self._world = world
         self._metrics = metrics
         self._used = used
-        self._index = EngineIndex(kube, lambda _: self._note(), lambda: world.executions.is_defined(_DEFINITION))
+
+        def following(*arguments: Any, **options: Any) -> Mirror[StoredEngine]:
+            self.store = Mirror[StoredEngine](*arguments, resync=settings.resync, **options)
+            return self.store
+
+        self._index = EngineIndex(
+            kube, lambda _: self._note(), lambda: world.executions.is_defined(_DEFINITION), following
+        )
         self._reconciler = EngineReconciler(kube, self._index, world, writer, settings, lambda: used([]))
         self._queue: Queue[str] = Queue()
         self._changed = asyncio.Event()

@@ -18,6 +18,7 @@ from execution_options.controller.objects import OptionsKey
 from execution_options.kube.client import ApiError, path_of
 from execution_options.kube.listing import LARGE_PAGE, listed
 from execution_options.kube.meta import ObjectMeta
+from execution_options.kube.store import is_old
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Set
@@ -71,7 +72,7 @@ class _Stored(Struct, frozen=True):
 class OptionsIndex:
     """All options of the cluster.
 
-    What says that one changed (kopf) is only a hint: the object itself is read here.
+    kopf hands over each object as it changes; what may have been missed is read here.
 
     Args:
         kube: the connection.
@@ -128,6 +129,25 @@ class OptionsIndex:
         self._stale.add(key)
         self._touched.add(key)
         return True
+
+    def hand(self, kind: str, body: dict[str, Any], *, deleted: bool) -> OptionsKey | None:
+        """Take over an object as it is now, or as it was when it was deleted; its key, unless that is no news.
+
+        Changes of one object come in their order, those of different objects in any, and some come twice.
+        """
+        metadata = body["metadata"]
+        key = OptionsKey.of(kind, metadata.get("namespace", ""), metadata["name"])
+        known = self._known.get(key)
+        if known is not None and is_old(metadata["resourceVersion"], known.version):
+            return None
+        self._touched.add(key)
+        if not deleted:
+            self.put(kind, msgspec.json.encode(body))
+        elif known is not None:
+            self._drop(key)
+        else:
+            return None
+        return key
 
     def is_gone(self, key: OptionsKey, error: ApiError) -> bool:
         """Whether an answer to reading an object says that it is not there.

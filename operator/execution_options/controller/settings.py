@@ -14,7 +14,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     namespace: str
     """Of the operator, in which the lease is."""
     host: str = ""
-    health_port: int = 8082
+    health_port: int | None = 8082
+    """For probes and metrics; without one there are none but kopf's own."""
     lease: str = "execution-options-controller"
     timing: Timing = Timing(15.0)
     status_interval: float = 10.0

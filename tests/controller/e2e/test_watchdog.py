@@ -9,15 +9,19 @@ import signal
 import time
 import urllib.error
 import urllib.request
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+import kopf
 import pytest
 import yaml
-from prometheus_client import CollectorRegistry
 
-from execution_options.controller import kopf_loop
-from execution_options.controller.kopf_loop import KopfLoop
-from execution_options.watchdog import Watchdog
+from execution_options.controller import handlers, process
+from execution_options.controller.lease import Timing
+from execution_options.controller.objects import OptionsKey
+from execution_options.controller.settings import Settings
+from execution_options.install import SYSTEM_NAMESPACE
+from execution_options.kube.client import Kube
 from support.freezing import FreezingProxy
 from support.waiting import eventually
 
@@ -26,8 +30,6 @@ from .conftest import Process, Team
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
-
-    from execution_options.controller.objects import OptionsKey
 
 pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
@@ -118,68 +120,89 @@ async def until(check: Callable[[], bool], seconds: float = 60.0) -> None:
     await asyncio.to_thread(eventually, check, timeout=seconds)
 
 
+class Watched:
+    """A controller in this event loop, behind a proxy, which stands by: what it knows of options is kopf's word."""
+
+    def __init__(self, proxy: FreezingProxy, memo: kopf.Memo) -> None:
+        self.proxy = proxy
+        self._memo = memo
+
+    def version(self, key: OptionsKey) -> str:
+        """Of the options, as kopf handed them over last."""
+        started: process.Process | None = self._memo.get("process")
+        known = None if started is None else started.parts.index.get(key)
+        return "" if known is None else known.version
+
+    def late(self) -> bool:
+        """Whether kopf's watch of options does not advance."""
+        return "kopf's watch of executionoptions" in self._memo.process.late()
+
+
 @pytest.fixture
-async def watched(
-    controllers_kubeconfig: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[tuple[FreezingProxy, dict[str, str | None], Callable[[], bool]]]:
-    """kopf behind a proxy: that, the versions of options that kopf told last, and whether its watch of them is late.
-
-    It has 15 seconds: what the controller allows is longer than a test should be.
-    """
-    monkeypatch.setattr(kopf_loop, "WATCH_SECONDS", 15.0)
-    told: dict[str, str | None] = {}
-    watchdog = Watchdog(CollectorRegistry())
-
-    def changed(key: OptionsKey, version: str | None) -> None:
-        told[f"{key.namespace}/{key.name}"] = version
-
-    with FreezingProxy(server_of(controllers_kubeconfig)) as proxy:
-        kubeconfig = by_way_of(proxy, controllers_kubeconfig, tmp_path)
-        running = asyncio.create_task(KopfLoop(changed, kubeconfig, None, watchdog).run())
-        yield proxy, told, lambda: "kopf's watch of executionoptions" in watchdog.late()
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+def briefly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Watches have 15 seconds: what the controller allows is longer than a test should be."""
+    monkeypatch.setattr(process, "WATCH_SECONDS", 15.0)
 
 
+@asynccontextmanager
+async def watching(kubeconfig: Path, folder: Path) -> AsyncIterator[Watched]:
+    with FreezingProxy(server_of(kubeconfig)) as proxy:
+        # Nobody has that Lease, but it cannot be had through a role that names another.
+        settings = Settings(namespace=SYSTEM_NAMESPACE, lease="of-nobody", health_port=None, timing=Timing(600.0))
+        kube = await Kube.connect(by_way_of(proxy, kubeconfig, folder))
+        memo, stop = kopf.Memo(kube=kube, settings=settings), asyncio.Event()
+        running = asyncio.create_task(
+            kopf.operator(registry=handlers.REGISTRY, clusterwide=True, identity="test", memo=memo, stop_flag=stop)  # type: ignore[arg-type]
+        )
+        try:
+            yield Watched(proxy, memo)
+        finally:
+            stop.set()
+            await running
+
+
+@pytest.mark.usefixtures("briefly")
 async def test_a_watch_of_kopfs_through_which_nothing_comes_fails_the_probe_until_something_does(
-    team: Team, watched: tuple[FreezingProxy, dict[str, str | None], Callable[[], bool]]
+    team: Team, controllers_kubeconfig: Path, tmp_path: Path
 ) -> None:
-    proxy, told, late = watched
-    name = f"{team.namespace}/o"
+    key = OptionsKey("ExecutionOptions", team.namespace, "o")
 
     def edited(value: int) -> str:
         team.edit("o", {"labels": {"a": str(value)}})
         version: str = team.get("executionoptions", "o")["metadata"]["resourceVersion"]
         return version
 
-    await asyncio.to_thread(team.options, "o", {"labels": {"a": "0"}})
-    await until(lambda: name in told)
-    for value in range(1, 20):
-        version = await asyncio.to_thread(edited, value)
-        await until(functools.partial(lambda wanted: told[name] == wanted, version))
-        assert not late()
-        await asyncio.sleep(1)
-    with proxy.frozen("/executionoptions"):
-        version = await asyncio.to_thread(edited, 20)
-        await until(late)
-        assert told[name] != version
-    await until(lambda: told[name] == version and not late())
+    async with watching(controllers_kubeconfig, tmp_path) as watched:
+        await asyncio.to_thread(team.options, "o", {"labels": {"a": "0"}})
+        await until(lambda: watched.version(key) != "")
+        for value in range(1, 20):
+            version = await asyncio.to_thread(edited, value)
+            await until(functools.partial(lambda wanted: watched.version(key) == wanted, version))
+            assert not watched.late()
+            await asyncio.sleep(1)
+        with watched.proxy.frozen("/executionoptions"):
+            version = await asyncio.to_thread(edited, 20)
+            await until(watched.late)
+            assert watched.version(key) != version
+        await until(lambda: watched.version(key) == version and not watched.late())
 
 
+@pytest.mark.usefixtures("briefly")
 async def test_kopf_that_waits_for_the_api_server_is_alive(
-    team: Team, watched: tuple[FreezingProxy, dict[str, str | None], Callable[[], bool]]
+    team: Team, controllers_kubeconfig: Path, tmp_path: Path
 ) -> None:
-    proxy, told, late = watched
-    await asyncio.to_thread(team.options, "o", {"labels": {"a": "0"}})
-    await until(lambda: f"{team.namespace}/o" in told)
-    with proxy.away():
-        end = time.monotonic() + 45
-        while time.monotonic() < end:
-            assert not late()
-            await asyncio.sleep(0.2)
-    await asyncio.to_thread(team.edit, "o", {"labels": {"a": "1"}})
-    version = (await asyncio.to_thread(team.get, "executionoptions", "o"))["metadata"]["resourceVersion"]
-    await until(lambda: told[f"{team.namespace}/o"] == version)
+    key = OptionsKey("ExecutionOptions", team.namespace, "o")
+    async with watching(controllers_kubeconfig, tmp_path) as watched:
+        await asyncio.to_thread(team.options, "o", {"labels": {"a": "0"}})
+        await until(lambda: watched.version(key) != "")
+        with watched.proxy.away():
+            end = time.monotonic() + 45
+            while time.monotonic() < end:
+                assert not watched.late()
+                await asyncio.sleep(0.2)
+        await asyncio.to_thread(team.edit, "o", {"labels": {"a": "1"}})
+        version = (await asyncio.to_thread(team.get, "executionoptions", "o"))["metadata"]["resourceVersion"]
+        await until(lambda: watched.version(key) == version)
 
 
 def test_who_stands_by_stays_alive_while_the_api_server_is_away(

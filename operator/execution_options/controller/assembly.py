@@ -1,0 +1,151 @@
+"""The one place where the parts of the controller's process are put together."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+from typing import TYPE_CHECKING, Final
+
+from execution_options.api import names
+from execution_options.controller.artifacts import ArtifactRepositories
+from execution_options.controller.changes import Changes
+from execution_options.controller.channels import ChannelReconciler
+from execution_options.controller.dangling import DanglingReferences
+from execution_options.controller.directory import Directory
+from execution_options.controller.engine_loop import EngineLoop
+from execution_options.controller.events import Recorder
+from execution_options.controller.executions import ExecutionReconciler
+from execution_options.controller.index import OptionsIndex
+from execution_options.controller.lease import Elector
+from execution_options.controller.materials import Materials
+from execution_options.controller.metrics import Metrics
+from execution_options.controller.options import OptionsReconciler
+from execution_options.controller.outbox import Outbox
+from execution_options.controller.parallelism.app import Parallelism
+from execution_options.controller.pods import PodReconciler
+from execution_options.controller.post import ChannelPost
+from execution_options.controller.queue import Queue
+from execution_options.controller.rate import Pace, SharedBucket
+from execution_options.controller.refusals import Refusals
+from execution_options.controller.shell import Shell
+from execution_options.controller.unfollowed import Unfollowed
+from execution_options.controller.world import World
+from execution_options.controller.writer import Writer
+from execution_options.engines.registry import builtin_engines
+from execution_options.kube.account import own_account
+from execution_options.providers.factory import Providers
+from execution_options.providers.outbound import Outbound
+from execution_options.proxies import Proxies
+
+if TYPE_CHECKING:
+    from execution_options.controller.objects import ExecutionKey, OptionsKey
+    from execution_options.controller.settings import Settings
+    from execution_options.kube.client import Kube
+    from execution_options.kube.store import Key
+
+WORKERS: Final = {"channels": 2, "options": 4, "executions": 8, "pods": 8}
+"""One of each, other than of channels, is never at work for the namespace that all others are at work for."""
+
+
+class Parts:
+    """Everything of one process, put together; nothing runs yet.
+
+    Args:
+        kube: the connection.
+        settings: how it is run.
+    """
+
+    def __init__(self, kube: Kube, settings: Settings) -> None:
+        self.kube = kube
+        self.settings = settings
+        changes = self.changes = Changes(self)
+        identity = f"{socket.gethostname()}_{secrets.token_hex(8)}"
+        self.metrics = Metrics()
+        # Nothing that the controller has to do may delay the renewal of its Lease.
+        self.lease_kube = kube.apart()
+        self.leasing = self.metrics.watchdog.expect("the Lease", settings.timing.bound)
+        self.elector = Elector(
+            self.lease_kube,
+            settings.namespace,
+            settings.lease,
+            identity,
+            settings.timing,
+            owner=lambda: own_account(kube, settings.namespace, settings.timing.request_timeout),
+            tried=self.leasing.advance,
+        )
+        self.options: Queue[OptionsKey] = Queue(each=WORKERS["options"] - 1)
+        self.executions: Queue[ExecutionKey] = Queue(each=WORKERS["executions"] - 1)
+        self.pods: Queue[Key] = Queue(each=WORKERS["pods"] - 1)
+        self.world = World(kube, builtin_engines(), changes)
+        self.index = OptionsIndex(kube, self._is_installed)
+        self.relist = asyncio.Event()
+        """Set where the options are to be listed again."""
+        writer = self.writer = Writer(kube, self.elector.holds, settings.timing.request_timeout)
+        patches = Pace(settings.patch_rate)
+        shell = Shell(kube, writer, patches, self.metrics)
+        events = SharedBucket(settings.event_rate, max(1, int(settings.event_rate * 10)))
+        self.recorder = Recorder(writer, events, self.metrics, identity)
+        unfollowed = Unfollowed(self.world, self.index, self.options.add)
+        self.of_pods = PodReconciler(self.world, shell, self.recorder, unfollowed, changes.unlabelled)
+        self.of_executions = ExecutionReconciler(
+            self.world, self.index, shell, self.recorder, self.of_pods, unfollowed, changes.uncounted
+        )
+        self.artifacts = ArtifactRepositories(kube, self.index, writer, changes.repository_changed)
+        self.parallelism = Parallelism(
+            kube,
+            self.world,
+            self.index,
+            writer,
+            self.recorder,
+            self.metrics,
+            settings,
+            changes.pods_counted,
+            changes.options_found,
+        )
+        directory = self.directory = Directory(
+            kube, settings.namespace, self.world.namespace_labels, changes.channel_changed, settings.resync
+        )
+        materials = Materials(kube, settings.namespace)
+        self.of_channels = ChannelReconciler(directory, materials, writer, settings.namespace, settings.status_interval)
+        refusals = Refusals(self.index, self.recorder, self.metrics, self.options.add)
+        self.of_options = OptionsReconciler(
+            self.index,
+            self.world,
+            directory,
+            writer,
+            self.executions,
+            self.parallelism.board,
+            refusals,
+            unfollowed,
+            self.artifacts,
+            settings.status_interval,
+        )
+        self.providers = Providers(Outbound(settings.allowed_networks), settings.send_timeout, Proxies.of(os.environ))
+        self.outbox = Outbox(
+            kube,
+            writer,
+            settings,
+            identity,
+            self.world,
+            self.index,
+            directory,
+            ChannelPost(directory, materials, self.providers, self.of_channels),
+            self.recorder,
+            refusals,
+            self.metrics,
+        )
+        self.dangling = DanglingReferences(
+            kube, self.world, self.index, directory, self.outbox.deliveries, self.recorder, self.metrics, settings
+        )
+        self.engines = EngineLoop(kube, self.world, writer, settings, self.metrics, changes.engines_used)
+        self.metrics.watch_queue("channels", self.of_channels.queue.__len__)
+        for name, depth in (("options", self.options), ("executions", self.executions), ("pods", self.pods)):
+            self.metrics.watch_queue(name, depth.__len__)
+        self.metrics.watch_queue("artifacts", self.artifacts.pending)
+        self.metrics.watch_executions(self.world.tracker.counts)
+        self.metrics.watch_unreadable(self.world.unreadable)
+
+    def _is_installed(self, kind: str) -> bool:
+        return self.world.executions.is_defined(f"{names.PLURALS[kind]}.{names.GROUP}")

@@ -1,0 +1,114 @@
+"""The controller, as kopf runs it.
+
+``execution-options controller`` runs these handlers, with the options of that command. So does plain kopf, with the
+defaults of all options: ``kopf run -m execution_options.controller.handlers --all-namespaces``.
+
+kopf watches what people write: options, channels, engines. Each object that it hands over is kept as it is, and
+queued; whoever is at work reads it there, tries again what fails, and writes only while this replica holds the Lease.
+What machines write (executions, pods, deliveries) is followed by typed stores (``kube.store``), because kopf decodes
+and copies whole objects. There are only ``on.event`` handlers: all others put finalizers or annotations on objects that
+people keep in git.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import kopf
+
+from execution_options.api.names import (
+    CHANNEL_PLURAL,
+    CLUSTER_OPTIONS_KIND,
+    ENGINE_PLURAL,
+    GROUP,
+    OPTIONS_KIND,
+    PLURALS,
+    VERSION,
+)
+from execution_options.controller import kopf_session
+from execution_options.controller.lease import LeaseLostError
+from execution_options.controller.process import Process
+from execution_options.controller.settings import Settings
+from execution_options.install import SYSTEM_NAMESPACE
+from execution_options.kube.access import NoClusterError
+from execution_options.kube.client import Kube
+
+REGISTRY: Final = kopf.get_default_registry()
+"""Where the decorators put the handlers."""
+NO_RETRY: Final = kopf.ErrorsMode.PERMANENT
+"""A process that cannot begin or end in order says so and ends."""
+
+
+@kopf.on.startup(errors=NO_RETRY)
+async def startup(settings: kopf.OperatorSettings, memo: kopf.Memo, **_: Any) -> None:
+    """Begin to follow the cluster, and to wait for the Lease."""
+    kopf_session.quiet()
+    kopf_session.configure(settings)
+    if not settings.peering.clusterwide:
+        raise kopf.PermanentError("the operator serves the whole cluster: run it with --all-namespaces")
+    try:
+        kube = memo.get("kube") or await Kube.connect()
+    except NoClusterError as error:
+        raise kopf.PermanentError(f"no cluster: {error}") from error
+    try:
+        memo.process = Process(kube, memo.get("settings") or Settings(namespace=SYSTEM_NAMESPACE, health_port=None))
+        await memo.process.start()
+    except BaseException:
+        await kube.close()
+        raise
+
+
+@kopf.on.login(backoff=5)
+async def login(memo: kopf.Memo, **_: Any) -> kopf.AiohttpSession:
+    """Connect kopf by the same access, proxy and name as all other requests of the controller."""
+    session: kopf.AiohttpSession = await memo.process.connect()
+    return session
+
+
+@kopf.on.event(GROUP, VERSION, PLURALS[OPTIONS_KIND])
+async def options(event: kopf.RawEvent, memo: kopf.Memo, **_: Any) -> None:
+    """Options of a namespace came, changed or went."""
+    memo.process.parts.changes.options_handed(OPTIONS_KIND, event["object"], deleted=event["type"] == "DELETED")
+
+
+@kopf.on.event(GROUP, VERSION, PLURALS[CLUSTER_OPTIONS_KIND])
+async def cluster_options(event: kopf.RawEvent, memo: kopf.Memo, **_: Any) -> None:
+    """Options of the cluster came, changed or went."""
+    memo.process.parts.changes.options_handed(CLUSTER_OPTIONS_KIND, event["object"], deleted=event["type"] == "DELETED")
+
+
+@kopf.on.event(GROUP, VERSION, CHANNEL_PLURAL)
+async def channels(event: kopf.RawEvent, memo: kopf.Memo, **_: Any) -> None:
+    """A notification channel came, changed or went."""
+    memo.process.parts.directory.store.hand(event["object"], deleted=event["type"] == "DELETED")
+
+
+@kopf.on.event(GROUP, VERSION, ENGINE_PLURAL)
+async def engines(event: kopf.RawEvent, memo: kopf.Memo, **_: Any) -> None:
+    """The description of an engine came, changed or went."""
+    memo.process.parts.engines.store.hand(event["object"], deleted=event["type"] == "DELETED")
+
+
+@kopf.on.probe(errors=NO_RETRY)
+async def healthy(memo: kopf.Memo, **_: Any) -> str:
+    """``kopf run --liveness``: whether everything advances; the command has ``/healthz`` for that."""
+    late = memo.process.late()
+    if late:
+        raise kopf.PermanentError(late)
+    return "ok"
+
+
+@kopf.on.probe(errors=NO_RETRY)
+async def waits_for(memo: kopf.Memo, **_: Any) -> str:
+    """``kopf run --liveness``: what it waits for before it is ready; the command has ``/readyz`` for that."""
+    missing: str = memo.process.missing()
+    return missing or "nothing"
+
+
+@kopf.on.cleanup(errors=NO_RETRY)
+async def cleanup(memo: kopf.Memo, **_: Any) -> None:
+    """Finish what is under way, and give the Lease back."""
+    try:
+        await memo.process.stop()
+    except LeaseLostError as lost:
+        raise kopf.PermanentError(str(lost)) from lost

@@ -1,0 +1,277 @@
+"""The controller's process within kopf: it follows the cluster, leads while it holds the Lease, and ends in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import signal
+from typing import TYPE_CHECKING, Any, Final
+
+import aiohttp
+
+from execution_options.api import decoding, names
+from execution_options.controller import kopf_session
+from execution_options.controller.assembly import WORKERS, Parts
+from execution_options.controller.lease import UNREACHABLE, LeaseLostError
+from execution_options.controller.work import work
+from execution_options.health import health_app
+from execution_options.kube.client import ApiError
+from execution_options.serving import Port
+
+if TYPE_CHECKING:
+    import kopf
+
+    from execution_options.controller.objects import OptionsKey
+    from execution_options.controller.settings import Settings
+    from execution_options.kube.client import Kube
+
+logger = logging.getLogger(__name__)
+
+RETRY_SECONDS: Final = 2.0
+SERVED_SECONDS: Final = 1.0
+"""Between two looks whether the cluster has our kinds."""
+WATCH_SECONDS: Final = 150.0
+"""For how long a watch of kopf's may neither hear anything nor be begun anew. Bookmarks come every minute, and kopf
+gives up a watch after 70 s without a word, and any other request after 30 s."""
+WATCHED: Final = (*names.PLURALS.values(), names.CHANNEL_PLURAL, names.ENGINE_PLURAL)
+"""What people write, and kopf watches."""
+
+
+class Process:
+    """Everything that runs beside kopf's watches, in kopf's event loop.
+
+    Args:
+        kube: the connection, which is closed in the end.
+        settings: how it is run.
+    """
+
+    def __init__(self, kube: Kube, settings: Settings) -> None:
+        self.parts = Parts(kube, settings)
+        self._kube = kube
+        self._frame: set[asyncio.Task[Any]] = set()
+        """kopf's own tasks, which it ends itself."""
+        self._tasks: tuple[asyncio.Task[None], ...] = ()
+        self._failure: BaseException | None = None
+        self._stopping = False
+        self._unserved = "the cluster is not asked yet which kinds it has"
+        watchdog = self.parts.metrics.watchdog
+        self._watches = {plural: watchdog.expect(f"kopf's watch of {plural}", WATCH_SECONDS) for plural in WATCHED}
+        self._expected = contextlib.ExitStack()
+        self._port = Port(health_app(self.late, self.missing, self.parts.metrics.registry))
+
+    async def start(self) -> None:
+        """Begin, within kopf's start.
+
+        Raises:
+            OSError: the port for probes cannot be had.
+        """
+        settings = self.parts.settings
+        self._frame = asyncio.all_tasks()
+        gc.freeze()  # what was imported stays anyway: looking through it again and again delays releases
+        if settings.health_port is not None:
+            logger.info("probes and metrics on port %d", await self._port.open(settings.host, settings.health_port))
+        for beat in (self.parts.leasing, *self._watches.values()):
+            self._expected.enter_context(beat)
+        self._tasks = (asyncio.create_task(self._follow()), asyncio.create_task(self._lead()))
+        for task in self._tasks:
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Have kopf end the process as if it were told to: none of the tasks ends unless something is wrong."""
+        if not self._stopping and not task.cancelled() and self._failure is None:
+            self._failure = task.exception()
+            signal.raise_signal(signal.SIGTERM)
+
+    async def connect(self) -> kopf.AiohttpSession:
+        """Connect kopf once the cluster has our kinds, because it looks for them only once."""
+        while self._unserved:
+            for watch in self._watches.values():
+                watch.advance()
+            try:
+                missing = await self._missing_kinds()
+            except UNREACHABLE as error:
+                missing = str(error) or type(error).__name__
+            if missing and missing != self._unserved:
+                logger.warning("kopf waits: %s", missing)
+            self._unserved = missing
+            if missing:
+                await asyncio.sleep(SERVED_SECONDS)
+        return await kopf_session.connect(self._kube.access, self._advanced, self._listed)
+
+    async def _missing_kinds(self) -> str:
+        groups = decoding.read_object(await self._kube.get("/apis"))["groups"]
+        if not any(group["name"] == names.GROUP for group in groups):
+            return f"{names.GROUP}/{names.VERSION} is not installed in the cluster"
+        resources = decoding.read_object(await self._kube.get(f"/apis/{names.GROUP}/{names.VERSION}"))["resources"]
+        missing = set(WATCHED) - {resource["name"] for resource in resources}
+        return f"not installed in the cluster: {', '.join(sorted(missing))}" if missing else ""
+
+    def _advanced(self, path: str) -> None:
+        """A request of kopf's for a path begins, or something comes of its answer."""
+        watch = self._watches.get(path.rpartition("/")[2])
+        if watch is not None:
+            watch.advance()
+
+    def _listed(self, path: str) -> None:
+        """kopf has listed anew: what was deleted in between, nobody tells."""
+        plural = path.rpartition("/")[2]
+        if plural == names.CHANNEL_PLURAL:
+            self.parts.directory.store.relist()
+        elif plural == names.ENGINE_PLURAL:
+            self.parts.engines.store.relist()
+        elif plural in self._watches:
+            self.parts.relist.set()
+
+    def late(self) -> str:
+        """What does not advance in time, for people; empty where everything does."""
+        return self.parts.metrics.watchdog.late()
+
+    def missing(self) -> str:
+        """What the process waits for before it is ready, for people; empty where it is."""
+        parts = self.parts
+        if self._stopping:
+            return "stopping"
+        if self._unserved:
+            return self._unserved
+        if not all(part.synced for part in (parts.engines, parts.world, parts.outbox, parts.artifacts)):
+            return "not everything is listed yet"
+        if not parts.elector.holds():
+            return ""  # ready to take over
+        if not parts.changes.active:
+            return "this controller has the Lease, and does not work yet: it waits for its last holder, or for options"
+        if not (parts.outbox.working and parts.parallelism.synced):
+            return "this controller works, but for notifications or pods that wait for a slot, which are not listed yet"
+        return ""
+
+    async def stop(self) -> None:
+        """End in order, within kopf's end.
+
+        Raises:
+            LeaseLostError: another controller may be active by now.
+        """
+        self._stopping = True
+        kopf_session.silence()
+        parts = self.parts
+        try:
+            if self._failure is None:
+                logger.info("stopping")
+                await parts.outbox.end()
+                await parts.writer.finish()
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            ended = await asyncio.gather(*self._tasks, return_exceptions=True)
+            await parts.providers.close()
+            # What was cancelled while it was under way may still be carried out.
+            await parts.writer.finish()
+            await parts.elector.release()
+            # kopf waits 5 s for what its scan has begun, which waits for a connection that it has closed.
+            for left in asyncio.all_tasks() - self._frame - {asyncio.current_task()}:
+                left.cancel()
+            await parts.lease_kube.close()
+            await self._port.close()
+            await self._kube.close()
+            self._expected.close()
+        failure = self._failure or next((one for one in ended if isinstance(one, Exception)), None)
+        if failure is not None:
+            raise failure
+
+    async def _follow(self) -> None:
+        parts = self.parts
+        async with asyncio.TaskGroup() as group:
+            group.create_task(parts.engines.follow())
+            group.create_task(parts.world.run())
+            group.create_task(parts.outbox.follow())
+            group.create_task(parts.artifacts.follow())
+            group.create_task(parts.metrics.watchdog.run())
+
+    async def _lead(self) -> None:
+        await self.parts.elector.acquire()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.parts.elector.keep())
+                group.create_task(self._work())
+        except ExceptionGroup as errors:
+            lost = errors.subgroup(LeaseLostError)
+            if lost is None:
+                raise
+            raise LeaseLostError(_first(lost)) from errors
+
+    async def _work(self) -> None:
+        parts = self.parts
+        await parts.engines.wait_synced()
+        await parts.world.wait_synced()
+        await parts.outbox.wait_synced()
+        await parts.artifacts.wait_synced()
+        await self._resync()
+        parts.changes.active = True
+        # kopf may have handed over some that are on no page of the list.
+        for options in parts.index.all():
+            parts.options.add(options)
+        for key in parts.world.tracker.records:
+            parts.executions.add(key)
+        for pod in parts.world.pods.items:
+            parts.pods.add(pod)
+        parts.of_channels.start()
+        parts.metrics.leader.set_function(parts.elector.holds)
+        logger.info("active: %d executions known", len(parts.world.tracker.records))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(parts.recorder.run())
+            group.create_task(self._resync_options())
+            group.create_task(parts.outbox.work())
+            group.create_task(parts.engines.work())
+            group.create_task(parts.artifacts.work(parts.metrics))
+            group.create_task(parts.dangling.run())
+            for _ in range(WORKERS["channels"]):
+                queue, reconcile = parts.of_channels.queue, parts.of_channels.reconcile
+                group.create_task(work("channels", queue, reconcile, parts.metrics))
+            group.create_task(parts.parallelism.run())
+            for _ in range(WORKERS["options"]):
+                group.create_task(work("options", parts.options, self._reconcile_options, parts.metrics))
+            for _ in range(WORKERS["executions"]):
+                group.create_task(work("executions", parts.executions, parts.of_executions.reconcile, parts.metrics))
+            for _ in range(WORKERS["pods"]):
+                group.create_task(work("pods", parts.pods, parts.of_pods.reconcile, parts.metrics))
+
+    async def _reconcile_options(self, key: OptionsKey) -> float | None:
+        again = await self.parts.of_options.reconcile(key)
+        self.parts.outbox.trials.look(key)
+        self.parts.artifacts.options_changed(key.namespace)
+        return again
+
+    async def _resync(self) -> None:
+        """List all options; while that fails, again and again."""
+        said = ""
+        while True:
+            self.parts.relist.clear()
+            try:
+                keys = await self.parts.index.resync()
+            except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
+                reason = str(error) or type(error).__name__
+                if isinstance(error, ApiError) and error.status == 404:
+                    reason = f"{names.GROUP}/{names.VERSION} is not installed in the cluster"
+                if reason != said:
+                    logger.warning("options cannot be listed: %s", reason)
+                said = reason
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            for key in keys:
+                self.parts.options.add(key)
+            return
+
+    async def _resync_options(self) -> None:
+        """List all options now and then, and where kopf may have missed something."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self.parts.settings.resync):
+                    await self.parts.relist.wait()
+            await self._resync()
+
+
+def _first(errors: ExceptionGroup[LeaseLostError]) -> str:
+    error: Exception = errors
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return str(error)

@@ -1,0 +1,122 @@
+"""kopf's handlers hand objects over as they are; there are none that would write to them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import kopf
+import pytest
+
+from execution_options.api import names
+from execution_options.controller import handlers, process
+from execution_options.controller.objects import OptionsKey
+from execution_options.controller.process import WATCHED, Process
+from execution_options.controller.settings import Settings
+from execution_options.notifications.route import ChannelKey
+from support.listwatch import Collection, serving
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from execution_options.kube.client import Kube
+
+healthy: Any = handlers.healthy
+waits_for: Any = handlers.waits_for
+
+
+@pytest.fixture
+async def kube(tmp_path: Path) -> AsyncIterator[Kube]:
+    async with serving(Collection(), tmp_path) as connection:
+        yield connection
+
+
+@pytest.fixture
+async def memo(kube: Kube) -> AsyncIterator[kopf.Memo]:
+    """A process that has not begun."""
+    made = Process(kube, Settings(namespace="system"))
+    yield kopf.Memo(process=made)
+    await made.parts.lease_kube.close()
+    await made.parts.providers.close()
+
+
+def body(version: str, spec: dict[str, Any], namespace: str = "ns") -> dict[str, Any]:
+    metadata = {"name": "o", "uid": "u", "resourceVersion": version, "generation": 1}
+    metadata |= {"creationTimestamp": "2026-01-01T00:00:00Z"} | ({"namespace": namespace} if namespace else {})
+    return {"metadata": metadata, "spec": spec}
+
+
+async def hand(handler: Any, memo: kopf.Memo, kind: str | None, item: dict[str, Any]) -> None:
+    await handler(event={"type": kind, "object": item}, memo=memo)
+
+
+def test_kopf_watches_what_people_write_and_has_no_handler_that_writes() -> None:
+    registry: Any = handlers.REGISTRY
+    watched = [handler.selector for handler in registry._watching.get_all_handlers()]
+    assert {(one.group, one.version, one.any_name) for one in watched} == {
+        (names.GROUP, names.VERSION, plural) for plural in WATCHED
+    }
+    for writing in (registry._changing, registry._spawning, registry._indexing, registry._webhooks):
+        assert not writing.get_all_handlers()
+
+
+@pytest.mark.parametrize(
+    ("handler", "key"),
+    [
+        (handlers.options, OptionsKey(names.OPTIONS_KIND, "ns", "o")),
+        (handlers.cluster_options, OptionsKey(names.CLUSTER_OPTIONS_KIND, "", "o")),
+    ],
+)
+async def test_options_are_known_as_kopf_hands_them_over(memo: kopf.Memo, handler: Any, key: OptionsKey) -> None:
+    index = memo.process.parts.index
+    for kind, version in ((None, "7"), ("ADDED", "8"), ("MODIFIED", "9"), ("MODIFIED", "8")):
+        await hand(handler, memo, kind, body(version, {"labels": {"a": version}}, key.namespace))
+    known = index.get(key)
+    assert (known.version, known.options.spec.labels) == ("9", {"a": "9"})
+    await hand(handler, memo, "DELETED", body("10", {}, key.namespace))
+    assert index.get(key) is None
+    # Whoever stands by queues nothing.
+    assert not len(memo.process.parts.options)
+
+
+async def test_channels_and_engines_are_known_as_kopf_hands_them_over(memo: kopf.Memo) -> None:
+    parts = memo.process.parts
+    await hand(handlers.channels, memo, None, body("7", {"email": {"host": "mail.example.com", "from": "a@b.c"}}))
+    assert parts.directory.get(ChannelKey("ns", "o")) is not None
+    await hand(handlers.channels, memo, "DELETED", body("8", {}))
+    assert parts.directory.get(ChannelKey("ns", "o")) is None
+    await hand(handlers.engines, memo, "ADDED", body("7", {}, ""))
+    assert list(parts.engines.store.items) == [("", "o")]
+    await hand(handlers.engines, memo, "DELETED", body("8", {}, ""))
+    assert not parts.engines.store.items
+
+
+async def test_each_watch_advances_by_its_own_requests_alone(
+    kube: Kube, memo: kopf.Memo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: Process = memo.process
+    for watch in made._watches.values():
+        made._expected.enter_context(watch)
+        watch.at -= process.WATCH_SECONDS + 1
+    for plural in WATCHED:
+        assert f"kopf's watch of {plural} has not advanced" in made.late()
+        with pytest.raises(kopf.PermanentError, match="has not advanced"):
+            await healthy(memo=memo)
+        made._advanced(f"/apis/{names.GROUP}/{names.VERSION}/{plural}")
+        made._advanced(f"/apis/{names.GROUP}")
+        assert f"kopf's watch of {plural} has not advanced" not in made.late()
+    assert await healthy(memo=memo) == "ok"
+    made._expected.close()
+
+
+async def test_a_list_of_kopfs_is_followed_by_one_that_shows_what_is_gone(memo: kopf.Memo) -> None:
+    made: Process = memo.process
+    made._listed(f"/apis/{names.GROUP}/{names.VERSION}")
+    assert not made.parts.relist.is_set()
+    made._listed(f"/apis/{names.GROUP}/{names.VERSION}/clusterexecutionoptions")
+    assert made.parts.relist.is_set()
+
+
+async def test_it_is_not_ready_before_the_cluster_has_its_kinds(memo: kopf.Memo, kube: Kube) -> None:
+    assert await memo.process._missing_kinds() == "execution.dev/v1beta1 is not installed in the cluster"
+    assert await waits_for(memo=memo) == "the cluster is not asked yet which kinds it has"
