@@ -110,9 +110,9 @@ def pod_of(document: Document) -> Document:
 
 def follow(document: Document, now: OptionsObject | None, pod: Document | None = None) -> list[str]:
     """Reconcile the execution and its pod; the keys that were left."""
-    plan = live.execution_plan(JOB, meta(document), lambda *_: now)
+    plan = live.execution_plan(meta(document), lambda *_: now)
     apply(document, plan.operations)
-    assert not live.execution_plan(JOB, meta(document), lambda *_: now).operations
+    assert not live.execution_plan(meta(document), lambda *_: now).operations
     if pod is not None:
         apply(pod, live.pod_plan(JOB, meta(document), meta(pod)).operations)
         assert not live.pod_plan(JOB, meta(document), meta(pod)).operations
@@ -162,7 +162,7 @@ def test_a_job_and_its_pods_follow_to_what_a_new_job_would_get(
 
 def test_a_patch_changes_nothing_that_is_not_as_it_was_read() -> None:
     document = job({}, options({"selector": {}, "labels": {"a": "1"}}))
-    plan = live.execution_plan(JOB, meta(document), lambda *_: options({"labels": {"a": "2"}}, 2))
+    plan = live.execution_plan(meta(document), lambda *_: options({"labels": {"a": "2"}}, 2))
     for change in ({"uid": "another"}, {"labels": {"a": "theirs"}}, {"resourceVersion": "6"}):
         changed = {"metadata": document["metadata"] | change}
         before = dict(changed["metadata"])
@@ -189,7 +189,7 @@ def test_metadata_without_any_map_gets_one() -> None:
 
 def test_a_snapshot_that_cannot_be_read_is_an_error_of_its_own() -> None:
     with pytest.raises(InvalidSnapshotError):
-        live.execution_plan(JOB, meta(job()), lambda *_: None)
+        live.execution_plan(meta(job()), lambda *_: None)
 
 
 SITUATION = Situation({}, "", {})
@@ -308,10 +308,10 @@ def test_what_is_said_names_keys_and_values() -> None:
     assert said is not None
     assert "stays 'mine'" in said.note
     assert applied_note(live.state(meta(job({}, options({"selector": {}, "labels": {"a": "1"}}))))) is None
-    plan = live.execution_plan(JOB, meta(job({}, options({"selector": {}, "labels": {"a": "1"}}))), lambda *_: None)
+    plan = live.execution_plan(meta(job({}, options({"selector": {}, "labels": {"a": "1"}}))), lambda *_: None)
     assert not plan.left
     document["metadata"]["labels"].pop("a")
     enforced = structs.replace(options({"selector": {}, "labels": {}}, 2))
-    left = live.execution_plan(JOB, meta(document), lambda *_: enforced).left
+    left = live.execution_plan(meta(document), lambda *_: enforced).left
     assert left == ()
     assert "absent" in left_note((Left("a", None, "1"),)).note

@@ -116,8 +116,21 @@ def test_it_is_said_that_an_edited_limit_does_not_reach_an_engines_own_field() -
     (first,) = unfollowed_notes(ENGINES["argo-workflow"], {"spec": {}}, effective(ABOVE), now)
     assert first.endswith("this one keeps no limit")
     assert list(unfollowed_notes(ENGINES["job"], document, frozen, frozen)) == []
-    # Pods that the operator holds back follow the edit.
-    assert list(unfollowed_notes(ENGINES["tekton-pipelinerun"], {}, frozen, now)) == []
+
+
+def test_it_is_said_that_a_first_limit_does_not_reach_an_execution_whose_pods_the_operator_holds_back() -> None:
+    unlimited, limited, later = (effective(ABOVE, maxParallelism=cap) for cap in (0, 2, 4))
+    run, task, gang = (ENGINES[name] for name in ("tekton-pipelinerun", "tekton-taskrun", "jobset"))
+    for frozen in (effective(ABOVE), unlimited):
+        (note,) = unfollowed_notes(run, {}, frozen, limited)
+        assert note == "maxParallelism: an edit reaches later executions only, this one keeps no limit"
+        # Executions of one pod keep every limit, and gangs none.
+        assert list(unfollowed_notes(task, {}, frozen, limited)) == []
+        assert list(unfollowed_notes(gang, {}, frozen, limited)) == []
+    # Edits of a limit that it was created with do.
+    for now in (effective(ABOVE), unlimited, later):
+        assert list(unfollowed_notes(run, {}, limited, now)) == []
+    assert list(unfollowed_notes(run, {}, unlimited, effective(ABOVE))) == []
 
 
 def test_a_default_leaves_the_limit_that_the_author_wrote() -> None:

@@ -102,7 +102,7 @@ class Situation:
         self.groups.pop(key, None)
         if running + waiting:
             group = self.groups[key] = Group(key)
-            group.slots.cap, group.counted = cap, True
+            group.slots.cap = cap
             for number in range(running + waiting):
                 uid = f"{name}-{number}"
                 group.slots.put(Pod(uid, namespace, uid, "", gated=number >= running))
@@ -128,14 +128,6 @@ def test_who_is_full_and_has_pods_that_wait_is_named() -> None:
     now.group("full", running=1, waiting=2)
     assert now.named() == {"team": {"id-full"}}
     now.group("full", running=0, waiting=0)
-    assert now.named() == {}
-
-
-def test_an_execution_whose_pods_are_still_being_counted_is_not_named() -> None:
-    now = Situation()
-    now.group("full", running=1, waiting=1)
-    (group,) = now.groups.values()
-    group.counted = False
     assert now.named() == {}
 
 

@@ -19,9 +19,11 @@ from execution_options.controller.parallelism.board import Board
 from execution_options.controller.parallelism.objects import GatedPod, GroupKey
 from execution_options.controller.tracking import Tracker
 from execution_options.engines.registry import builtin_engines
+from support.podapi import KIND, TEAM, PodApi, Watcher, bare, owned, said
 
 if TYPE_CHECKING:
     from execution_options.controller.objects import EngineObject
+    from execution_options.controller.parallelism.groups import Group
     from execution_options.kube.meta import ObjectMeta
 
 NAMESPACE = "team"
@@ -31,7 +33,7 @@ OPTIONS = "0-0-0"
 class Listening:
     """Is not interested."""
 
-    def releasable(self, key: GroupKey) -> None:
+    def changed(self, group: Group) -> None:
         """Nothing is released here."""
 
     def __getattr__(self, name: str) -> Any:
@@ -183,6 +185,55 @@ def test_a_group_of_bare_pods_has_the_least_of_their_limits() -> None:
     assert cluster.shown()[GroupKey("pod", NAMESPACE, "g")][1] == 3
 
 
+def test_an_edit_that_reached_a_bare_pod_counts_where_a_later_one_does_not() -> None:
+    """Options ``o`` were 4 at first, then 1, then for later executions only."""
+    watcher = Watcher(PodApi())
+    for number in range(6):
+        bare(watcher.api, f"p{number}", "g", 4, 2, "gated")
+    watcher.options("o", 4, 2)
+    watcher.watch()
+    group = watcher.board.groups[GroupKey("pod", TEAM, "g")]
+    watcher.options("o", 1, 3)
+    assert group.slots.cap == 1
+    edit = {"kind": KIND, "name": "o", "uid": "o", "generation": 3, "spec": {"maxParallelism": 1}}
+    for one in watcher.api.pods.values():
+        one["metadata"]["annotations"]["execution.dev/live"] = msgspec.json.encode({"layers": [edit]}).decode()
+    watcher.watch()
+    later = said("o", 9, 4)
+    later["spec"]["updatePolicy"] = "NextExecution"
+    watcher.index.put(KIND, msgspec.json.encode(later))
+    watcher.board.options_changed("o")
+    assert group.slots.cap == 1
+    assert len(group.said) == 1
+
+
+def test_an_edit_gives_no_limit_to_what_was_created_without_one() -> None:
+    watcher = Watcher(PodApi())
+    watcher.options("o", 1, 2)
+    # Labels that somebody gave them, or an operator of another version, hold nobody back.
+    watcher.run("run", None)
+    owned(watcher.api, "p", "run", labels={"execution.dev/max-parallelism": "gated"})
+    bare(watcher.api, "q", "g", None, 1, "gated")
+    watcher.watch()
+    for key in (GroupKey("tekton-pipelinerun", TEAM, "run"), GroupKey("pod", TEAM, "g")):
+        slots = watcher.board.groups[key].slots
+        assert slots.cap is None
+        assert slots.next() is not None
+
+
+def test_a_limit_that_is_lifted_and_set_again_holds_for_what_was_created_with_it() -> None:
+    watcher = Watcher(PodApi())
+    watcher.options("o", 2, 1)
+    watcher.run("run", 2)
+    for name in ("a", "b", "c"):
+        owned(watcher.api, name, "run", labels={"execution.dev/max-parallelism": "gated"})
+    watcher.watch()
+    slots = watcher.board.groups[GroupKey("tekton-pipelinerun", TEAM, "run")].slots
+    for generation, cap in ((2, None), (3, 0), (4, 1), (5, 3)):
+        watcher.options("o", cap, generation)
+        assert slots.cap == (cap or None)
+
+
 def test_what_carries_no_identifier_has_a_snapshot_of_its_authors_alone() -> None:
     """The operator writes the identifier with the snapshot, and the API server lets nobody else."""
     cluster = Cluster()
@@ -264,7 +315,7 @@ def test_what_kueue_has_takes_no_slot_and_that_it_is_left_is_said_once() -> None
     listener: Any = SimpleNamespace(
         to_be_left=lambda pod: told.append(("to be left", pod.facts.name)),
         left_to_kueue=lambda key: told.append(("left", key.name)),
-        settled=lambda key: told.append(("settled", key.name)),
+        changed=lambda group: told.append(("changed", group.key.name)),
     )
     cluster.board._listener = listener
     both = pod("p", group="g", gates=("execution.dev/max-parallelism", "kueue.x-k8s.io/admission"))
@@ -288,33 +339,21 @@ def test_the_pod_that_a_task_of_airflow_waits_for_is_none_of_its_dag_run() -> No
     }
 
 
-def test_that_nobody_of_a_group_waits_any_more_is_said() -> None:
+def test_that_nobody_of_a_group_waits_any_more_is_told() -> None:
     cluster = Cluster()
-    told: list[tuple[str, str]] = []
-    for name in ("releasable", "waiting", "settled"):
-        setattr(cluster.board._listener, name, lambda key, name=name: told.append((name, key.name)))
+    told: list[tuple[str, int]] = []
+    listener: Any = cluster.board._listener
+    listener.changed = lambda group: told.append((group.key.name, group.slots.waiting))
     cluster.execution("a", there=True)
     cluster.pod("runs", pod("runs", owner="a", gates=()))
     cluster.pod("waits", pod("waits", owner="a"))
-    assert told[-1] == ("waiting", "a")
+    assert told[-1] == ("a", 1)
     cluster.pod("waits", None)
-    assert told[-1] == ("settled", "a")
+    assert told[-1] == ("a", 0)
+    told.clear()
     cluster.pod("runs", None)
-    assert told[-1] == ("settled", "a")
+    assert told == [("a", 0)]
     assert cluster.shown() == {}
-
-
-def test_what_was_counted_before_a_limit_was_lifted_and_set_again_says_nothing() -> None:
-    cluster, key = Cluster(), GroupKey("pod", NAMESPACE, "g")
-    cluster.pod("a", pod("a", group="g"))
-    before = cluster.board.generation(key)
-    assert before is not None
-    cluster.board.options_changed(OPTIONS, gone=True)
-    cluster.pod("b", structs.replace(pod("b", group="g"), said=(structs.replace(pod("b").said[0], uid="1-1-1"),)))
-    cluster.board.counted(key, before)
-    assert not cluster.board.groups[key].counted
-    cluster.board.counted(key, cluster.board.uncounted(NAMESPACE)[key])
-    assert cluster.board.groups[key].counted
 
 
 def test_a_part_that_comes_has_only_its_own_pods_looked_at_again() -> None:

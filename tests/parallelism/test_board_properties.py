@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from execution_options.controller.objects import OptionsKey
+    from execution_options.controller.parallelism.groups import Group
     from execution_options.controller.parallelism.objects import GroupKey
 
 Document = dict[str, Any]
@@ -50,7 +51,6 @@ class Known:
         self.pods: dict[str, GatedPod] = {}
         self.board = Board(self, self, self)  # type: ignore[arg-type]
         self.doubts: set[tuple[OptionsKey, str]] = set()
-        self.to_count: set[GroupKey] = set()
         self.left: list[GroupKey] = []
 
     # The world, and the index of options.
@@ -67,11 +67,9 @@ class Known:
 
     # What the board tells.
 
-    def releasable(self, key: GroupKey) -> None:
-        assert self.board.groups[key].slots.releasable
-
-    def waiting(self, key: GroupKey) -> None:
-        assert self.board.groups[key].slots.waiting
+    def changed(self, group: Group) -> None:
+        there = self.board.groups.get(group.key)
+        assert there is group or not len(group.slots)
 
     def unknown(self, key: GroupKey) -> None:
         assert not key.engine
@@ -79,22 +77,12 @@ class Known:
     def unsure(self, key: OptionsKey, uid: str) -> None:
         self.doubts.add((key, uid))
 
-    def uncounted(self, key: GroupKey) -> None:
-        self.to_count.add(key)
-
-    def settled(self, key: GroupKey) -> None:
-        group = self.board.groups.get(key)
-        assert group is None or not group.slots.waiting
-
     def to_be_left(self, pod: GatedPod) -> None:
         assert pod.gates
-        assert not self.board.knows(pod.facts.uid)
+        assert self.board.slots_of(pod.facts.uid) is None
 
     def left_to_kueue(self, key: GroupKey) -> None:
         self.left.append(key)
-
-    def counted(self, uid: str) -> None:
-        assert uid
 
     # What it hears.
 
@@ -125,15 +113,12 @@ class Known:
 
     def find_out(self) -> None:
         """What is asked of the API server."""
-        while self.doubts or self.to_count:
+        while self.doubts:
             doubts, self.doubts = self.doubts, set()
             for key, uid in doubts:
                 there = self.truth.options.get(key.name)
                 if there is None or there.uid != uid:
                     self.board.options_changed(uid, gone=True)
-            to_count, self.to_count = self.to_count, set()
-            for group in to_count:
-                self.board.counted(group, self.board.generation(group) or 0)
 
     def shown(self) -> dict[GroupKey, tuple[object, ...]]:
         return {
@@ -325,7 +310,6 @@ class Hearing(RuleBasedStateMachine):
     def nobody_is_released_whose_execution_is_not_known(self) -> None:
         for key, group in self.known.board.groups.items():
             assert key.engine or group.slots.cap == BLOCKED
-            assert group.counted or group.slots.cap in (BLOCKED, None)
 
     def teardown(self) -> None:
         for what in ("options", "pod", "execution"):

@@ -57,6 +57,18 @@ def test_an_edit_counts_at_once_unless_it_is_for_the_next_execution() -> None:
     assert cap_of(layers, now("a", 7, uid="another")) == 3
 
 
+@pytest.mark.parametrize("frozen", [[None], [0], [3, 0], [0, None]])
+def test_an_edit_gives_no_limit_to_what_was_created_without_one(frozen: list[int | None]) -> None:
+    layers = [layer(str(number), cap) for number, cap in enumerate(frozen)]
+    assert cap_of(layers, *(now(str(number), 2) for number in range(len(frozen)))) is None
+
+
+def test_a_limit_that_was_lifted_may_be_set_again() -> None:
+    lifted = edited(Snapshot(id="i", layers=(layer("a", 3),)), Live(), lambda *_: now("a", None))
+    assert cap_of([layer("a", 3)], live=lifted) is None
+    assert cap_of([layer("a", 3)], now("a", 4, generation=3), live=lifted) == 4
+
+
 def test_options_that_are_gone_hold_nothing_back() -> None:
     assert cap_of([layer("a", 3)], gone="a") is None
     assert cap_of([layer("a", 3), layer("b", 5)], gone="b") == 3
@@ -82,8 +94,9 @@ def test_it_is_what_the_merge_of_all_that_holds_says(frozen: list[int | None], e
     by_name = {one.name: one for one in options}
     snapshot = Snapshot(id="i", layers=tuple(layers))
     live = edited(snapshot, Live(), lambda _, name: by_name.get(name))
-    merged = merge(current_layers(snapshot, live)).max_parallelism
-    expected = None if merged is None or merged.value == 0 else merged.value
+    first, merged = (merge(these).max_parallelism for these in (layers, current_layers(snapshot, live)))
+    limited = first is not None and first.value > 0
+    expected = None if merged is None or merged.value == 0 or not limited else merged.value
     assert cap_of(layers, *options) == expected
     # Once the edits are recorded on the execution, the options themselves are not needed any more.
     assert cap_of(layers, live=live) == expected

@@ -22,6 +22,8 @@ from execution_options.kube.client import ApiError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from execution_options.controller.parallelism.groups import Group
+
 TEAM = "team"
 ORPHANS = GroupKey("", TEAM, "id")
 RUN = {"metadata": {"name": "run", "annotations": {SNAPSHOT_ANNOTATION: "{}"}}}
@@ -71,11 +73,8 @@ class Cluster:
     def unknown(self, key: GroupKey) -> None:
         assert key == ORPHANS
 
-    def waiting(self, key: GroupKey) -> None:
-        assert key == ORPHANS
-
-    def releasable(self, key: GroupKey) -> None:
-        assert key == ORPHANS
+    def changed(self, group: Group) -> None:
+        assert group.key == ORPHANS
 
     async def get(self, path: str, *, params: Mapping[str, str], accept: str, seconds: float) -> bytes:
         assert params["labelSelector"] == f"{ID_LABEL}=id"

@@ -22,6 +22,7 @@ from .test_board import NAMESPACE, Cluster, pod
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from execution_options.controller.parallelism.groups import Group
     from execution_options.parallelism.slots import Slots
 
 SECONDS = 0.2
@@ -84,10 +85,13 @@ class Releasing:
         self.releaser = Releaser(kube, Writer(kube, lambda: True, SECONDS), self.metrics, SECONDS)
         self.cluster = Cluster()
         listener: Any = self.cluster.board.limits._listener
-        listener.releasable = self.releaser.add
+        listener.changed = self.changed
         for name in names:
             self.cluster.pod(name, pod(name, group="g", cap=cap))
-        self.cluster.board.counted(self.key, self.cluster.board.uncounted(NAMESPACE)[self.key])
+
+    def changed(self, group: Group) -> None:
+        if group.slots.releasable:
+            self.releaser.add(group.key)
 
     @property
     def key(self) -> GroupKey:

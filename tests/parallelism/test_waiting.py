@@ -51,7 +51,7 @@ def test_only_pods_that_did_not_wait_are_blamed_for_what_is_over_the_cap() -> No
     assert waiting.over_text(slots(2, pod("a", gated=False, skipped=True))) == ""
     over = slots(1, *(pod(name, gated=False, skipped=True) for name in "abcde"))
     assert waiting.over_text(over) == (
-        "5 of 1 in use: these did not wait, created before the limit or past the webhook: a, b, c and 2 more"
+        "5 of 1 in use: these did not wait, created past the webhook or on a node: a, b, c and 2 more"
     )
 
 

@@ -1,4 +1,4 @@
-"""Pods as the API server has them, and a controller's part that counts them, both in memory.
+"""Pods as the API server has them, and a controller's part that follows them, both in memory.
 
 Requests are answered as the API server does: selectors, pages, preconditions, refusals; what the watch of labelled pods
 tells is told when a test says so, because between the two anything may happen.
@@ -8,30 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import json
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from execution_options.api.names import GATE, GROUP_ANNOTATION, ID_LABEL, MISSED_ANNOTATION, SNAPSHOT_ANNOTATION
+from execution_options.api.names import GATE, GROUP_ANNOTATION, ID_LABEL, SNAPSHOT_ANNOTATION
 from execution_options.controller.index import OptionsIndex
-from execution_options.controller.objects import ExecutionKey, OptionsKey, PodObject, followed
+from execution_options.controller.objects import ExecutionKey, followed
 from execution_options.controller.parallelism.board import Board
-from execution_options.controller.parallelism.counting import Counting
-from execution_options.controller.parallelism.groups import BARE
-from execution_options.controller.parallelism.labelling import Labelling
-from execution_options.controller.parallelism.objects import GatedPod, GroupKey
-from execution_options.controller.parallelism.reach import Reaches
+from execution_options.controller.parallelism.objects import GatedPod
 from execution_options.controller.tracking import Tracker
 from execution_options.engines.registry import builtin_engines
 from execution_options.kube.client import METADATA_LIST, ApiError
+from execution_options.kube.meta import ObjectMeta
+from support.rfc6902 import apply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from execution_options.controller.announcements import Announcement
-    from execution_options.engines.profile import Engine
-    from execution_options.kube.meta import ObjectMeta
+    from execution_options.engines.patch import Operation
 
 Document = dict[str, Any]
 TEAM, KIND = "team", "ExecutionOptions"
@@ -61,15 +56,10 @@ class PodApi:
         self.pods: dict[str, Document] = {}
         self.lists: list[str] = []
         """Label selectors."""
-        self.gets: list[str] = []
         self.patches: list[str] = []
         self.refused: dict[str, ApiError] = {}
         """What patches of a pod are answered with."""
-        self.unread: dict[str, ApiError] = {}
-        """What reading a pod is answered with."""
         self.page = 500
-        self.during: Callable[[], None] = lambda: None
-        """What happens between a list's moment and its answer."""
         self._uid = 0
 
     def create(self, name: str, *, labels: Mapping[str, str], **metadata: Any) -> Document:
@@ -82,6 +72,7 @@ class PodApi:
                 "namespace": TEAM,
                 "uid": f"{name}-{self._uid}",
                 "labels": dict(labels),
+                "resourceVersion": "1",
                 **metadata,
             },
             "spec": {"schedulingGates": gates},
@@ -98,11 +89,7 @@ class PodApi:
     ) -> bytes:
         await asyncio.sleep(0)
         if path != PODS:
-            name = path.removeprefix(f"{PODS}/")
-            self.gets.append(name)
-            if name in self.unread:
-                raise self.unread[name]
-            return msgspec.json.encode(self._found(name))
+            return msgspec.json.encode(self._found(path.removeprefix(f"{PODS}/")))
         assert params is not None
         assert params["fieldSelector"] == "status.phase!=Succeeded,status.phase!=Failed"
         assert accept == METADATA_LIST
@@ -112,22 +99,20 @@ class PodApi:
         matching = [pod for pod in self.pods.values() if _matches(pod, params["labelSelector"])]
         items = [{"metadata": pod["metadata"]} for pod in matching[begin : begin + self.page]]
         more = {"continue": str(begin + self.page)} if begin + self.page < len(matching) else {}
-        answer = msgspec.json.encode({"metadata": more, "items": items})
-        self.during()
-        await asyncio.sleep(0)
-        return answer
+        return msgspec.json.encode({"metadata": more, "items": items})
 
-    async def merge(self, path: str, body: Document) -> bytes:
+    async def patch(self, path: str, operations: list[Operation]) -> ObjectMeta:
         await asyncio.sleep(0)
         name = path.removeprefix(f"{PODS}/")
         self.patches.append(name)
         found = self._found(name)
-        if found["metadata"]["uid"] != body["metadata"]["uid"]:
-            raise ApiError(409, "Conflict", "the UID in the precondition differs")
         if name in self.refused:
             raise self.refused[name]
-        found["metadata"]["labels"] |= body["metadata"]["labels"]
-        return msgspec.json.encode(found)
+        try:
+            self.pods[name] = apply(found, operations)
+        except (AssertionError, KeyError) as error:
+            raise ApiError(422, "Invalid", "the test failed") from error
+        return msgspec.convert(self.pods[name]["metadata"], ObjectMeta)
 
     def _found(self, name: str) -> Document:
         if name not in self.pods:
@@ -148,72 +133,43 @@ def _matches(pod: Document, selector: str) -> bool:
     return True
 
 
-class Counter:
-    """What of a controller has to do with counting, put together as ``Parallelism`` does; one step at a time."""
+class Watcher:
+    """What of a controller follows pods that may wait, put together as ``Parallelism`` does; one step at a time."""
 
-    def __init__(self, api: PodApi, index: OptionsIndex | None = None) -> None:
+    def __init__(self, api: PodApi) -> None:
         kube: Any = None
         self.api = api
-        self.now = 1000.0
-        self.index = index or OptionsIndex(kube)
+        self.index = OptionsIndex(kube)
         self.engines = ENGINES
         self.tracker = Tracker()
         self.runs: dict[ExecutionKey, Any] = {}
-        self.seen: dict[str, PodObject] = {}
-        """Pods that the controller's other watch has told of, by name."""
-        self.pods = SimpleNamespace(get=lambda _, name: self.seen.get(name))
-        self.to_count: dict[GroupKey, None] = {}
-        self.hinted: list[OptionsKey] = []
-        self.events: list[tuple[str, str, str, str]] = []
-        self.missed: list[tuple[str, str]] = []
         self._watched: dict[str, GatedPod] = {}
         world: Any = self
         listener: Any = self
-        server: Any = api
-        recorder: Any = SimpleNamespace(say=self._say)
-        latecomers: Any = SimpleNamespace(follow=lambda engine, namespace: self.missed.append((engine.name, namespace)))
         self.board = Board(world, self.index, listener)
-        self.labelling = Labelling(server, world, server, recorder, self.board)
-        self.reaches = Reaches(self.index, lambda: self.now)
-        self.counting = Counting(
-            server, world, self.board, self.labelling, self.reaches, latecomers, self.hinted.append
-        )
 
     # The world.
 
     def execution(self, key: ExecutionKey) -> Any:
         return self.runs.get(key)
 
-    def run(self, name: str, cap: int | None = 2, *, missed: bool = False) -> ExecutionKey:
-        """A PipelineRun that carries the label, and got a limit after its creation."""
-        annotations = {SNAPSHOT_ANNOTATION: snapshot(None).replace('"x"', f'"id-{name}"')}
-        labels = {ID_LABEL: f"id-{name}", GATE: "capped"}
-        self.index.put(KIND, msgspec.json.encode(said("o", cap, 2)))
-        metadata = {
-            "name": name,
-            "namespace": TEAM,
-            "uid": name,
-            "labels": labels,
-            "annotations": annotations | ({MISSED_ANNOTATION: "2026-01-01T00:00:00Z"} if missed else {}),
-        }
+    def run(self, name: str, cap: int | None = 2, *, labels: Mapping[str, str] | None = None) -> ExecutionKey:
+        """A PipelineRun that got this limit from options ``o`` when it was created."""
+        annotations = {SNAPSHOT_ANNOTATION: snapshot(cap).replace('"x"', f'"id-{name}"')}
+        given = {ID_LABEL: f"id-{name}", GATE: "capped"} if labels is None else labels
+        metadata = {"name": name, "namespace": TEAM, "uid": name, "labels": given, "annotations": annotations}
         key = ExecutionKey(RUN, TEAM, name)
         self.runs[key] = msgspec.convert({"metadata": metadata}, followed(ENGINES[RUN]))
         self.tracker.put(key, self.runs[key])
         self.board.execution_changed(key, name, f"id-{name}")
         return key
 
-    # What the board tells.
-
-    def uncounted(self, key: GroupKey) -> None:
-        self.to_count[GroupKey(BARE, key.namespace, "") if key.engine == BARE else key] = None
+    # What the board tells is of no interest.
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("releasable", "waiting", "unknown", "unsure", "left_to_kueue", "to_be_left", "settled", "counted"):
+        if name in ("changed", "unknown", "unsure", "left_to_kueue", "to_be_left"):
             return lambda *_: None
         raise AttributeError(name)
-
-    def _say(self, engine: Engine, metadata: ObjectMeta, what: Announcement) -> None:
-        self.events.append((engine.kind, metadata.name, what.reason, what.note))
 
     # What happens.
 
@@ -230,30 +186,8 @@ class Counter:
                 found = msgspec.convert(pod, GatedPod)
                 there[found.facts.uid] = found
         for uid in {**self._watched, **there}:
-            old, new = self._watched.get(uid), there.get(uid)
-            self.labelling.watched(uid)
-            self.board.pod_changed(old, new)
+            self.board.pod_changed(self._watched.get(uid), there.get(uid))
         self._watched = there
-
-    async def count(self) -> list[float | None]:
-        """Count what is to be counted, once each; what was answered."""
-        keys, self.to_count = list(self.to_count), {}
-        return [await self.counting.count(key) for key in keys]
-
-    async def label(self, *names: str) -> list[float | None]:
-        """Label these pods, or look at them again."""
-        return [await self.labelling.label(self.uid(name)) for name in names]
-
-    def uid(self, name: str) -> str:
-        uid: str = self.api.pods[name]["metadata"]["uid"]
-        return uid
-
-    def used(self, group: str, engine: str = BARE) -> int:
-        """How many slots of a group are in use."""
-        return self.board.groups[GroupKey(engine, TEAM, group)].slots.used
-
-    def is_counted(self, group: str, engine: str = BARE) -> bool:
-        return self.board.groups[GroupKey(engine, TEAM, group)].counted
 
 
 def bare(

@@ -100,6 +100,33 @@ async def test_what_was_stored_unchecked_can_be_labelled() -> None:
     assert await warnings("NotificationChannel", {"metadata": {}, "spec": spec}, old_object=old) == []
 
 
+@pytest.mark.parametrize("kind", ["ExecutionOptions", "ClusterExecutionOptions"])
+async def test_a_first_limit_is_warned_of_while_executions_run(kind: str) -> None:
+    async def edited(before: dict[str, Any], after: dict[str, Any], active: int | None) -> list[str]:
+        metadata = {"name": "o"} | ({"namespace": "team"} if kind == "ExecutionOptions" else {})
+        status = {} if active is None else {"executions": {"active": active, "finished": 3}}
+        old = msgspec.Raw(msgspec.json.encode({"metadata": metadata, "spec": before, "status": status}))
+        return await warnings(kind, {"metadata": metadata, "spec": after}, old_object=old)
+
+    said = (
+        "spec.maxParallelism: executions that were created without a limit keep none, and {} active; it holds for "
+        "later ones"
+    )
+    limit = {"maxParallelism": 2}
+    assert await edited({}, limit, 1) == [said.format("1 execution is")]
+    assert await edited({"maxParallelism": 0}, limit, 5) == [said.format("5 executions are")]
+    for before, after, active in (
+        ({}, limit, 0),
+        ({}, limit, None),
+        ({"maxParallelism": 1}, limit, 5),
+        (limit, {}, 5),
+        ({}, {"maxParallelism": 0}, 5),
+        ({}, {"labels": {"a": "1"}}, 5),
+    ):
+        assert await edited(before, after, active) == []
+    assert await warnings(kind, {"metadata": {"name": "o"}, "spec": limit}) == []
+
+
 async def test_where_the_cluster_does_not_say_an_object_passes_without_a_warning() -> None:
     spec = {"selector": {"engines": ["job"]}, "notifications": [MAIL | {"channelRef": {"name": "gone"}}]}
     document = {"metadata": {"name": "o", "namespace": "team"}, "spec": spec}

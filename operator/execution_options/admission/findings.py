@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 from msgspec import UNSET
@@ -70,6 +70,24 @@ def ineffective(options: OptionsObject, engines: Mapping[str, Engine], astray: A
             for field, _, having in effects(options.spec, () if listed else engines.values())
         ]
     return Ineffective(wholly, partly)
+
+
+def first_limit(options: OptionsObject, old: Mapping[str, Any]) -> str:
+    """That an edit gives a limit which running executions do not get; empty where it gives none, or none runs.
+
+    Args:
+        options: as they are to be.
+        old: the stored document of the same object, with its status; empty at a creation.
+    """
+    cap = options.spec.max_parallelism
+    active = ((old.get("status") or {}).get("executions") or {}).get("active", 0)
+    if cap is UNSET or not cap or (old.get("spec") or {}).get("maxParallelism") or not active:
+        return ""
+    are = "1 execution is" if active == 1 else f"{active} executions are"
+    return (
+        f"spec.maxParallelism: executions that were created without a limit keep none, and {are} active; it holds for "
+        "later ones"
+    )
 
 
 def _unknown(selector: Selector, engines: Mapping[str, Engine]) -> Iterator[str]:

@@ -88,10 +88,8 @@ class Parts:
         events = SharedBucket(settings.event_rate, max(1, int(settings.event_rate * 10)))
         self.recorder = Recorder(writer, events, self.metrics, identity)
         unfollowed = Unfollowed(self.world, self.index, self.options.add)
-        self.of_pods = PodReconciler(self.world, shell, self.recorder, unfollowed, changes.unlabelled)
-        self.of_executions = ExecutionReconciler(
-            self.world, self.index, shell, self.recorder, self.of_pods, unfollowed, changes.uncounted
-        )
+        self.of_pods = PodReconciler(self.world, shell, self.recorder, unfollowed)
+        self.of_executions = ExecutionReconciler(self.world, self.index, shell, self.recorder, self.of_pods, unfollowed)
         self.artifacts = ArtifactRepositories(kube, self.index, writer, changes.repository_changed)
         self.parallelism = Parallelism(
             kube,

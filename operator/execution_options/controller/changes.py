@@ -14,7 +14,6 @@ from execution_options.controller.objects import OptionsKey
 if TYPE_CHECKING:
     from execution_options.controller.assembly import Parts
     from execution_options.controller.objects import ExecutionKey, ExecutionObject
-    from execution_options.controller.parallelism.objects import GroupKey
     from execution_options.controller.tracking import Tracked
     from execution_options.engines.profile import Engine
     from execution_options.kube.listing import Unreadable
@@ -98,14 +97,6 @@ class Changes:
     def part_changed(self, metadata: ObjectMeta) -> None:
         """Have it seen whose the pods are that the part controls."""
         self._parts.parallelism.board.part_changed(metadata.uid, metadata.namespace, _identifier(metadata))
-
-    def uncounted(self, key: GroupKey) -> None:
-        """Have pods counted that may have come without the label."""
-        self._parts.parallelism.uncounted(key)
-
-    def unlabelled(self, pod: ObjectMeta) -> None:
-        """Have a pod counted that has no label."""
-        self._parts.parallelism.unlabelled(pod)
 
     def pods_counted(self, uid: str) -> None:
         """Have the numbers of pods written into the status of options."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from execution_options.api import decoding
-from execution_options.api.names import GATE, MISSED_ANNOTATION
+from execution_options.api.names import MISSED_ANNOTATION
 from execution_options.controller import live, missed
 from execution_options.controller.announcements import (
     Announcement,
@@ -21,18 +21,14 @@ from execution_options.controller.announcements import (
 )
 from execution_options.controller.missed import Situation
 from execution_options.controller.objects import is_living, kind_of
-from execution_options.controller.parallelism.objects import GroupKey
 from execution_options.controller.shell import ATTEMPTS, ConflictError, UndoneError
 from execution_options.controller.tracking import tracked
 from execution_options.engines.facts import Role, launcher, role
 from execution_options.kube.client import REFUSED, ApiError, path_of
 from execution_options.options.live import InvalidLiveError, LiveTooLargeError
 from execution_options.options.snapshot import InvalidSnapshotError, new_id
-from execution_options.parallelism import gate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from execution_options.controller.events import Recorder
     from execution_options.controller.index import OptionsIndex
     from execution_options.controller.objects import ExecutionKey, ExecutionObject
@@ -59,7 +55,6 @@ class ExecutionReconciler:
         recorder: posts events.
         pods: reconciles the pods of executions that the webhook missed.
         unfollowed: is told which executions an edit does not reach.
-        uncounted: is told of groups with pods that have a limit but not its label.
     """
 
     def __init__(
@@ -70,7 +65,6 @@ class ExecutionReconciler:
         recorder: Recorder,
         pods: PodReconciler,
         unfollowed: Unfollowed,
-        uncounted: Callable[[GroupKey], None],
     ) -> None:
         self._world = world
         self._index = index
@@ -78,11 +72,8 @@ class ExecutionReconciler:
         self._recorder = recorder
         self._pods = pods
         self._unfollowed = unfollowed
-        self._uncounted = uncounted
         self._judged: dict[str, int] = {}
         """uid of an execution without options → which options were found not to apply to it."""
-        self._seen: set[str] = set()
-        """uids of executions whose pods were looked for."""
 
     async def reconcile(self, key: ExecutionKey) -> None:
         """Reconcile one execution; one that has ended, or that is unknown, is left alone."""
@@ -101,21 +92,18 @@ class ExecutionReconciler:
             self._judged.pop(record.uid, None)
             await self._follow(key, engine, item.metadata)
         else:
-            await self._judge(engine, item)
+            await self._judge(key, engine, item)
 
     def forget(self, key: ExecutionKey, uid: str) -> None:
         """An execution is gone."""
         self._unfollowed.forget(key)
         self._judged.pop(uid, None)
-        self._seen.discard(uid)
 
     async def _follow(self, key: ExecutionKey, engine: Engine, metadata: ObjectMeta) -> None:
         path = _path(engine, metadata)
         find = self._index.find(metadata.namespace)
         try:
-            left = await self._shell.settle(
-                path, metadata, "execution", lambda now: live.execution_plan(engine, now, find)
-            )
+            left = await self._shell.settle(path, metadata, "execution", lambda now: live.execution_plan(now, find))
             self._announce(engine, metadata)
         except (InvalidLiveError, InvalidSnapshotError, LiveTooLargeError) as error:
             logger.warning("%s %s/%s: %s", engine.kind, metadata.namespace, metadata.name, error)
@@ -133,20 +121,8 @@ class ExecutionReconciler:
         self._unfollowed.followed(key)
         if left:
             self._recorder.say(engine, metadata, left_note(left))
-        self._see_counted(engine, metadata)
         if MISSED_ANNOTATION in (metadata.annotations or {}):
             await self._pods.adopt(key, engine, metadata)
-
-    def _see_counted(self, engine: Engine, metadata: ObjectMeta) -> None:
-        """Have pods counted that got a limit only after they were created."""
-        labels, annotations = metadata.labels or {}, metadata.annotations or {}
-        if engine.is_pod:
-            if gate.is_uncounted(labels, annotations, live.state(metadata).now.max_parallelism):
-                self._pods.unlabelled(metadata)
-        elif MISSED_ANNOTATION in annotations and GATE in labels and metadata.uid not in self._seen:
-            # Nothing tells of its pods, which do not have its identifier: they are looked for once.
-            self._seen.add(metadata.uid)
-            self._uncounted(GroupKey(engine.name, metadata.namespace, metadata.name))
 
     def _announce(self, engine: Engine, metadata: ObjectMeta) -> None:
         """Say what was overridden or left at admission, or what the repair of a missed one could not give."""
@@ -160,7 +136,7 @@ class ExecutionReconciler:
         if said is not None:
             self._recorder.say(engine, metadata, said)
 
-    async def _judge(self, engine: Engine, item: ExecutionObject) -> None:
+    async def _judge(self, key: ExecutionKey, engine: Engine, item: ExecutionObject) -> None:
         metadata = item.metadata
         created = metadata.creation_timestamp or ""
         before = [pair for pair in self._index.candidates(metadata.namespace) if pair[1] < created]
@@ -171,10 +147,10 @@ class ExecutionReconciler:
         labels = self._world.namespace_labels(metadata.namespace)
         # The quick look spares unaffected executions all requests.
         if missed.applies(engine, metadata, before, Situation(labels, "", plan)):
-            await self._repair(engine, metadata, plan)
+            await self._repair(key, engine, metadata, plan)
         self._judged[metadata.uid] = seen
 
-    async def _repair(self, engine: Engine, metadata: ObjectMeta, plan: dict[str, str]) -> None:
+    async def _repair(self, key: ExecutionKey, engine: Engine, metadata: ObjectMeta, plan: dict[str, str]) -> None:
         path = _path(engine, metadata)
         now = datetime.now(UTC).isoformat(timespec="seconds")
         refused: tuple[str, ApiError] | None = None
@@ -204,6 +180,9 @@ class ExecutionReconciler:
             if repair.left_out:
                 self._recorder.say(engine, metadata, left_out_note(repair.left_out))
                 return
+            if repair.limited:
+                # Before the execution: nobody is released beside them.
+                await self._pods.count(key, engine, metadata)
             await self._shell.bucket.take(metadata.namespace)
             try:
                 await self._shell.writer.patch(path, repair.operations)

@@ -10,8 +10,6 @@ from msgspec import Struct
 from execution_options.api.annotations import MAX_ANNOTATIONS, annotations_size
 from execution_options.api.names import (
     APPLIED_ANNOTATION,
-    CAPPED,
-    GATE,
     ID_LABEL,
     LIVE_ANNOTATION,
     MISSED_ANNOTATION,
@@ -36,7 +34,6 @@ from execution_options.options.live import (
 )
 from execution_options.options.merge import Effective, merge
 from execution_options.options.snapshot import Snapshot
-from execution_options.parallelism import gate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -83,11 +80,10 @@ def _state(snapshot_text: str, live_text: str | None) -> State:
     return State(snapshot, live, merge(snapshot.layers), merge(current_layers(snapshot, live)))
 
 
-def execution_plan(engine: Engine, metadata: ObjectMeta, find: Callable[[str, str], OptionsObject | None]) -> Plan:
+def execution_plan(metadata: ObjectMeta, find: Callable[[str, str], OptionsObject | None]) -> Plan:
     """Bring an execution's own metadata to its options as they are now.
 
     Args:
-        engine: of the execution.
         metadata: of the execution, with a snapshot.
         find: options by kind and name, in reach of the execution.
 
@@ -105,10 +101,6 @@ def execution_plan(engine: Engine, metadata: ObjectMeta, find: Callable[[str, st
     base = {kind: stands(getattr(before.frozen, kind), _authored(authored, ("metadata", kind))) for kind in KINDS}
     plan, changes = _settled(metadata, now, authored, ("metadata",), base)
     changes["annotations"][LIVE_ANNOTATION] = encode_live(live)
-    if gate.is_unmarked(engine, metadata.labels or {}, now.max_parallelism):
-        # Labels of a run reach the pods that it makes from now on. It stays, whatever is edited then: without a limit
-        # pods are released as soon as they come, and with one again all of them are known.
-        changes["labels"][GATE] = CAPPED
     _check_size(metadata, changes)
     return Plan(metadata_patch(metadata, changes), plan)
 

@@ -45,6 +45,8 @@ class Repair(Struct, frozen=True):
     operations: list[Operation] = []
     problem: str = ""
     left_out: str = ""
+    limited: bool = False
+    """Whether its pods are held back from now on: those that it has count."""
 
 
 class Situation(Struct, frozen=True):
@@ -138,7 +140,8 @@ def repair(
     if decision.left_out:
         return Repair(left_out=decision.left_out)
     after["metadata"]["annotations"][MISSED_ANNOTATION] = now
-    if GATE in after["metadata"]["labels"]:
+    limited = GATE in after["metadata"]["labels"]
+    if limited:
         # A gate can only be given at creation.
         after["metadata"]["labels"][GATE] = CAPPED
     changes: Changes = {}
@@ -147,7 +150,7 @@ def repair(
         changes[kind] = {key: wanted.get(key) for key in {**before, **wanted} if before.get(key) != wanted.get(key)}
     if (size := annotations_size(after["metadata"]["annotations"])) > MAX_ANNOTATIONS:
         return Repair(left_out=f"its annotations would have {size} bytes, Kubernetes takes at most {MAX_ANNOTATIONS}")
-    return Repair(metadata_patch(metadata, changes))
+    return Repair(metadata_patch(metadata, changes), limited=limited and not engine.is_pod)
 
 
 def relabelled(document: Mapping[str, Any]) -> bool:

@@ -10,18 +10,19 @@ import msgspec
 from execution_options.api import decoding
 from execution_options.api.names import CAPPED, GATE, ID_LABEL
 from execution_options.controller import live
-from execution_options.controller.announcements import left_note, refused_note
-from execution_options.controller.objects import PodObject, is_living
-from execution_options.controller.parallelism.objects import is_unit
+from execution_options.controller.announcements import Announcement, left_note, refused_note
+from execution_options.controller.objects import LIVING, PodObject, is_living
 from execution_options.controller.patching import metadata_patch
 from execution_options.controller.shell import UndoneError
-from execution_options.kube.client import REFUSED, ApiError, path_of
+from execution_options.kube.client import METADATA_LIST, REFUSED, ApiError, path_of
+from execution_options.kube.listing import listed
+from execution_options.kube.meta import PartialObject
 from execution_options.options.live import InvalidLiveError, LiveTooLargeError
 from execution_options.options.snapshot import InvalidSnapshotError
+from execution_options.parallelism.gate import label_of, role_of
+from execution_options.parallelism.waiting import unlabelled_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from execution_options.controller.events import Recorder
     from execution_options.controller.objects import ExecutionKey
     from execution_options.controller.shell import Shell
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 JOB_UID_LABEL: Final = "batch.kubernetes.io/controller-uid"
+MAX_LABEL: Final = 63
+"""Longest value of a label: engines shorten longer names in ways of their own."""
 
 
 class PodReconciler:
@@ -44,22 +47,13 @@ class PodReconciler:
         shell: reads and writes.
         recorder: posts events.
         unfollowed: is told which pods an edit does not reach.
-        unlabelled: is told of pods whose execution has a limit, and which have not its label.
     """
 
-    def __init__(
-        self,
-        world: World,
-        shell: Shell,
-        recorder: Recorder,
-        unfollowed: Unfollowed,
-        unlabelled: Callable[[ObjectMeta], None],
-    ) -> None:
+    def __init__(self, world: World, shell: Shell, recorder: Recorder, unfollowed: Unfollowed) -> None:
         self._world = world
         self._shell = shell
         self._recorder = recorder
         self._unfollowed = unfollowed
-        self.unlabelled = unlabelled
 
     async def reconcile(self, key: Key) -> None:
         """Reconcile one pod; one that has ended, or whose execution has, is left alone."""
@@ -74,21 +68,46 @@ class PodReconciler:
         record = self._world.tracker.records.get(owner)
         if record is not None and record.stamped:
             if GATE in (execution.metadata.labels or {}):
-                await self._see_counted(pod.metadata)
+                await self._free_slot(pod.metadata)
             await self._correct(owner, self._world.engines[owner.engine], execution.metadata, pod.metadata)
 
-    async def _see_counted(self, pod: ObjectMeta) -> None:
-        """Have a pod counted that was created before its execution had a limit, or by what was; and no coordinator.
+    async def _free_slot(self, pod: ObjectMeta) -> None:
+        """Take the label from a coordinator that was created while the webhook, which takes it, did not answer."""
+        if (pod.labels or {}).get(GATE) == CAPPED and not self._is_unit(pod):
+            await self._shell.settle(_path(pod), pod, "pod", _unlabelled)
 
-        Those have the label where the webhook, which takes it from them, did not answer.
+    async def count(self, key: ExecutionKey, engine: Engine, execution: ObjectMeta) -> None:
+        """Have the pods of an execution count that is about to be repaired, and gets a limit by that.
+
+        They have no label: they get it, and take slots as soon as the controller sees that.
+
+        Raises:
+            ApiError: a pod cannot be read or written at the moment; one whose label is refused is reported instead.
         """
-        state = (pod.labels or {}).get(GATE)
-        if state not in (None, CAPPED) or is_unit(self._world.engines, pod) is (state is not None):
-            return
-        if state is None:
-            self.unlabelled(pod)
-        else:
-            await self._shell.settle(_path(pod), pod, "pod", _uncounted)
+        label = next(iter(engine.pods.labels), "")
+        selector = f"{label}={execution.name}" if label and len(execution.name) <= MAX_LABEL else label
+        params = {"labelSelector": f"{selector},!{GATE}".removeprefix(","), "fieldSelector": LIVING}
+        path = path_of("", "v1", "pods", execution.namespace)
+        found = listed(self._shell.kube, path, PartialObject, params=params, accept=METADATA_LIST)
+        for pod in [item.metadata async for item in found]:
+            if self._world.tracker.of_pod(pod) != key or not self._is_unit(pod):
+                continue
+            try:
+                await self._shell.settle(_path(pod), pod, "pod", _labelled)
+            except ApiError as error:
+                if error.status not in REFUSED or not error.is_certain:
+                    raise
+                logger.warning("pod %s/%s is not counted: %s", pod.namespace, pod.name, error)
+                note = unlabelled_text(pod.name, error.message or error.reason)
+                self._recorder.say(engine, execution, Announcement("Warning", "LabelRefused", "Count", note))
+
+    def _is_unit(self, pod: ObjectMeta) -> bool:
+        """Whether a pod works for itself, so that it counts: no coordinator, and none of a gang."""
+        owner = pod.controller
+        if owner is None:
+            return False
+        metadata = {"metadata": msgspec.to_builtins(pod)}
+        return role_of(self._world.engines, (owner.group, owner.kind), metadata) == "unit"
 
     async def adopt(self, key: ExecutionKey, engine: Engine, execution: ObjectMeta) -> None:
         """Correct the pods of a Job that do not carry its identifier: their template never got it."""
@@ -128,7 +147,13 @@ def _path(pod: ObjectMeta) -> str:
     return path_of("", "v1", "pods", pod.namespace, pod.name)
 
 
-def _uncounted(pod: ObjectMeta) -> live.Plan:
+def _labelled(pod: ObjectMeta) -> live.Plan:
+    """Give the label to a pod that never waited."""
+    labels = pod.labels or {}
+    return live.Plan([] if GATE in labels else metadata_patch(pod, {"labels": {GATE: label_of(labels)}}))
+
+
+def _unlabelled(pod: ObjectMeta) -> live.Plan:
     """Take the label from a pod that never waited."""
     counts = (pod.labels or {}).get(GATE) == CAPPED
     return live.Plan(metadata_patch(pod, {"labels": {GATE: None}}) if counts else [])

@@ -132,7 +132,6 @@ class Tracker:
         self._by_uid: dict[str, ExecutionKey] = {}
         self._parts: dict[str, str] = {}
         self._by_id: dict[tuple[str, str], ExecutionKey] = {}
-        self._missed: Members[tuple[str, str], ExecutionKey] = Members()
         self._unstamped: Members[str, ExecutionKey] = Members()
         self._pods_by_owner: Members[str, Key] = Members()
         self._pods_by_id: Members[tuple[str, str], Key] = Members()
@@ -160,8 +159,6 @@ class Tracker:
             self._counts[key.engine, "active" if record.active else "finished"] += 1 if add else -1
         if not record.stamped and not record.unreadable:
             self._unstamped.change(key.namespace, key, add=add)
-        if record.missed and record.active:
-            self._missed.change((key.engine, key.namespace), key, add=add)
         at = (key.namespace, record.id)
         if add:
             self._by_uid[record.uid] = key
@@ -192,10 +189,6 @@ class Tracker:
         """The executions without options of a namespace; of all namespaces where it is empty."""
         groups = [self._unstamped.of(namespace)] if namespace else self._unstamped.sets()
         return [key for group in groups for key in group]
-
-    def missed(self, engine: str, namespace: str) -> bool:
-        """Whether an engine has an execution in a namespace that was created past the webhook, and has not ended."""
-        return bool(self._missed.of((engine, namespace)))
 
     def of_pod(self, metadata: ObjectMeta) -> ExecutionKey | None:
         """The execution that a pod belongs to: its controller, or what its identifier says of a deeper one."""

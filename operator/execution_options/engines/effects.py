@@ -84,8 +84,13 @@ def effect_notes(
 
 
 def unfollowed_notes(engine: Engine, execution: Mapping[str, Any], frozen: Effective, now: Effective) -> Iterator[str]:
-    """A sentence for a limit that was edited since an execution was created, and that its engine has from then."""
-    if _cap(frozen) == _cap(now) or not engine.parallelism:
+    """A sentence for a limit that was edited since an execution was created, and that does not reach it.
+
+    Where the operator holds back pods, that is a first limit.
+    """
+    if _cap(frozen) == _cap(now) or not _has_limits(engine):
+        return
+    if not engine.parallelism and (engine.pods.single or _cap(frozen) or not _cap(now)):
         return
     stands = ", ".join(
         f"{field.path}={value}" for field in engine.parallelism if (value := read(execution, field.path)) is not None

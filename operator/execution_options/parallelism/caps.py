@@ -1,4 +1,7 @@
-"""The cap that holds now: what the frozen options said, with later edits, without options that are gone."""
+"""The limit of an execution now: what its frozen options say, with later edits, without options that are gone.
+
+An execution has a limit from its creation, or never.
+"""
 
 from __future__ import annotations
 
@@ -62,34 +65,29 @@ class _Live(Struct):
 
 
 def recorded(snapshot: str | None, live: str | None) -> tuple[Said, ...]:
-    """What the annotations of an execution say of parallelism, highest level first; empty for none, or junk.
+    """What the annotations of an execution say of parallelism, highest level first.
 
-    Only the few bytes that matter are decoded: thousands of bare pods have a snapshot each.
+    Empty where it had no limit when it was created: an edit that gives one first is for later executions. Empty for
+    junk, too. Only the few bytes that matter are decoded: thousands of bare pods have a snapshot each.
     """
     try:
         layers = decoding.read(snapshot or "{}", _Snapshot).layers
         edits = {(e.kind, e.name, e.uid): e for e in decoding.read(live or "{}", _Live).layers}
     except UnreadableError:
         return ()
+    # An annotation of the execution itself is a layer too, but no options object, and says nothing of parallelism.
+    named = [layer for layer in reversed(layers) if layer.source.uid]
+    frozen = (layer.spec.max_parallelism for layer in named)
+    if not next((value for value in frozen if value is not UNSET), 0):
+        return ()
     said: list[Said] = []
-    for layer in reversed(layers):
+    for layer in named:
         source = layer.source
-        if not source.uid:
-            continue
         edit = edits.get((source.kind, source.name, source.uid))
         spec, generation = (layer.spec, source.generation) if edit is None else (edit.spec, edit.generation)
         value = spec.max_parallelism
         said.append(Said(source.kind, source.name, source.uid, generation, None if value is UNSET else value))
     return _shared(tuple(said))
-
-
-def is_frozen(said: tuple[Said, ...]) -> bool:
-    """Whether options gave an execution a cap when it was created.
-
-    Args:
-        said: as :func:`recorded`, without edits.
-    """
-    return next((one.value > 0 for one in said if one.value is not None), False)
 
 
 @lru_cache(maxsize=4096)

@@ -63,16 +63,6 @@ def mark(patch: Patch, places: Iterable[Path], engine: Engine, cap: Sourced[int]
             patch.put((*place, "labels", GATE), CAPPED)
 
 
-def is_unmarked(engine: Engine, labels: Mapping[str, str], cap: Sourced[int] | None) -> bool:
-    """Whether an execution that exists is to be marked now, so that pods which it makes from now on are gated."""
-    return not engine.is_pod and holds_back(engine) and is_capped(cap) and GATE not in labels
-
-
-def is_uncounted(labels: Mapping[str, str], annotations: Mapping[str, str], cap: Sourced[int] | None) -> bool:
-    """Whether a bare pod that exists should have the label, and has not: its group has a cap only since."""
-    return GATE not in labels and is_capped(cap) and bool(group_of(labels, annotations))
-
-
 def label_of(labels: Mapping[str, str]) -> str:
     """The label of a pod that was created without it."""
     return LEFT_TO_KUEUE if labels.get(KUEUE_MANAGED) == "true" else CAPPED

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 MAX_NAMED: Final = 3
 UNKNOWN: Final = "not released yet: its execution is not known"
-UNCOUNTED: Final = "not released yet: other pods of its execution are being counted"
 
 
 def lines(slots: Slots) -> Iterator[tuple[Pod, str]]:
@@ -38,7 +37,7 @@ def unlabelled_text(pod: str, reason: str) -> str:
         pod: its name.
         reason: in the words of who refused it.
     """
-    return f"pod {pod} runs without the label {GATE}, which was refused; it counts all the same: {reason}"
+    return f"pod {pod} takes no slot, since it was refused the label {GATE}: {reason}"
 
 
 def execution_text(slots: Slots) -> str:
@@ -54,7 +53,7 @@ def over_text(slots: Slots) -> str:
     skipped = skipping(slots)
     if not skipped:
         return f"{_in_use(slots)}: the limit was lowered, or others removed gates; none is released until it fits"
-    return f"{_in_use(slots)}: these did not wait, created before the limit or past the webhook: {_named(skipped)}"
+    return f"{_in_use(slots)}: these did not wait, created past the webhook or on a node: {_named(skipped)}"
 
 
 def skipping(slots: Slots) -> list[str]:

@@ -12,7 +12,7 @@ import aiohttp
 
 from execution_options.admission import typos
 from execution_options.admission.accounts import required_account, without_account
-from execution_options.admission.findings import ineffective, unrouted
+from execution_options.admission.findings import first_limit, ineffective, unrouted
 from execution_options.api import decoding, names
 from execution_options.api.resources import from_api
 from execution_options.api.validation import InvalidOptionsError
@@ -68,7 +68,7 @@ class Objects:
                 return review.refused(request.uid, "; ".join(str(problem) for problem in problems))
         warnings: list[str] = []
         try:
-            warnings.extend([warning async for warning in self._warnings(request, document)])
+            warnings.extend([warning async for warning in self._warnings(request, document, old)])
         except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
             # Nobody has to wait with an object for what could only be a warning.
             where = f"{request.kind.kind} {request.namespace}/{request.name}"
@@ -79,7 +79,9 @@ class Objects:
         size = memoryview(data).nbytes
         return await self._processor.run(request.namespace, size, lambda: decoding.read_object(data))
 
-    async def _warnings(self, request: review.Request, document: dict[str, Any]) -> AsyncIterator[str]:
+    async def _warnings(
+        self, request: review.Request, document: dict[str, Any], old: dict[str, Any]
+    ) -> AsyncIterator[str]:
         kind, metadata = request.kind, document.get("metadata") or {}
         if (kind.group, kind.kind) == ("", "Namespace"):
             found = list(typos.of_namespace(metadata))
@@ -94,7 +96,7 @@ class Objects:
         for warning in found:
             yield warning
         if kind.group == names.GROUP and kind.kind in names.PLURALS:
-            async for warning in self._of_options(document, kind.kind):
+            async for warning in self._of_options(document, kind.kind, old):
                 yield warning
         elif kind.group == names.GROUP and kind.kind == names.ENGINE_KIND:
             async for warning in self._of_engine(document):
@@ -103,12 +105,15 @@ class Objects:
             async for warning in self._of_references(document, request.namespace):
                 yield warning
 
-    async def _of_options(self, document: dict[str, Any], kind: str) -> AsyncIterator[str]:
+    async def _of_options(self, document: dict[str, Any], kind: str, old: dict[str, Any]) -> AsyncIterator[str]:
         try:
             options = from_api({**document, "kind": kind})
         except InvalidOptionsError as error:
             yield f"no execution gets these options: {error}"
             return
+        limit = first_limit(options, old)
+        if limit:
+            yield limit
         engines = await self._index.fresh_engines()
         for sentence in ineffective(options, engines, {}).wholly:
             yield f"without effect: {sentence}"

@@ -96,11 +96,10 @@ class Announcer:
         self._why = {key: why for key, why in self._why.items() if key in board.groups}
         self._written = {uid: told for uid, told in self._written.items() if now - told[0] < QUIET_SECONDS}
         for group in groups:
-            if group.counted:
-                self._say_over(group, now)
+            self._say_over(group, now)
             if group.key in lasting:
                 await self._say(group, now)
-        # That an execution is not known, or not counted, is over in a moment as a rule.
+        # That an execution is not known is over in a moment as a rule.
         told = lasting | {group.key for group in groups if not self._held(group)}
         concerned = told & (self._waited | waits)
         await self._annotate([group for group in groups if group.key in concerned], now)
@@ -135,11 +134,8 @@ class Announcer:
     async def _say(self, group: Group, now: float) -> None:
         """Say what the pods of a group wait for."""
         key, found = group.key, self._regarding(group.key, group)
-        why = self._held(group)
-        if why and key.engine and found is not None and self._is_due(group, "NotCounted", now):
-            self._recorder.say(*found, Announcement("Normal", "NotCounted", "Wait", why))
         first = (key, "WaitingForSlot") not in self._said
-        if why or found is None or not self._is_due(group, "WaitingForSlot", now):
+        if found is None or not self._is_due(group, "WaitingForSlot", now):
             return
         text = waiting.execution_text(group.slots)
         self._recorder.say(*found, Announcement("Normal", "WaitingForSlot", "Wait", text))
@@ -152,9 +148,7 @@ class Announcer:
 
     def _held(self, group: Group) -> str:
         """Why no pod of a group is released, however many slots are free; empty where that is not so."""
-        if not group.key.engine:
-            return self._why.get(group.key) or waiting.UNKNOWN
-        return "" if group.counted else waiting.UNCOUNTED
+        return "" if group.key.engine else self._why.get(group.key) or waiting.UNKNOWN
 
     async def _warn(self, engine: Engine, metadata: ObjectMeta) -> None:
         """Say which time-outs of an execution pass while its pods wait."""

@@ -12,14 +12,9 @@ from execution_options.controller.objects import LIVING
 from execution_options.controller.parallelism.announcer import Announcer
 from execution_options.controller.parallelism.backlog import Backlog
 from execution_options.controller.parallelism.board import Board
-from execution_options.controller.parallelism.counting import Counting
-from execution_options.controller.parallelism.groups import BARE
 from execution_options.controller.parallelism.kueue import Kueue
-from execution_options.controller.parallelism.labelling import Labelling
-from execution_options.controller.parallelism.latecomers import Latecomers
-from execution_options.controller.parallelism.objects import GatedPod, GroupKey
+from execution_options.controller.parallelism.objects import GatedPod
 from execution_options.controller.parallelism.orphans import Orphans
-from execution_options.controller.parallelism.reach import Reaches
 from execution_options.controller.parallelism.releaser import Releaser
 from execution_options.controller.queue import Queue
 from execution_options.controller.work import work
@@ -35,17 +30,17 @@ if TYPE_CHECKING:
     from execution_options.controller.index import OptionsIndex
     from execution_options.controller.metrics import Metrics
     from execution_options.controller.objects import OptionsKey
+    from execution_options.controller.parallelism.groups import Group
+    from execution_options.controller.parallelism.objects import GroupKey
     from execution_options.controller.settings import Settings
     from execution_options.controller.world import World
     from execution_options.controller.writer import Writer
     from execution_options.kube.client import Kube
-    from execution_options.kube.meta import ObjectMeta
 
 logger = logging.getLogger(__name__)
 
 SETTLE_SECONDS: Final = 10.0
 """How long pods wait whose execution is not known, before it is looked for."""
-LABELLERS: Final = 4
 
 
 class Parallelism:
@@ -59,7 +54,7 @@ class Parallelism:
         recorder: posts events.
         metrics: counts.
         settings: how the controller is run.
-        counted: is told of options, by uid, whose numbers of pods changed.
+        numbers_changed: is told of options, by uid, whose numbers of pods changed.
         hint: is told of options that exist but are not known yet.
     """
 
@@ -72,7 +67,7 @@ class Parallelism:
         recorder: Recorder,
         metrics: Metrics,
         settings: Settings,
-        counted: Callable[[str], None],
+        numbers_changed: Callable[[str], None],
         hint: Callable[[OptionsKey], None],
     ) -> None:
         self._kube = kube
@@ -80,7 +75,7 @@ class Parallelism:
         self._index = index
         self._metrics = metrics
         self._settings = settings
-        self.counted = counted
+        self._numbers_changed = numbers_changed
         self._hint = hint
         self._releaser = Releaser(kube, writer, metrics, settings.timing.request_timeout)
         self._quotas = Quotas(kube)
@@ -91,41 +86,23 @@ class Parallelism:
         """Whether the pods were listed once that may wait."""
         self._unsure: Queue[tuple[OptionsKey, str]] = Queue()
         self._unknown: Queue[GroupKey] = Queue()
-        self._uncounted: Queue[GroupKey] = Queue()
         self.board = Board(world, index, self)
         self._orphans = Orphans(kube, world, self.board, self._announcer.explain)
-        self._labelling = Labelling(kube, world, writer, recorder, self.board)
-        self._latecomers = Latecomers(kube, world, self._labelling.hold)
-        self._counting = Counting(kube, world, self.board, self._labelling, Reaches(index), self._latecomers, hint)
         metrics.watch_slots(self.board.totals)
 
     # What the board tells.
 
-    def releasable(self, key: GroupKey) -> None:
-        """Have pods of a group released."""
-        self._releaser.add(key)
-        self._backlog.look(key)
-
-    def waiting(self, key: GroupKey) -> None:
-        """Have it told where a quota counts them."""
-        self._backlog.look(key)
-
-    def settled(self, key: GroupKey) -> None:
-        """Have it told, too."""
-        self._backlog.look(key)
+    def changed(self, group: Group) -> None:
+        """Have pods of a group released, and its numbers told to the webhook and in the status of options."""
+        if group.slots.releasable:
+            self._releaser.add(group.key)
+        self._backlog.look(group.key)
+        if group.cap is not None:
+            self._numbers_changed(group.cap.uid)
 
     def unknown(self, key: GroupKey) -> None:
         """Have it found out whether anybody has the pods."""
         self._unknown.add(key, SETTLE_SECONDS)
-
-    def uncounted(self, key: GroupKey) -> None:
-        """Have pods of a group counted that were created without the label."""
-        # One list shows the bare pods of all groups.
-        self._uncounted.add(GroupKey(BARE, key.namespace, "") if key.engine == BARE else key)
-
-    def unlabelled(self, pod: ObjectMeta) -> None:
-        """Have a pod counted that runs without the label."""
-        self._counting.unlabelled(pod)
 
     def unsure(self, key: OptionsKey, uid: str) -> None:
         """Have it found out whether options exist."""
@@ -157,7 +134,7 @@ class Parallelism:
             # Those that have ended hold nothing, and may stay for long.
             field_selector=LIVING,
             resync=self._settings.resync,
-            on_change=self._pod_changed,
+            on_change=self.board.pod_changed,
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(store.run())
@@ -170,17 +147,7 @@ class Parallelism:
             group.create_task(self._quotas.run())
             group.create_task(self._backlog.run(self.board))
             group.create_task(work("unsure options", self._unsure, self._check_options, self._metrics))
-            group.create_task(work("uncounted pods", self._uncounted, self._counting.count, self._metrics))
-            group.create_task(self._latecomers.run())
-            for _ in range(LABELLERS):
-                group.create_task(work("unlabelled pods", self._labelling.queue, self._labelling.label, self._metrics))
             group.create_task(work("unknown pods", self._unknown, self._orphans.look_for, self._metrics))
-
-    def _pod_changed(self, old: GatedPod | None, new: GatedPod | None) -> None:
-        for one in (old, new):
-            if one is not None:
-                self._labelling.watched(one.facts.uid)
-        self.board.pod_changed(old, new)
 
     async def _check_options(self, which: tuple[OptionsKey, str]) -> None:
         """Find out whether options are gone, or only so new that they are not known yet."""

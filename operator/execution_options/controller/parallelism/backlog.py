@@ -150,7 +150,7 @@ class Backlog:
         engine = self._world.engines.get(group.key.engine)
         if engine is None or not refuses(engine):
             return ""
-        if not (group.counted and group.slots.is_full and group.slots.waiting):
+        if not (group.slots.is_full and group.slots.waiting):
             return ""
         execution = self._world.execution(ExecutionKey(*group.key))
         return "" if execution is None else (execution.metadata.labels or {}).get(ID_LABEL, "")

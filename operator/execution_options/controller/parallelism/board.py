@@ -96,37 +96,10 @@ class Board:
         for group in self.limits.edited(uid, gone=gone):
             self._tell(group)
 
-    def knows(self, uid: str) -> bool:
-        """Whether a pod is in a group."""
-        return uid in self._group_of
-
-    def uncounted(self, namespace: str) -> dict[GroupKey, int]:
-        """Groups of bare pods of a namespace that may have pods which are not known, each with its generation."""
-        bare = (group for key, group in self.groups.items() if (key.engine, key.namespace) == (BARE, namespace))
-        return {group.key: group.generation for group in bare if group.cap is not None and not group.counted}
-
-    def generation(self, key: GroupKey) -> int | None:
-        """What :meth:`counted` wants to know of a group; ``None`` where there is none."""
-        group = self.groups.get(key)
-        return None if group is None else group.generation
-
-    def said(self, key: GroupKey) -> set[Said]:
-        """What options say that have a say in a group."""
-        group = self.groups.get(key)
-        return set() if group is None else {one for said in group.said for one in said}
-
     def kinds(self, key: GroupKey) -> set[tuple[str, str]]:
         """Group and kind of all that controls pods of a group."""
         group = self.groups.get(key)
         return set() if group is None else {self._pods[pod.uid].kind for pod in group.slots.pods()}
-
-    def counted(self, key: GroupKey, generation: int) -> None:
-        """All pods of a group that run are known, unless it became uncounted again since it had this generation."""
-        group = self.groups.get(key)
-        if group is not None and not group.counted and group.generation == generation:
-            group.counted = True
-            self.limits.recap(group)
-            self._tell(group)
 
     def numbers(self, uid: str) -> tuple[int, int]:
         """How many pods run, and how many wait, to which the cap of an options object applies."""
@@ -239,7 +212,6 @@ class Board:
     def _joined(self, group: Group, pod: GatedPod) -> None:
         """A pod is new in its group."""
         if group.key.engine == BARE:
-            group.counted = group.counted or group.key.name == pod.facts.uid
             self._said_of[pod.facts.uid] = pod.said
             self.limits.join(group, pod.said)
         elif group.key.engine and not group.said:
@@ -253,14 +225,7 @@ class Board:
         self._tell(group)
 
     def _tell(self, group: Group) -> None:
-        if group.slots.releasable:
-            self._listener.releasable(group.key)
-        elif group.slots.waiting:
-            self._listener.waiting(group.key)
-        else:
-            self._listener.settled(group.key)
-        if group.cap is not None:
-            self._listener.counted(group.cap.uid)
+        self._listener.changed(group)
 
 
 def _has_options(execution: ExecutionObject) -> bool:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from execution_options.api.names import CLUSTER_OPTIONS_KIND, LIVE_ANNOTATION, MISSED_ANNOTATION, SNAPSHOT_ANNOTATION
+from execution_options.api.names import CLUSTER_OPTIONS_KIND, LIVE_ANNOTATION, SNAPSHOT_ANNOTATION
 from execution_options.controller.members import Members
 from execution_options.controller.objects import OptionsKey
-from execution_options.controller.parallelism.groups import BARE, BLOCKED
-from execution_options.parallelism.caps import effective, is_frozen, recorded
+from execution_options.parallelism.caps import effective, recorded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +35,7 @@ class Limits:
 
     def cap_of(self, said: tuple[Said, ...], namespace: str) -> Cap | None:
         """The cap that follows from what options said, as they are now."""
-        return effective(said, self._index.find(namespace), lambda one: self._is_gone(one, namespace))
+        return effective(said, self._index.find(namespace), lambda one: one.uid in self._gone)
 
     def join(self, group: Group, said: tuple[Said, ...]) -> None:
         """A bare pod came to a group, of which options said this."""
@@ -56,10 +55,7 @@ class Limits:
     def read(self, group: Group, annotations: Mapping[str, str]) -> None:
         """Read in an execution's annotations what options said of it."""
         before = list(group.said)
-        snapshot = annotations.get(SNAPSHOT_ANNOTATION)
-        # Where there was a limit at its creation, all of its pods were created with the label.
-        group.counted = group.counted or (is_frozen(recorded(snapshot, None)) and MISSED_ANNOTATION not in annotations)
-        said = recorded(snapshot, annotations.get(LIVE_ANNOTATION))
+        said = recorded(annotations.get(SNAPSHOT_ANNOTATION), annotations.get(LIVE_ANNOTATION))
         if before != [said]:
             group.said[said] = 1
             self._listen(group, said)
@@ -87,30 +83,22 @@ class Limits:
         # Bare pods of one group may have been given different options: the least of their caps is nobody's surprise.
         # Of equal ones the same, in whatever order they came.
         group.cap = min((cap for cap in caps if cap is not None), key=lambda cap: (cap.value, cap.uid), default=None)
-        if group.cap is None:
-            group.slots.cap = None
-            # Bare pods that come while there is no limit are not labelled; an execution's go on being so.
-            if group.key.engine == BARE:
-                group.uncount()
-        elif group.counted:
-            group.slots.cap = group.cap.value
-        else:
-            group.slots.cap = BLOCKED
-            self._listener.uncounted(group.key)
+        group.slots.cap = None if group.cap is None else group.cap.value
+        self._find_out(group)
 
     def numbers(self, uid: str) -> tuple[int, int]:
         """How many pods run, and how many wait, to which the cap of an options object applies."""
         mine = [g.slots for g in self._limited.of(uid) if g.cap is not None and g.cap.uid == uid]
         return sum(slots.used for slots in mine), sum(slots.waiting for slots in mine)
 
-    def _is_gone(self, said: Said, namespace: str) -> bool:
-        if said.uid in self._gone:
-            return True
-        key = OptionsKey(said.kind, "" if said.kind == CLUSTER_OPTIONS_KIND else namespace, said.name)
-        known = self._index.get(key)
-        if known is None or known.uid != said.uid:
-            self._listener.unsure(key, said.uid)
-        return False
+    def _find_out(self, group: Group) -> None:
+        """Have it found out whether options exist that limit a group, as far as that is not known."""
+        namespace = group.key.namespace
+        for one in {one for said in group.said for one in said if one.uid not in self._gone}:
+            key = OptionsKey(one.kind, "" if one.kind == CLUSTER_OPTIONS_KIND else namespace, one.name)
+            known = self._index.get(key)
+            if known is None or known.uid != one.uid:
+                self._listener.unsure(key, one.uid)
 
     def _listen(self, group: Group, said: tuple[Said, ...]) -> None:
         for one in said:

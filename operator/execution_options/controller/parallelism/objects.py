@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-import msgspec
 from msgspec import Struct, field, structs
 
 from execution_options.api.names import (
@@ -20,12 +19,8 @@ from execution_options.api.names import (
 from execution_options.api.names import WAITING_ANNOTATION as WAITING
 from execution_options.kube.meta import OwnerReference, controlling, shared
 from execution_options.parallelism.caps import Said, recorded
-from execution_options.parallelism.gate import AIRFLOW_LABELS, AIRFLOW_OPERATOR, group_of, is_kueues, label_of, role_of
+from execution_options.parallelism.gate import AIRFLOW_LABELS, AIRFLOW_OPERATOR, group_of, is_kueues
 from execution_options.parallelism.slots import Pod
-
-if TYPE_CHECKING:
-    from execution_options.engines.registry import Engines
-    from execution_options.kube.meta import ObjectMeta
 
 
 class GroupKey(NamedTuple):
@@ -147,21 +142,6 @@ class GatedPod(Struct, frozen=True):
             made["said"] = recorded(annotations.snapshot, annotations.live)
         for name, value in (*made.items(), ("_metadata", None), ("_spec", None), ("_status", None)):
             structs.force_setattr(self, name, value)
-
-
-def running(pod: ObjectMeta) -> GatedPod:
-    """A pod without our label as it is once it has that, if it runs."""
-    labels = pod.labels or {}
-    known = {name: value for name, value in msgspec.to_builtins(pod).items() if value is not None}
-    return msgspec.convert({"metadata": known | {"labels": labels | {GATE: label_of(labels)}}}, GatedPod)
-
-
-def is_unit(engines: Engines, pod: ObjectMeta) -> bool:
-    """Whether a pod is part of an execution and works for itself, so that it counts."""
-    owner = pod.controller
-    if owner is None:
-        return False
-    return role_of(engines, (owner.group, owner.kind), {"metadata": msgspec.to_builtins(pod)}) == "unit"
 
 
 @lru_cache(maxsize=64)
