@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from execution_options.local import LocalOperator
+from support.commands import execution_options
 from support.concurrency import Concurrency
 from support.desk import OUTCOME, Desk, Manifest
 from support.waiting import eventually
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.e2e, pytest.mark.engines, pytest.mark.usefixtures("operator", "tekton_controller")]
 TASKS, CAP = 6, 2
+GATE = "execution.dev/max-parallelism"
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +59,10 @@ def waiting(desk: Desk) -> int:
     return sum(bool(pod["spec"].get("schedulingGates")) for pod in desk.pods())
 
 
-def end(desk: Desk, task_name: str, how: str = "succeed") -> None:
-    (pod,) = [pod for pod in desk.pods() if pod["metadata"]["labels"]["tekton.dev/pipelineTask"] == task_name]
-    desk.kubectl("annotate", "--overwrite", "pod", pod["metadata"]["name"], f"{OUTCOME}={how}")
+def end(desk: Desk, task_name: str, run: str = "run") -> None:
+    of_run = [pod for pod in desk.pods() if run_of(pod) == run]
+    (pod,) = [pod for pod in of_run if pod["metadata"]["labels"]["tekton.dev/pipelineTask"] == task_name]
+    desk.kubectl("annotate", "--overwrite", "pod", pod["metadata"]["name"], f"{OUTCOME}=succeed")
 
 
 def test_the_pods_of_a_pipeline_run_wait_for_each_other(control_plane: Cluster, namespace: str) -> None:
@@ -81,20 +84,26 @@ FIRST = [task(f"first-{number}", outcome="never") for number in range(3)]
 LATER = [task(f"later-{number}", after="first-0", outcome="never") for number in range(3)]
 
 
-def test_a_limit_that_an_edit_gives_first_holds_for_a_run_that_exists(control_plane: Cluster, namespace: str) -> None:
+def test_a_first_limit_that_an_edit_gives_holds_for_later_runs(control_plane: Cluster, namespace: str) -> None:
     desk = Desk(control_plane, namespace)
     options(desk, labels={"a": "1"})
     with Concurrency(control_plane, namespace, run_of) as runs:
         desk.start(pipeline_run("run", FIRST + LATER))
         eventually(lambda: runs.now == {"run": 3}, timeout=60)
-        options(desk, labels={"a": "1"}, maxParallelism=3)
-        eventually(lambda: "execution.dev/max-parallelism" in desk.get("PipelineRun")["metadata"]["labels"])
+        options(desk, labels={"a": "2"}, maxParallelism=2)
+        eventually(lambda: desk.get("PipelineRun")["metadata"]["labels"]["a"] == "2")
+        desk.start(pipeline_run("next", FIRST))
+        eventually(lambda: runs.now == {"run": 3, "next": 2} and waiting(desk) == 1, timeout=60)
         end(desk, "first-0")
-        eventually(lambda: waiting(desk) == 2 and runs.now == {"run": 3}, timeout=60)
-        eventually(lambda: desk.get("ExecutionOptions", "o")["status"].get("pods") == {"running": 3, "waiting": 2})
-        assert runs.most == {"run": 3}
-        options(desk, labels={"a": "1"})
-        eventually(lambda: runs.now == {"run": 5})
+        eventually(lambda: runs.now == {"run": 5, "next": 2}, timeout=60)
+        assert GATE not in desk.get("PipelineRun")["metadata"]["labels"]
+        eventually(lambda: desk.get("ExecutionOptions", "o")["status"].get("pods") == {"running": 2, "waiting": 1})
+        arguments = ("explain", "pipelinerun/run", "-n", namespace)
+        answer = execution_options(*arguments, kubeconfig=control_plane.kubeconfig)
+        assert "maxParallelism: an edit reaches later executions only, this one keeps no limit" in answer.out
+        assert runs.most == {"run": 5, "next": 2}
+        options(desk, labels={"a": "2"})
+        eventually(lambda: runs.now == {"run": 5, "next": 3})
 
 
 def selected_run(desk: Desk, tasks: list[dict[str, Any]]) -> dict[str, Any]:
@@ -107,52 +116,25 @@ def selected_run(desk: Desk, tasks: list[dict[str, Any]]) -> dict[str, Any]:
     return run
 
 
+@pytest.mark.parametrize("down", [("webhook", "controller"), ("webhook",)])
 def test_the_pods_of_a_run_that_was_created_past_the_webhook_count(
-    control_plane: Cluster, namespace: str, operator: LocalOperator
+    control_plane: Cluster, namespace: str, operator: LocalOperator, down: tuple[str, ...]
 ) -> None:
     desk = Desk(control_plane, namespace)
     run = selected_run(desk, FIRST + LATER)
     with Concurrency(control_plane, namespace, run_of) as runs:
-        operator.kill("webhook")
+        for part in down:
+            operator.kill(part)
         try:
             desk.start(run)
             eventually(lambda: runs.now == {"run": 3}, timeout=60)
         finally:
-            operator.start("webhook")
-            operator.wait_ready("webhook")
+            for part in down:
+                operator.start(part)
+            for part in down:
+                operator.wait_ready(part)
         eventually(lambda: "3 of 2 in use" in desk.kubectl("get", "events", "--field-selector=reason=OverParallelism"))
         end(desk, "first-0")
-        eventually(lambda: waiting(desk) == 3, timeout=60)
-        end(desk, "first-1")
-        eventually(lambda: runs.now == {"run": 2} and waiting(desk) == 2, timeout=60)
-        assert runs.most == {"run": 3}
-
-
-def test_pods_that_come_later_of_what_was_there_before_the_repair_count(
-    control_plane: Cluster, namespace: str, operator: LocalOperator
-) -> None:
-    desk = Desk(control_plane, namespace)
-    run = selected_run(desk, [{**one, "retries": 1} for one in FIRST] + LATER)
-    with Concurrency(control_plane, namespace, run_of) as runs:
-        operator.kill("webhook")
-        operator.kill("controller")
-        try:
-            desk.start(run)
-            eventually(lambda: runs.now == {"run": 3}, timeout=60)
-        finally:
-            operator.start("webhook")
-            operator.start("controller")
-            operator.wait_ready("webhook")
-            operator.wait_ready("controller")
-        eventually(lambda: "3 of 2 in use" in desk.kubectl("get", "events", "--field-selector=reason=OverParallelism"))
-        # Its TaskRun has neither identifier nor label, and so has the pod of the second try.
-        end(desk, "first-0", "fail")
-        eventually(lambda: len(runs.order) == 4, timeout=60)
-        retry = runs.order[3]
-        eventually(
-            lambda: desk.get("Pod", retry)["metadata"]["labels"].get("execution.dev/max-parallelism") == "capped"
-        )
-        desk.kubectl("annotate", "--overwrite", "pod", retry, f"{OUTCOME}=succeed")
         eventually(lambda: waiting(desk) == 3, timeout=60)
         end(desk, "first-1")
         eventually(lambda: runs.now == {"run": 2} and waiting(desk) == 2, timeout=60)

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.commands import execution_options
-from support.team import RefusedError, Team
+from support.team import Team, options_manifest
 from support.waiting import eventually
 from support.workloads import pod
 
 from .conftest import DURATION, member
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     from execution_options.cluster import Cluster
     from execution_options.local import LocalOperator
@@ -166,99 +166,35 @@ def test_an_edit_counts_at_once_up_and_down(team: Team, counting: Callable[..., 
         eventually(lambda: runs.now == {"g": 3})
 
 
-def test_a_limit_that_an_edit_gives_first_counts_those_who_run(
-    team: Team, counting: Callable[..., Concurrency]
+def test_a_first_limit_that_an_edit_gives_holds_for_later_executions_and_kubectl_says_so(
+    team: Team, control_plane: Cluster, counting: Callable[..., Concurrency]
 ) -> None:
     team.options("o", {"labels": {"a": "1"}})
     with counting() as runs:
         for number in range(4):
             assert "schedulingGates" not in team.create(member(f"early-{number}", "g", "1h", options="o"))["spec"]
         eventually(lambda: runs.now == {"g": 4})
-        team.merge("ExecutionOptions", "o", {"spec": {"maxParallelism": 5}})
+        eventually(lambda: team.get("ExecutionOptions", "o")["status"].get("executions", {}).get("active") == 4)
+        edited = options_manifest("o", {"labels": {"a": "1"}, "maxParallelism": 2})
+        warned = team.kubectl("apply", "-f", "-", manifests=[edited])
+        assert "executions that were created without a limit keep none, and 4 executions are active" in warned
         for number in range(4):
-            assert {"name": GATE} in team.create(member(f"late-{number}", "g", "1h", options="o"))["spec"][
-                "schedulingGates"
-            ]
-        eventually(lambda: runs.now == {"g": 5})
-        eventually(lambda: team.get("ExecutionOptions", "o")["status"].get("pods") == {"running": 5, "waiting": 3})
-        team.merge("ExecutionOptions", "o", {"spec": {"maxParallelism": 2}})
-        over = (
-            "5 of 2 in use: these did not wait, created before the limit or past the webhook: early-0, early-1, early-2"
-        )
-        eventually(lambda: over in events(team, "OverParallelism"))
-        for name in runs.order[:4]:
-            team.request("DELETE", team.path("Pod", name) + "?gracePeriodSeconds=0")
-        eventually(lambda: runs.now == {"g": 2})
-        assert runs.most == {"g": 5}
+            late = team.create(member(f"late-{number}", "g", "1h", options="o"))
+            assert {"name": GATE} in late["spec"]["schedulingGates"]
+        # The early ones take no slots.
+        eventually(lambda: runs.now == {"g": 6})
+        eventually(lambda: team.get("ExecutionOptions", "o")["status"].get("pods") == {"running": 2, "waiting": 2})
+        assert GATE not in team.get("Pod", "early-0")["metadata"]["labels"]
+        for name, note in (("early-0", True), ("late-0", False)):
+            arguments = ("explain", f"pod/{name}", "-n", team.namespace)
+            answer = execution_options(*arguments, kubeconfig=control_plane.kubeconfig)
+            keeps = "note: maxParallelism: an edit reaches later executions only, this one keeps no limit"
+            assert (keeps in answer.out) is note, answer
+        edited["spec"]["maxParallelism"] = 3
+        assert "Warning" not in team.kubectl("apply", "-f", "-", manifests=[edited])
+        eventually(lambda: runs.now == {"g": 7})
         team.merge("ExecutionOptions", "o", {"spec": {"maxParallelism": None}})
-        eventually(lambda: runs.now == {"g": 4})
-
-
-@pytest.fixture
-def unlabelled(team: Team, tolerated: list[str]) -> Iterator[str]:
-    """A pod on which a policy of the cluster allows no labels of ours once it exists."""
-    name, policy = "frozen", f"no-labels-{team.namespace}"
-    kind = {"apiVersion": "admissionregistration.k8s.io/v1", "metadata": {"name": policy}}
-    pods = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": ["pods"]}
-    whose = f"object.metadata.namespace == '{team.namespace}' && object.metadata.name == '{name}'"
-    # Of others the webhook takes our label away again.
-    frozen = f"!({whose} && ['{GATE}', 'probe'].exists(label, label in object.metadata.labels))"
-    spec = {
-        "failurePolicy": "Fail",
-        "matchConstraints": {"resourceRules": [pods]},
-        "validations": [{"expression": frozen, "message": "no new labels"}],
-    }
-    binding = {"policyName": policy, "validationActions": ["Deny"]}
-    collections = {
-        "ValidatingAdmissionPolicy": ("validatingadmissionpolicies", spec),
-        "ValidatingAdmissionPolicyBinding": ("validatingadmissionpolicybindings", binding),
-    }
-    tolerated.append(f"pod {team.namespace}/{name} cannot be labelled")
-    for one, (plural, said) in collections.items():
-        path = f"/apis/admissionregistration.k8s.io/v1/{plural}"
-        team.request("POST", path, {**kind, "kind": one, "spec": said})
-    team.create(member(name, "g", "1h", options="o"))
-
-    def is_refused() -> bool:
-        patch = {"metadata": {"labels": {"probe": ""}}}
-        try:
-            team.request("PATCH", team.path("Pod", name) + "?dryRun=All", patch, "application/merge-patch+json")
-        except RefusedError:
-            return True
-        return False
-
-    try:
-        eventually(is_refused)
-        yield name
-    finally:
-        for plural, _ in collections.values():
-            team.request("DELETE", f"/apis/admissionregistration.k8s.io/v1/{plural}/{policy}")
-
-
-def test_a_pod_that_refuses_the_label_counts_and_keeps_nobody_else(
-    team: Team, operator: LocalOperator, counting: Callable[..., Concurrency], request: pytest.FixtureRequest
-) -> None:
-    team.options("o", {"labels": {"a": "1"}})
-    with counting() as runs:
-        name = request.getfixturevalue("unlabelled")
-        team.create(member("early", "g", "1h", options="o"))
-        eventually(lambda: runs.now == {"g": 2})
-        team.merge("ExecutionOptions", "o", {"spec": {"maxParallelism": 3}})
-        for number in range(3):
-            team.create(member(f"late-{number}", "g", "1h", options="o"))
-        eventually(lambda: runs.now == {"g": 3})
-        eventually(lambda: f"pod {name} runs without the label" in events(team, "LabelRefused"))
-        assert "no new labels" in events(team, "LabelRefused")
-        assert GATE in team.get("Pod", "early")["metadata"]["labels"]
-        # Another controller finds the same.
-        operator.kill("controller")
-        operator.start("controller")
-        operator.wait_ready("controller")
-        eventually(lambda: team.get("ExecutionOptions", "o")["status"].get("pods") == {"running": 3, "waiting": 2})
-        team.request("DELETE", team.path("Pod", name) + "?gracePeriodSeconds=0")
-        eventually(lambda: len(runs.order) == 4, timeout=60)
-        eventually(lambda: runs.now == {"g": 3})
-        assert runs.most == {"g": 3}
+        eventually(lambda: runs.now == {"g": 8})
 
 
 def test_without_a_cap_nobody_waits(team: Team) -> None:
@@ -319,7 +255,7 @@ def test_pods_that_did_not_wait_count_and_are_reported(team: Team) -> None:
         assert "schedulingGates" not in team.create(member(name, "g", "1h", options="o", nodeName=node))["spec"]
     team.create(member("waits", "g", "1h", options="o"))
     eventually(lambda: "2 of 1 in use" in team.get("Pod", "waits")["metadata"]["annotations"].get(WAITING, ""))
-    over = "2 of 1 in use: these did not wait, created before the limit or past the webhook: placed, placed-too"
+    over = "2 of 1 in use: these did not wait, created past the webhook or on a node: placed, placed-too"
     eventually(lambda: over in events(team, "OverParallelism"))
     for name in ("placed", "placed-too"):
         team.request("DELETE", team.path("Pod", name) + "?gracePeriodSeconds=0")
