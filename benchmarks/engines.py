@@ -14,13 +14,13 @@ import msgspec
 import yaml
 
 from benchmarks import table
-from execution_options.admission.decision import decide
+from execution_options.admission.creation import decide
+from execution_options.api.meta import PartialObject
 from execution_options.api.resources import load
-from execution_options.controller.objects import kind_of
+from execution_options.controller.cache.objects import kind_of
 from execution_options.engines.artifacts import Repositories
 from execution_options.engines.facts import execution_of
 from execution_options.engines.registry import builtin_engines
-from execution_options.kube.meta import PartialObject
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,9 +19,9 @@ from benchmarks.load import Connection
 from benchmarks.memory import resident
 from benchmarks.setting import Setting, apply, apply_options, cpu_seconds, review_of, service_account, setting
 from execution_options.api import names
+from execution_options.api.meta import PartialObject
 from execution_options.kube.client import APPLY_PATCH, METADATA_LIST, path_of
 from execution_options.kube.listing import listed
-from execution_options.kube.meta import PartialObject
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,11 +13,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from execution_options import watchdog as watchdog_module
-from execution_options.controller.lease import Elector, LeaseLostError, Timing
-from execution_options.controller.metrics import Metrics
-from execution_options.controller.queue import Queue
-from execution_options.controller.rate import SharedBucket
-from execution_options.controller.work import attempt
+from execution_options.controller.runtime.lease import Elector, LeaseLostError, Timing
+from execution_options.controller.runtime.metrics import Metrics
+from execution_options.controller.runtime.queue import Queue
+from execution_options.controller.runtime.ratelimit import SharedBucket
+from execution_options.controller.runtime.workers import attempt
 from execution_options.health import health_app
 from execution_options.kube.client import ApiError
 from execution_options.serving import Port
@@ -205,7 +205,7 @@ async def test_many_steps_may_take_longer_than_one(tmp_path: Path) -> None:
 
 
 async def test_who_waits_for_a_turn_is_not_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("execution_options.controller.rate.STEP_SECONDS", BOUND / 10)
+    monkeypatch.setattr("execution_options.controller.runtime.ratelimit.STEP_SECONDS", BOUND / 10)
     metrics, bucket = Metrics(), SharedBucket(1 / (BOUND * 3), 1)
     await bucket.take("a")
 

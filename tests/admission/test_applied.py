@@ -10,11 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from execution_options.admission.decision import decide
-from execution_options.admission.restore import restore
+from execution_options.admission.creation import decide
+from execution_options.admission.update import restore
+from execution_options.api.meta import ObjectMeta
 from execution_options.engines.facts import execution_of
 from execution_options.engines.paths import locate, lookup
-from execution_options.kube.meta import ObjectMeta
 from support.executions import BACKUP, CASES, ENGINES, EVERYTHING, authored
 from support.options import NAMESPACE, cluster, namespaced
 from support.rfc6902 import apply

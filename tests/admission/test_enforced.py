@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import yaml
 
-from execution_options.admission.decision import decide
-from execution_options.admission.restore import restore
+from execution_options.admission.creation import decide
+from execution_options.admission.update import restore
+from execution_options.api.meta import ObjectMeta
 from execution_options.engines.artifacts import Repositories
 from execution_options.engines.facts import execution_of
 from execution_options.engines.registry import builtin_engines
-from execution_options.kube.meta import ObjectMeta
 from support.options import NAMESPACE, cluster, namespaced
 from support.rfc6902 import apply
 

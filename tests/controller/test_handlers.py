@@ -8,10 +8,10 @@ import kopf
 import pytest
 
 from execution_options.api import names
+from execution_options.api.keys import OptionsKey
 from execution_options.controller import handlers, process
-from execution_options.controller.objects import OptionsKey
 from execution_options.controller.process import WATCHED, Process
-from execution_options.controller.settings import Settings
+from execution_options.controller.runtime.settings import Settings
 from execution_options.notifications.route import ChannelKey
 from support.listwatch import Collection, serving
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import execution_options
-from execution_options.controller.channelstatus import REFUSED
 from execution_options.providers import slack
+from execution_options.status.channelstatus import REFUSED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +42,7 @@ ELSEWHERE: Final = {
     *("_word(said)", "_word(code)"),
 }
 NAMED: Final = {
-    "accounts.py": "conditions",
+    "accountplan.py": "conditions",
     "resolution.py": "conditions",
     "route.py": "deliveries",
     "refusal.py": "deliveries",

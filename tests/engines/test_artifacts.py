@@ -10,8 +10,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from execution_options.admission.decision import RefusedError, decide
-from execution_options.admission.restore import restore
+from execution_options.admission.creation import RefusedError, decide
+from execution_options.admission.update import restore
 from execution_options.engines.artifacts import (
     MOST_BYTES,
     MOST_LEVELS,

@@ -9,10 +9,10 @@ import msgspec
 import pytest
 from msgspec import UNSET
 
+from execution_options.api.meta import ObjectMeta
 from execution_options.engines.facts import Role, execution_of, launch_plan, role
 from execution_options.engines.launched import launched
 from execution_options.engines.registry import builtin_engines
-from execution_options.kube.meta import ObjectMeta
 
 if TYPE_CHECKING:
     from execution_options.engines.profile import Engine

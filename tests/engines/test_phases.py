@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from execution_options.controller.objects import PodObject, followed
+from execution_options.controller.cache.objects import PodObject, followed
 from execution_options.engines.phases import TERMINAL
 from execution_options.engines.profile import builtin
 

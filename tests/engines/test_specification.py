@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from execution_options.admission.decision import decide
-from execution_options.admission.restore import restore
+from execution_options.admission.creation import decide
+from execution_options.admission.update import restore
 from execution_options.engines.paths import read
 from execution_options.engines.registry import builtin_engines
 from execution_options.engines.specification import reference

@@ -10,13 +10,7 @@ from hypothesis import strategies as st
 
 from execution_options.engines.authors import author_layer, notes
 from execution_options.engines.patch import Patch
-from execution_options.engines.translate import (
-    environment,
-    metadata_places,
-    prevails,
-    strip_forged,
-    translate,
-)
+from execution_options.engines.translate import environment, metadata_places, prevails, strip_forged, translate
 from execution_options.options.levels import Level
 from execution_options.options.merge import Effective, merge
 from support.rfc6902 import apply

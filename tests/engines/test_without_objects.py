@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from execution_options.admission.decision import decide
+from execution_options.admission.creation import decide
+from execution_options.api.meta import ObjectMeta
 from execution_options.engines.facts import execution_of
 from execution_options.engines.registry import builtin_engines
-from execution_options.kube.meta import ObjectMeta
 from support.options import NAMESPACE, namespaced
 from support.workloads import job, pod
 

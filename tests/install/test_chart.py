@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from execution_options.api.crd import crds
-from execution_options.controller.metrics import Metrics, OpenDeliveries
+from execution_options.controller.runtime.metrics import Metrics, OpenDeliveries
 from execution_options.install import SYSTEM_NAMESPACE, rbac
 from execution_options.install.chart import CONDITIONS, templates
 from execution_options.install.controllers import ENGINE_CONTROLLERS

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from execution_options.api.meta import PartialObject
 from execution_options.kube import store as module
-from execution_options.kube.meta import PartialObject
 from execution_options.kube.mirror import Mirror
 from support.listwatch import Collection, serving
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
+from execution_options.api.meta import PartialObject
 from execution_options.kube import store as module
-from execution_options.kube.meta import PartialObject
 from execution_options.kube.store import Store
 from support.listwatch import DEEP, Collection, serving
 

@@ -10,11 +10,11 @@ import pytest
 from execution_options.api.channel import NotificationChannelSpec
 from execution_options.api.crd import crd
 from execution_options.api.delivery import DeliverySpec, DeliveryStatus
+from execution_options.api.meta import ObjectMeta, OwnerReference
 from execution_options.api.model import ExecutionOptionsSpec
 from execution_options.api.names import DELIVERY_KIND
 from execution_options.engines.phases import Outcome
 from execution_options.engines.profile import builtin
-from execution_options.kube.meta import ObjectMeta, OwnerReference
 from execution_options.notifications.route import Channel, ChannelKey, Channels
 from execution_options.options.levels import Layer, Level, Source
 from execution_options.options.merge import merge

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from execution_options.admission.decision import RefusedError, decide
+from execution_options.admission.creation import RefusedError, decide
+from execution_options.api.meta import ObjectMeta
 from execution_options.api.names import OPTIONS_ANNOTATION
 from execution_options.engines.profile import builtin
-from execution_options.kube.meta import ObjectMeta
 from execution_options.outbox.dangling import Dangling, dangling, notified
 from support.options import NAMESPACE, cluster, execution, namespaced
 

@@ -10,25 +10,25 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from msgspec import convert
 
+from execution_options.api.keys import ExecutionKey
 from execution_options.api.model import ExecutionOptionsSpec
 from execution_options.api.names import GATE, GROUP_ANNOTATION, ID_LABEL, LIVE_ANNOTATION, SNAPSHOT_ANNOTATION
 from execution_options.api.resources import OptionsObject
-from execution_options.controller.objects import ExecutionKey, followed
-from execution_options.controller.parallelism.board import Board
-from execution_options.controller.parallelism.groups import BLOCKED
-from execution_options.controller.parallelism.objects import GatedPod
-from execution_options.controller.tracking import Tracker
+from execution_options.controller.cache.objects import followed
+from execution_options.controller.cache.tracker import Tracker
 from execution_options.engines.registry import builtin_engines
 from execution_options.options.levels import Layer, Level, Source
 from execution_options.options.live import Live, edited, encode_live
 from execution_options.options.snapshot import Snapshot, decode, encode
+from execution_options.parallelism.board import Board
+from execution_options.parallelism.groups import BLOCKED
+from execution_options.parallelism.pods import GatedPod
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from execution_options.controller.objects import OptionsKey
-    from execution_options.controller.parallelism.groups import Group
-    from execution_options.controller.parallelism.objects import GroupKey
+    from execution_options.api.keys import GroupKey, OptionsKey
+    from execution_options.parallelism.groups import Group
 
 Document = dict[str, Any]
 ENGINES = builtin_engines()
@@ -49,7 +49,7 @@ class Known:
         self.executions: dict[ExecutionKey, Any] = {}
         self.options: dict[str, OptionsObject] = {}
         self.pods: dict[str, GatedPod] = {}
-        self.board = Board(self, self, self)  # type: ignore[arg-type]
+        self.board = Board(self, self, self)
         self.doubts: set[tuple[OptionsKey, str]] = set()
         self.left: list[GroupKey] = []
 

@@ -6,14 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from execution_options import (
-    Email,
-    Notification,
-    Options,
-    PagerDuty,
-    Slack,
-    WorkflowExecutionPhase,
-)
+from execution_options import Email, Notification, Options, PagerDuty, Slack, WorkflowExecutionPhase
 
 if TYPE_CHECKING:
     import pytest

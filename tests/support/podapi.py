@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from execution_options.api.keys import ExecutionKey
+from execution_options.api.meta import ObjectMeta
 from execution_options.api.names import GATE, GROUP_ANNOTATION, ID_LABEL, SNAPSHOT_ANNOTATION
-from execution_options.controller.index import OptionsIndex
-from execution_options.controller.objects import ExecutionKey, followed
-from execution_options.controller.parallelism.board import Board
-from execution_options.controller.parallelism.objects import GatedPod
-from execution_options.controller.tracking import Tracker
+from execution_options.controller.cache.objects import followed
+from execution_options.controller.cache.optionsindex import OptionsIndex
+from execution_options.controller.cache.tracker import Tracker
 from execution_options.engines.registry import builtin_engines
 from execution_options.kube.client import METADATA_LIST, ApiError
-from execution_options.kube.meta import ObjectMeta
+from execution_options.parallelism.board import Board
+from execution_options.parallelism.pods import GatedPod
 from support.rfc6902 import apply
 
 if TYPE_CHECKING:

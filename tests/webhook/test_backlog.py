@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import convert
 
-from execution_options.kube.meta import ObjectMeta
+from execution_options.api.meta import ObjectMeta
 from execution_options.kube.quotas import Quota
 from execution_options.parallelism import backlog as terms
 from execution_options.webhook import backlog as module

@@ -10,11 +10,11 @@ import aiohttp
 import msgspec
 import pytest
 
+from execution_options.api.meta import ObjectMeta
 from execution_options.api.names import OPTIONS_KIND
 from execution_options.engines.registry import builtin_engines
 from execution_options.kube.client import ApiError, error_of
 from execution_options.kube.engines import StoredEngine
-from execution_options.kube.meta import ObjectMeta
 from execution_options.webhook import index as module
 from execution_options.webhook.handler import Handler
 from execution_options.webhook.index import Index, Stored

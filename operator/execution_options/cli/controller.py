@@ -12,8 +12,7 @@ from execution_options.api import names
 from execution_options.cli.connection import asynchronous, cluster_options
 from execution_options.cli.process import log_options, with_logs
 from execution_options.controller import handlers, kopf_session
-from execution_options.controller.lease import Timing
-from execution_options.controller.settings import Settings
+from execution_options.controller.runtime import Settings, Timing
 from execution_options.install import SYSTEM_NAMESPACE
 from execution_options.kube.client import Kube
 

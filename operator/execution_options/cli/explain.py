@@ -9,6 +9,7 @@ import msgspec
 from msgspec import UNSET
 
 from execution_options.admission.accounts import bound, identity
+from execution_options.api.meta import ObjectMeta
 from execution_options.api.names import LIVE_ANNOTATION, MISSED_ANNOTATION, SNAPSHOT_ANNOTATION, WAITING_ANNOTATION
 from execution_options.cli.connection import asynchronous, cluster_options
 from execution_options.cli.kinds import resolve, split
@@ -20,7 +21,6 @@ from execution_options.engines.effects import effect_notes, unfollowed_notes
 from execution_options.engines.facts import Role, role, unserved
 from execution_options.kube.access import find
 from execution_options.kube.client import Kube, path_of
-from execution_options.kube.meta import ObjectMeta
 from execution_options.options.live import InvalidLiveError, current_layers, decode_live
 from execution_options.options.merge import merge
 from execution_options.options.reference import InvalidReferenceError

@@ -12,6 +12,7 @@ import click
 import msgspec
 
 from execution_options.api import kinds
+from execution_options.api.meta import PartialObject
 from execution_options.api.names import (
     CHANNEL_KIND,
     DELIVERY_KIND,
@@ -31,7 +32,6 @@ from execution_options.install import SYSTEM_NAMESPACE
 from execution_options.install.release import all_held, collections, release_all
 from execution_options.kube.access import find
 from execution_options.kube.client import MERGE_PATCH, METADATA, Kube, path_of
-from execution_options.kube.meta import PartialObject
 from execution_options.outbox.state import FINISHED
 from execution_options.outbox.trial import WORDS, Request
 

@@ -10,8 +10,9 @@ import msgspec
 import yaml
 from msgspec import structs
 
-from execution_options.admission.decision import Decision, RefusedError, decide
+from execution_options.admission.creation import Decision, RefusedError, decide
 from execution_options.api import names
+from execution_options.api.meta import ObjectMeta
 from execution_options.api.resources import load
 from execution_options.api.validation import InvalidOptionsError
 from execution_options.cli.connection import asynchronous, cluster_options
@@ -32,7 +33,6 @@ from execution_options.engines.specification import reference
 from execution_options.kube.access import find
 from execution_options.kube.client import Kube
 from execution_options.kube.engines import specification_path
-from execution_options.kube.meta import ObjectMeta
 from execution_options.options.reference import InvalidReferenceError
 from execution_options.options.rows import rows
 from execution_options.options.selection import select

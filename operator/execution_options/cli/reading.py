@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from execution_options.api import names
+from execution_options.api.meta import ObjectMeta, PartialObject
 from execution_options.api.resources import from_api
 from execution_options.api.validation import InvalidOptionsError
 from execution_options.engines.facts import execution_of, launch_plan, launcher
 from execution_options.engines.registry import builtin_engines
 from execution_options.kube.client import METADATA, ApiError, Kube, path_of
 from execution_options.kube.engines import read_engines
-from execution_options.kube.meta import ObjectMeta, PartialObject
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping

@@ -9,30 +9,15 @@ import socket
 from typing import TYPE_CHECKING, Final
 
 from execution_options.api import names
-from execution_options.controller.artifacts import ArtifactRepositories
+from execution_options.controller.cache import Directory, OptionsIndex, World
 from execution_options.controller.changes import Changes
-from execution_options.controller.channels import ChannelReconciler
-from execution_options.controller.dangling import DanglingReferences
-from execution_options.controller.directory import Directory
-from execution_options.controller.engine_loop import EngineLoop
-from execution_options.controller.events import Recorder
-from execution_options.controller.executions import ExecutionReconciler
-from execution_options.controller.index import OptionsIndex
-from execution_options.controller.lease import Elector
-from execution_options.controller.materials import Materials
-from execution_options.controller.metrics import Metrics
+from execution_options.controller.channels import ChannelPost, ChannelReconciler, Materials
+from execution_options.controller.engines import ArtifactRepositories, EngineLoop
+from execution_options.controller.executions import ExecutionReconciler, PodReconciler, Unfollowed
 from execution_options.controller.options import OptionsReconciler
-from execution_options.controller.outbox import Outbox
-from execution_options.controller.parallelism.app import Parallelism
-from execution_options.controller.pods import PodReconciler
-from execution_options.controller.post import ChannelPost
-from execution_options.controller.queue import Queue
-from execution_options.controller.rate import Pace, SharedBucket
-from execution_options.controller.refusals import Refusals
-from execution_options.controller.shell import Shell
-from execution_options.controller.unfollowed import Unfollowed
-from execution_options.controller.world import World
-from execution_options.controller.writer import Writer
+from execution_options.controller.outbox import DanglingReferences, Outbox, Refusals
+from execution_options.controller.parallelism import Parallelism
+from execution_options.controller.runtime import Elector, Metrics, Pace, Queue, Recorder, SharedBucket, Shell, Writer
 from execution_options.engines.registry import builtin_engines
 from execution_options.kube.account import own_account
 from execution_options.providers.factory import Providers
@@ -40,10 +25,9 @@ from execution_options.providers.outbound import Outbound
 from execution_options.proxies import Proxies
 
 if TYPE_CHECKING:
-    from execution_options.controller.objects import ExecutionKey, OptionsKey
-    from execution_options.controller.settings import Settings
+    from execution_options.api.keys import ExecutionKey, Key, OptionsKey
+    from execution_options.controller.runtime import Settings
     from execution_options.kube.client import Kube
-    from execution_options.kube.store import Key
 
 WORKERS: Final = {"channels": 2, "options": 4, "executions": 8, "pods": 8}
 """One of each, other than of channels, is never at work for the namespace that all others are at work for."""

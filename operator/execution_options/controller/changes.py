@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from execution_options.admission.accountplan import created_account
 from execution_options.admission.accounts import required_account
 from execution_options.api import names
+from execution_options.api.keys import OptionsKey
 from execution_options.api.names import GATE, ID_LABEL, LIVE_ANNOTATION, SNAPSHOT_ANNOTATION
-from execution_options.controller.accounts import created_account
-from execution_options.controller.announcements import unreadable_note
-from execution_options.controller.objects import OptionsKey
+from execution_options.controller.executions import unreadable_note
 
 if TYPE_CHECKING:
+    from execution_options.api.keys import ExecutionKey, Key
+    from execution_options.api.meta import ObjectMeta, PartialObject
     from execution_options.controller.assembly import Parts
-    from execution_options.controller.objects import ExecutionKey, ExecutionObject
-    from execution_options.controller.tracking import Tracked
+    from execution_options.controller.cache import ExecutionObject, Tracked
     from execution_options.engines.profile import Engine
     from execution_options.kube.listing import Unreadable
-    from execution_options.kube.meta import ObjectMeta, PartialObject
-    from execution_options.kube.store import Key
     from execution_options.notifications.route import ChannelKey
 
 COUNTS_SETTLE: Final = 1.0

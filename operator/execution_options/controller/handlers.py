@@ -26,9 +26,8 @@ from execution_options.api.names import (
     VERSION,
 )
 from execution_options.controller import kopf_session
-from execution_options.controller.lease import LeaseLostError
 from execution_options.controller.process import Process
-from execution_options.controller.settings import Settings
+from execution_options.controller.runtime import LeaseLostError, Settings
 from execution_options.install import SYSTEM_NAMESPACE
 from execution_options.kube.access import NoClusterError
 from execution_options.kube.client import Kube

@@ -14,8 +14,7 @@ import aiohttp
 from execution_options.api import decoding, names
 from execution_options.controller import kopf_session
 from execution_options.controller.assembly import WORKERS, Parts
-from execution_options.controller.lease import UNREACHABLE, LeaseLostError
-from execution_options.controller.work import work
+from execution_options.controller.runtime import UNREACHABLE, LeaseLostError, work
 from execution_options.health import health_app
 from execution_options.kube.client import ApiError
 from execution_options.serving import Port
@@ -23,8 +22,8 @@ from execution_options.serving import Port
 if TYPE_CHECKING:
     import kopf
 
-    from execution_options.controller.objects import OptionsKey
-    from execution_options.controller.settings import Settings
+    from execution_options.api.keys import OptionsKey
+    from execution_options.controller.runtime import Settings
     from execution_options.kube.client import Kube
 
 logger = logging.getLogger(__name__)

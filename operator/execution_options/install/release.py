@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from execution_options.api import decoding
+from execution_options.api.meta import ObjectMeta, PartialObject
 from execution_options.api.names import ID_LABEL, NOTIFICATIONS_FINALIZER
 from execution_options.engines.profile import builtin
 from execution_options.install import ENGINES_CONFIGURATION
@@ -13,7 +14,6 @@ from execution_options.install.remembered import Collection, remembered
 from execution_options.kube.client import JSON_PATCH, METADATA, METADATA_LIST, ApiError, path_of
 from execution_options.kube.engines import read_engines
 from execution_options.kube.listing import listed
-from execution_options.kube.meta import ObjectMeta, PartialObject
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable

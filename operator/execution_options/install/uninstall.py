@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import Struct
 
 from execution_options.api import decoding
+from execution_options.api.meta import ObjectMeta
 from execution_options.api.names import GROUP
 from execution_options.install import CONTROLLER, ENGINES_CONFIGURATION, WEBHOOK_CONFIGURATION
 from execution_options.install.release import all_held, collections, engines_configuration, release_all
 from execution_options.kube.client import JSON_PATCH, MERGE_PATCH, METADATA, ApiError, path_of
 from execution_options.kube.listing import listed
-from execution_options.kube.meta import ObjectMeta
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -10,9 +10,9 @@ from msgspec import Struct
 
 from execution_options.api import decoding, names
 from execution_options.api.channel import NotificationChannelSpec
+from execution_options.api.meta import ObjectMeta
 from execution_options.api.validation import unknown_fields
 from execution_options.kube.client import path_of
-from execution_options.kube.meta import ObjectMeta
 from execution_options.notifications.route import Channel, ChannelKey, Channels
 
 if TYPE_CHECKING:

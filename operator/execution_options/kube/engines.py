@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Raw, Struct
 
 from execution_options.api import decoding, names
+from execution_options.api.meta import ObjectMeta
 from execution_options.engines.resolution import Description, Resolution, resolve
 from execution_options.engines.schema import PathCheck, check_paths
 from execution_options.kube.client import ApiError, path_of
-from execution_options.kube.meta import ObjectMeta
 from execution_options.kube.store import Store
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from msgspec import Raw, Struct, field
 
 from execution_options.api import decoding
 from execution_options.api.decoding import UnreadableError
+from execution_options.api.meta import ObjectMeta, PartialObject
 from execution_options.kube.client import REQUEST_TIMEOUT
-from execution_options.kube.meta import ObjectMeta, PartialObject
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping

@@ -14,7 +14,7 @@ from execution_options.kube.listing import Unreadable, item_of
 from execution_options.kube.store import HasMetadata, Identity, Store, is_old, key_of
 
 if TYPE_CHECKING:
-    from execution_options.kube.store import Key
+    from execution_options.api.keys import Key
 
 T = TypeVar("T", bound=HasMetadata)
 

@@ -25,6 +25,8 @@ from execution_options.kube.listing import PAGE, ListMeta, Unreadable, item_of, 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from execution_options.api.keys import Key
+
 logger = logging.getLogger(__name__)
 
 WATCH_SECONDS: Final = (240, 300)
@@ -58,8 +60,6 @@ class HasMetadata(Protocol):
 
 
 T = TypeVar("T", bound=HasMetadata)
-Key = tuple[str, str]
-"""Namespace (empty for cluster-scoped objects) and name."""
 
 
 class _Event(Struct):

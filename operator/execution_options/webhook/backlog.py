@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from execution_options.api.meta import ObjectMeta
 from execution_options.api.names import BACKLOG
 from execution_options.kube.client import path_of
-from execution_options.kube.meta import ObjectMeta
 from execution_options.kube.store import Store
 from execution_options.parallelism.backlog import VALID_SECONDS, read
 

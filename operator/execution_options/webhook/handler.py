@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-from execution_options.admission.decision import Decision, RefusedError, decide
-from execution_options.admission.restore import restore
+from execution_options.admission.creation import Decision, RefusedError, decide
+from execution_options.admission.update import restore
 from execution_options.api import decoding
+from execution_options.api.meta import ObjectMeta, PartialObject
 from execution_options.api.names import GATE, GATED, ID_LABEL
 from execution_options.engines.artifacts import Repositories, entries
 from execution_options.engines.facts import Role, execution_of, launch_plan, launcher, role
@@ -16,7 +17,6 @@ from execution_options.engines.paths import lookup
 from execution_options.engines.specification import reference
 from execution_options.engines.translate import PatchTooLargeError
 from execution_options.fairness import Processor
-from execution_options.kube.meta import ObjectMeta, PartialObject
 from execution_options.options.reference import InvalidReferenceError
 from execution_options.options.snapshot import SnapshotTooLargeError, new_id
 from execution_options.parallelism import gate

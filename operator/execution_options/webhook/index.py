@@ -17,13 +17,13 @@ import msgspec
 from msgspec import Raw, Struct
 
 from execution_options.api import decoding, names
+from execution_options.api.meta import ObjectMeta, PartialObject
 from execution_options.api.resources import OptionsObject, read_stored
 from execution_options.api.validation import InvalidOptionsError
 from execution_options.engines.artifacts import RENDERED, REPOSITORIES, Repositories
 from execution_options.kube.client import METADATA, METADATA_LIST, ApiError, Kube, path_of
 from execution_options.kube.engines import EngineIndex, read_engines, specification_path
 from execution_options.kube.listing import LARGE_PAGE
-from execution_options.kube.meta import ObjectMeta, PartialObject
 from execution_options.kube.quotas import Quotas
 from execution_options.kube.store import Store
 from execution_options.parallelism.quota import refusal

@@ -14,14 +14,14 @@ import pytest
 import yaml
 from kubernetes.config import new_client_from_config
 
-from execution_options.admission.decision import decide
+from execution_options.admission.creation import decide
+from execution_options.api.meta import ObjectMeta
 from execution_options.api.names import GROUP, VERSION
 from execution_options.api.resources import from_api
 from execution_options.engines.facts import execution_of
 from execution_options.engines.profile import Engine, builtin
 from execution_options.install import CONTROLLER, SYSTEM_NAMESPACE, rbac
 from execution_options.kube.client import path_of
-from execution_options.kube.meta import ObjectMeta
 from execution_options.options.snapshot import new_id
 from support.waiting import eventually
 

@@ -16,10 +16,10 @@ import kopf
 import pytest
 import yaml
 
+from execution_options.api.keys import OptionsKey
 from execution_options.controller import handlers, process
-from execution_options.controller.lease import Timing
-from execution_options.controller.objects import OptionsKey
-from execution_options.controller.settings import Settings
+from execution_options.controller.runtime.lease import Timing
+from execution_options.controller.runtime.settings import Settings
 from execution_options.install import SYSTEM_NAMESPACE
 from execution_options.kube.client import Kube
 from support.freezing import FreezingProxy

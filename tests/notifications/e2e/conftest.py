@@ -169,7 +169,7 @@ class Controller:
     def __init__(self, kubeconfig: Path, log: Path, patience: float | None = None, *options: str) -> None:
         self.log = log
         # How long refused deliveries are tried is nothing that anybody would set, apart from a test.
-        program = f"from execution_options import cli; from execution_options.controller import ends; {_PATIENT}"
+        program = f"from execution_options import cli; from execution_options.controller.outbox import ends; {_PATIENT}"
         run = ["-m", "execution_options"] if patience is None else ["-c", program.format(patience=patience)]
         command = [
             *(sys.executable, *run, "controller", "--kubeconfig", str(kubeconfig)),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from execution_options.api.meta import ObjectMeta, PartialObject
 from execution_options.api.names import (
     API_VERSION,
     DELIVERY_KIND,
@@ -20,19 +21,18 @@ from execution_options.api.names import (
     NOTIFICATIONS_FINALIZER,
     VERSION,
 )
-from execution_options.controller.cleaning import Cleaning
-from execution_options.controller.delivery import COLLECTION
-from execution_options.controller.writer import Writer
+from execution_options.controller.outbox.cleaning import Cleaning
+from execution_options.controller.outbox.delivery import COLLECTION
+from execution_options.controller.runtime.writer import Writer
 from execution_options.kube.client import Kube, path_of
 from execution_options.kube.listing import listed
-from execution_options.kube.meta import ObjectMeta, PartialObject
 from support.waiting import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from execution_options.api.keys import ExecutionKey
     from execution_options.cluster import Cluster
-    from execution_options.controller.objects import ExecutionKey
     from execution_options.local import LocalOperator
     from support.services import WebhookReceiver
 

@@ -126,7 +126,8 @@ def test_each_end_is_logged_and_counted_once_also_where_the_answer_to_its_record
 
     def said(state: str) -> list[str]:
         lines = controller.log.read_text().splitlines()
-        return [line for line in lines if "execution_options.controller.reporting: delivery " in line and state in line]
+        ours = "execution_options.controller.outbox.reporting: delivery "
+        return [line for line in lines if ours in line and state in line]
 
     eventually(lambda: len(said(": Delivered (Accepted)")) >= 2 and len(said(": Failed (NoChannel)")) >= 2)
     metrics = controller.metrics()

@@ -1,1 +1,7 @@
-"""Gives parallelism slots to pods that wait behind our scheduling gate: a small watcher beside kopf."""
+"""Releases pods that wait for a slot, each by one PATCH."""
+
+from execution_options.controller.parallelism.assembly import Parallelism
+
+__all__ = [
+    "Parallelism",
+]

@@ -14,8 +14,8 @@ import aiohttp
 import msgspec
 
 from execution_options.api import decoding
+from execution_options.api.keys import ExecutionKey
 from execution_options.api.names import BACKLOG, ID_LABEL, RENEWED_ANNOTATION
-from execution_options.controller.objects import ExecutionKey
 from execution_options.kube.account import own_account
 from execution_options.kube.client import ApiError, path_of
 from execution_options.parallelism.backlog import MAX_NAMED, RENEW_SECONDS, written
@@ -24,13 +24,13 @@ from execution_options.parallelism.gate import refuses
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from execution_options.controller.parallelism.board import Board
-    from execution_options.controller.parallelism.groups import Group
-    from execution_options.controller.parallelism.objects import GroupKey
-    from execution_options.controller.world import World
-    from execution_options.controller.writer import Writer
+    from execution_options.api.keys import GroupKey
+    from execution_options.controller.cache import World
+    from execution_options.controller.runtime import Writer
     from execution_options.kube.client import Kube
     from execution_options.kube.quotas import Quotas
+    from execution_options.parallelism.board import Board
+    from execution_options.parallelism.groups import Group
 
 logger = logging.getLogger(__name__)
 

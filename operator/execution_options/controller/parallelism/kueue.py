@@ -6,17 +6,15 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from execution_options.api import decoding
-from execution_options.controller.parallelism.objects import GatedPod
-from execution_options.controller.queue import Queue
-from execution_options.controller.work import work
+from execution_options.controller.runtime import Queue, work
 from execution_options.kube.client import ApiError, path_of
 from execution_options.parallelism.gate import leave_to_kueue
+from execution_options.parallelism.pods import GatedPod
 
 if TYPE_CHECKING:
-    from execution_options.controller.metrics import Metrics
-    from execution_options.controller.writer import Writer
+    from execution_options.api.keys import Key
+    from execution_options.controller.runtime import Metrics, Writer
     from execution_options.kube.client import Kube
-    from execution_options.kube.store import Key
 
 WORKERS: Final = 4
 """Pods at once: Kueue should not let many go before they are left to it."""

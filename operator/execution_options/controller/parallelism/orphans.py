@@ -5,22 +5,22 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
+from execution_options.api.meta import PartialObject
 from execution_options.api.names import ID_LABEL, SNAPSHOT_ANNOTATION
 from execution_options.engines.facts import Role, role
 from execution_options.kube.client import METADATA_LIST, ApiError, path_of
 from execution_options.kube.listing import listed
-from execution_options.kube.meta import PartialObject
 from execution_options.parallelism.waiting import unread_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from execution_options.controller.parallelism.board import Board
-    from execution_options.controller.parallelism.objects import GroupKey
-    from execution_options.controller.world import World
+    from execution_options.api.keys import GroupKey
+    from execution_options.api.meta import ObjectMeta
+    from execution_options.controller.cache import World
     from execution_options.engines.profile import Engine
     from execution_options.kube.client import Kube
-    from execution_options.kube.meta import ObjectMeta
+    from execution_options.parallelism.board import Board
 
 logger = logging.getLogger(__name__)
 

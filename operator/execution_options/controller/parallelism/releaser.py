@@ -13,21 +13,19 @@ import aiohttp
 import msgspec
 
 from execution_options.api import decoding
-from execution_options.controller.parallelism.objects import GatedPod
-from execution_options.controller.queue import Queue
-from execution_options.controller.writer import OVER
+from execution_options.controller.runtime import OVER, Queue
 from execution_options.kube.client import ApiError, path_of
 from execution_options.parallelism.gate import release
+from execution_options.parallelism.pods import GatedPod
 from execution_options.parallelism.slots import Slots
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from execution_options.controller.metrics import Metrics
-    from execution_options.controller.parallelism.board import Board
-    from execution_options.controller.parallelism.objects import GroupKey
-    from execution_options.controller.writer import Writer
+    from execution_options.api.keys import GroupKey
+    from execution_options.controller.runtime import Metrics, Writer
     from execution_options.kube.client import Kube
+    from execution_options.parallelism.board import Board
     from execution_options.parallelism.slots import Pod
 
 logger = logging.getLogger(__name__)

@@ -1,0 +1,184 @@
+"""What an edit of options changes on living executions and their pods."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+
+from execution_options.api.annotations import MAX_ANNOTATIONS, annotations_size
+from execution_options.api.names import (
+    APPLIED_ANNOTATION,
+    ID_LABEL,
+    LIVE_ANNOTATION,
+    MISSED_ANNOTATION,
+    SNAPSHOT_ANNOTATION,
+)
+from execution_options.engines.metadatapatch import Changes, metadata_patch
+from execution_options.engines.patch import Operation, parts
+from execution_options.options import snapshot as snapshots
+from execution_options.options.live import (
+    Applied,
+    Left,
+    Live,
+    LiveTooLargeError,
+    current_layers,
+    decode_applied,
+    decode_live,
+    edited,
+    encode_applied,
+    encode_live,
+    settle,
+    stands,
+)
+from execution_options.options.merge import Effective, merge
+from execution_options.options.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from execution_options.api.meta import ObjectMeta
+    from execution_options.api.resources import OptionsObject
+    from execution_options.engines.profile import Engine
+
+KINDS: Final = ("labels", "annotations")
+
+
+class State(Struct, frozen=True):
+    """An execution's options: as they were frozen, what was edited since, and both merged."""
+
+    snapshot: Snapshot
+    live: Live
+    frozen: Effective
+    now: Effective
+
+
+class Plan(Struct, frozen=True):
+    """A JSON Patch, and the values that it would change but that somebody else changed before."""
+
+    operations: list[Operation]
+    left: tuple[Left, ...] = ()
+
+
+def state(metadata: ObjectMeta) -> State:
+    """The options of an execution.
+
+    Raises:
+        execution_options.options.snapshot.InvalidSnapshotError: its snapshot cannot be read.
+        execution_options.options.live.InvalidLiveError: what was edited since cannot be read.
+    """
+    annotations = metadata.annotations or {}
+    return _state(annotations.get(SNAPSHOT_ANNOTATION, ""), annotations.get(LIVE_ANNOTATION))
+
+
+@lru_cache(maxsize=64)
+def _state(snapshot_text: str, live_text: str | None) -> State:
+    """Cached, because the many pods of one execution have one state."""
+    snapshot = snapshots.decode(snapshot_text)
+    live = decode_live(live_text)
+    return State(snapshot, live, merge(snapshot.layers), merge(current_layers(snapshot, live)))
+
+
+def execution_plan(metadata: ObjectMeta, find: Callable[[str, str], OptionsObject | None]) -> Plan:
+    """Bring an execution's own metadata to its options as they are now.
+
+    Args:
+        metadata: of the execution, with a snapshot.
+        find: options by kind and name, in reach of the execution.
+
+    Raises:
+        execution_options.options.snapshot.InvalidSnapshotError: its snapshot cannot be read.
+        execution_options.options.live.InvalidLiveError: a record of ours cannot be read.
+        execution_options.options.live.LiveTooLargeError: what was edited, or the annotations with it, do not fit.
+    """
+    if metadata.deletion_timestamp is not None:
+        return Plan([])
+    before = state(metadata)
+    live = edited(before.snapshot, before.live, find)
+    now = before.now if live == before.live else merge(current_layers(before.snapshot, live))
+    authored = before.snapshot.authored
+    base = {kind: stands(getattr(before.frozen, kind), _authored(authored, ("metadata", kind))) for kind in KINDS}
+    plan, changes = _settled(metadata, now, authored, ("metadata",), base)
+    changes["annotations"][LIVE_ANNOTATION] = encode_live(live)
+    _check_size(metadata, changes)
+    return Plan(metadata_patch(metadata, changes), plan)
+
+
+def pod_plan(engine: Engine, execution: ObjectMeta, pod: ObjectMeta) -> Plan:
+    """Bring a pod to what its execution's options are now; it was created from the frozen template.
+
+    Raises:
+        execution_options.options.snapshot.InvalidSnapshotError: the execution's snapshot cannot be read.
+        execution_options.options.live.InvalidLiveError: a record of ours cannot be read.
+        execution_options.options.live.LiveTooLargeError: the annotations do not fit.
+    """
+    place = template_place(engine)
+    if place is None or pod.deletion_timestamp is not None:
+        return Plan([])
+    current = state(execution)
+    authored = current.snapshot.authored
+    missed = MISSED_ANNOTATION in (execution.annotations or {})
+    base = {
+        kind: _authored(authored, (*place, kind))
+        # A template that never passed admission has only what its author wrote.
+        | ({} if missed else stands(getattr(current.frozen, kind), _authored(authored, (*place, kind))))
+        for kind in KINDS
+    }
+    left, changes = _settled(pod, current.now, authored, place, base)
+    if missed:
+        changes["labels"][ID_LABEL] = current.snapshot.id
+    _check_size(pod, changes)
+    return Plan(metadata_patch(pod, changes), left)
+
+
+def _check_size(metadata: ObjectMeta, changes: Changes) -> None:
+    before = metadata.annotations or {}
+    after = {**before, **changes["annotations"]}
+    size = annotations_size(after)
+    if size > MAX_ANNOTATIONS and size > annotations_size(before):
+        raise LiveTooLargeError(
+            f"with what options say now its annotations would have {size} bytes, "
+            f"Kubernetes takes at most {MAX_ANNOTATIONS}"
+        )
+
+
+def template_place(engine: Engine) -> tuple[str, ...] | None:
+    """Where the metadata of its pods stands inside an execution; ``None`` where that is not one place."""
+    if engine.is_pod or len(engine.pod_templates) != 1 or "[" in engine.pod_templates[0]:
+        return None
+    return (*engine.pod_templates[0].split("."), "metadata")
+
+
+def _settled(
+    metadata: ObjectMeta,
+    now: Effective,
+    authored: Mapping[str, str],
+    place: tuple[str, ...],
+    base: Mapping[str, Mapping[str, str]],
+) -> tuple[tuple[Left, ...], Changes]:
+    applied = decode_applied((metadata.annotations or {}).get(APPLIED_ANNOTATION))
+    settled = {
+        kind: settle(
+            getattr(metadata, kind) or {},
+            getattr(now, kind),
+            _authored(authored, (*place, kind)),
+            base[kind],
+            getattr(applied, kind),
+        )
+        for kind in KINDS
+    }
+    changes: Changes = {kind: dict(result.changes) for kind, result in settled.items()}
+    record = Applied(**{kind: result.written for kind, result in settled.items()})
+    changes["annotations"][APPLIED_ANNOTATION] = encode_applied(record)
+    return tuple(left for result in settled.values() for left in result.left), changes
+
+
+def _authored(authored: Mapping[str, str], at: tuple[str, ...]) -> dict[str, str]:
+    """What the author wrote in the map at ``at``, where options had something to say too."""
+    found: dict[str, str] = {}
+    for where, value in authored.items():
+        *above, key = parts(where)
+        if tuple(above) == at:
+            found[key] = value
+    return found

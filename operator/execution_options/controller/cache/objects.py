@@ -1,0 +1,93 @@
+"""The few fields that the controller keeps of executions and pods."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, ClassVar, Final, cast
+
+import msgspec
+from msgspec import Struct, field, structs
+
+from execution_options.api.meta import ObjectMeta, share
+from execution_options.engines.phases import Outcome
+from execution_options.engines.profile import Engine
+from execution_options.engines.subset import subset
+
+LIVING: Final = "status.phase!=Succeeded,status.phase!=Failed"
+"""Selects pods that have not ended, by their fields."""
+_UNKNOWN: Final = Outcome("QUEUED")
+
+
+class EngineObject(Struct, frozen=True):
+    """An execution of an engine other than bare pods; each engine has a subclass with the fields that it reads.
+
+    What the engine's rules make of these is kept in their place, once it is decoded: they may be large.
+    """
+
+    metadata: ObjectMeta
+    outcome: Outcome = field(default=_UNKNOWN, name="(outcome)")
+    """Where it is, by the rules of its engine."""
+
+    engine: ClassVar[Engine]
+
+    def __post_init__(self) -> None:
+        share(self.metadata)
+        names = self.__struct_fields__[2:]
+        document = {name: msgspec.to_builtins(getattr(self, name)) for name in names}
+        structs.force_setattr(self, "outcome", self.engine.status.outcome(document))
+        for name in names:
+            structs.force_setattr(self, name, None)
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has ended, well or not."""
+        return self.outcome.terminal
+
+
+class PodObject(Struct, frozen=True):
+    """A pod, which may be an execution itself.
+
+    What the rules of the engine of pods make of its status is kept in its place, as soon as it is judged by them.
+    """
+
+    metadata: ObjectMeta
+    status: Any = None
+    finished: bool = field(default=False, name="(finished)")
+    """Whether all of its containers have ended for good."""
+    outcome: Outcome = field(default=_UNKNOWN, name="(outcome)")
+
+    def __post_init__(self) -> None:
+        share(self.metadata)
+        phase = self.status.get("phase") if isinstance(self.status, dict) else None
+        structs.force_setattr(self, "finished", phase in ("Succeeded", "Failed"))
+        if self.metadata.controller is not None:
+            structs.force_setattr(self, "status", None)
+
+    def judge(self, engine: Engine) -> None:
+        """See where it is by the rules of an engine, once: of its status nothing is left then."""
+        if self.status is not None:
+            document = {"metadata": {}, "status": self.status}
+            structs.force_setattr(self, "outcome", engine.status.outcome(document))
+            structs.force_setattr(self, "status", None)
+
+
+ExecutionObject = EngineObject | PodObject
+
+
+@lru_cache(maxsize=256)
+def followed(engine: Engine) -> type[EngineObject]:
+    """What objects of an engine are decoded into."""
+    fields = [(name, kind, None) for name, kind in subset(engine.status).items()]
+    namespace = {"engine": engine}
+    kind = msgspec.defstruct(engine.kind, fields, bases=(EngineObject,), namespace=namespace, frozen=True)
+    return cast("type[EngineObject]", kind)
+
+
+def kind_of(engine: Engine) -> type[EngineObject] | type[PodObject]:
+    """What objects of an engine are decoded into, bare pods included."""
+    return PodObject if engine.is_pod else followed(engine)
+
+
+def is_living(item: ExecutionObject) -> bool:
+    """Whether it has neither ended nor is being deleted."""
+    return not item.finished and item.metadata.deletion_timestamp is None

@@ -1,0 +1,277 @@
+"""What the controller knows of the cluster: executions and their pods, namespaces and service accounts."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from execution_options.api.keys import ExecutionKey
+from execution_options.api.meta import PartialObject
+from execution_options.api.names import ID_LABEL, PODS_LABEL
+from execution_options.controller.cache.executionstores import ExecutionStores
+from execution_options.controller.cache.objects import LIVING, ExecutionObject, PodObject
+from execution_options.controller.cache.tracker import Tracker
+from execution_options.engines.facts import Role, role
+from execution_options.kube.client import path_of
+from execution_options.kube.store import Store
+from execution_options.multimap import Members
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from execution_options.api.keys import Key
+    from execution_options.api.meta import ObjectMeta
+    from execution_options.api.validation import Problem
+    from execution_options.controller.cache.tracker import Tracked
+    from execution_options.engines.profile import Engine
+    from execution_options.engines.registry import Engines
+    from execution_options.kube.client import Kube
+    from execution_options.kube.listing import Unreadable
+
+ENABLED: Final = "enabled"
+_PODS: Final = path_of("", "v1", "pods")
+
+
+class Listener(Protocol):
+    """Is told of every change, after the world knows it."""
+
+    def execution_changed(
+        self,
+        key: ExecutionKey,
+        objects: tuple[ExecutionObject | None, ExecutionObject | None],
+        records: tuple[Tracked | None, Tracked | None],
+    ) -> None:
+        """An execution came, changed or went: what it was and is, and what was and is remembered of it."""
+
+    def execution_deleted(self, key: ExecutionKey, item: ExecutionObject, record: Tracked) -> None:
+        """The API server says that an execution is deleted, or is none any more; how it was then."""
+
+    def collection_changed(self) -> None:
+        """Executions of an engine can be read now, or cannot any more."""
+
+    def execution_unreadable(self, engine: Engine, one: Unreadable) -> None:
+        """An execution cannot be decoded."""
+
+    def part_changed(self, metadata: ObjectMeta) -> None:
+        """An object that an execution controls came or went."""
+
+    def pod_changed(self, key: Key) -> None:
+        """A pod of an execution came, changed or went."""
+
+    def account_changed(self, old: PartialObject | None, new: PartialObject | None) -> None:
+        """A service account came, changed or went."""
+
+
+class World:
+    """Stores that follow the API server, and the indexes over them.
+
+    Args:
+        kube: the connection.
+        engines: whose executions are followed at first.
+        listener: is told of changes.
+    """
+
+    def __init__(self, kube: Kube, engines: Engines, listener: Listener) -> None:
+        self._kube = kube
+        self._listener = listener
+        self.engines = engines
+        self.astray: dict[str, tuple[Problem, ...]] = {}
+        """What is wrong with the paths of described engines, by name; known while this process is active."""
+        self.tracker = Tracker()
+        self.executions = ExecutionStores(
+            kube, self._track, self._deleted, listener.collection_changed, listener.execution_unreadable
+        )
+        self.executions.use(engines)
+        self.pods = Store(
+            kube,
+            _PODS,
+            PodObject,
+            label_selector=ID_LABEL,
+            on_change=self._pod_changed,
+            on_deleted=self._pod_deleted,
+        )
+        self.namespaces = Store(
+            kube, path_of("", "v1", "namespaces"), PartialObject, metadata_only=True, on_change=self._namespace_changed
+        )
+        self.accounts = Store(
+            kube,
+            path_of("", "v1", "serviceaccounts"),
+            PartialObject,
+            metadata_only=True,
+            on_change=self._account_changed,
+        )
+        self._accounts_by_owner: Members[str, Key] = Members()
+        self._opted: set[str] = set()
+        """Namespaces that opted in their bare pods."""
+        self._opts_in = asyncio.Event()
+        # One watch, however many namespaces opt in, and only metadata: all pods of the cluster without our label pass.
+        self._bare = Store(
+            kube,
+            _PODS,
+            PodObject,
+            label_selector=f"!{ID_LABEL}",
+            field_selector=LIVING,
+            metadata_only=True,
+            keep=self._is_bare,
+            on_change=self._bare_changed,
+        )
+        """Pods that are executions but got no options, of the namespaces that opted in."""
+
+    def _stores(self) -> Iterator[Store[Any]]:
+        yield self.pods
+        yield self.namespaces
+        yield self.accounts
+
+    @property
+    def _pod_engine(self) -> Engine | None:
+        return self.engines.of("", "Pod")
+
+    def use(self, engines: Engines) -> list[tuple[ExecutionKey, Tracked]]:
+        """Follow the executions of these engines from now on; what was remembered of those that are none any more.
+
+        The listener is not told that they are gone, because they are not.
+        """
+        before, self.engines = self.engines, engines
+        gone = self.executions.use(engines)
+        dropped = [key for key in self.tracker.records if key.engine in gone]
+        if engines.owning != before.owning:
+            # What is controlled by an execution of a new engine becomes part of that, and the other way round.
+            for engine, item in self.executions.all():
+                key = ExecutionKey(engine.name, item.metadata.namespace, item.metadata.name)
+                part, known = role(engines, engine, item.metadata) is Role.PART, key in self.tracker.records
+                if part and known:
+                    dropped.append(key)
+                    self._track_part(None, item)
+                elif not part and not known:
+                    self._track(engine, None, item)
+        forgotten = ((key, self.tracker.put(key, None)[0]) for key in dropped)
+        return [(key, record) for key, record in forgotten if record is not None]
+
+    @property
+    def synced(self) -> bool:
+        """Whether every collection was listed once."""
+        return self.executions.answered and all(store.synced.is_set() for store in self._stores())
+
+    async def wait_synced(self) -> None:
+        """Wait until every collection was listed once."""
+        for store in self._stores():
+            await store.synced.wait()
+        await self.executions.wait_answered()
+
+    async def run(self) -> None:
+        """Follow all collections until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.executions.run())
+            group.create_task(self._follow_bare())
+            for store in self._stores():
+                group.create_task(store.run())
+
+    async def _follow_bare(self) -> None:
+        await self._opts_in.wait()
+        await self._bare.run()
+
+    def execution(self, key: ExecutionKey) -> ExecutionObject | None:
+        """An execution as it was last seen."""
+        if self._pod_engine is None or key.engine != self._pod_engine.name:
+            return self.executions.find(key.engine, key.namespace, key.name)
+        return self.pods.get(key.namespace, key.name) or self._bare.get(key.namespace, key.name)
+
+    def unreadable(self) -> dict[tuple[str, ...], int]:
+        """How many objects cannot be decoded, by resource."""
+        pods = len(self.pods.unreadable)
+        return self.executions.unreadable() | ({("pods",): pods} if pods else {})
+
+    def namespace_labels(self, namespace: str) -> Mapping[str, str]:
+        """Labels of a namespace."""
+        known = self.namespaces.get("", namespace)
+        return {} if known is None else known.metadata.labels or {}
+
+    def accounts_of(self, uid: str) -> dict[Key, ObjectMeta]:
+        """The service accounts that an object owns."""
+        return {key: self.accounts.items[key].metadata for key in self._accounts_by_owner.of(uid)}
+
+    def _track(self, engine: Engine, old: ExecutionObject | None, new: ExecutionObject | None) -> None:
+        item = new or old
+        if item is None:
+            return
+        if isinstance(new, PodObject):
+            new.judge(engine)
+        if role(self.engines, engine, item.metadata) is Role.PART:
+            self._track_part(old, new)
+            return
+        key = ExecutionKey(engine.name, item.metadata.namespace, item.metadata.name)
+        self._listener.execution_changed(key, (old, new), self.tracker.put(key, new))
+
+    def _deleted(self, engine: Engine, item: ExecutionObject) -> None:
+        """Have it known how an execution was when it was deleted, before it is gone."""
+        if isinstance(item, PodObject):
+            item.judge(engine)
+        key = ExecutionKey(engine.name, item.metadata.namespace, item.metadata.name)
+        record = self.tracker.records.get(key)
+        if record is not None and record.uid == item.metadata.uid:
+            self._listener.execution_deleted(key, item, record)
+
+    def _pod_deleted(self, pod: PodObject) -> None:
+        if pod.metadata.controller is None and self._pod_engine is not None:
+            self._deleted(self._pod_engine, pod)
+
+    def _track_part(self, old: ExecutionObject | None, new: ExecutionObject | None) -> None:
+        if old is not None and new is not None:
+            return
+        for item, add in ((old, False), (new, True)):
+            owner = None if item is None else item.metadata.controller
+            if item is not None and owner is not None:
+                self.tracker.put_part(item.metadata.uid, owner.uid, add=add)
+                self._listener.part_changed(item.metadata)
+
+    def _pod_changed(self, old: PodObject | None, new: PodObject | None) -> None:
+        item = new or old
+        if item is None:
+            return
+        metadata = item.metadata
+        if metadata.controller is None:
+            if self._pod_engine is not None:
+                self._track(self._pod_engine, old, new)
+            return
+        key = (metadata.namespace, metadata.name)
+        if old is not None:
+            self.tracker.put_pod(key, old.metadata, add=False)
+        if new is not None:
+            self.tracker.put_pod(key, new.metadata, add=True)
+        self._listener.pod_changed(key)
+
+    def _account_changed(self, old: PartialObject | None, new: PartialObject | None) -> None:
+        for item, add in ((old, False), (new, True)):
+            if item is not None:
+                metadata = item.metadata
+                for owner in metadata.owner_references or ():
+                    self._accounts_by_owner.change(owner.uid, (metadata.namespace, metadata.name), add=add)
+        self._listener.account_changed(old, new)
+
+    def _namespace_changed(self, old: PartialObject | None, new: PartialObject | None) -> None:
+        item = new or old
+        if item is None:
+            return
+        name, labels = item.metadata.name, item.metadata.labels or {}
+        opted = new is not None and labels.get(PODS_LABEL) == ENABLED and item.metadata.deletion_timestamp is None
+        if opted == (name in self._opted):
+            return
+        if opted:
+            self._opted.add(name)
+            self._opts_in.set()
+        else:
+            self._opted.discard(name)
+        self._bare.relist()
+
+    def _is_bare(self, pod: PodObject) -> bool:
+        return pod.metadata.namespace in self._opted and pod.metadata.controller is None
+
+    def _bare_changed(self, old: PodObject | None, new: PodObject | None) -> None:
+        item = new or old
+        if item is None or self._pod_engine is None:
+            return
+        metadata = item.metadata
+        stamped = self.pods.get(metadata.namespace, metadata.name)
+        # One that was just given options has left this collection for the other, in either order.
+        if stamped is None or (new is not None and stamped.metadata.uid != metadata.uid):
+            self._track(self._pod_engine, old, new)

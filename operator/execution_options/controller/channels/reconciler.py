@@ -1,0 +1,238 @@
+"""The reconcile of notification channels: whether they can send, and what became of what they sent."""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from msgspec import structs
+
+from execution_options.api import names
+from execution_options.controller.runtime import Queue
+from execution_options.kube.client import ApiError, path_of
+from execution_options.notifications.route import ChannelKey
+from execution_options.providers.material import MaterialError
+from execution_options.providers.usable import check
+from execution_options.status import channelstatus
+from execution_options.status.channelstatus import GONE, Sent
+from execution_options.status.conditions import is_urgent, is_written
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from execution_options.controller.cache import Directory
+    from execution_options.controller.channels.secrets import Materials
+    from execution_options.controller.runtime import Writer
+    from execution_options.kube.channels import ChannelObject
+    from execution_options.notifications.route import Channel
+    from execution_options.providers.answer import Answer
+
+logger = logging.getLogger(__name__)
+
+LATER: Final = 60.0
+"""Seconds after which Secrets are looked at again: the operator may not watch them."""
+WAITING: Final = 5.0
+"""The same while something has just been found wrong with them: somebody may be putting it right."""
+IN_A_ROW: Final = 3
+"""Messages that a service refuses one after the other for every recipient, until that is not their fault any more."""
+PATIENCE: Final = 300.0
+"""Seconds after which nobody seems to."""
+SOON: Final = 0.5
+
+
+class _Look(NamedTuple):
+    """What was found when a channel's references were last read."""
+
+    at: float
+    channel: Channel
+    problem: tuple[str, str] | None
+    """Reason and message."""
+
+
+class ChannelReconciler:
+    """Says in the status of one channel at a time whether it works.
+
+    Args:
+        directory: the channels.
+        materials: reads what they refer to.
+        writer: writes the status.
+        operator_namespace: whose channels are offered to others.
+        interval: seconds between two writes of an object's status where only numbers changed.
+        clock: monotonic seconds, for tests.
+    """
+
+    def __init__(
+        self,
+        directory: Directory,
+        materials: Materials,
+        writer: Writer,
+        operator_namespace: str,
+        interval: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._directory = directory
+        self._materials = materials
+        self._writer = writer
+        self._operator_namespace = operator_namespace
+        self._interval = interval
+        self._clock = clock
+        self.queue: Queue[ChannelKey] = Queue()
+        self.active = False
+        """Whether this process works; one that stands by looks at everything when it begins to."""
+        self._sent: dict[ChannelKey, Sent] = {}
+        self._written: dict[ChannelKey, float] = {}
+        self._troubled: dict[ChannelKey, float] = {}
+        """Since when something is wrong with what a channel refers to."""
+        self._looks: dict[ChannelKey, _Look] = {}
+        self._due: dict[ChannelKey, float] = {}
+        """When what a channel refers to is to be looked at again."""
+        self._seen: dict[ChannelKey, int] = {}
+        """Fingerprints of what channels refer to: what was wrong with the last message may not be any more."""
+        self._gone: dict[ChannelKey, tuple[str, int]] = {}
+        """uid and generation of webhooks that do not want to be told any more."""
+
+    def start(self) -> None:
+        """Begin to work."""
+        self.active = True
+        for place in self._directory.store.items:
+            self.queue.add(ChannelKey(*place))
+
+    def changed(self, key: ChannelKey) -> None:
+        """A channel came, changed or went: others of its namespace may be the default now."""
+        if self.active:
+            self.queue.add(key)
+            for other in self._directory.in_namespace(key.namespace):
+                self.queue.add(other.key)
+
+    def is_gone(self, key: ChannelKey) -> bool:
+        """Whether a webhook said that it does not want to be told any more, and was not edited since."""
+        item = self._directory.store.get(*key)
+        if item is None:
+            return False
+        version = (item.metadata.uid, item.metadata.generation)
+        last = channelstatus.last_problem(item.status, item.metadata.generation)
+        return self._gone.get(key) == version or (last is not None and last[0] == GONE)
+
+    def sent(self, key: ChannelKey, answers: Mapping[str, Answer]) -> None:
+        """A message was sent, or it was tried."""
+        given = [answer.result for answer in answers.values()]
+        before, blamed = self._sent.get(key, Sent()), [a for a in answers.values() if a.blames_channel]
+        now = datetime.now(UTC).replace(microsecond=0)
+        accepted, failed = given.count("Accepted"), given.count("Permanent")
+        refused = before.refused + 1 if failed == len(given) else 0 if accepted else before.refused
+        reason, text = ("", "") if accepted else (before.reason, before.text)
+        if blamed:
+            reason, text = blamed[-1].reason, blamed[-1].text
+        elif failed == len(given) and ("" in answers or refused >= IN_A_ROW):
+            # Where the channel itself is the destination, there is no recipient who could be wrong.
+            reason, text = channelstatus.REFUSED, list(answers.values())[-1].text
+        item = self._directory.store.get(*key)
+        self._sent[key] = structs.replace(
+            before,
+            delivered=before.delivered + accepted,
+            failed=before.failed + failed,
+            last=now if accepted else before.last,
+            reason=reason,
+            text=text,
+            generation=0 if item is None else item.metadata.generation,
+            refused=refused,
+        )
+        if item is not None and any(answer.reason == GONE for answer in blamed):
+            self._gone[key] = (item.metadata.uid, item.metadata.generation)
+        if self.active:
+            self.queue.add(key)
+
+    async def reconcile(self, key: ChannelKey) -> float | None:
+        """Reconcile one channel; seconds until it must be looked at again, or ``None``."""
+        item = self._directory.store.get(*key)
+        if item is None or item.metadata.deletion_timestamp is not None:
+            states = (self._sent, self._written, self._troubled, self._gone, self._looks, self._due, self._seen)
+            for kept in states:
+                kept.pop(key, None)
+            return None
+        channel, generation = self._directory.get(key), item.metadata.generation
+        settings = None if channel is None else await self._settings(channel)
+        sent = self._sent.get(key, Sent())
+        if sent.reason and sent.generation != generation:
+            sent = self._sent[key] = structs.replace(sent, reason=None, text="", refused=0)
+        if channel is None:
+            self._looks.pop(key, None)
+            aspects = [channelstatus.invalid("its spec is not one of this version")]
+        else:
+            others = self._directory.in_namespace(key.namespace)
+            aspects = [
+                channelstatus.ready(item.status, generation, sent, settings),
+                channelstatus.fully_effective(channel, others, self._operator_namespace),
+            ]
+        again = self._again(key, troubled=aspects[0].status == "False")
+        document = channelstatus.status(item.status, generation, channel, aspects, sent, datetime.now(UTC))
+        if is_written(item.status, document):
+            return again
+        wait = self._written.get(key, float("-inf")) + self._interval - self._clock()
+        if wait > 0 and not is_urgent(item.status, document):
+            return wait
+        return again if await self._write(item, document, sent) else SOON
+
+    def _again(self, key: ChannelKey, *, troubled: bool) -> float:
+        """Seconds until what a channel refers to is looked at again."""
+        now, pause = self._clock(), LATER
+        if not troubled:
+            self._troubled.pop(key, None)
+        elif now - self._troubled.setdefault(key, now) < PATIENCE:
+            pause = WAITING
+        look = self._looks.get(key)
+        self._due[key] = (now if look is None else look.at) + pause
+        return max(0.0, self._due[key] - now)
+
+    async def _settings(self, channel: Channel) -> tuple[str, str] | None:
+        """Reason and message of what is wrong with what a channel refers to.
+
+        It is read again when that is due or the channel has changed: neither for every message nor for a change of
+        another channel.
+        """
+        look = self._looks.get(channel.key)
+        now = self._clock()
+        if look is None or look.channel is not channel or now >= self._due.get(channel.key, look.at):
+            look = self._looks[channel.key] = _Look(now, channel, await self._read(channel))
+        return look.problem
+
+    async def _read(self, channel: Channel) -> tuple[str, str] | None:
+        """Where what a channel refers to has changed, what was wrong with the last message is forgotten."""
+        try:
+            material = await self._materials.of(channel.key, channel.spec)
+            check(channel.spec, material)
+        except MaterialError as error:
+            return error.reason, str(error)
+        key, now = channel.key, material.fingerprint()
+        if self._seen.setdefault(key, now) != now:
+            self._seen[key] = now
+            # An empty reason takes away what is stored, too, until the next message.
+            self._sent[key] = structs.replace(self._sent.get(key, Sent()), reason="", text="", refused=0)
+        return None
+
+    async def _write(self, item: ChannelObject, document: dict[str, Any], sent: Sent) -> bool:
+        """Whether it was written; not where the channel changed since it was read."""
+        metadata = item.metadata
+        key = ChannelKey(metadata.namespace, metadata.name)
+        path = path_of(names.GROUP, names.VERSION, names.CHANNEL_PLURAL, *key, "status")
+        # Counts are added to those that were read: what somebody else wrote since must not be lost.
+        fixed = {"uid": metadata.uid, "resourceVersion": metadata.resource_version}
+        try:
+            await self._writer.merge(path, {"metadata": fixed, "status": document})
+        except ApiError as error:
+            if error.status in (404, 409):
+                return False
+            raise
+        now = self._sent.get(key, sent)
+        # What was sent while this was written is still to be told.
+        self._sent[key] = structs.replace(
+            now, delivered=now.delivered - sent.delivered, failed=now.failed - sent.failed
+        )
+        self._written[key] = self._clock()
+        if is_urgent(item.status, document):
+            ready = next(condition for condition in document["conditions"] if condition["type"] == "Ready")
+            level = logging.INFO if ready["status"] == "True" else logging.WARNING
+            logger.log(level, "NotificationChannel %s/%s: %s: %s", *key, ready["reason"], ready["message"])
+        return True

@@ -1,0 +1,78 @@
+"""Sends by the channels of the cluster, with what their references lead to now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+import aiohttp
+
+from execution_options.kube.client import ApiError
+from execution_options.providers.answer import Answer, permanent, temporary
+from execution_options.providers.material import MaterialError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from execution_options.controller.cache import Directory
+    from execution_options.controller.channels.secrets import Materials
+    from execution_options.notifications.route import Channel, ChannelKey
+    from execution_options.providers.factory import Providers
+    from execution_options.providers.parcel import Parcel
+
+
+NO_CHANNEL: Final = "no channel reached them when it was recorded, and it stays so: later ends use channels of now"
+
+
+class Reports(Protocol):
+    """Is told what channels send."""
+
+    def is_gone(self, key: ChannelKey) -> bool:
+        """Whether nothing is sent by a channel any more."""
+
+    def sent(self, key: ChannelKey, answers: Mapping[str, Answer]) -> None:
+        """A message was sent, or it was tried."""
+
+
+class ChannelPost:
+    """Sends by channels.
+
+    Args:
+        directory: the channels.
+        materials: what they refer to, read for every attempt, so that a rotated secret counts at once.
+        providers: what sends.
+        reports: is told what became of it.
+    """
+
+    def __init__(self, directory: Directory, materials: Materials, providers: Providers, reports: Reports) -> None:
+        self._directory = directory
+        self._materials = materials
+        self._providers = providers
+        self._reports = reports
+
+    async def send(self, key: ChannelKey, parcel: Parcel) -> Mapping[str, Answer]:
+        """What became of the message for each recipient."""
+        if not key.name:
+            # Somebody asks for it to be delivered again.
+            return dict.fromkeys(parcel.recipients, permanent("NoChannel", NO_CHANNEL))
+        channel = self._directory.get(key)
+        if channel is None:
+            missing = temporary("ChannelMissing", f"there is no NotificationChannel {key.namespace}/{key.name}")
+            return dict.fromkeys(parcel.recipients, missing)
+        if self._reports.is_gone(key):
+            gone = "the webhook answered 410 before, and nothing is sent to it until the channel is edited"
+            return dict.fromkeys(parcel.recipients, permanent("Gone", gone, blames_channel=True))
+        answers = await self._sent(channel, parcel)
+        self._reports.sent(key, answers)
+        return answers
+
+    async def _sent(self, channel: Channel, parcel: Parcel) -> Mapping[str, Answer]:
+        try:
+            material = await self._materials.of(channel.key, channel.spec)
+        except MaterialError as error:
+            # Somebody can put it right, and what is due must still arrive then.
+            unread = temporary(error.reason, str(error), blames_channel=True)
+        except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
+            unread = temporary("SecretUnread", f"its Secrets cannot be read: {type(error).__name__}")
+        else:
+            return await self._providers.send(channel.spec, material, parcel)
+        return dict.fromkeys(parcel.recipients, unread)

@@ -1,0 +1,306 @@
+"""The reconcile of engines: whether new executions get options, and if not, what is missing."""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import UNSET, Struct
+
+from execution_options.api import decoding, names
+from execution_options.api.engine_kind import ExecutionEngineStatus
+from execution_options.controller.engines import rights
+from execution_options.controller.engines.departed import Leaving
+from execution_options.engines.schema import worded
+from execution_options.install import ENGINES_CONFIGURATION, WEBHOOK_CONFIGURATION, engineentries
+from execution_options.install.remembered import ANNOTATION, Collection, note, remembered
+from execution_options.kube.client import ApiError, path_of
+from execution_options.kube.engines import read_path_check
+from execution_options.status import conditions as conditions_
+from execution_options.status.conditions import Aspect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from execution_options.controller.cache import World
+    from execution_options.controller.runtime import Settings, Writer
+    from execution_options.engines.profile import Engine
+    from execution_options.engines.schema import PathCheck
+    from execution_options.kube.client import Kube
+    from execution_options.kube.engines import EngineIndex, StoredEngine
+
+logger = logging.getLogger(__name__)
+
+SOON: Final = 2.0
+"""Seconds until what was missing is looked for again, where no watch tells."""
+LATER: Final = 60.0
+"""Seconds until rights, entries and numbers are looked at again."""
+_CONFIGURATIONS: Final = path_of("admissionregistration.k8s.io", "v1", "mutatingwebhookconfigurations")
+_CHECKS: Final = path_of("admissionregistration.k8s.io", "v1", "validatingwebhookconfigurations")
+
+_LISTING: Final = Aspect("Ready", "Unknown", "Listing", "its executions are being listed")
+
+
+class _Resource(Struct, frozen=True):
+    name: str
+    kind: str
+    namespaced: bool = True
+
+
+class _Discovery(Struct, frozen=True):
+    resources: list[_Resource] = []
+
+
+class EngineReconciler:
+    """Brings the webhook entries and the status of all described engines up to date.
+
+    They are few, and share one webhook configuration: all of them are looked at together.
+
+    Args:
+        kube: the connection.
+        index: the descriptions.
+        world: what is known of executions.
+        writer: sends what is to be changed.
+        settings: how the controller is run.
+        led_astray: is told when something else than before is wrong with the paths of an engine.
+    """
+
+    def __init__(
+        self,
+        kube: Kube,
+        index: EngineIndex,
+        world: World,
+        writer: Writer,
+        settings: Settings,
+        led_astray: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._kube = kube
+        self._namespace = settings.namespace
+        self._index = index
+        self._world = world
+        self._writer = writer
+        self._interval = settings.status_interval
+        self._checked: dict[str, tuple[Engine, float]] = {}
+        """Engines that lacked nothing, and when that was found."""
+        self._paths: dict[str, tuple[Engine, str, PathCheck | None]] = {}
+        """What was found of the paths of an engine, by this version of its kind's definition."""
+        self._led_astray = led_astray
+        self._written: dict[str, float] = {}
+        self._leaving = Leaving(kube, writer)
+
+    async def reconcile(self) -> float | None:
+        """Reconcile all; seconds until they must be looked at again, or ``None`` where none is described."""
+        found = {name: await self._judge(name) for name in self._index.names()}
+        problem = await self._bring(self._of(found, "True"), self._of(found, "Unknown"), self._described())
+        paths = {name: await self._follow_paths(name) for name in found}
+        self._tell_astray()
+        waits = [LATER] if found or self._leaving.since else []
+        if self._leaving.under_way:
+            waits.append(SOON)
+        for name, aspect in found.items():
+            stored = self._index.get(name)
+            if stored is None:
+                continue
+            said = Aspect("Ready", "False", "NotAdmitted", problem) if problem and aspect.status == "True" else aspect
+            if said.status != "True" and self._is_passing(name, said):
+                waits.append(SOON)
+            waits.append(await self._report(stored, said, paths[name]))
+        return min(waits, default=SOON if problem else None)
+
+    async def _follow_paths(self, name: str) -> Aspect:
+        """Whether the paths of an engine are in the schema of its kind; asked anew when either changes."""
+        engine = self._index.resolution.engines.get(name)
+        if engine is None or name in self._index.resolution.rejected:
+            self._paths.pop(name, None)
+            return Aspect("PathsExist", "Unknown", "NotUsed", "the description is not used")
+        version = self._world.executions.definition_version(engine)
+        known = self._paths.get(name)
+        if known is None or known[:2] != (engine, version):
+            known = self._paths[name] = (engine, version, await read_path_check(self._kube, engine))
+        return _paths_exist(engine, known[2])
+
+    def _tell_astray(self) -> None:
+        for name in self._paths.keys() - set(self._index.names()):
+            del self._paths[name]
+        checks = {name: check for name, (_, _, check) in self._paths.items()}
+        astray = {name: check.problems for name, check in checks.items() if check is not None and check.problems}
+        if astray != self._world.astray:
+            self._world.astray = astray
+            self._led_astray()
+
+    def _of(self, found: dict[str, Aspect], state: str) -> list[Engine]:
+        """The engines whose condition has a status."""
+        named = (self._index.engines.get(name) for name, aspect in found.items() if aspect.status == state)
+        return [engine for engine in named if engine is not None]
+
+    def _described(self) -> set[Collection] | None:
+        """The kinds that are described now; ``None`` where that cannot be told, since a description is broken."""
+        resolution = self._index.resolution
+        if any(rejection.reason == "InvalidSpec" for rejection in resolution.rejected.values()):
+            return None
+        return {Collection.of(engine) for engine in resolution.engines.values()}
+
+    def _is_passing(self, name: str, aspect: Aspect) -> bool:
+        """Whether something may be different soon, although nobody tells."""
+        if aspect.reason == "CRDNotInstalled":
+            engine = self._index.engines.get(name)
+            return engine is not None and self._world.executions.announced(engine)
+        return aspect.reason not in ("InvalidSpec", "KindTaken")
+
+    async def _judge(self, name: str) -> Aspect:
+        """Whether an engine can be used."""
+        resolution = self._index.resolution
+        rejection = resolution.rejected.get(name)
+        if rejection is not None:
+            return Aspect("Ready", "False", rejection.reason, rejection.message)
+        engine, store = resolution.engines.get(name), self._world.executions.of(name)
+        # One that came or went just now is not followed yet, or not any more.
+        if engine is None or (store is None and not engine.is_pod):
+            return _LISTING
+        if store is not None:
+            if store.missing:
+                return _not_installed(engine)
+            lacking = await self._lacking(engine)
+            if lacking is not None:
+                return lacking
+            if not store.synced.is_set():
+                store.nudge()
+                return _LISTING
+        unknown = resolution.unknown.get(name, ())
+        more = "".join(f"; {path} is unknown to this version" for path in unknown)
+        return Aspect("Ready", "True", "InUse", f"new executions get their options{more}")
+
+    async def _lacking(self, engine: Engine) -> Aspect | None:
+        """What of the cluster or of the operator's rights is not as the engine needs it; looked at now and then."""
+        known, at = self._checked.get(engine.name, (None, 0.0))
+        if known == engine and time.monotonic() - at < LATER - SOON:
+            return None
+        self._checked.pop(engine.name, None)
+        resource = await self._resource(engine)
+        if resource is None:
+            return _not_installed(engine)
+        if resource.kind != engine.kind:
+            message = f"{engine.plural}.{engine.group} are {resource.kind} objects: change spec.kind or spec.plural"
+            return Aspect("Ready", "False", "KindMismatch", message)
+        if not resource.namespaced:
+            return Aspect("Ready", "False", "NotNamespaced", f"{engine.kind} objects belong to no namespace")
+        missing = await rights.missing(self._kube, rights.needed(engine), self._namespace)
+        if missing:
+            return Aspect("Ready", "False", "RightsMissing", rights.grant(engine, missing))
+        self._checked[engine.name] = (engine, time.monotonic())
+        return None
+
+    async def _resource(self, engine: Engine) -> _Resource | None:
+        try:
+            answer = await self._kube.get(f"/apis/{engine.group}/{engine.version}")
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+        resources = decoding.read(answer, _Discovery).resources
+        return next((resource for resource in resources if resource.name == engine.plural), None)
+
+    async def _bring(self, usable: list[Engine], undecided: list[Engine], described: set[Collection] | None) -> str:
+        """Have executions of usable engines admitted by the webhook; what is in the way, empty where nothing is.
+
+        Undecided ones (their description was edited, say) keep the entries that they have. What is held of kinds that
+        are not ``described`` any more is let go.
+        """
+        own = await self._configuration(ENGINES_CONFIGURATION)
+        present = [] if own is None else own.get("webhooks") or []
+        # What has entries may be held, too: earlier versions noted nothing.
+        noted = remembered(own) | engineentries.kinds(present)
+        without = engineentries.uncovered(present, undecided)
+        engines = [*usable, *(engine for engine in undecided if engine not in without)]
+        if not engines and not present and not noted:
+            return ""
+        installed = await self._configuration(WEBHOOK_CONFIGURATION)
+        ours = [] if installed is None else installed.get("webhooks") or []
+        more = engineentries.uncovered(ours, engines)
+        if installed is None or (own is None and more):
+            name = WEBHOOK_CONFIGURATION if installed is None else ENGINES_CONFIGURATION
+            return f"the MutatingWebhookConfiguration {name} does not exist: install the operator again"
+        if not engineentries.trusted(ours):
+            return "the API server does not trust the webhook yet: no replica of it has begun"
+        if own is None:
+            return ""
+        checks = await self._configuration(WEBHOOK_CONFIGURATION, _CHECKS)
+        wanted = engineentries.entries(ours, more)
+        if checks is not None and engineentries.trusted(checks.get("webhooks") or ()):
+            wanted += engineentries.checks(checks["webhooks"], more)
+        # Noted before the first of a kind can be held.
+        kinds = (noted - self._leaving.done) | {Collection.of(engine) for engine in more}
+        if not engineentries.same(present, wanted) or kinds != remembered(own):
+            metadata = {"resourceVersion": own["metadata"]["resourceVersion"], "annotations": {ANNOTATION: note(kinds)}}
+            try:
+                await self._writer.merge(
+                    f"{_CONFIGURATIONS}/{ENGINES_CONFIGURATION}", {"metadata": metadata, "webhooks": wanted}
+                )
+            except ApiError as error:
+                if error.status != 409:
+                    raise
+                return "its webhook entries were changed by somebody else at the same moment"
+            logger.info("webhook entries: %s", ", ".join(sorted(engine.name for engine in more)) or "none")
+        await self._leaving.look(set() if described is None else kinds - described)
+        return ""
+
+    async def _configuration(self, name: str, collection: str = _CONFIGURATIONS) -> dict[str, Any] | None:
+        try:
+            found: dict[str, Any] = decoding.read_object(await self._kube.get(f"{collection}/{name}"))
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+        return found
+
+    async def _report(self, stored: StoredEngine, ready: Aspect, paths: Aspect) -> float:
+        """Write the status where it differs; seconds until it must be looked at again."""
+        metadata, present = stored.metadata, stored.status or {}
+        store = self._world.executions.of(metadata.name)
+        listed = store is not None and store.synced.is_set() and not store.missing
+        conditions = conditions_.conditions(present, metadata.generation, [ready, paths], datetime.now(UTC))
+        wanted = ExecutionEngineStatus(
+            observed_generation=metadata.generation,
+            conditions=conditions,
+            problem=conditions_.worst(conditions),
+            executions=len(store.items) if store is not None and listed else UNSET,
+        )
+        document: dict[str, Any] = {"executions": None} | conditions_.written(wanted)
+        if conditions_.is_written(present, document):
+            return LATER
+        wait = self._written.get(metadata.name, float("-inf")) + self._interval - time.monotonic()
+        if wait > 0 and not conditions_.is_urgent(present, document):
+            return wait
+        path = path_of(names.GROUP, names.VERSION, names.ENGINE_PLURAL, "", metadata.name, "status")
+        try:
+            await self._writer.merge(path, {"metadata": {"uid": metadata.uid}, "status": document})
+        except ApiError as error:
+            if error.status in (404, 409):
+                return SOON
+            raise
+        self._written[metadata.name] = time.monotonic()
+        if conditions_.is_urgent(present, document):
+            told = ready.status != "False" or ready.reason == "CRDNotInstalled"
+            level = logging.INFO if told else logging.WARNING
+            logger.log(level, "engine %s: %s: %s", metadata.name, ready.reason, ready.message.partition("\n")[0])
+        return LATER
+
+
+def _paths_exist(engine: Engine, check: PathCheck | None) -> Aspect:
+    if check is None:
+        message = f"no definition has a schema of {engine.kind} in version {engine.version}, so nothing can be checked"
+        return Aspect("PathsExist", "Unknown", "NoSchema", message)
+    if check.problems:
+        return Aspect("PathsExist", "False", "PathsNotInSchema", worded(check.problems))
+    listed = ", ".join(check.unchecked)
+    message = f"not checked, because the schema leaves open what is there: {listed}" if listed else ""
+    return Aspect("PathsExist", "True", "EveryPathInSchema", message)
+
+
+def _not_installed(engine: Engine) -> Aspect:
+    message = (
+        f"{engine.plural}.{engine.group} in version {engine.version} is not installed; it is picked up as soon as it is"
+    )
+    return Aspect("Ready", "False", "CRDNotInstalled", message)

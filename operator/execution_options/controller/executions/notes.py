@@ -1,0 +1,64 @@
+"""What is said of an execution in events. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from execution_options.admission import repair
+from execution_options.controller.runtime import Announcement
+from execution_options.engines.authors import notes
+
+if TYPE_CHECKING:
+    from execution_options.admission.edit import State
+    from execution_options.options.live import Left
+
+
+def applied_note(state: State, *, repaired: bool = False) -> Announcement | None:
+    """What of the author's the options replaced or left; ``None`` where nothing.
+
+    Args:
+        state: of the execution.
+        repaired: whether it was created past the webhook: only its own metadata could be changed then.
+    """
+    authored = state.snapshot.authored
+    if repaired:
+        authored = {at: written for at, written in authored.items() if at.startswith("/metadata/")}
+    said = notes(authored, state.frozen)
+    return Announcement("Normal", "OptionsApplied", "Admit", "; ".join(said)) if said else None
+
+
+def left_note(left: tuple[Left, ...], where: str = "") -> Announcement:
+    """Values that options would change, but that somebody else changed before."""
+    said = [
+        f"{one.key} stays {'absent' if one.value is None else repr(one.value)}, as somebody else left it; "
+        f"options want {'it absent' if one.wanted is None else repr(one.wanted)}"
+        for one in left
+    ]
+    return Announcement("Normal", "OptionsLeft", "Follow", where + "; ".join(said))
+
+
+def refused_note(why: str, where: str = "") -> Announcement:
+    """What an edit would change is refused, by a policy or by the webhook of somebody else."""
+    return Announcement("Warning", "OptionsNotFollowed", "Follow", f"{where}it stays as it is: {why}")
+
+
+def unreadable_note(problem: str) -> Announcement:
+    """An execution is left out of everything that the operator does, because it cannot be decoded."""
+    note = f"the operator cannot read this object and does nothing for it: {problem}"
+    return Announcement("Warning", "ObjectUnreadable", "Read", note)
+
+
+def left_out_note(why: str) -> Announcement:
+    """Options apply to an execution, and it was created without them."""
+    return Announcement("Warning", "OptionsLeftOut", "Admit", f"it gets no options: {why}")
+
+
+def missed_note(state: State) -> Announcement:
+    """What happened to an execution that the webhook missed."""
+    lacking = repair.unrepaired(state.frozen, state.snapshot.authored)
+    note = "it was created past the webhook"
+    if state.frozen.labels or state.frozen.annotations:
+        note += "; its own labels and annotations were set afterwards"
+    if lacking:
+        note += f", what is fixed at creation was not: {', '.join(lacking)}; create it again to get that too"
+    return Announcement("Warning", "AdmissionMissed", "Repair", note)

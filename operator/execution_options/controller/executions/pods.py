@@ -1,0 +1,161 @@
+"""The reconcile of pods: what their execution's options are now, and what their template never got."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from execution_options.admission import edit
+from execution_options.api import decoding
+from execution_options.api.meta import PartialObject
+from execution_options.api.names import CAPPED, GATE, ID_LABEL
+from execution_options.controller.cache import LIVING, PodObject, is_living
+from execution_options.controller.executions.notes import left_note, refused_note
+from execution_options.controller.runtime import Announcement, UndoneError
+from execution_options.engines.metadatapatch import metadata_patch
+from execution_options.kube.client import METADATA_LIST, REFUSED, ApiError, path_of
+from execution_options.kube.listing import listed
+from execution_options.options.live import InvalidLiveError, LiveTooLargeError
+from execution_options.options.snapshot import InvalidSnapshotError
+from execution_options.parallelism.gate import label_of, role_of
+from execution_options.parallelism.waiting import unlabelled_text
+
+if TYPE_CHECKING:
+    from execution_options.api.keys import ExecutionKey, Key
+    from execution_options.api.meta import ObjectMeta
+    from execution_options.controller.cache import World
+    from execution_options.controller.executions.unfollowed import Unfollowed
+    from execution_options.controller.runtime import Recorder, Shell
+    from execution_options.engines.profile import Engine
+
+logger = logging.getLogger(__name__)
+
+JOB_UID_LABEL: Final = "batch.kubernetes.io/controller-uid"
+MAX_LABEL: Final = 63
+"""Longest value of a label: engines shorten longer names in ways of their own."""
+
+
+class PodReconciler:
+    """Brings one pod at a time to its execution's options.
+
+    Args:
+        world: what is known of the cluster.
+        shell: reads and writes.
+        recorder: posts events.
+        unfollowed: is told which pods an edit does not reach.
+    """
+
+    def __init__(self, world: World, shell: Shell, recorder: Recorder, unfollowed: Unfollowed) -> None:
+        self._world = world
+        self._shell = shell
+        self._recorder = recorder
+        self._unfollowed = unfollowed
+
+    async def reconcile(self, key: Key) -> None:
+        """Reconcile one pod; one that has ended, or whose execution has, is left alone."""
+        pod = self._world.pods.get(*key)
+        if pod is None or not is_living(pod):
+            self._unfollowed.pod_followed(key)
+            return
+        owner = self._world.tracker.of_pod(pod.metadata)
+        execution = None if owner is None else self._world.execution(owner)
+        if owner is None or execution is None or not is_living(execution):
+            return
+        record = self._world.tracker.records.get(owner)
+        if record is not None and record.stamped:
+            if GATE in (execution.metadata.labels or {}):
+                await self._free_slot(pod.metadata)
+            await self._correct(owner, self._world.engines[owner.engine], execution.metadata, pod.metadata)
+
+    async def _free_slot(self, pod: ObjectMeta) -> None:
+        """Take the label from a coordinator that was created while the webhook, which takes it, did not answer."""
+        if (pod.labels or {}).get(GATE) == CAPPED and not self._is_unit(pod):
+            await self._shell.settle(_path(pod), pod, "pod", _unlabelled)
+
+    async def count(self, key: ExecutionKey, engine: Engine, execution: ObjectMeta) -> None:
+        """Have the pods of an execution count that is about to be repaired, and gets a limit by that.
+
+        They have no label: they get it, and take slots as soon as the controller sees that.
+
+        Raises:
+            ApiError: a pod cannot be read or written at the moment; one whose label is refused is reported instead.
+        """
+        label = next(iter(engine.pods.labels), "")
+        selector = f"{label}={execution.name}" if label and len(execution.name) <= MAX_LABEL else label
+        params = {"labelSelector": f"{selector},!{GATE}".removeprefix(","), "fieldSelector": LIVING}
+        path = path_of("", "v1", "pods", execution.namespace)
+        found = listed(self._shell.kube, path, PartialObject, params=params, accept=METADATA_LIST)
+        for pod in [item.metadata async for item in found]:
+            if self._world.tracker.of_pod(pod) != key or not self._is_unit(pod):
+                continue
+            try:
+                await self._shell.settle(_path(pod), pod, "pod", _labelled)
+            except ApiError as error:
+                if error.status not in REFUSED or not error.is_certain:
+                    raise
+                logger.warning("pod %s/%s is not counted: %s", pod.namespace, pod.name, error)
+                note = unlabelled_text(pod.name, error.message or error.reason)
+                self._recorder.say(engine, execution, Announcement("Warning", "LabelRefused", "Count", note))
+
+    def _is_unit(self, pod: ObjectMeta) -> bool:
+        """Whether a pod works for itself, so that it counts: no coordinator, and none of a gang."""
+        owner = pod.controller
+        if owner is None:
+            return False
+        metadata = {"metadata": msgspec.to_builtins(pod)}
+        return role_of(self._world.engines, (owner.group, owner.kind), metadata) == "unit"
+
+    async def adopt(self, key: ExecutionKey, engine: Engine, execution: ObjectMeta) -> None:
+        """Correct the pods of a Job that do not carry its identifier: their template never got it."""
+        if (engine.group, engine.kind) != ("batch", "Job"):
+            return
+        body = await self._shell.kube.get(
+            path_of("", "v1", "pods", execution.namespace),
+            params={"labelSelector": f"{JOB_UID_LABEL}={execution.uid},!{ID_LABEL}"},
+        )
+        for pod in decoding.read(body, _Pods).items or ():
+            owner = pod.metadata.controller
+            if owner is not None and owner.uid == execution.uid and is_living(pod):
+                await self._correct(key, engine, execution, pod.metadata)
+
+    async def _correct(self, key: ExecutionKey, engine: Engine, execution: ObjectMeta, pod: ObjectMeta) -> None:
+        path = _path(pod)
+        try:
+            left = await self._shell.settle(path, pod, "pod", lambda now: edit.pod_plan(engine, execution, now))
+        except (InvalidLiveError, InvalidSnapshotError, LiveTooLargeError) as error:
+            logger.warning("pod %s/%s: %s", pod.namespace, pod.name, error)
+            self._unfollowed.refused(key, f"pod {pod.name}: {error}", (pod.namespace, pod.name))
+            return
+        except UndoneError as error:
+            self._unfollowed.refused(key, str(error), (pod.namespace, pod.name))
+            raise
+        except ApiError as error:
+            if error.status in REFUSED:
+                self._recorder.say(engine, execution, refused_note(error.message, f"pod {pod.name}: "))
+                self._unfollowed.refused(key, f"pod {pod.name}: {error.message}", (pod.namespace, pod.name))
+            raise
+        self._unfollowed.pod_followed((pod.namespace, pod.name))
+        if left:
+            self._recorder.say(engine, execution, left_note(left, f"pod {pod.name}: "))
+
+
+def _path(pod: ObjectMeta) -> str:
+    return path_of("", "v1", "pods", pod.namespace, pod.name)
+
+
+def _labelled(pod: ObjectMeta) -> edit.Plan:
+    """Give the label to a pod that never waited."""
+    labels = pod.labels or {}
+    return edit.Plan([] if GATE in labels else metadata_patch(pod, {"labels": {GATE: label_of(labels)}}))
+
+
+def _unlabelled(pod: ObjectMeta) -> edit.Plan:
+    """Take the label from a pod that never waited."""
+    counts = (pod.labels or {}).get(GATE) == CAPPED
+    return edit.Plan(metadata_patch(pod, {"labels": {GATE: None}}) if counts else [])
+
+
+class _Pods(msgspec.Struct):
+    items: list[PodObject] | None = None

@@ -1,0 +1,243 @@
+"""The reconcile of executions and pods: edits that reach them, and what the webhook missed."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from execution_options.admission import edit
+from execution_options.admission import repair as missed
+from execution_options.admission.repair import Situation
+from execution_options.api import decoding
+from execution_options.api.names import MISSED_ANNOTATION
+from execution_options.controller.cache import is_living, kind_of, tracked, written_at
+from execution_options.controller.executions.notes import (
+    applied_note,
+    left_note,
+    left_out_note,
+    missed_note,
+    refused_note,
+)
+from execution_options.controller.runtime import ATTEMPTS, Announcement, ConflictError, UndoneError
+from execution_options.engines.facts import Role, launcher, role
+from execution_options.kube.client import REFUSED, ApiError, path_of
+from execution_options.options.live import InvalidLiveError, LiveTooLargeError
+from execution_options.options.snapshot import InvalidSnapshotError, new_id
+
+if TYPE_CHECKING:
+    from execution_options.api.keys import ExecutionKey
+    from execution_options.api.meta import ObjectMeta
+    from execution_options.controller.cache import ExecutionObject, OptionsIndex, World
+    from execution_options.controller.executions.pods import PodReconciler
+    from execution_options.controller.executions.unfollowed import Unfollowed
+    from execution_options.controller.runtime import Recorder, Shell
+    from execution_options.engines.profile import Engine
+
+logger = logging.getLogger(__name__)
+
+NEWS: Final = timedelta(minutes=30)
+"""How old what an event says may be: the API server forgets events after an hour, and it is said once."""
+
+
+class ExecutionReconciler:
+    """Brings one execution at a time to its options.
+
+    Args:
+        world: what is known of the cluster.
+        index: the options.
+        shell: reads and writes.
+        recorder: posts events.
+        pods: reconciles the pods of executions that the webhook missed.
+        unfollowed: is told which executions an edit does not reach.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        index: OptionsIndex,
+        shell: Shell,
+        recorder: Recorder,
+        pods: PodReconciler,
+        unfollowed: Unfollowed,
+    ) -> None:
+        self._world = world
+        self._index = index
+        self._shell = shell
+        self._recorder = recorder
+        self._pods = pods
+        self._unfollowed = unfollowed
+        self._judged: dict[str, int] = {}
+        """uid of an execution without options → which options were found not to apply to it."""
+
+    async def reconcile(self, key: ExecutionKey) -> None:
+        """Reconcile one execution; one that has ended, or that is unknown, is left alone."""
+        item, record = self._world.execution(key), self._world.tracker.records.get(key)
+        if item is None or record is None or not is_living(item):
+            if record is not None:
+                self._judged.pop(record.uid, None)
+            self._unfollowed.forget(key)
+            return
+        engine = self._world.engines[key.engine]
+        if record.unreadable:
+            if record.uid not in self._judged:
+                logger.warning("%s %s/%s: its snapshot cannot be read by this version: left alone", *key)
+            self._judged[record.uid] = 0
+        elif record.stamped:
+            self._judged.pop(record.uid, None)
+            await self._follow(key, engine, item.metadata)
+        else:
+            await self._judge(key, engine, item)
+
+    def forget(self, key: ExecutionKey, uid: str) -> None:
+        """An execution is gone."""
+        self._unfollowed.forget(key)
+        self._judged.pop(uid, None)
+
+    async def _follow(self, key: ExecutionKey, engine: Engine, metadata: ObjectMeta) -> None:
+        path = _path(engine, metadata)
+        find = self._index.find(metadata.namespace)
+        try:
+            left = await self._shell.settle(path, metadata, "execution", lambda now: edit.execution_plan(now, find))
+            self._announce(engine, metadata)
+        except (InvalidLiveError, InvalidSnapshotError, LiveTooLargeError) as error:
+            logger.warning("%s %s/%s: %s", engine.kind, metadata.namespace, metadata.name, error)
+            self._recorder.say(engine, metadata, Announcement("Warning", "OptionsNotFollowed", "Follow", str(error)))
+            self._unfollowed.refused(key, str(error))
+            return
+        except UndoneError as error:
+            self._unfollowed.refused(key, str(error))
+            raise
+        except ApiError as error:
+            if error.status in REFUSED:
+                self._recorder.say(engine, metadata, refused_note(error.message))
+                self._unfollowed.refused(key, error.message)
+            raise
+        self._unfollowed.followed(key)
+        if left:
+            self._recorder.say(engine, metadata, left_note(left))
+        if MISSED_ANNOTATION in (metadata.annotations or {}):
+            await self._pods.adopt(key, engine, metadata)
+
+    def _announce(self, engine: Engine, metadata: ObjectMeta) -> None:
+        """Say what was overridden or left at admission, or what the repair of a missed one could not give."""
+        state = edit.state(metadata)
+        noticed = (metadata.annotations or {}).get(MISSED_ANNOTATION)
+        if not _is_news(noticed or metadata.creation_timestamp):
+            return
+        if noticed is not None:
+            self._recorder.say(engine, metadata, missed_note(state))
+        said = applied_note(state, repaired=noticed is not None)
+        if said is not None:
+            self._recorder.say(engine, metadata, said)
+
+    async def _judge(self, key: ExecutionKey, engine: Engine, item: ExecutionObject) -> None:
+        metadata = item.metadata
+        created = metadata.creation_timestamp or ""
+        before = [pair for pair in self._index.candidates(metadata.namespace) if pair[1] < created]
+        seen = hash(tuple(sorted((options.uid, options.generation) for options, _ in before)))
+        if not before or self._judged.get(metadata.uid) == seen:
+            return
+        plan = await self._plan_annotations(engine, metadata)
+        labels = self._world.namespace_labels(metadata.namespace)
+        # The quick look spares unaffected executions all requests.
+        if missed.applies(engine, metadata, before, Situation(labels, "", plan)):
+            await self._repair(key, engine, metadata, plan)
+        self._judged[metadata.uid] = seen
+
+    async def _repair(self, key: ExecutionKey, engine: Engine, metadata: ObjectMeta, plan: dict[str, str]) -> None:
+        path = _path(engine, metadata)
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        refused: tuple[str, ApiError] | None = None
+        for _ in range(ATTEMPTS):
+            document = await self._document(path)
+            namespace = await self._document(path_of("", "v1", "namespaces", name=metadata.namespace))
+            if document is None or namespace is None or document["metadata"]["uid"] != metadata.uid:
+                return
+            version = document["metadata"]["resourceVersion"]
+            if refused is not None and refused[0] == version:
+                self._report_refused(engine, metadata, refused[1])
+                raise refused[1]
+            item = msgspec.convert(document, kind_of(engine))
+            record = tracked(item)
+            if not is_living(item) or missed.relabelled(document) or record.stamped or record.unreadable:
+                return
+            labels = namespace["metadata"].get("labels") or {}
+            situation = Situation(labels, written_at(namespace), plan)
+            created = metadata.creation_timestamp or ""
+            candidates = list(missed.existed(engine, self._index.candidates(metadata.namespace), situation, created))
+            repair = missed.repair(engine, document, candidates, situation, now, new_id())
+            if repair is None:
+                return
+            if repair.problem:
+                self._report_unrepairable(engine, metadata, repair.problem)
+                return
+            if repair.left_out:
+                self._recorder.say(engine, metadata, left_out_note(repair.left_out))
+                return
+            if repair.limited:
+                # Before the execution: nobody is released beside them.
+                await self._pods.count(key, engine, metadata)
+            await self._shell.bucket.take(metadata.namespace)
+            try:
+                await self._shell.writer.patch(path, repair.operations)
+            except ApiError as error:
+                if error.is_not_found:
+                    return
+                if error.status not in (409, 422):
+                    self._report_refused(engine, metadata, error)
+                    raise
+                refused = (version, error)
+                continue
+            self._shell.metrics.missed.labels(engine.name).inc()
+            logger.warning(
+                "%s %s/%s: created past the webhook, repaired", engine.kind, metadata.namespace, metadata.name
+            )
+            return
+        raise ConflictError(f"{path} changed {ATTEMPTS} times between being read and being written")
+
+    def _report_unrepairable(self, engine: Engine, metadata: ObjectMeta, problem: str) -> None:
+        if metadata.uid not in self._judged:
+            self._shell.metrics.missed.labels(engine.name).inc()
+            whose = f"{engine.kind} {metadata.namespace}/{metadata.name}"
+            logger.warning("%s: created past the webhook: %s", whose, problem)
+        note = f"it was created past the webhook, which would have refused it: {problem}"
+        self._recorder.say(engine, metadata, Announcement("Warning", "AdmissionMissed", "Repair", note))
+
+    def _report_refused(self, engine: Engine, metadata: ObjectMeta, error: ApiError) -> None:
+        if error.status in REFUSED:
+            note = f"it was created past the webhook, and what it lacks is refused: {error.message}"
+            self._recorder.say(engine, metadata, Announcement("Warning", "AdmissionMissed", "Repair", note))
+
+    async def _plan_annotations(self, engine: Engine, metadata: ObjectMeta) -> dict[str, str]:
+        owner = launcher(engine, metadata)
+        if owner is None or role(self._world.engines, engine, metadata) is not Role.LAUNCHED:
+            return {}
+        resource = engine.launch_plan(owner.group, owner.kind)
+        if resource is None:
+            return {}
+        path = path_of(resource.group, resource.version, resource.plural, metadata.namespace, owner.name)
+        found = await self._shell.read(path)
+        return {} if found is None else found.annotations or {}
+
+    async def _document(self, path: str) -> dict[str, Any] | None:
+        try:
+            found: dict[str, Any] = decoding.read_object(await self._shell.kube.get(path))
+        except ApiError as error:
+            if error.is_not_found:
+                return None
+            raise
+        return found
+
+
+def _is_news(at: str | None) -> bool:
+    try:
+        return at is not None and datetime.now(UTC) - datetime.fromisoformat(at) < NEWS
+    except (ValueError, TypeError):
+        return False
+
+
+def _path(engine: Engine, metadata: ObjectMeta) -> str:
+    return path_of(engine.group, engine.version, engine.plural, metadata.namespace, metadata.name)

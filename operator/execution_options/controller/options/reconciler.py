@@ -1,0 +1,252 @@
+"""The reconcile of options: service accounts, status, and who else has to look again."""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol
+
+from execution_options.admission import accountplan
+from execution_options.admission.accountplan import Verdict
+from execution_options.admission.accounts import InvalidRoleError, binding, required_account, without_account
+from execution_options.api import names
+from execution_options.kube.client import REFUSED, ApiError, path_of
+from execution_options.options.levels import Layer, Level, Source
+from execution_options.options.snapshot import Snapshot, SnapshotTooLargeError, encode, frozen, new_id
+from execution_options.status import conditions, optionsstatus
+from execution_options.status.optionsstatus import Counts
+
+if TYPE_CHECKING:
+    from execution_options.admission.accountplan import Accounts, Action
+    from execution_options.api.keys import ExecutionKey, Key, OptionsKey
+    from execution_options.api.resources import OptionsObject
+    from execution_options.controller.cache import Directory, Known, OptionsIndex, World
+    from execution_options.controller.executions import Unfollowed
+    from execution_options.controller.outbox import Refusals
+    from execution_options.controller.runtime import Writer
+    from execution_options.status.conditions import Aspect
+
+logger = logging.getLogger(__name__)
+
+LATER = 60.0
+"""Seconds after which something is tried again that the API server refused, by a quota for example."""
+SOON = 0.5
+"""Seconds after which an object is looked at again that changed between being read and being written."""
+
+
+class Executions(Protocol):
+    """Has executions looked at again."""
+
+    def add(self, key: ExecutionKey, after: float = 0.0) -> None:
+        """Reconcile an execution in ``after`` seconds."""
+
+
+class Pods(Protocol):
+    """Pods whose number options limit."""
+
+    def options_changed(self, uid: str, *, gone: bool = False) -> None:
+        """Options were edited, or are deleted."""
+
+    def numbers(self, uid: str) -> tuple[int, int]:
+        """How many pods run, and how many wait, because of options."""
+
+
+class Repositories(Protocol):
+    """Artifact repositories of namespaces."""
+
+    def problem(self, namespace: str | None) -> str:
+        """Why that of a namespace cannot be used; empty where it can, or there is none."""
+
+
+class OptionsReconciler:
+    """Brings the cluster to one options object at a time.
+
+    Args:
+        index: the options.
+        world: executions and service accounts.
+        directory: the channels that notifications can use.
+        writer: sends what is to be changed.
+        executions: has the executions of edited options reconciled.
+        pods: knows whose pods wait for a parallelism slot.
+        refusals: knows whose notifications cannot be recorded.
+        unfollowed: knows which executions an edit does not reach.
+        repositories: knows whose artifact repositories cannot be used.
+        status_interval: seconds between two writes of an object's status where only numbers changed.
+    """
+
+    def __init__(
+        self,
+        index: OptionsIndex,
+        world: World,
+        directory: Directory,
+        writer: Writer,
+        executions: Executions,
+        pods: Pods,
+        refusals: Refusals,
+        unfollowed: Unfollowed,
+        repositories: Repositories,
+        status_interval: float,
+    ) -> None:
+        self._index = index
+        self._world = world
+        self._directory = directory
+        self._writer = writer
+        self._executions = executions
+        self._pods = pods
+        self._refusals = refusals
+        self._unfollowed = unfollowed
+        self._repositories = repositories
+        self._interval = status_interval
+        self._seen: dict[OptionsKey, tuple[str, int]] = {}
+        self._written: dict[OptionsKey, float] = {}
+
+    async def reconcile(self, key: OptionsKey) -> float | None:
+        """Reconcile one object; seconds until it must be looked at again, or ``None``."""
+        known = await self._index.refresh(key)
+        before = self._seen.get(key)
+        if before is not None and (known is None or known.uid != before[0]):
+            self._pods.options_changed(before[0], gone=True)
+        if known is None or known.deleting:
+            # Garbage collection removes its accounts; executions keep what they got.
+            self._seen.pop(key, None)
+            self._written.pop(key, None)
+            return None
+        version = (known.uid, known.generation)
+        if before != version:
+            self._pods.options_changed(known.uid)
+            for execution, record in self._world.tracker.of_source(known.uid):
+                if record.active:
+                    self._executions.add(execution)
+            for execution in self._world.tracker.unstamped(key.namespace):
+                self._executions.add(execution)
+            self._seen[key] = version
+        counts = self._counts(known.uid)
+        if known.options is None:
+            return await self._report(known, [optionsstatus.invalid(known.problem)], counts)
+        options = known.options
+        try:
+            plan = self._accounts(options)
+            problem = ""
+        except InvalidRoleError as error:
+            plan, problem = accountplan.Accounts(), str(error)
+        refused: list[Verdict] = []
+        for action in plan.actions:
+            try:
+                if not await self._act(action):
+                    return SOON
+            except ApiError as error:
+                if error.status not in REFUSED:
+                    raise
+                what = f"service account {action.name!r} in namespace {action.namespace}"
+                refused.append(Verdict("ServiceAccountNotWritten", f"{what}: {error.message}"))
+        verdicts = [*_too_large(options), *refused, *plan.verdicts, *self._missing(options)]
+        aspects = [
+            optionsstatus.ready(verdicts, problem),
+            optionsstatus.fully_effective(
+                options, self._world.engines, self._world.astray, self._repositories.problem(options.namespace)
+            ),
+            optionsstatus.selecting(options),
+            optionsstatus.notifications_routed(options, self._directory.channels(options.namespace)),
+            optionsstatus.admission(counts),
+            *self._refusals.aspects(known),
+            *self._unfollowed.aspects(known),
+        ]
+        wait = await self._report(known, aspects, counts)
+        return LATER if refused and wait is None else wait
+
+    def _counts(self, uid: str) -> Counts:
+        uses = self._world.tracker.uses(uid)
+        return Counts(uses.executions[True], uses.executions[False], uses.missed, *self._pods.numbers(uid))
+
+    def _accounts(self, options: OptionsObject) -> Accounts:
+        uses = self._world.tracker.uses(options.uid)
+        in_use = {(namespace, account.name): account for namespace, account in uses.accounts}
+        present = self._world.accounts_of(options.uid)
+        wanted: dict[Key, dict[str, str]] = {
+            key: binding(account.iam_role) for key, account in in_use.items() if account.create
+        }
+        created = accountplan.created_account(options)
+        if created is not None:
+            name, role = created
+            # Cluster options have an account wherever an execution runs under it, or did so before.
+            places = {ns for ns, of in (*wanted, *present) if of == name} if options.namespace is None else set()
+            for namespace in places | ({options.namespace} if options.namespace is not None else set()):
+                wanted[namespace, name] = binding(role)
+        for key in wanted:
+            item = self._world.accounts.get(*key)
+            if item is not None:
+                present[key] = item.metadata
+        return accountplan.plan(options, wanted, present, in_use)
+
+    def _missing(self, options: OptionsObject) -> list[Verdict]:
+        """Cluster options may be used in namespaces that have the account and in others."""
+        name = required_account(options)
+        if name is None or options.namespace is None or self._world.accounts.get(options.namespace, name) is not None:
+            return []
+        return [Verdict("ServiceAccountMissing", without_account(name, options.namespace))]
+
+    async def _act(self, action: Action) -> bool:
+        """Whether the request was carried out; not where the account changed since it was read."""
+        collection = path_of("", "v1", "serviceaccounts", action.namespace)
+        path = f"{collection}/{action.name}"
+        try:
+            if action.verb == "create":
+                await self._writer.create(collection, action.body)
+            elif action.verb == "patch":
+                await self._writer.patch(path, action.body)
+            else:
+                await self._writer.delete(path, action.body)
+        except ApiError as error:
+            if error.is_not_found:
+                return True  # what was to go is gone, or the namespace is, and the options with it
+            if error.status == 409 or (error.status == 422 and action.verb == "patch"):
+                return False
+            if error.status == 403 and "being terminated" in error.message:
+                return True  # the namespace goes, and the options with it
+            raise
+        logger.info("service account %s/%s: %s", action.namespace, action.name, _DONE[action.verb])
+        return True
+
+    async def _report(self, known: Known, aspects: list[Aspect], counts: Counts) -> float | None:
+        present = known.status
+        document = optionsstatus.status(present, known.generation, aspects, counts, datetime.now(UTC))
+        if conditions.is_written(present, document):
+            return None
+        key = known.key
+        wait = self._written.get(key, float("-inf")) + self._interval - time.monotonic()
+        if wait > 0 and not conditions.is_urgent(present, document):
+            return wait
+        path = path_of(names.GROUP, names.VERSION, names.PLURALS[key.kind], key.namespace, key.name, "status")
+        try:
+            answer = await self._writer.merge(path, {"metadata": {"uid": known.uid}, "status": document})
+        except ApiError as error:
+            if error.status in (404, 409):
+                self._index.hint(key, None)
+                return SOON
+            raise
+        self._written[key] = time.monotonic()
+        ready = aspects[0]
+        if conditions.is_urgent(present, document):
+            level = logging.INFO if ready.status == "True" else logging.WARNING
+            logger.log(level, "%s %s: %s: %s", key.kind, _named(key), ready.reason, ready.message)
+        fresh = self._index.put(key.kind, answer)
+        # An edit that came in between is known now, so whoever tells of it may be taken to tell no news.
+        return None if fresh.generation == known.generation else 0.0
+
+
+def _too_large(options: OptionsObject) -> list[Verdict]:
+    """What was stored before its size was checked may be too large for any execution."""
+    source = Source(Level.NAMESPACE_DEFAULT, options.kind, options.name, options.uid, options.generation)
+    try:
+        encode(Snapshot(id=new_id(), layers=(frozen(Layer(source, options.spec)),)))
+    except SnapshotTooLargeError as error:
+        return [Verdict("TooLarge", f"executions with these options are refused: {error}")]
+    return []
+
+
+_DONE = {"create": "created", "patch": "changed", "delete": "removed"}
+
+
+def _named(key: OptionsKey) -> str:
+    return f"{key.namespace}/{key.name}" if key.namespace else key.name

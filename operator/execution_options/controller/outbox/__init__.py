@@ -1,0 +1,11 @@
+"""Records the ends of executions, sends what is recorded, and removes what is done."""
+
+from execution_options.controller.outbox.assembly import Outbox
+from execution_options.controller.outbox.launchplans import DanglingReferences
+from execution_options.controller.outbox.refusals import Refusals
+
+__all__ = [
+    "DanglingReferences",
+    "Outbox",
+    "Refusals",
+]

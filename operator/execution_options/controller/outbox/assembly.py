@@ -1,0 +1,161 @@
+"""The outbox: ends of executions are recorded, recorded deliveries are sent, sent ones go after a time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Final
+
+import aiohttp
+
+from execution_options.api import decoding
+from execution_options.api.keys import OptionsKey
+from execution_options.api.meta import PartialObject
+from execution_options.api.names import CHANNEL_KIND, DELIVERY_PLURAL, GROUP
+from execution_options.controller.outbox.cleaning import Cleaning
+from execution_options.controller.outbox.ends import Ends
+from execution_options.controller.outbox.reporting import Reporting, summary
+from execution_options.controller.outbox.sending import Deliveries
+from execution_options.controller.outbox.trials import Trials
+from execution_options.controller.runtime import Lanes, LeaseLostError, Pace, Shell, work
+from execution_options.kube.client import METADATA, ApiError, path_of
+from execution_options.outbox.state import AT_ONCE
+from execution_options.watchdog import WORK_SECONDS
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from execution_options.controller.cache import Directory, OptionsIndex, World
+    from execution_options.controller.outbox.refusals import Refusals
+    from execution_options.controller.outbox.sending import Post
+    from execution_options.controller.runtime import Metrics, Recorder, Settings, Writer
+    from execution_options.kube.client import Kube
+    from execution_options.kube.store import Store
+
+logger = logging.getLogger(__name__)
+
+RECORDERS: Final = 16
+"""Ends that are recorded at the same time."""
+RETRY_SECONDS: Final = 2.0
+END_SECONDS: Final = 5.0
+"""That what is being sent may take when the process ends."""
+_DEFINITION: Final = path_of(
+    "apiextensions.k8s.io", "v1", "customresourcedefinitions", "", f"{DELIVERY_PLURAL}.{GROUP}"
+)
+
+
+class Outbox:
+    """All of it, put together.
+
+    Args:
+        kube: the connection.
+        writer: writes while the lease holds.
+        settings: how it is run.
+        identity: name of this process.
+        world: what is known of the cluster.
+        index: the options.
+        post: sends by channels.
+        directory: the channels.
+        recorder: posts events.
+        refusals: is told what the API server does not record.
+        metrics: counts.
+    """
+
+    def __init__(
+        self,
+        kube: Kube,
+        writer: Writer,
+        settings: Settings,
+        identity: str,
+        world: World,
+        index: OptionsIndex,
+        directory: Directory,
+        post: Post,
+        recorder: Recorder,
+        refusals: Refusals,
+        metrics: Metrics,
+    ) -> None:
+        self._kube = kube
+        self._world = world
+        self._metrics = metrics
+        self._directory = directory
+        reporting = Reporting(metrics, recorder)
+        self._sending = Deliveries(kube, writer, post, reporting, identity, settings.send_timeout)
+        self.deliveries = self._sending.ledger
+        # Notes on executions must not hold up edits of options, nor these the notes.
+        notes = Pace(settings.patch_rate)
+        self.ends = Ends(world, index, directory, Shell(kube, writer, notes, metrics), self.deliveries, refusals)
+        self._lanes = Lanes(
+            "deliveries",
+            self.deliveries.queue,
+            self._sending.place,
+            self._sending.reconcile,
+            metrics,
+            WORK_SECONDS + settings.send_timeout * AT_ONCE,
+        )
+        self.trials = Trials(index, directory, self.deliveries, settings.namespace)
+        self._cleaning = Cleaning(kube, writer, world, self.trials)
+        metrics.watch_queue("ends", self.ends.queue.__len__)
+        metrics.watch_queue("deliveries", self.deliveries.queue.__len__)
+        metrics.watch_queue("trials", self.trials.queue.__len__)
+        metrics.watch_deliveries(lambda: summary(self.deliveries.unfinished))
+
+    def _stores(self) -> tuple[Store[Any], ...]:
+        return (self._directory.store, self.deliveries.open, self.deliveries.asked)
+
+    @property
+    def synced(self) -> bool:
+        """Whether every collection was listed once."""
+        return all(store.synced.is_set() for store in self._stores())
+
+    @property
+    def working(self) -> bool:
+        """Whether ends are recorded and deliveries sent."""
+        return self.ends.active
+
+    async def wait_synced(self) -> None:
+        """Wait until every collection was listed once."""
+        for store in self._stores():
+            await store.synced.wait()
+
+    async def follow(self) -> None:
+        """Follow all collections until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for store in self._stores():
+                group.create_task(store.run())
+
+    async def work(self) -> None:
+        """Begin to work, and go on until cancelled; everything is followed and synced."""
+        self.ends.since = await self._since()
+        self.ends.active = True
+        for key, record in self._world.tracker.records.items():
+            self.ends.changed(key, None, self._world.execution(key), record)
+        self.deliveries.start()
+        for namespace, name in self._directory.store.items:
+            self.trials.look(OptionsKey(CHANNEL_KIND, namespace, name))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._lanes.run())
+            group.create_task(self._cleaning.run())
+            group.create_task(work("trials", self.trials.queue, self.trials.reconcile, self._metrics))
+            for _ in range(RECORDERS):
+                group.create_task(work("ends", self.ends.queue, self.ends.reconcile, self._metrics))
+
+    async def end(self) -> None:
+        """Finish what is being sent, so that whoever comes next need not send it again; while the lease holds."""
+        try:
+            async with asyncio.timeout(END_SECONDS):
+                await self._lanes.end()
+                await self._sending.record_all()
+        except (ApiError, LeaseLostError, aiohttp.ClientError, TimeoutError, OSError) as error:
+            logger.warning("some of what is being sent will be sent again: %s", str(error) or type(error).__name__)
+
+    async def _since(self) -> str | None:
+        """When the cluster first knew deliveries, by the API server's clock."""
+        while True:
+            try:
+                answer = await self._kube.get(_DEFINITION, accept=METADATA)
+            except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
+                logger.warning("%s cannot be read: %s", _DEFINITION, str(error) or type(error).__name__)
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            return decoding.read(answer, PartialObject).metadata.creation_timestamp

@@ -1,0 +1,150 @@
+"""Finished deliveries go after a time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import aiohttp
+
+from execution_options.api import names
+from execution_options.api.keys import ExecutionKey, OptionsKey
+from execution_options.api.names import CHANNEL_KIND, LINEAGE_LABEL, NOTIFIED_ANNOTATION
+from execution_options.controller.outbox.delivery import COLLECTION, Delivery
+from execution_options.kube.client import ApiError, path_of
+from execution_options.kube.listing import LARGE_PAGE, listed
+from execution_options.outbox import lineage
+from execution_options.outbox.record import report
+from execution_options.outbox.retention import Finished, outdated
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from execution_options.controller.cache import World
+    from execution_options.controller.outbox.trials import Trials
+    from execution_options.controller.runtime import Writer
+    from execution_options.kube.client import Kube
+    from execution_options.outbox.lineage import Report
+    from execution_options.outbox.state import Status
+
+logger = logging.getLogger(__name__)
+
+EVERY: Final = 600.0
+"""Seconds between two looks at all deliveries."""
+
+
+class Cleaning:
+    """Removes what has been there long enough.
+
+    Args:
+        kube: for reading.
+        writer: writes while the lease holds.
+        world: tells whether an execution still has to be noted as notified.
+        trials: tells whether a test is still asked for.
+    """
+
+    def __init__(self, kube: Kube, writer: Writer, world: World, trials: Trials) -> None:
+        self._kube = kube
+        self._writer = writer
+        self._world = world
+        self._trials = trials
+
+    async def run(self) -> None:
+        """Clean now and then until cancelled."""
+        while True:
+            await asyncio.sleep(EVERY)
+            try:
+                await self.clean(datetime.now(UTC))
+            except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
+                logger.warning("deliveries are not cleaned up: %s", str(error) or type(error).__name__)
+
+    async def clean(self, now: datetime) -> int:
+        """Remove what is outdated; how many that were."""
+        removed = 0
+        async for deliveries in self._namespaces():
+            removed += await self._clean(deliveries, now)
+        if removed:
+            logger.info("%d deliveries that finished long ago are removed", removed)
+        return removed
+
+    async def _namespaces(self) -> AsyncIterator[list[Delivery]]:
+        """The deliveries of one namespace after the other, so that no more than these are held.
+
+        The API server lists by namespace and name: they are the keys in its storage.
+        """
+        near: list[Delivery] = []
+        async for delivery in listed(self._kube, COLLECTION, Delivery, seconds=30, page=LARGE_PAGE):
+            if near and near[-1].metadata.namespace != delivery.metadata.namespace:
+                yield near
+                near = []
+            near.append(delivery)
+        if near:
+            yield near
+
+    async def _clean(self, deliveries: list[Delivery], now: datetime) -> int:
+        """Remove what is outdated of one namespace; how many that were."""
+        removed = 0
+        by_name = {delivery.metadata.name: delivery for delivery in deliveries}
+        for finished in outdated(self._finished(deliveries), now):
+            metadata = by_name[finished.name].metadata
+            unchanged = {"preconditions": {"uid": metadata.uid, "resourceVersion": metadata.resource_version}}
+            path = path_of(names.GROUP, names.VERSION, names.DELIVERY_PLURAL, metadata.namespace, metadata.name)
+            try:
+                await self._writer.delete(path, unchanged)
+            except ApiError as error:
+                if error.status not in (404, 409):
+                    raise
+            else:
+                removed += 1
+        return removed
+
+    def _finished(self, deliveries: list[Delivery]) -> Iterator[Finished]:
+        lineages: defaultdict[str, list[Report]] = defaultdict(list)
+        for delivery in deliveries:
+            digest = (delivery.metadata.labels or {}).get(LINEAGE_LABEL)
+            if digest:
+                lineages[digest].append(_report(delivery))
+        for delivery in deliveries:
+            status: Status = delivery.now
+            if not status.finished or status.finished_at is None or delivery.request:
+                continue
+            metadata = delivery.metadata
+            others = lineages.get((metadata.labels or {}).get(LINEAGE_LABEL, ""), [])
+            yield Finished(
+                metadata.namespace,
+                metadata.name,
+                status.state,
+                status.finished_at,
+                needed=self._is_needed(delivery),
+                incident=delivery.spec.serialised and lineage.is_open(_report(delivery), others),
+            )
+
+    def _is_needed(self, delivery: Delivery) -> bool:
+        """Whether it would be recorded again.
+
+        So it is where its execution is still there and does not say that this end of it is recorded, or
+        where a test is still asked for.
+        """
+        spec = delivery.spec
+        if spec.test:
+            namespace = delivery.metadata.namespace
+            asks = OptionsKey(CHANNEL_KIND, spec.channel.namespace, spec.channel.name)
+            if spec.options is not None:
+                asks = OptionsKey.of(spec.options.kind, namespace, spec.options.name)
+            return self._trials.still_asks(asks, spec.test)
+        execution = delivery.spec.execution
+        if execution is None or execution.engine not in self._world.engines:
+            return False
+        key = ExecutionKey(execution.engine, delivery.metadata.namespace, execution.name)
+        item = self._world.execution(key)
+        if item is None or item.metadata.uid != execution.uid:
+            return False
+        return NOTIFIED_ANNOTATION not in (item.metadata.annotations or {})
+
+
+def _report(delivery: Delivery) -> Report:
+    metadata = delivery.metadata
+    return report(metadata.name, delivery.spec, delivery.status, metadata.creation_timestamp)

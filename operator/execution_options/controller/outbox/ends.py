@@ -1,0 +1,321 @@
+"""Records in the outbox what is due when executions end, before anything is sent."""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+from execution_options.admission import edit
+from execution_options.admission.edit import Plan
+from execution_options.api import names
+from execution_options.api.keys import OptionsKey
+from execution_options.api.names import DISABLE_NOTIFICATIONS_ANNOTATION, NOTIFICATIONS_FINALIZER, NOTIFIED_ANNOTATION
+from execution_options.controller.outbox.ending import Ending, is_concerned
+from execution_options.controller.runtime import Queue, Regarding
+from execution_options.engines.metadatapatch import finalizer_patch, metadata_patch
+from execution_options.engines.phases import Outcome
+from execution_options.kube.client import ApiError, path_of
+from execution_options.options import reference
+from execution_options.options.live import InvalidLiveError, current_layers, edited
+from execution_options.options.merge import merge
+from execution_options.options.snapshot import InvalidSnapshotError
+from execution_options.outbox import episode
+from execution_options.outbox.compose import compose, ended, is_disabled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from execution_options.api.keys import ExecutionKey
+    from execution_options.api.meta import ObjectMeta
+    from execution_options.api.resources import OptionsObject
+    from execution_options.controller.cache import ExecutionObject, OptionsIndex, Tracked, World
+    from execution_options.controller.outbox.refusals import Refusals
+    from execution_options.controller.runtime import Shell
+    from execution_options.engines.patch import Operation
+    from execution_options.engines.profile import Engine
+    from execution_options.notifications.route import Channels
+    from execution_options.options.merge import Effective
+    from execution_options.outbox.compose import Composed
+
+logger = logging.getLogger(__name__)
+
+MARK_DELAY: Final = 1.0
+"""Seconds between recording deliveries and noting that on the execution: what is due is sent first."""
+REFUSALS: Final = frozenset({400, 403, 413, 422})
+"""What the API server answers where it may not be asked again with success unless somebody changes something."""
+FORBIDDEN: Final = 403
+PATIENCE: Final = 600.0
+"""Seconds in which somebody may: a quota, a policy, a right. An execution must not be held for ever."""
+RECORDERS_OF_ONE: Final = 12
+"""Ends of one namespace that are recorded at the same time, of all that are."""
+TIME_DELAY: Final = 3.0
+"""Seconds that an engine has to write when an execution ended, where it does so later than that it ended."""
+
+
+class EndKey(NamedTuple):
+    """One execution, which may be gone, and not another one of the same name."""
+
+    engine: str
+    namespace: str
+    name: str
+    uid: str
+
+
+class Directory(Protocol):
+    """The channels as they are known."""
+
+    def channels(self, namespace: str) -> Channels:
+        """What notifications of a namespace can use."""
+
+
+class Recording(Protocol):
+    """Records deliveries."""
+
+    async def record(self, namespace: str, composed: Composed) -> None:
+        """Create a delivery, which is then sent; that it is there already is as good."""
+
+
+class Ends:
+    """Follows executions to their ends.
+
+    Args:
+        world: what is known of the cluster.
+        index: the options.
+        directory: the channels.
+        shell: reads and writes.
+        deliveries: sends what was recorded.
+        refusals: is told what the API server does not record.
+        clock: monotonic seconds, for tests.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        index: OptionsIndex,
+        directory: Directory,
+        shell: Shell,
+        deliveries: Recording,
+        refusals: Refusals,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._world = world
+        self._index = index
+        self._directory = directory
+        self._shell = shell
+        self._deliveries = deliveries
+        self._refusals = refusals
+        self._clock = clock
+        self.since: str | None = None
+        """When the cluster first knew deliveries: what ended before is no news."""
+        self.active = False
+        """Whether this process works; one that stands by looks at everything when it begins to."""
+        self.queue: Queue[EndKey] = Queue(each=RECORDERS_OF_ONE)
+        self._known: dict[EndKey, Ending] = {}
+
+    def changed(
+        self,
+        key: ExecutionKey,
+        old: ExecutionObject | None,
+        new: ExecutionObject | None,
+        record: Tracked | None,
+    ) -> None:
+        """An execution came, changed or went."""
+        item = new or old
+        if not self.active or item is None or record is None or key.engine not in self._world.engines:
+            return
+        end = EndKey(*key, item.metadata.uid)
+        known = self._known.get(end)
+        if new is None:
+            if known is None:
+                return  # nothing was to be done, or it vanished unseen, and nobody knows how it ended
+            known.gone = True
+        elif known is not None:
+            known.item, known.record = new, record
+        elif is_concerned(new, record):
+            self._known[end] = Ending(new, record)
+        else:
+            return
+        self.queue.add(end)
+
+    def deleted(self, key: ExecutionKey, item: ExecutionObject, record: Tracked) -> None:
+        """The API server says that an execution is deleted, and how it was then; that it is gone is told next."""
+        end = EndKey(*key, item.metadata.uid)
+        known = self._known.get(end)
+        if not self.active or not record.stamped or key.engine not in self._world.engines:
+            return
+        if known is None:
+            if item.finished:
+                return
+            known = self._known[end] = Ending(item, record)
+        known.item = item
+        # Nothing that goes at once, without finalizers or a grace period, says so itself.
+        known.deleted_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        self.queue.add(end)
+
+    async def reconcile(self, end: EndKey) -> float | None:
+        """Bring one execution to where its deliveries are recorded and it says so; seconds until more is to do."""
+        known, engine = self._known.get(end), self._world.engines.get(end.engine)
+        if known is None or engine is None:
+            self._known.pop(end, None)
+            return None
+        item, gone = known.item, known.gone
+        outcome = known.outcome(engine)
+        if outcome.terminal and not known.is_told(outcome):
+            pause = self._pause(known, outcome)
+            if pause > 0:
+                return pause
+            outcome = await self._tell(end, engine, known, outcome)
+        if (known.item, known.gone) != (item, gone):
+            return 0.0
+        pause = 0.0 if gone or known.held or known.noted or known.kept else known.note_at - self._clock()
+        if pause > 0:
+            return pause
+        if not gone:
+            await self._settle(engine, known, outcome)
+        # What is noted is remembered here until the object is seen to say so.
+        if (known.item, known.gone) == (item, gone) and (gone or known.noted):
+            self._known.pop(end, None)
+        return None
+
+    # What is due.
+
+    def _pause(self, known: Ending, outcome: Outcome) -> float:
+        """Seconds in which the engine may still write when the execution ended."""
+        if outcome.finished_at or known.gone:
+            return 0.0
+        if known.awaited is None:
+            known.awaited = self._clock() + TIME_DELAY
+        return known.awaited - self._clock()
+
+    async def _tell(self, end: EndKey, engine: Engine, known: Ending, outcome: Outcome) -> Outcome:
+        """Record what is due; the outcome that it was recorded for."""
+        metadata, gone = known.item.metadata, known.gone
+        composed = self._compose(engine, known, outcome)
+        if outcome.deleted:
+            if composed and metadata.deletion_timestamp is None and await self._is_there(engine, metadata):
+                return known.item.outcome  # it has only left what is followed
+        elif known.deleting:
+            # Another process may have seen its deletion first, and have had no time to note it.
+            deletion = engine.status.after_deletion(Outcome("RUNNING", outcome.message), metadata.deleted_at)
+            of_deletion = self._compose(engine, known, deletion)
+            if await self._is_any_recorded(end.namespace, of_deletion):
+                outcome, composed = deletion, of_deletion
+        recorded = await self._record(end, known, composed) if composed else True
+        known.refused = known.awaited = None  # another end may follow
+        if composed or outcome.deleted:
+            known.note = episode.mark(outcome, recorded=recorded)
+            known.kept = not composed
+            known.note_at = self._clock() + (0.0 if gone else MARK_DELAY)
+        return outcome
+
+    async def _is_there(self, engine: Engine, metadata: ObjectMeta) -> bool:
+        found = await self._shell.read(_path(engine, metadata))
+        return found is not None and found.uid == metadata.uid
+
+    async def _is_any_recorded(self, namespace: str, composed: list[Composed]) -> bool:
+        for one in composed:
+            path = path_of(names.GROUP, names.VERSION, names.DELIVERY_PLURAL, namespace, one.name)
+            if await self._shell.read(path) is not None:
+                return True
+        return False
+
+    def _compose(self, engine: Engine, known: Ending, outcome: Outcome) -> list[Composed]:
+        metadata = known.item.metadata
+        if not known.record.stamped or not episode.is_news(outcome, metadata.creation_timestamp, self.since):
+            return []
+        try:
+            effective = self._effective(metadata, outcome)
+        except (InvalidSnapshotError, InvalidLiveError) as error:
+            logger.warning("%s %s/%s: not notified: %s", engine.kind, metadata.namespace, metadata.name, error)
+            return []
+        if not effective.notifications:
+            return []
+        disabled = is_disabled(effective, _flag(metadata))
+        end = ended(engine, metadata, outcome)
+        return compose(end, effective, self._directory.channels(metadata.namespace), disabled=disabled)
+
+    def _effective(self, metadata: ObjectMeta, outcome: Outcome) -> Effective:
+        """The options as they were when the execution ended, edits that nobody brought to it in time included."""
+        ended = episode.time_of(outcome.finished_at)
+
+        def find(kind: str, name: str) -> OptionsObject | None:
+            known = self._index.get(OptionsKey.of(kind, metadata.namespace, name))
+            since = None if known is None else episode.time_of(known.since)
+            in_time = ended is None or (since is not None and since <= ended)
+            return known.options if known is not None and in_time else None
+
+        state = edit.state(metadata)
+        return merge(current_layers(state.snapshot, edited(state.snapshot, state.live, find)))
+
+    # What is written.
+
+    async def _record(self, end: EndKey, known: Ending, composed: list[Composed]) -> bool:
+        """Record deliveries; whether all of them are, or otherwise will never be.
+
+        Raises:
+            ApiError: one is not, and has to be tried again.
+        """
+        refused: list[tuple[Composed, ApiError]] = []
+        for one in composed:
+            try:
+                await self._deliveries.record(end.namespace, one)
+            except ApiError as error:
+                if error.status not in REFUSALS:
+                    raise
+                refused.append((one, error))  # which keeps no other from being recorded
+        if not refused:
+            for one in composed:
+                self._refusals.recorded(end.namespace, one)
+            return True
+        if known.refused is None:
+            known.refused = self._clock()
+        last = self._clock() - known.refused >= PATIENCE
+        for one, refusal in refused:
+            self._refusals.refused(end.namespace, one, refusal, last=last)
+        if not last:
+            raise refused[0][1]
+        return False
+
+    async def _settle(self, engine: Engine, known: Ending, outcome: Outcome) -> None:
+        """Note on the execution what is recorded, and hold it, or let it go where nothing is due.
+
+        What is seen of it meanwhile is not decided here: the next reconcile does.
+        """
+        note = "" if known.kept else known.note
+        over, hold = outcome.terminal or known.deleting, known.record.held
+
+        def finalizer(now: ObjectMeta) -> list[Operation]:
+            if over or (hold and now.deletion_timestamp is None):
+                return finalizer_patch(now, NOTIFICATIONS_FINALIZER, held=not over)
+            return []
+
+        def noted(now: ObjectMeta) -> Plan:
+            changes = {"annotations": {NOTIFIED_ANNOTATION: note}} if note else {}
+            return Plan([*metadata_patch(now, changes), *finalizer(now)])
+
+        metadata, path = known.item.metadata, _path(engine, known.item.metadata)
+        try:
+            await self._shell.settle(path, metadata, "notified" if note else "held", noted)
+        except ApiError as error:
+            if not note or error.status not in REFUSALS:
+                raise
+            # An execution must not be held for ever because there is no room for the note: it goes without.
+            await self._shell.settle(path, metadata, "held", lambda now: Plan(finalizer(now)))
+            if error.status == FORBIDDEN:
+                raise
+            known.kept = True
+            self._refusals.unnoted(Regarding.of(engine, metadata), note, error)
+
+
+def _flag(metadata: ObjectMeta) -> bool | None:
+    try:
+        said = (metadata.annotations or {}).get(DISABLE_NOTIFICATIONS_ANNOTATION)
+        return reference.parse_flag(DISABLE_NOTIFICATIONS_ANNOTATION, said)
+    except reference.InvalidReferenceError:
+        return None
+
+
+def _path(engine: Engine, metadata: ObjectMeta) -> str:
+    return path_of(engine.group, engine.version, engine.plural, metadata.namespace, metadata.name)

@@ -1,0 +1,202 @@
+"""Launch plans whose reference dangles: looked for now and then, and told of."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import aiohttp
+from msgspec import Struct
+
+from execution_options.api import decoding
+from execution_options.api.meta import PartialObject
+from execution_options.api.names import OPTIONS_ANNOTATION
+from execution_options.controller.runtime import Announcement, Regarding
+from execution_options.engines.facts import UNSERVED_NAMESPACES
+from execution_options.kube.client import METADATA_LIST, ApiError, path_of
+from execution_options.kube.listing import listed
+from execution_options.outbox.dangling import dangling, notified
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from execution_options.api.engine import LaunchPlanKind
+    from execution_options.api.meta import ObjectMeta
+    from execution_options.controller.cache import Directory, OptionsIndex, World
+    from execution_options.controller.outbox.ledger import Ledger
+    from execution_options.controller.runtime import Metrics, Recorder, Settings
+    from execution_options.engines.profile import Engine
+    from execution_options.kube.client import Kube
+    from execution_options.outbox.dangling import Dangling
+
+logger = logging.getLogger(__name__)
+
+
+class _Plan(NamedTuple):
+    engine: Engine
+    kind: LaunchPlanKind
+    metadata: ObjectMeta
+    problem: Dangling
+
+    @property
+    def said(self) -> str:
+        return f"{self.kind.kind} {self.metadata.namespace}/{self.metadata.name}: {self.problem.message}"
+
+
+class _Spec(Struct, frozen=True):
+    suspend: Any = None
+
+
+class _Suspendable(Struct, frozen=True):
+    spec: _Spec = _Spec()
+
+
+class DanglingReferences:
+    """Lists launch plans, and tells of those that refer to options that do not exist.
+
+    Args:
+        kube: for reading.
+        world: the engines, and the labels of namespaces.
+        index: the options.
+        directory: the channels.
+        ledger: records what is to be sent.
+        recorder: posts events.
+        metrics: counts.
+        settings: how often.
+    """
+
+    def __init__(
+        self,
+        kube: Kube,
+        world: World,
+        index: OptionsIndex,
+        directory: Directory,
+        ledger: Ledger,
+        recorder: Recorder,
+        metrics: Metrics,
+        settings: Settings,
+    ) -> None:
+        self._kube = kube
+        self._world = world
+        self._index = index
+        self._directory = directory
+        self._ledger = ledger
+        self._recorder = recorder
+        self._metrics = metrics
+        self._every = settings.resync
+        self._suspended: dict[str, tuple[str, bool]] = {}
+        """By the uid of what dangles: a version of it, and whether that is suspended."""
+        self._seen: set[tuple[str, str]] = set()
+        """What the last look found, by uid and message: what is applied together comes one after the other."""
+        self._told: dict[str, tuple[str, str]] = {}
+        """By uid: the day, and what was told of it."""
+        self._unread: set[str] = set()
+        """Collections that must not be listed, which is said once."""
+
+    async def run(self) -> None:
+        """Look now and then until cancelled."""
+        while True:
+            try:
+                await self.look(datetime.now(UTC).date().isoformat())
+            except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
+                logger.warning("references of launch plans: %s", str(error) or type(error).__name__)
+            await asyncio.sleep(self._every)
+
+    async def look(self, day: str) -> None:
+        """Look at all launch plans; what dangles as it did at the last look is told of, once on a ``day``."""
+        counts: Counter[str] = Counter()
+        dangles: list[_Plan] = []
+        for engine, kind in self._kinds():
+            counts[kind.kind] += 0
+            dangles += await self._of_kind(engine, kind)
+        uids = {plan.metadata.uid for plan in dangles}
+        self._suspended = {uid: known for uid, known in self._suspended.items() if uid in uids}
+        found = [plan for plan in dangles if not await self._is_suspended(plan)]
+        counts.update(plan.kind.kind for plan in found)
+        for name, count in counts.items():
+            self._metrics.dangling.labels(name).set(count)
+        seen, self._seen = self._seen, {(plan.metadata.uid, plan.problem.message) for plan in found}
+        present = {plan.metadata.uid for plan in found}
+        self._told = {uid: told for uid, told in self._told.items() if uid in present}
+        for plan in found:
+            if (plan.metadata.uid, plan.problem.message) in seen:
+                await self._tell(plan, day)
+
+    def _kinds(self) -> Iterator[tuple[Engine, LaunchPlanKind]]:
+        """The kinds of launch plans that are there, each once."""
+        seen: set[tuple[str, str]] = set()
+        for engine in self._world.engines.values():
+            for kind in engine.launch_plans:
+                is_there = "." not in kind.group or self._world.executions.is_defined(f"{kind.plural}.{kind.group}")
+                if is_there and (kind.group, kind.plural) not in seen:
+                    seen.add((kind.group, kind.plural))
+                    yield engine, kind
+
+    async def _of_kind(self, engine: Engine, kind: LaunchPlanKind) -> list[_Plan]:
+        path = path_of(kind.group, kind.version, kind.plural)
+        found: list[_Plan] = []
+        try:
+            async for item in listed(self._kube, path, PartialObject, accept=METADATA_LIST):
+                metadata = item.metadata
+                # Of all others nothing is kept.
+                if OPTIONS_ANNOTATION in (metadata.annotations or {}) and metadata.deletion_timestamp is None:
+                    problem = self._problem(engine, kind, metadata)
+                    if problem is not None:
+                        found.append(_Plan(engine, kind, metadata, problem))
+        except ApiError as error:
+            if error.status not in (403, 404):
+                raise
+            # A described engine may have been given its rights by an earlier version; or its version is not served.
+            if path not in self._unread:
+                self._unread.add(path)
+                logger.info("references of %s are not looked at: %s", kind.plural, error)
+        return found
+
+    def _problem(self, engine: Engine, kind: LaunchPlanKind, metadata: ObjectMeta) -> Dangling | None:
+        if metadata.namespace in UNSERVED_NAMESPACES:
+            return None
+        candidates = [options for options, _ in self._index.candidates(metadata.namespace)]
+        labels = self._world.namespace_labels(metadata.namespace)
+        return dangling(engine, kind, metadata, labels, candidates)
+
+    async def _is_suspended(self, plan: _Plan) -> bool:
+        """Whether it starts nothing anyway, or is gone; the list does not say, so that is read once per version."""
+        metadata = plan.metadata
+        known = self._suspended.get(metadata.uid)
+        if known is None or known[0] != metadata.resource_version:
+            try:
+                read = decoding.read(await self._kube.get(_path(plan)), _Suspendable)
+            except ApiError as error:
+                if not error.is_not_found:
+                    raise
+                return True
+            known = self._suspended[metadata.uid] = (metadata.resource_version, read.spec.suspend is True)
+        return known[1]
+
+    async def _tell(self, plan: _Plan, day: str) -> None:
+        metadata, problem = plan.metadata, plan.problem
+        told = self._told.get(metadata.uid)
+        if told == (day, problem.message):
+            return
+        if told is None or told[1] != problem.message:
+            logger.warning(plan.said)
+        regarding = Regarding(
+            f"{plan.kind.group}/{plan.kind.version}", plan.kind.kind, metadata.namespace, metadata.name, metadata.uid
+        )
+        self._recorder.tell(regarding, Announcement("Warning", problem.reason, "Refuse", problem.message))
+        channels = self._directory.channels(metadata.namespace)
+        for one in notified(plan.engine, plan.kind, metadata, problem, channels, day):
+            try:
+                await self._ledger.record(metadata.namespace, one)
+            except ApiError as error:
+                # It is tried again with the next look, as everything is.
+                logger.warning("%s/%s: not recorded: %s", metadata.namespace, one.name, error)
+                return
+        self._told[metadata.uid] = (day, problem.message)
+
+
+def _path(plan: _Plan) -> str:
+    return path_of(plan.kind.group, plan.kind.version, plan.kind.plural, plan.metadata.namespace, plan.metadata.name)

@@ -1,0 +1,222 @@
+"""Sends what is in the outbox: claims, sends, records, and tries again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, Protocol
+
+from execution_options.api.names import LINEAGE_LABEL
+from execution_options.controller.outbox.ledger import Ledger
+from execution_options.controller.outbox.turns import Turns
+from execution_options.controller.runtime import Place
+from execution_options.notifications.naming import IDEMPOTENT
+from execution_options.notifications.route import ChannelKey
+from execution_options.outbox import lineage, state
+from execution_options.outbox.record import report
+from execution_options.providers.answer import ambiguous
+from execution_options.providers.parcel import Parcel
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from execution_options.api.keys import Key
+    from execution_options.controller.outbox.delivery import Delivery
+    from execution_options.controller.runtime import Writer
+    from execution_options.kube.client import Kube
+    from execution_options.notifications.message import Message
+    from execution_options.outbox.state import Claim, Status
+    from execution_options.providers.answer import Answer
+
+logger = logging.getLogger(__name__)
+
+WIDTH: Final = 8
+"""Deliveries that one channel sends at the same time."""
+CLAIM_SLACK: Final = 3.0
+"""Seconds that a claim outlasts the attempt: to record its result."""
+
+
+class Post(Protocol):
+    """Sends by channels."""
+
+    async def send(self, channel: ChannelKey, parcel: Parcel) -> Mapping[str, Answer]:
+        """What became of the message for each recipient; those that were not tried are left out."""
+
+
+class Observer(Protocol):
+    """Is told what becomes of deliveries."""
+
+    def attempted(self, delivery: Delivery, answers: Mapping[str, Answer]) -> None:
+        """An attempt was made."""
+
+    def finished(self, delivery: Delivery) -> None:
+        """A delivery has finished, and that is recorded."""
+
+
+class Deliveries:
+    """The work on open deliveries.
+
+    Args:
+        kube: for reading.
+        writer: writes while the lease holds.
+        post: sends.
+        observer: is told what becomes of deliveries.
+        holder: name of this process; no other has it.
+        send_timeout: seconds that sending to one recipient may take.
+    """
+
+    def __init__(
+        self, kube: Kube, writer: Writer, post: Post, observer: Observer, holder: str, send_timeout: float
+    ) -> None:
+        self._writer = writer
+        self._post = post
+        self._observer = observer
+        self._holder = holder
+        self._send_timeout = send_timeout
+        self.ledger = Ledger(kube, writer)
+        self._turns = Turns()
+        self._unrecorded: dict[Key, tuple[Claim, Mapping[str, Answer]]] = {}
+
+    def place(self, key: Key) -> Place:
+        """Where a delivery waits for its turn: with others of its channel, or of its lineage."""
+        known = self.ledger.known.get(key)
+        if known is None:
+            return Place(None, WIDTH)
+        channel = known.spec.channel
+        if known.spec.serialised:
+            return Place((channel.namespace, channel.name, known.spec.lineage), 1)
+        return Place((channel.namespace, channel.name), WIDTH)
+
+    async def reconcile(self, key: Key) -> float | None:
+        """Take one delivery as far as it goes now; seconds until there is more to do, or ``None``."""
+        if key in self.ledger.ending:
+            return await self._confirm(key)
+        delivery = self.ledger.known.get(key)
+        if delivery is None:
+            self._unrecorded.pop(key, None)
+            self._forget(key)
+            return None
+        if key in self._unrecorded:
+            return await self._record(delivery)
+        now = datetime.now(UTC)
+        status = delivery.now
+        if delivery.request:
+            status = state.redelivered(status, delivery.request)
+        if status.finished:
+            self._forget(key)
+            return None
+        unsent = delivery.spec.unsent
+        if unsent is not None and not status.redelivery:
+            settle = state.suppressed if unsent.state == "Suppressed" else state.failed
+            return await self._finish(delivery, settle(status, unsent.reason, unsent.message, now))
+        # Of an own claim without an answer it is known that nothing was sent.
+        own = status.claim is not None and status.claim.holder == self._holder
+        at = state.due(status)
+        if at is not None and at > now and not own:
+            return (at - now).total_seconds()
+        if state.ran_out(status, now):
+            return await self._finish(delivery, state.failed(status, "NoAnswer", "its last attempt never ended", now))
+        pause = self._turns.take(delivery)
+        if pause > 0:
+            return pause
+        settled = await self._ordered(delivery, status, now)
+        if settled is not None:
+            return await self._finish(delivery, settled)
+        message = await self.ledger.message(delivery)
+        if message is None:
+            return 0.0
+        return await self._attempt(delivery, status, message, own=own)
+
+    async def _attempt(self, delivery: Delivery, status: Status, message: Message, *, own: bool) -> float | None:
+        key, keyed = delivery.key, delivery.spec.channel.type in IDEMPOTENT
+        now = datetime.now(UTC)
+        seconds = self._send_timeout * len(state.next_batch(status))
+        mine = state.claimed(status, self._holder, now, seconds + CLAIM_SLACK, keyed=keyed or own)
+        claimed = await self.ledger.write(delivery, mine)
+        if claimed is None or mine.claim is None:
+            return 0.0
+        self._turns.over(key)
+        answers = await self._send(claimed, message, state.to_send(mine), seconds)
+        self._observer.attempted(claimed, answers)
+        self._unrecorded[key] = (mine.claim, answers)
+        return await self._record(claimed)
+
+    async def _send(
+        self, delivery: Delivery, message: Message, recipients: tuple[str, ...], seconds: float
+    ) -> Mapping[str, Answer]:
+        self._writer.check()
+        spec = delivery.spec
+        parcel = Parcel(key="/".join(delivery.key), message=message, recipients=recipients)
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._post.send(ChannelKey(spec.channel.namespace, spec.channel.name), parcel)
+        except TimeoutError:
+            text = f"no answer within {seconds:.0f} s"
+        except Exception as error:
+            logger.exception("delivery %s/%s: unexpected", *delivery.key)
+            text = type(error).__name__
+        return dict.fromkeys(recipients, ambiguous("NoAnswer", text))
+
+    async def _record(self, delivery: Delivery) -> float | None:
+        """Write what became of an attempt; somebody may have changed the delivery meanwhile."""
+        key = delivery.key
+        claim, answers = self._unrecorded[key]
+        keyed = delivery.spec.channel.type in IDEMPOTENT
+        done = state.answered(delivery.now, claim, answers, datetime.now(UTC), random.random(), keyed=keyed)  # noqa: S311
+        if done is None:
+            del self._unrecorded[key]
+            return 0.0
+        written = await self.ledger.write(delivery, done)
+        if written is None:
+            return 0.0
+        del self._unrecorded[key]
+        return self._after(written)
+
+    async def record_all(self) -> None:
+        """Write what became of attempts of which that could not be written yet."""
+        for key in list(self._unrecorded):
+            while key in self._unrecorded and key in self.ledger.known:
+                await self._record(self.ledger.known[key])
+
+    async def _finish(self, delivery: Delivery, status: Status) -> float | None:
+        written = await self.ledger.write(delivery, status)
+        return 0.0 if written is None else self._after(written)
+
+    async def _confirm(self, key: Key) -> float | None:
+        """See what became of the record of an end, which may have been carried out although nobody said so."""
+        delivery, is_written = await self.ledger.confirmed(key)
+        if delivery is None or is_written:
+            self._unrecorded.pop(key, None)
+        return self._after(delivery) if delivery is not None and is_written else 0.0
+
+    def _after(self, written: Delivery) -> float | None:
+        status = written.now
+        if status.finished:
+            self._observer.finished(written)
+            self._forget(written.key)
+            return None
+        at = state.due(status)
+        return 0.0 if at is None else max(0.0, (at - datetime.now(UTC)).total_seconds())
+
+    async def _ordered(self, delivery: Delivery, status: Status, now: datetime) -> Status | None:
+        """The end of a delivery that others of its lineage make pointless; ``None`` where it has to be sent."""
+        digest = (delivery.metadata.labels or {}).get(LINEAGE_LABEL, "")
+        if not delivery.spec.serialised or not digest or status.redelivery:
+            return None
+        others = [
+            report(one.metadata.name, one.spec, one.status, one.metadata.creation_timestamp)
+            for one in await self.ledger.siblings(delivery, digest)
+        ]
+        mine = report(delivery.metadata.name, delivery.spec, status, delivery.metadata.creation_timestamp)
+        later = lineage.superseded_by(mine, others)
+        if later is not None:
+            return state.suppressed(status, "Superseded", f"a later execution ended otherwise: {later}", now)
+        if mine.resolves and not lineage.has_to_resolve(mine, others):
+            return state.suppressed(status, "NothingToResolve", "no incident of its lineage is open", now)
+        return None
+
+    def _forget(self, key: Key) -> None:
+        self._turns.over(key)
+        self.ledger.forget(key)

@@ -1,0 +1,57 @@
+"""When a delivery may be sent to its destinations: receivers say how many messages a second they take."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from execution_options.controller.runtime import TokenBucket
+from execution_options.notifications.route import ChannelKey
+from execution_options.outbox import state
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from execution_options.api.keys import Key
+    from execution_options.controller.outbox.delivery import Delivery
+
+RATES: Final[Mapping[str, tuple[float, int]]] = {"slack": (1.0, 1), "pagerDuty": (2.0, 10)}
+"""By type: how many messages a second one destination takes, and how many at once.
+
+https://api.slack.com/apis/rate-limits#rtm-posting-messages
+https://developer.pagerduty.com/docs/events-api-v2-overview#api-request-limits
+"""
+MAX_BUCKETS: Final = 10_000
+"""Destinations of which is remembered what they took, before those that may take all again are forgotten."""
+
+
+class Turns:
+    """Hands out turns, each delivery one for all of its destinations."""
+
+    def __init__(self) -> None:
+        self._buckets: dict[tuple[ChannelKey, str], TokenBucket] = {}
+        self._taken: set[Key] = set()
+
+    def take(self, delivery: Delivery) -> float:
+        """Seconds until all destinations of a delivery may be written to; each turn is taken once."""
+        limit = RATES.get(delivery.spec.channel.type)
+        if limit is None or delivery.key in self._taken:
+            return 0.0
+        channel = ChannelKey(delivery.spec.channel.namespace, delivery.spec.channel.name)
+        waits = [0.0]
+        for recipient in delivery.now.recipients:
+            if recipient.state not in state.FINISHED or delivery.request:
+                bucket = self._buckets.get((channel, recipient.name))
+                if bucket is None:
+                    self._prune()
+                    bucket = self._buckets[channel, recipient.name] = TokenBucket(*limit)
+                waits.append(bucket.reserve())
+        self._taken.add(delivery.key)
+        return max(waits)
+
+    def over(self, key: Key) -> None:
+        """The turn of a delivery was used, or is not needed."""
+        self._taken.discard(key)
+
+    def _prune(self) -> None:
+        if len(self._buckets) > MAX_BUCKETS:
+            self._buckets = {name: bucket for name, bucket in self._buckets.items() if not bucket.is_full()}

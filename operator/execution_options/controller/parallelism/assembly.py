@@ -1,0 +1,159 @@
+"""Everything that gives parallelism slots, put together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Final
+
+from execution_options.api import decoding, names
+from execution_options.api.meta import PartialObject
+from execution_options.api.names import GATE
+from execution_options.controller.cache import LIVING
+from execution_options.controller.parallelism.backlog import Backlog
+from execution_options.controller.parallelism.kueue import Kueue
+from execution_options.controller.parallelism.orphans import Orphans
+from execution_options.controller.parallelism.releaser import Releaser
+from execution_options.controller.parallelism.waitingnotes import Announcer
+from execution_options.controller.runtime import Queue, work
+from execution_options.kube.client import METADATA, ApiError, path_of
+from execution_options.kube.quotas import Quotas
+from execution_options.kube.store import Store
+from execution_options.parallelism.board import Board
+from execution_options.parallelism.pods import GatedPod
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from execution_options.api.keys import GroupKey, OptionsKey
+    from execution_options.controller.cache import OptionsIndex, World
+    from execution_options.controller.runtime import Metrics, Recorder, Settings, Writer
+    from execution_options.kube.client import Kube
+    from execution_options.parallelism.groups import Group
+
+logger = logging.getLogger(__name__)
+
+SETTLE_SECONDS: Final = 10.0
+"""How long pods wait whose execution is not known, before it is looked for."""
+
+
+class Parallelism:
+    """Follows the pods that may wait, and releases them. For the active controller only.
+
+    Args:
+        kube: for reading.
+        world: executions.
+        index: options.
+        writer: for writing, while the lease holds.
+        recorder: posts events.
+        metrics: counts.
+        settings: how the controller is run.
+        numbers_changed: is told of options, by uid, whose numbers of pods changed.
+        hint: is told of options that exist but are not known yet.
+    """
+
+    def __init__(
+        self,
+        kube: Kube,
+        world: World,
+        index: OptionsIndex,
+        writer: Writer,
+        recorder: Recorder,
+        metrics: Metrics,
+        settings: Settings,
+        numbers_changed: Callable[[str], None],
+        hint: Callable[[OptionsKey], None],
+    ) -> None:
+        self._kube = kube
+        self._world = world
+        self._index = index
+        self._metrics = metrics
+        self._settings = settings
+        self._numbers_changed = numbers_changed
+        self._hint = hint
+        self._releaser = Releaser(kube, writer, metrics, settings.timing.request_timeout)
+        self._quotas = Quotas(kube)
+        self._announcer = Announcer(kube, world, writer, recorder, self._quotas)
+        self._backlog = Backlog(kube, writer, world, self._quotas, settings.namespace)
+        self._kueue = Kueue(kube, writer, metrics)
+        self.synced = False
+        """Whether the pods were listed once that may wait."""
+        self._unsure: Queue[tuple[OptionsKey, str]] = Queue()
+        self._unknown: Queue[GroupKey] = Queue()
+        self.board = Board(world, index, self)
+        self._orphans = Orphans(kube, world, self.board, self._announcer.explain)
+        metrics.watch_slots(self.board.totals)
+
+    # What the board tells.
+
+    def changed(self, group: Group) -> None:
+        """Have pods of a group released, and its numbers told to the webhook and in the status of options."""
+        if group.slots.releasable:
+            self._releaser.add(group.key)
+        self._backlog.look(group.key)
+        if group.cap is not None:
+            self._numbers_changed(group.cap.uid)
+
+    def unknown(self, key: GroupKey) -> None:
+        """Have it found out whether anybody has the pods."""
+        self._unknown.add(key, SETTLE_SECONDS)
+
+    def unsure(self, key: OptionsKey, uid: str) -> None:
+        """Have it found out whether options exist."""
+        self._unsure.add((key, uid))
+
+    def to_be_left(self, pod: GatedPod) -> None:
+        """Leave it to Kueue."""
+        self._kueue.add(pod)
+
+    def left_to_kueue(self, key: GroupKey) -> None:
+        """Say so."""
+        self._announcer.left_to_kueue(key)
+
+    # What runs.
+
+    async def run(self) -> None:
+        """Follow and release until cancelled; what has run before is nothing to go by.
+
+        The pods are listed here, after the last active controller can have nothing under way any more.
+
+        Raises:
+            LeaseLostError: this process must not write any more.
+        """
+        store = Store(
+            self._kube,
+            path_of("", "v1", "pods"),
+            GatedPod,
+            label_selector=GATE,
+            # Those that have ended hold nothing, and may stay for long.
+            field_selector=LIVING,
+            resync=self._settings.resync,
+            on_change=self.board.pod_changed,
+        )
+        async with asyncio.TaskGroup() as group:
+            group.create_task(store.run())
+            await store.synced.wait()
+            self.synced = True
+            logger.info("parallelism: %d pods run or wait", sum(self.board.totals()))
+            group.create_task(self._releaser.run(self.board))
+            group.create_task(self._kueue.run())
+            group.create_task(self._announcer.run(self.board))
+            group.create_task(self._quotas.run())
+            group.create_task(self._backlog.run(self.board))
+            group.create_task(work("unsure options", self._unsure, self._check_options, self._metrics))
+            group.create_task(work("unknown pods", self._unknown, self._orphans.look_for, self._metrics))
+
+    async def _check_options(self, which: tuple[OptionsKey, str]) -> None:
+        """Find out whether options are gone, or only so new that they are not known yet."""
+        key, uid = which
+        path = path_of(names.GROUP, names.VERSION, names.PLURALS[key.kind], key.namespace, key.name)
+        try:
+            found = decoding.read(await self._kube.get(path, accept=METADATA), PartialObject)
+        except ApiError as error:
+            if not self._index.is_gone(key, error):
+                raise
+            self.board.options_changed(uid, gone=True)
+            return
+        if found.metadata.uid != uid:
+            self.board.options_changed(uid, gone=True)
+        self._hint(key)

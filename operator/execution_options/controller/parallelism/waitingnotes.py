@@ -1,0 +1,213 @@
+"""Says who waits for what: events on executions, annotations on pods, both at a bounded rate."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import aiohttp
+
+from execution_options.api import decoding
+from execution_options.api.keys import ExecutionKey
+from execution_options.api.meta import ObjectMeta
+from execution_options.api.names import WAITING_ANNOTATION
+from execution_options.controller.runtime import Announcement
+from execution_options.kube.client import ApiError, path_of
+from execution_options.parallelism import waiting
+from execution_options.parallelism.gate import refuses, running_timeouts
+from execution_options.parallelism.groups import BARE
+
+if TYPE_CHECKING:
+    from execution_options.api.keys import GroupKey
+    from execution_options.controller.cache import World
+    from execution_options.controller.runtime import Recorder, Writer
+    from execution_options.engines.profile import Engine
+    from execution_options.kube.client import Kube
+    from execution_options.kube.quotas import Quotas
+    from execution_options.parallelism.board import Board
+    from execution_options.parallelism.groups import Group
+    from execution_options.parallelism.slots import Pod
+
+logger = logging.getLogger(__name__)
+
+ROUND_SECONDS: Final = 2.0
+"""Between two looks at who waits; what waits for less is not worth a word."""
+ANNOTATIONS: Final = 10
+"""Most annotations written in a round."""
+PODS: Final = 100
+"""Most pods of one line that are told their place: those far behind see it change all the time."""
+LOOKS: Final = 1000
+"""Most pods looked at in a round, so that releases do not have to wait for it."""
+QUIET_SECONDS: Final = 60.0
+"""How long something is left as it was said, although it has changed."""
+
+
+class Announcer:
+    """Looks round every two seconds.
+
+    Args:
+        kube: for reading.
+        world: executions.
+        writer: for writing, while the lease holds.
+        recorder: posts events.
+        quotas: that pods count against which wait.
+    """
+
+    def __init__(self, kube: Kube, world: World, writer: Writer, recorder: Recorder, quotas: Quotas) -> None:
+        self._kube = kube
+        self._world = world
+        self._writer = writer
+        self._recorder = recorder
+        self._quotas = quotas
+        self._said: dict[tuple[GroupKey, str], tuple[float, int | None]] = {}
+        """When what was said of a group, by reason: one thing that is said must not keep another from being said.
+
+        And at which cap: an edit is told at once."""
+        self._why: dict[GroupKey, str] = {}
+        self._written: dict[str, tuple[float, int | None]] = {}
+        """The same of the places of pods, by uid."""
+        self._waited: set[GroupKey] = set()
+        self._next = 0
+
+    async def run(self, board: Board) -> None:
+        """Look round until cancelled.
+
+        Raises:
+            LeaseLostError: this process must not write any more.
+        """
+        while True:
+            await asyncio.sleep(ROUND_SECONDS)
+            await self.look_round(board, time.monotonic())
+
+    async def look_round(self, board: Board, now: float) -> None:
+        """Say what is so in this round, and where somebody waits, was so in the last one.
+
+        Raises:
+            LeaseLostError: this process must not write any more.
+        """
+        groups = [group for group in board.groups.values() if group.slots.cap is not None]
+        waits = {group.key for group in groups if group.slots.waiting}
+        lasting = waits & self._waited
+        self._said = {which: told for which, told in self._said.items() if which[0] in board.groups}
+        self._why = {key: why for key, why in self._why.items() if key in board.groups}
+        self._written = {uid: told for uid, told in self._written.items() if now - told[0] < QUIET_SECONDS}
+        for group in groups:
+            self._say_over(group, now)
+            if group.key in lasting:
+                await self._say(group, now)
+        # That an execution is not known is over in a moment as a rule.
+        told = lasting | {group.key for group in groups if not self._held(group)}
+        concerned = told & (self._waited | waits)
+        await self._annotate([group for group in groups if group.key in concerned], now)
+        self._waited = waits
+
+    def explain(self, key: GroupKey, why: str) -> None:
+        """Remember why pods are held of which no execution is known; empty for no particular reason."""
+        self._why[key] = why
+
+    def left_to_kueue(self, key: GroupKey) -> None:
+        """Say that Kueue decides when a pod of an execution runs."""
+        found = self._regarding(key)
+        if found is not None:
+            note = "its pods are managed by Kueue: maxParallelism is left to its quota"
+            self._recorder.say(*found, Announcement("Normal", "LeftToKueue", "Wait", note))
+
+    def _is_due(self, group: Group, reason: str, now: float) -> bool:
+        """Whether a reason was not given for a while, or not at this cap; it is now."""
+        at, cap = self._said.get((group.key, reason), (-QUIET_SECONDS, None))
+        if now - at < QUIET_SECONDS and cap == group.slots.cap:
+            return False
+        self._said[group.key, reason] = (now, group.slots.cap)
+        return True
+
+    def _say_over(self, group: Group, now: float) -> None:
+        over = waiting.over_text(group.slots)
+        found = self._regarding(group.key, group) if over else None
+        if found is not None and self._is_due(group, "OverParallelism", now):
+            kind: Literal["Normal", "Warning"] = "Warning" if waiting.skipping(group.slots) else "Normal"
+            self._recorder.say(*found, Announcement(kind, "OverParallelism", "Wait", over))
+
+    async def _say(self, group: Group, now: float) -> None:
+        """Say what the pods of a group wait for."""
+        key, found = group.key, self._regarding(group.key, group)
+        first = (key, "WaitingForSlot") not in self._said
+        if found is None or not self._is_due(group, "WaitingForSlot", now):
+            return
+        text = waiting.execution_text(group.slots)
+        self._recorder.say(*found, Announcement("Normal", "WaitingForSlot", "Wait", text))
+        used = self._quotas.nearly_used(key.namespace)
+        if used is not None:
+            note = waiting.quota_text(used.quota, used.text, refused=refuses(found[0]))
+            self._recorder.say(*found, Announcement("Warning", "QuotaNearlyUsed", "Wait", note))
+        if first:
+            await self._warn(*found)
+
+    def _held(self, group: Group) -> str:
+        """Why no pod of a group is released, however many slots are free; empty where that is not so."""
+        return "" if group.key.engine else self._why.get(group.key) or waiting.UNKNOWN
+
+    async def _warn(self, engine: Engine, metadata: ObjectMeta) -> None:
+        """Say which time-outs of an execution pass while its pods wait."""
+        if not engine.timeouts:
+            return
+        path = path_of(engine.group, engine.version, engine.plural, metadata.namespace, metadata.name)
+        try:
+            document: dict[str, Any] = decoding.read_object(await self._kube.get(path))
+        except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
+            logger.info("%s: %s", path, error)
+            return
+        passing = running_timeouts(engine, document)
+        if passing:
+            note = f"pods wait for a parallelism slot, and {passing} passes meanwhile"
+            self._recorder.say(engine, metadata, Announcement("Warning", "TimeoutsPass", "Wait", note))
+
+    def _regarding(self, key: GroupKey, group: Group | None = None) -> tuple[Engine, ObjectMeta] | None:
+        """What an event is about: the execution; of a group of bare pods the first in line."""
+        engine = self._world.engines.get(key.engine)
+        if engine is None:
+            return None
+        if key.engine == BARE:
+            pod = None if group is None else next(chain(group.slots.line(), group.slots.users()), None)
+            return None if pod is None else (engine, ObjectMeta(name=pod.name, namespace=key.namespace, uid=pod.uid))
+        execution = self._world.execution(ExecutionKey(*key))
+        return None if execution is None else (engine, execution.metadata)
+
+    async def _annotate(self, groups: list[Group], now: float) -> None:
+        """Write a few annotations, beginning behind the execution that was the last one to have its turn."""
+        budget, looks = ANNOTATIONS, LOOKS
+        first = self._next
+        for place in range(first, first + len(groups)):
+            self._next = (place + 1) % len(groups)
+            group = groups[place % len(groups)]
+            for pod, text in self._texts(group):
+                looks -= 1
+                told = self._written.get(pod.uid)
+                quiet = told is not None and told[1] == group.slots.cap
+                if pod.waiting == text or (text and pod.waiting and quiet):
+                    continue
+                if not budget:
+                    return
+                budget -= 1
+                self._written[pod.uid] = (now, group.slots.cap)
+                await self._write(pod, text)
+            if looks <= 0:
+                return
+
+    def _texts(self, group: Group) -> list[tuple[Pod, str]]:
+        # What a release did not take away: it was written at the same time.
+        over = [(pod, "") for pod in group.slots.users() if pod.waiting and not pod.gated]
+        why = self._held(group)
+        lines = ((pod, why) for pod in group.slots.line()) if why else waiting.lines(group.slots)
+        return [*over, *islice(lines, PODS)]
+
+    async def _write(self, pod: Pod, text: str) -> None:
+        path = path_of("", "v1", "pods", pod.namespace, pod.name)
+        annotations = {WAITING_ANNOTATION: text or None}
+        try:
+            await self._writer.merge(path, {"metadata": {"uid": pod.uid, "annotations": annotations}})
+        except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
+            # It is said again in the next round, if it is still so.
+            logger.info("pod %s/%s: %s", pod.namespace, pod.name, str(error) or type(error).__name__)

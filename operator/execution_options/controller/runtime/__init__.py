@@ -1,0 +1,38 @@
+"""What any controller needs: a Lease, bounded writes, queues and workers, Events and metrics."""
+
+from execution_options.controller.runtime.conflicts import ATTEMPTS, ConflictError, Shell, UndoneError
+from execution_options.controller.runtime.events import Announcement, Recorder, Regarding
+from execution_options.controller.runtime.lanes import Lanes, Place
+from execution_options.controller.runtime.lease import UNREACHABLE, Elector, LeaseLostError, Timing
+from execution_options.controller.runtime.metrics import Metrics, OpenDeliveries
+from execution_options.controller.runtime.queue import Queue
+from execution_options.controller.runtime.ratelimit import Pace, SharedBucket, TokenBucket
+from execution_options.controller.runtime.settings import Settings
+from execution_options.controller.runtime.workers import work
+from execution_options.controller.runtime.writer import OVER, Writer
+
+__all__ = [
+    "ATTEMPTS",
+    "OVER",
+    "UNREACHABLE",
+    "Announcement",
+    "ConflictError",
+    "Elector",
+    "Lanes",
+    "LeaseLostError",
+    "Metrics",
+    "OpenDeliveries",
+    "Pace",
+    "Place",
+    "Queue",
+    "Recorder",
+    "Regarding",
+    "Settings",
+    "SharedBucket",
+    "Shell",
+    "Timing",
+    "TokenBucket",
+    "UndoneError",
+    "Writer",
+    "work",
+]

@@ -1,0 +1,191 @@
+"""Events on executions: each said once, at a bounded rate, and never in the way of the work itself."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections import OrderedDict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+
+import aiohttp
+from msgspec import Struct
+
+from execution_options.fairness import RoundRobin
+from execution_options.kube.client import ApiError, path_of
+
+if TYPE_CHECKING:
+    from execution_options.api.meta import ObjectMeta
+    from execution_options.controller.runtime.metrics import Metrics
+    from execution_options.controller.runtime.ratelimit import SharedBucket
+    from execution_options.controller.runtime.writer import Writer
+    from execution_options.engines.profile import Engine
+
+logger = logging.getLogger(__name__)
+
+MAX_NOTE: Final = 1024
+MAX_WAITING: Final = 1000
+NORMAL_AFTER: Final = 4
+"""Warnings that are posted before what is none has a turn, so that it has one at all."""
+MAX_REMEMBERED: Final = 10_000
+ATTEMPTS: Final = 3
+COMPONENT: Final = "execution.dev/controller"
+CLUSTER_EVENTS: Final = "default"
+"""Namespace of events about objects that have none."""
+
+
+class Announcement(Struct, frozen=True):
+    """What to say of an object; the same about the same object is said once."""
+
+    type: Literal["Normal", "Warning"]
+    reason: str
+    action: str
+    note: str
+
+
+class Regarding(NamedTuple):
+    """The object that an event is about; ``namespace`` is empty for one of the cluster."""
+
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+
+    @classmethod
+    def of(cls, engine: Engine, metadata: ObjectMeta) -> Regarding:
+        """An execution."""
+        version = f"{engine.group}/{engine.version}" if engine.group else engine.version
+        return cls(version, engine.kind, metadata.namespace, metadata.name, metadata.uid)
+
+
+def event(regarding: Regarding, said: Announcement, instance: str, now: datetime) -> dict[str, Any]:
+    """The Event object; its name follows from what is said, so that a restart does not say it again."""
+    digest = hashlib.sha256(f"{regarding.uid}/{said.reason}/{said.note}".encode()).hexdigest()[:16]
+    note = said.note if len(said.note.encode()) <= MAX_NOTE else _cut(said.note)
+    reference = {
+        "apiVersion": regarding.api_version,
+        "kind": regarding.kind,
+        "name": regarding.name,
+        "uid": regarding.uid,
+    } | ({"namespace": regarding.namespace} if regarding.namespace else {})
+    return {
+        "apiVersion": "events.k8s.io/v1",
+        "kind": "Event",
+        # Names of objects may have 253 characters, and so may this one.
+        "metadata": {
+            "name": f"{regarding.name[:236]}.{digest}",
+            "namespace": regarding.namespace or CLUSTER_EVENTS,
+        },
+        "eventTime": now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "reportingController": COMPONENT,
+        "reportingInstance": instance[:128],
+        "type": said.type,
+        "reason": said.reason,
+        "action": said.action,
+        "note": note,
+        "regarding": reference,
+    }
+
+
+def _name(body: dict[str, Any]) -> tuple[str, str]:
+    """Namespace and name of an event."""
+    return body["metadata"]["namespace"], body["metadata"]["name"]
+
+
+def _cut(note: str) -> str:
+    return note.encode()[: MAX_NOTE - 3].decode(errors="ignore") + "…"
+
+
+class Recorder:
+    """Posts events, one after the other: warnings first, and in each kind by turns of namespaces.
+
+    Args:
+        writer: for requests that only the active controller may send.
+        bucket: how often.
+        metrics: counts them.
+        instance: name of this process.
+    """
+
+    def __init__(self, writer: Writer, bucket: SharedBucket, metrics: Metrics, instance: str) -> None:
+        self._writer = writer
+        self._bucket = bucket
+        self._metrics = metrics
+        self._instance = instance
+        self._warnings: RoundRobin[dict[str, Any]] = RoundRobin()
+        self._others: RoundRobin[dict[str, Any]] = RoundRobin()
+        self._in_row = 0
+        """Warnings that were posted while others waited."""
+        self._any = asyncio.Event()
+        self._said: OrderedDict[tuple[str, str], None] = OrderedDict()
+
+    def say(self, engine: Engine, metadata: ObjectMeta, said: Announcement) -> None:
+        """Post an event on an execution; see :meth:`tell`."""
+        self.tell(Regarding.of(engine, metadata), said)
+
+    def tell(self, regarding: Regarding, said: Announcement) -> None:
+        """Post an event soon, unless it was posted before.
+
+        Where too many wait, one of the namespace that has most is dropped, and no warning before all others are.
+        """
+        body = event(regarding, said, self._instance, datetime.now(UTC))
+        name = _name(body)
+        if name in self._said:
+            return
+        self._said[name] = None
+        if len(self._said) > MAX_REMEMBERED:
+            self._said.popitem(last=False)
+        (self._warnings if said.type == "Warning" else self._others).add(name[0], body)
+        self._any.set()
+        if len(self._warnings) + len(self._others) > MAX_WAITING:
+            dropped = self._others.drop_from_longest() or self._warnings.drop_from_longest()
+            if dropped is not None:
+                self._said.pop(_name(dropped[1]), None)
+            self._metrics.events.labels("dropped").inc()
+
+    async def run(self) -> None:
+        """Post what was said until cancelled."""
+        while True:
+            body = await self._next()
+            for attempt in range(1, ATTEMPTS + 1):
+                await self._bucket.take(_name(body)[0])
+                if await self._post(body, last=attempt == ATTEMPTS):
+                    break
+
+    async def _next(self) -> dict[str, Any]:
+        while True:
+            patient = self._in_row < NORMAL_AFTER
+            for kind in (self._warnings, self._others) if patient else (self._others, self._warnings):
+                found = kind.take()
+                if found is not None:
+                    self._in_row = self._in_row + 1 if kind is self._warnings and self._others else 0
+                    return found[1]
+            self._any.clear()
+            await self._any.wait()
+
+    async def _post(self, body: dict[str, Any], *, last: bool) -> bool:
+        """Whether nothing is left to do for this event."""
+        namespace, regarding = body["metadata"]["namespace"], body["regarding"]
+        whose = f"{regarding['kind']} {namespace}/{regarding['name']}"
+        try:
+            await self._writer.create(path_of("events.k8s.io", "v1", "events", namespace), body)
+        except ApiError as error:
+            if error.status == 409:
+                self._metrics.events.labels("known").inc()
+                return True
+            # A namespace that is being deleted takes no events, and neither does one that is gone.
+            if error.status in (403, 404, 422):
+                self._metrics.events.labels("dropped").inc()
+                logger.info("event on %s: %s", whose, error)
+                return True
+            problem: Exception = error
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            problem = error
+        else:
+            self._metrics.events.labels("posted").inc()
+            return True
+        if last:
+            self._metrics.events.labels("dropped").inc()
+            logger.warning("event on %s: %s", whose, str(problem) or type(problem).__name__)
+        return last

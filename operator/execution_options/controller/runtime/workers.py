@@ -1,0 +1,80 @@
+"""Workers: take a key, reconcile it, and try again later where that failed."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, TypeVar
+
+import aiohttp
+
+from execution_options.controller.runtime.conflicts import ConflictError
+from execution_options.controller.runtime.lease import LeaseLostError
+from execution_options.kube.client import ApiError
+from execution_options.watchdog import WORK_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Hashable
+
+    from execution_options.controller.runtime.metrics import Metrics
+    from execution_options.controller.runtime.queue import Queue
+
+logger = logging.getLogger(__name__)
+
+K = TypeVar("K", bound="Hashable")
+
+
+async def work(name: str, queue: Queue[K], reconcile: Callable[[K], Awaitable[float | None]], metrics: Metrics) -> None:
+    """Reconcile what is due until cancelled.
+
+    Args:
+        name: of the queue, for logs and metrics.
+        queue: the keys.
+        reconcile: may return after how many seconds the key is due again.
+        metrics: counts.
+
+    Raises:
+        LeaseLostError: this process must not write any more.
+    """
+    while True:
+        await attempt(name, queue, await queue.take(), reconcile, metrics)
+
+
+async def attempt(
+    name: str,
+    queue: Queue[K],
+    key: K,
+    reconcile: Callable[[K], Awaitable[float | None]],
+    metrics: Metrics,
+    step: float = WORK_SECONDS,
+) -> None:
+    """Reconcile a key that was taken, and give it back; the other arguments are those of :func:`work`.
+
+    Args:
+        step: seconds that a step of it may take.
+
+    Raises:
+        LeaseLostError: this process must not write any more.
+    """
+    try:
+        with metrics.watchdog.working(f"a worker of the queue {name}", _shown(key), step):
+            again = await reconcile(key)
+    except LeaseLostError:
+        raise
+    except (ApiError, ConflictError, aiohttp.ClientError, TimeoutError, OSError) as error:
+        metrics.reconciles.labels(name, "error").inc()
+        pause = queue.failed(key)
+        logger.warning("%s %s: %s; again in %.1f s", name, _shown(key), str(error) or type(error).__name__, pause)
+    except Exception:
+        # One object that trips over an unforeseen state must not stop all others.
+        metrics.reconciles.labels(name, "error").inc()
+        pause = queue.failed(key)
+        logger.exception("%s %s: unexpected; again in %.1f s", name, _shown(key), pause)
+    else:
+        metrics.reconciles.labels(name, "done").inc()
+        queue.done(key)
+        if again is not None:
+            queue.add(key, again)
+
+
+def _shown(key: object) -> str:
+    return "/".join(str(part) for part in key if part) if isinstance(key, tuple) else str(key)

@@ -1,0 +1,109 @@
+"""Requests that change the cluster: sent by the active controller only, and never for long."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from execution_options.api import decoding
+from execution_options.api.meta import PartialObject
+from execution_options.api.names import FIELD_MANAGER
+from execution_options.controller.runtime.lease import LeaseLostError
+from execution_options.kube.client import JSON_PATCH, MERGE_PATCH, METADATA, ApiError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from execution_options.api.meta import ObjectMeta
+    from execution_options.engines.patch import Operation
+    from execution_options.kube.client import Kube
+
+_PARAMS = {"fieldManager": FIELD_MANAGER}
+OVER: Final = 2.0
+"""After how many times what it may take a request without an answer can be carried out no more: what another
+controller counts on, too, before it begins (``controller.lease``)."""
+
+
+class Writer:
+    """Writes while the lease holds.
+
+    Every method raises :class:`LeaseLostError` where it does not, and otherwise what ``Kube.request`` does.
+
+    Args:
+        kube: the connection.
+        holds: whether this process is the active controller now.
+        seconds: how long one request may take.
+    """
+
+    def __init__(self, kube: Kube, holds: Callable[[], bool], seconds: float) -> None:
+        self._kube = kube
+        self._holds = holds
+        self._seconds = seconds
+        # The API server gives up a request at the same time as we do.
+        self._params = _PARAMS | {"timeout": f"{seconds:g}s"}
+        self._under_way = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._over = -math.inf
+        """When nothing that was sent without an answer can be carried out any more, in monotonic seconds."""
+        self._finished = False
+
+    async def create(self, collection: str, body: Any) -> ObjectMeta:
+        """Create an object; its metadata as it is then."""
+        return _metadata(await self._send("POST", collection, body, accept=METADATA))
+
+    async def patch(self, path: str, operations: list[Operation]) -> ObjectMeta:
+        """Apply a JSON Patch to an object; its metadata as it is then."""
+        return _metadata(await self._send("PATCH", path, operations, content_type=JSON_PATCH, accept=METADATA))
+
+    async def merge(self, path: str, body: Any) -> bytes:
+        """Apply a JSON Merge Patch; the whole object as it is then."""
+        return await self._send("PATCH", path, body, content_type=MERGE_PATCH)
+
+    async def delete(self, path: str, options: Any) -> None:
+        """Delete an object under the given preconditions."""
+        await self._send("DELETE", path, options, accept=METADATA)
+
+    def check(self) -> None:
+        """Raise unless the lease holds."""
+        if not self._holds():
+            raise LeaseLostError("the lease does not hold any more: nothing is written")
+
+    async def finish(self) -> None:
+        """Send nothing more, and wait until nothing that was sent can be carried out any more.
+
+        Whoever wants to write from now on waits until it is cancelled.
+        """
+        self._finished = True
+        await self._idle.wait()
+        await asyncio.sleep(max(0.0, self._over - time.monotonic()))
+
+    async def _send(self, method: str, path: str, body: Any, **options: Any) -> bytes:
+        if self._finished:
+            await asyncio.get_running_loop().create_future()
+        self.check()
+        sent = time.monotonic()
+        answered = False
+        self._under_way += 1
+        self._idle.clear()
+        try:
+            answer = await self._kube.request(
+                method, path, body=body, params=self._params, seconds=self._seconds, **options
+            )
+            answered = True
+        except ApiError as error:
+            answered = error.is_certain
+            raise
+        finally:
+            if not answered:
+                self._over = max(self._over, sent + OVER * self._seconds)
+            self._under_way -= 1
+            if not self._under_way:
+                self._idle.set()
+        return answer
+
+
+def _metadata(answer: bytes) -> ObjectMeta:
+    return decoding.read(answer, PartialObject).metadata

@@ -1,0 +1,86 @@
+"""What the status of options says of executions that an edit does not reach."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from execution_options.api.keys import ExecutionKey, OptionsKey
+from execution_options.api.names import OPTIONS_KIND
+from execution_options.controller.cache.tracker import Tracked
+from execution_options.controller.executions.unfollowed import CONDITION, Unfollowed
+from execution_options.engines.registry import builtin_engines
+
+A, B = (ExecutionKey("job", "team", name) for name in "ab")
+POD = ("team", "a-0")
+OPTIONS = OptionsKey(OPTIONS_KIND, "team", "o")
+
+
+class Cluster:
+    """Two Jobs with the same options."""
+
+    def __init__(self, *conditions: str) -> None:
+        self.changed: list[OptionsKey] = []
+        self.records = {key: Tracked(key.name, key.name, active=True, sources=frozenset({"o"})) for key in (A, B)}
+        self.known: Any = SimpleNamespace(uid="o", status={"conditions": [{"type": one} for one in conditions]})
+        tracker = SimpleNamespace(records=self.records, of_source=lambda _: self.records.items())
+        world: Any = SimpleNamespace(tracker=tracker, engines=builtin_engines())
+        index: Any = SimpleNamespace(key_of=lambda _: OPTIONS, get=lambda _: self.known)
+        self.unfollowed = Unfollowed(world, index, self.changed.append)
+
+    def said(self) -> list[tuple[str, str]]:
+        """As the status would show it, which is then what was written."""
+        aspects = self.unfollowed.aspects(self.known)
+        self.known.status = {"conditions": [{"type": one.type} for one in aspects]} if aspects else self.known.status
+        return [(one.status, one.message) for one in aspects]
+
+
+def test_nothing_is_said_unless_an_edit_was_refused() -> None:
+    cluster = Cluster()
+    cluster.unfollowed.followed(A)
+    assert cluster.said() == []
+    assert cluster.changed == []
+
+
+def test_it_is_said_how_many_are_not_reached_and_why_until_they_are() -> None:
+    cluster = Cluster()
+    cluster.unfollowed.refused(B, "no")
+    cluster.unfollowed.refused(B, "no")
+    assert cluster.changed == [OPTIONS]
+    assert cluster.said() == [("False", "edits do not reach 1 execution: Job team/b: no")]
+    cluster.unfollowed.refused(A, "pod a-0: too much", POD)
+    assert cluster.said() == [("False", "edits do not reach 2 executions, among them Job team/a: pod a-0: too much")]
+    cluster.unfollowed.followed(A)
+    cluster.unfollowed.followed(B)
+    assert cluster.said() == [("False", "edits do not reach 1 execution: Job team/a: pod a-0: too much")]
+    del cluster.changed[:]
+    cluster.unfollowed.pod_followed(POD)
+    assert cluster.changed == [OPTIONS]
+    assert cluster.said() == [("True", "")]
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_what_has_ended_or_is_gone_is_not_counted(ends: bool) -> None:
+    cluster = Cluster()
+    cluster.unfollowed.followed(A)
+    cluster.unfollowed.refused(B, "no")
+    assert cluster.said()
+    if ends:
+        cluster.records[B] = Tracked("b", "b", active=False, sources=frozenset({"o"}))
+    else:
+        del cluster.records[B]
+    cluster.unfollowed.forget(B)
+    assert cluster.said() == [("True", "")]
+
+
+def test_what_another_process_said_stays_until_every_execution_was_tried() -> None:
+    cluster = Cluster(CONDITION)
+    assert cluster.said() == []
+    cluster.unfollowed.followed(A)
+    assert cluster.said() == []
+    del cluster.changed[:]
+    cluster.unfollowed.followed(B)
+    assert cluster.changed == [OPTIONS]
+    assert cluster.said() == [("True", "")]
