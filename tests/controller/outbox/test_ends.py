@@ -22,6 +22,7 @@ from execution_options.api.names import (
 from execution_options.controller.cache.objects import EngineObject, followed
 from execution_options.controller.cache.optionsindex import Known
 from execution_options.controller.cache.tracker import tracked
+from execution_options.controller.outbox.due import Due
 from execution_options.controller.outbox.ends import PATIENCE, EndKey, Ends
 from execution_options.controller.outbox.refusals import Refusals
 from execution_options.controller.runtime.metrics import Metrics
@@ -71,7 +72,7 @@ class Desk:
         world = cast("Any", SimpleNamespace(engines={"job": JOB}))
         directory = cast("Any", SimpleNamespace(channels=self.channels))
         shell = cast("Any", SimpleNamespace(settle=self.settle))
-        self.ends = Ends(world, index, directory, shell, self, self.refusals, self.clock)
+        self.ends = Ends(world, Due(index, directory), shell, self, self.refusals, self.clock)
         self.ends.active = True
 
     def channels(self, namespace: str) -> Channels:

@@ -26,6 +26,7 @@ from execution_options.api.names import (
 )
 from execution_options.controller.cache.objects import PodObject, kind_of
 from execution_options.controller.cache.tracker import tracked
+from execution_options.controller.outbox.due import Due
 from execution_options.controller.outbox.ends import EndKey, Ends
 from execution_options.controller.outbox.refusals import Refusals
 from execution_options.controller.runtime.conflicts import ConflictError, Shell
@@ -194,7 +195,7 @@ class EndsOfOne(RuleBasedStateMachine):
         shell = Shell(api, api, Pace(1e6), metrics)
         self.clock = Clock()
         refusals = Refusals(index, recorder, metrics, lambda _: None)
-        self.ends = Ends(world, index, directory, shell, api, refusals, self.clock)
+        self.ends = Ends(world, Due(index, directory), shell, api, refusals, self.clock)
         self.ends.queue = queue
         self.ends.active = True
         self.due: float | None = None

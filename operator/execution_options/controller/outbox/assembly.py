@@ -13,6 +13,7 @@ from execution_options.api.keys import OptionsKey
 from execution_options.api.meta import PartialObject
 from execution_options.api.names import CHANNEL_KIND, DELIVERY_PLURAL, GROUP
 from execution_options.controller.outbox.cleaning import Cleaning
+from execution_options.controller.outbox.due import Due
 from execution_options.controller.outbox.ends import Ends
 from execution_options.controller.outbox.reporting import Reporting, summary
 from execution_options.controller.outbox.sending import Deliveries
@@ -84,7 +85,8 @@ class Outbox:
         self.deliveries = self._sending.ledger
         # Notes on executions must not hold up edits of options, nor these the notes.
         notes = Pace(settings.patch_rate)
-        self.ends = Ends(world, index, directory, Shell(kube, writer, notes, metrics), self.deliveries, refusals)
+        self._due = Due(index, directory)
+        self.ends = Ends(world, self._due, Shell(kube, writer, notes, metrics), self.deliveries, refusals)
         self._lanes = Lanes(
             "deliveries",
             self.deliveries.queue,
@@ -126,7 +128,7 @@ class Outbox:
 
     async def work(self) -> None:
         """Begin to work, and go on until cancelled; everything is followed and synced."""
-        self.ends.since = await self._since()
+        self._due.since = await self._since()
         self.ends.active = True
         for key, record in self._world.tracker.records.items():
             self.ends.changed(key, None, self._world.execution(key), record)

@@ -7,36 +7,27 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from execution_options.admission import edit
 from execution_options.admission.edit import Plan
 from execution_options.api import names
-from execution_options.api.keys import OptionsKey
-from execution_options.api.names import DISABLE_NOTIFICATIONS_ANNOTATION, NOTIFICATIONS_FINALIZER, NOTIFIED_ANNOTATION
+from execution_options.api.names import NOTIFICATIONS_FINALIZER, NOTIFIED_ANNOTATION
 from execution_options.controller.outbox.ending import Ending, is_concerned
 from execution_options.controller.runtime import Queue, Regarding
 from execution_options.engines.metadatapatch import finalizer_patch, metadata_patch
 from execution_options.engines.phases import Outcome
 from execution_options.kube.client import ApiError, path_of
-from execution_options.options import reference
-from execution_options.options.live import InvalidLiveError, current_layers, edited
-from execution_options.options.merge import merge
-from execution_options.options.snapshot import InvalidSnapshotError
 from execution_options.outbox import episode
-from execution_options.outbox.compose import compose, ended, is_disabled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from execution_options.api.keys import ExecutionKey
     from execution_options.api.meta import ObjectMeta
-    from execution_options.api.resources import OptionsObject
-    from execution_options.controller.cache import ExecutionObject, OptionsIndex, Tracked, World
+    from execution_options.controller.cache import ExecutionObject, Tracked, World
+    from execution_options.controller.outbox.due import Due
     from execution_options.controller.outbox.refusals import Refusals
     from execution_options.controller.runtime import Shell
     from execution_options.engines.patch import Operation
     from execution_options.engines.profile import Engine
-    from execution_options.notifications.route import Channels
-    from execution_options.options.merge import Effective
     from execution_options.outbox.compose import Composed
 
 logger = logging.getLogger(__name__)
@@ -63,13 +54,6 @@ class EndKey(NamedTuple):
     uid: str
 
 
-class Directory(Protocol):
-    """The channels as they are known."""
-
-    def channels(self, namespace: str) -> Channels:
-        """What notifications of a namespace can use."""
-
-
 class Recording(Protocol):
     """Records deliveries."""
 
@@ -82,8 +66,7 @@ class Ends:
 
     Args:
         world: what is known of the cluster.
-        index: the options.
-        directory: the channels.
+        due: composes what is to be sent.
         shell: reads and writes.
         deliveries: sends what was recorded.
         refusals: is told what the API server does not record.
@@ -93,22 +76,18 @@ class Ends:
     def __init__(
         self,
         world: World,
-        index: OptionsIndex,
-        directory: Directory,
+        due: Due,
         shell: Shell,
         deliveries: Recording,
         refusals: Refusals,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._world = world
-        self._index = index
-        self._directory = directory
+        self._due = due
         self._shell = shell
         self._deliveries = deliveries
         self._refusals = refusals
         self._clock = clock
-        self.since: str | None = None
-        """When the cluster first knew deliveries: what ended before is no news."""
         self.active = False
         """Whether this process works; one that stands by looks at everything when it begins to."""
         self.queue: Queue[EndKey] = Queue(each=RECORDERS_OF_ONE)
@@ -192,14 +171,14 @@ class Ends:
     async def _tell(self, end: EndKey, engine: Engine, known: Ending, outcome: Outcome) -> Outcome:
         """Record what is due; the outcome that it was recorded for."""
         metadata, gone = known.item.metadata, known.gone
-        composed = self._compose(engine, known, outcome)
+        composed = self._due.of(engine, known, outcome)
         if outcome.deleted:
             if composed and metadata.deletion_timestamp is None and await self._is_there(engine, metadata):
                 return known.item.outcome  # it has only left what is followed
         elif known.deleting:
             # Another process may have seen its deletion first, and have had no time to note it.
             deletion = engine.status.after_deletion(Outcome("RUNNING", outcome.message), metadata.deleted_at)
-            of_deletion = self._compose(engine, known, deletion)
+            of_deletion = self._due.of(engine, known, deletion)
             if await self._is_any_recorded(end.namespace, of_deletion):
                 outcome, composed = deletion, of_deletion
         recorded = await self._record(end, known, composed) if composed else True
@@ -220,34 +199,6 @@ class Ends:
             if await self._shell.read(path) is not None:
                 return True
         return False
-
-    def _compose(self, engine: Engine, known: Ending, outcome: Outcome) -> list[Composed]:
-        metadata = known.item.metadata
-        if not known.record.stamped or not episode.is_news(outcome, metadata.creation_timestamp, self.since):
-            return []
-        try:
-            effective = self._effective(metadata, outcome)
-        except (InvalidSnapshotError, InvalidLiveError) as error:
-            logger.warning("%s %s/%s: not notified: %s", engine.kind, metadata.namespace, metadata.name, error)
-            return []
-        if not effective.notifications:
-            return []
-        disabled = is_disabled(effective, _flag(metadata))
-        end = ended(engine, metadata, outcome)
-        return compose(end, effective, self._directory.channels(metadata.namespace), disabled=disabled)
-
-    def _effective(self, metadata: ObjectMeta, outcome: Outcome) -> Effective:
-        """The options as they were when the execution ended, edits that nobody brought to it in time included."""
-        ended = episode.time_of(outcome.finished_at)
-
-        def find(kind: str, name: str) -> OptionsObject | None:
-            known = self._index.get(OptionsKey.of(kind, metadata.namespace, name))
-            since = None if known is None else episode.time_of(known.since)
-            in_time = ended is None or (since is not None and since <= ended)
-            return known.options if known is not None and in_time else None
-
-        state = edit.state(metadata)
-        return merge(current_layers(state.snapshot, edited(state.snapshot, state.live, find)))
 
     # What is written.
 
@@ -307,14 +258,6 @@ class Ends:
                 raise
             known.kept = True
             self._refusals.unnoted(Regarding.of(engine, metadata), note, error)
-
-
-def _flag(metadata: ObjectMeta) -> bool | None:
-    try:
-        said = (metadata.annotations or {}).get(DISABLE_NOTIFICATIONS_ANNOTATION)
-        return reference.parse_flag(DISABLE_NOTIFICATIONS_ANNOTATION, said)
-    except reference.InvalidReferenceError:
-        return None
 
 
 def _path(engine: Engine, metadata: ObjectMeta) -> str:

@@ -1,0 +1,90 @@
+"""What is to be sent when an execution ends."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Protocol
+
+from execution_options.admission import edit
+from execution_options.api.keys import OptionsKey
+from execution_options.api.names import DISABLE_NOTIFICATIONS_ANNOTATION
+from execution_options.options import reference
+from execution_options.options.live import InvalidLiveError, current_layers, edited
+from execution_options.options.merge import merge
+from execution_options.options.snapshot import InvalidSnapshotError
+from execution_options.outbox import episode
+from execution_options.outbox.compose import compose, ended, is_disabled
+
+if TYPE_CHECKING:
+    from execution_options.api.meta import ObjectMeta
+    from execution_options.api.resources import OptionsObject
+    from execution_options.controller.cache import OptionsIndex
+    from execution_options.controller.outbox.ending import Ending
+    from execution_options.engines.phases import Outcome
+    from execution_options.engines.profile import Engine
+    from execution_options.notifications.route import Channels
+    from execution_options.options.merge import Effective
+    from execution_options.outbox.compose import Composed
+
+logger = logging.getLogger(__name__)
+
+
+class Directory(Protocol):
+    """The channels as they are known."""
+
+    def channels(self, namespace: str) -> Channels:
+        """What notifications of a namespace can use."""
+
+
+class Due:
+    """Composes deliveries.
+
+    Args:
+        index: the options.
+        directory: the channels.
+
+    Attributes:
+        since: when the cluster first knew deliveries (RFC 3339): what ended before is no news.
+    """
+
+    def __init__(self, index: OptionsIndex, directory: Directory) -> None:
+        self._index = index
+        self._directory = directory
+        self.since: str | None = None
+
+    def of(self, engine: Engine, known: Ending, outcome: Outcome) -> list[Composed]:
+        """The deliveries of an end; none where nobody is to hear of it."""
+        metadata = known.item.metadata
+        if not known.record.stamped or not episode.is_news(outcome, metadata.creation_timestamp, self.since):
+            return []
+        try:
+            effective = self._effective(metadata, outcome)
+        except (InvalidSnapshotError, InvalidLiveError) as error:
+            logger.warning("%s %s/%s: not notified: %s", engine.kind, metadata.namespace, metadata.name, error)
+            return []
+        if not effective.notifications:
+            return []
+        disabled = is_disabled(effective, _flag(metadata))
+        end = ended(engine, metadata, outcome)
+        return compose(end, effective, self._directory.channels(metadata.namespace), disabled=disabled)
+
+    def _effective(self, metadata: ObjectMeta, outcome: Outcome) -> Effective:
+        """The options as they were when the execution ended, edits that nobody brought to it in time included."""
+        ended = episode.time_of(outcome.finished_at)
+
+        def find(kind: str, name: str) -> OptionsObject | None:
+            known = self._index.get(OptionsKey.of(kind, metadata.namespace, name))
+            since = None if known is None else episode.time_of(known.since)
+            in_time = ended is None or (since is not None and since <= ended)
+            return known.options if known is not None and in_time else None
+
+        state = edit.state(metadata)
+        return merge(current_layers(state.snapshot, edited(state.snapshot, state.live, find)))
+
+
+def _flag(metadata: ObjectMeta) -> bool | None:
+    try:
+        said = (metadata.annotations or {}).get(DISABLE_NOTIFICATIONS_ANNOTATION)
+        return reference.parse_flag(DISABLE_NOTIFICATIONS_ANNOTATION, said)
+    except reference.InvalidReferenceError:
+        return None
