@@ -10,21 +10,20 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from msgspec import structs
 
 from execution_options.api import names
-from execution_options.controller.runtime import Queue
-from execution_options.kube.client import ApiError, path_of
+from execution_options.controller.runtime import Queue, StatusWriter
+from execution_options.kube.client import path_of
 from execution_options.notifications.route import ChannelKey
 from execution_options.providers.material import MaterialError
 from execution_options.providers.usable import check
 from execution_options.status import channelstatus
 from execution_options.status.channelstatus import GONE, Sent
-from execution_options.status.conditions import is_urgent, is_written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from execution_options.controller.cache import Directory
     from execution_options.controller.channels.secrets import Materials
-    from execution_options.controller.runtime import Writer
+    from execution_options.controller.runtime import StatusWrite, Writer
     from execution_options.kube.channels import ChannelObject
     from execution_options.notifications.route import Channel
     from execution_options.providers.answer import Answer
@@ -76,13 +75,12 @@ class ChannelReconciler:
         self._materials = materials
         self._writer = writer
         self._operator_namespace = operator_namespace
-        self._interval = interval
+        self._status: StatusWriter[ChannelKey] = StatusWriter(writer, interval, clock=clock)
         self._clock = clock
         self.queue: Queue[ChannelKey] = Queue()
         self.active = False
         """Whether this process works; one that stands by looks at everything when it begins to."""
         self._sent: dict[ChannelKey, Sent] = {}
-        self._written: dict[ChannelKey, float] = {}
         self._troubled: dict[ChannelKey, float] = {}
         """Since when something is wrong with what a channel refers to."""
         self._looks: dict[ChannelKey, _Look] = {}
@@ -148,9 +146,10 @@ class ChannelReconciler:
         """Reconcile one channel; seconds until it must be looked at again, or ``None``."""
         item = self._directory.store.get(*key)
         if item is None or item.metadata.deletion_timestamp is not None:
-            states = (self._sent, self._written, self._troubled, self._gone, self._looks, self._due, self._seen)
+            states = (self._sent, self._troubled, self._gone, self._looks, self._due, self._seen)
             for kept in states:
                 kept.pop(key, None)
+            self._status.forget(key)
             return None
         channel, generation = self._directory.get(key), item.metadata.generation
         settings = None if channel is None else await self._settings(channel)
@@ -168,12 +167,10 @@ class ChannelReconciler:
             ]
         again = self._again(key, troubled=aspects[0].status == "False")
         document = channelstatus.status(item.status, generation, channel, aspects, sent, datetime.now(UTC))
-        if is_written(item.status, document):
-            return again
-        wait = self._written.get(key, float("-inf")) + self._interval - self._clock()
-        if wait > 0 and not is_urgent(item.status, document):
-            return wait
-        return again if await self._write(item, document, sent) else SOON
+        write = await self._write(item, document, sent)
+        if write.conflict:
+            return SOON
+        return again if write.wait is None else write.wait
 
     def _again(self, key: ChannelKey, *, troubled: bool) -> float:
         """Seconds until what a channel refers to is looked at again."""
@@ -212,27 +209,18 @@ class ChannelReconciler:
             self._sent[key] = structs.replace(self._sent.get(key, Sent()), reason="", text="", refused=0)
         return None
 
-    async def _write(self, item: ChannelObject, document: dict[str, Any], sent: Sent) -> bool:
-        """Whether it was written; not where the channel changed since it was read."""
+    async def _write(self, item: ChannelObject, document: dict[str, Any], sent: Sent) -> StatusWrite:
         metadata = item.metadata
         key = ChannelKey(metadata.namespace, metadata.name)
         path = path_of(names.GROUP, names.VERSION, names.CHANNEL_PLURAL, *key, "status")
         # Counts are added to those that were read: what somebody else wrote since must not be lost.
         fixed = {"uid": metadata.uid, "resourceVersion": metadata.resource_version}
-        try:
-            await self._writer.merge(path, {"metadata": fixed, "status": document})
-        except ApiError as error:
-            if error.status in (404, 409):
-                return False
-            raise
-        now = self._sent.get(key, sent)
-        # What was sent while this was written is still to be told.
-        self._sent[key] = structs.replace(
-            now, delivered=now.delivered - sent.delivered, failed=now.failed - sent.failed
-        )
-        self._written[key] = self._clock()
-        if is_urgent(item.status, document):
-            ready = next(condition for condition in document["conditions"] if condition["type"] == "Ready")
-            level = logging.INFO if ready["status"] == "True" else logging.WARNING
-            logger.log(level, "NotificationChannel %s/%s: %s: %s", *key, ready["reason"], ready["message"])
-        return True
+        name = f"NotificationChannel {key.namespace}/{key.name}"
+        write = await self._status.write(key, path, fixed, item.status, document, name)
+        if write.answer is not None:
+            now = self._sent.get(key, sent)
+            # What was sent while this was written is still to be told.
+            self._sent[key] = structs.replace(
+                now, delivered=now.delivered - sent.delivered, failed=now.failed - sent.failed
+            )
+        return write

@@ -13,6 +13,7 @@ from execution_options.api import decoding, names
 from execution_options.api.engine_kind import ExecutionEngineStatus
 from execution_options.controller.engines import rights
 from execution_options.controller.engines.departed import Leaving
+from execution_options.controller.runtime import StatusWriter
 from execution_options.engines.schema import worded
 from execution_options.install import ENGINES_CONFIGURATION, WEBHOOK_CONFIGURATION, engineentries
 from execution_options.install.remembered import ANNOTATION, Collection, note, remembered
@@ -81,13 +82,12 @@ class EngineReconciler:
         self._index = index
         self._world = world
         self._writer = writer
-        self._interval = settings.status_interval
+        self._status: StatusWriter[str] = StatusWriter(writer, settings.status_interval, ("CRDNotInstalled",))
         self._checked: dict[str, tuple[Engine, float]] = {}
         """Engines that lacked nothing, and when that was found."""
         self._paths: dict[str, tuple[Engine, str, PathCheck | None]] = {}
         """What was found of the paths of an engine, by this version of its kind's definition."""
         self._led_astray = led_astray
-        self._written: dict[str, float] = {}
         self._leaving = Leaving(kube, writer)
 
     async def reconcile(self) -> float | None:
@@ -268,24 +268,12 @@ class EngineReconciler:
             executions=len(store.items) if store is not None and listed else UNSET,
         )
         document: dict[str, Any] = {"executions": None} | conditions_.written(wanted)
-        if conditions_.is_written(present, document):
-            return LATER
-        wait = self._written.get(metadata.name, float("-inf")) + self._interval - time.monotonic()
-        if wait > 0 and not conditions_.is_urgent(present, document):
-            return wait
         path = path_of(names.GROUP, names.VERSION, names.ENGINE_PLURAL, "", metadata.name, "status")
-        try:
-            await self._writer.merge(path, {"metadata": {"uid": metadata.uid}, "status": document})
-        except ApiError as error:
-            if error.status in (404, 409):
-                return SOON
-            raise
-        self._written[metadata.name] = time.monotonic()
-        if conditions_.is_urgent(present, document):
-            told = ready.status != "False" or ready.reason == "CRDNotInstalled"
-            level = logging.INFO if told else logging.WARNING
-            logger.log(level, "engine %s: %s: %s", metadata.name, ready.reason, ready.message.partition("\n")[0])
-        return LATER
+        name = f"engine {metadata.name}"
+        write = await self._status.write(metadata.name, path, {"uid": metadata.uid}, present, document, name)
+        if write.conflict:
+            return SOON
+        return LATER if write.wait is None else write.wait
 
 
 def _paths_exist(engine: Engine, check: PathCheck | None) -> Aspect:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
@@ -11,10 +10,11 @@ from execution_options.admission import accountplan
 from execution_options.admission.accountplan import Verdict
 from execution_options.admission.accounts import InvalidRoleError, binding, required_account, without_account
 from execution_options.api import names
+from execution_options.controller.runtime import StatusWriter
 from execution_options.kube.client import REFUSED, ApiError, path_of
 from execution_options.options.levels import Layer, Level, Source
 from execution_options.options.snapshot import Snapshot, SnapshotTooLargeError, encode, frozen, new_id
-from execution_options.status import conditions, optionsstatus
+from execution_options.status import optionsstatus
 from execution_options.status.optionsstatus import Counts
 
 if TYPE_CHECKING:
@@ -97,9 +97,8 @@ class OptionsReconciler:
         self._refusals = refusals
         self._unfollowed = unfollowed
         self._repositories = repositories
-        self._interval = status_interval
+        self._status: StatusWriter[OptionsKey] = StatusWriter(writer, status_interval)
         self._seen: dict[OptionsKey, tuple[str, int]] = {}
-        self._written: dict[OptionsKey, float] = {}
 
     async def reconcile(self, key: OptionsKey) -> float | None:
         """Reconcile one object; seconds until it must be looked at again, or ``None``."""
@@ -110,7 +109,7 @@ class OptionsReconciler:
         if known is None or known.deleting:
             # Garbage collection removes its accounts; executions keep what they got.
             self._seen.pop(key, None)
-            self._written.pop(key, None)
+            self._status.forget(key)
             return None
         version = (known.uid, known.generation)
         if before != version:
@@ -211,26 +210,16 @@ class OptionsReconciler:
     async def _report(self, known: Known, aspects: list[Aspect], counts: Counts) -> float | None:
         present = known.status
         document = optionsstatus.status(present, known.generation, aspects, counts, datetime.now(UTC))
-        if conditions.is_written(present, document):
-            return None
         key = known.key
-        wait = self._written.get(key, float("-inf")) + self._interval - time.monotonic()
-        if wait > 0 and not conditions.is_urgent(present, document):
-            return wait
         path = path_of(names.GROUP, names.VERSION, names.PLURALS[key.kind], key.namespace, key.name, "status")
-        try:
-            answer = await self._writer.merge(path, {"metadata": {"uid": known.uid}, "status": document})
-        except ApiError as error:
-            if error.status in (404, 409):
-                self._index.hint(key, None)
-                return SOON
-            raise
-        self._written[key] = time.monotonic()
-        ready = aspects[0]
-        if conditions.is_urgent(present, document):
-            level = logging.INFO if ready.status == "True" else logging.WARNING
-            logger.log(level, "%s %s: %s: %s", key.kind, _named(key), ready.reason, ready.message)
-        fresh = self._index.put(key.kind, answer)
+        name = f"{key.kind} {key.namespace}/{key.name}" if key.namespace else f"{key.kind} {key.name}"
+        write = await self._status.write(key, path, {"uid": known.uid}, present, document, name)
+        if write.conflict:
+            self._index.hint(key, None)
+            return SOON
+        if write.answer is None:
+            return write.wait
+        fresh = self._index.put(key.kind, write.answer)
         # An edit that came in between is known now, so whoever tells of it may be taken to tell no news.
         return None if fresh.generation == known.generation else 0.0
 
@@ -246,7 +235,3 @@ def _too_large(options: OptionsObject) -> list[Verdict]:
 
 
 _DONE = {"create": "created", "patch": "changed", "delete": "removed"}
-
-
-def _named(key: OptionsKey) -> str:
-    return f"{key.namespace}/{key.name}" if key.namespace else key.name

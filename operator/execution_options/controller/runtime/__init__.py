@@ -8,6 +8,7 @@ from execution_options.controller.runtime.metrics import Metrics, OpenDeliveries
 from execution_options.controller.runtime.queue import Queue
 from execution_options.controller.runtime.ratelimit import Pace, SharedBucket, TokenBucket
 from execution_options.controller.runtime.settings import Settings
+from execution_options.controller.runtime.statuswriter import StatusWrite, StatusWriter
 from execution_options.controller.runtime.workers import work
 from execution_options.controller.runtime.writer import OVER, Writer
 
@@ -30,6 +31,8 @@ __all__ = [
     "Settings",
     "SharedBucket",
     "Shell",
+    "StatusWrite",
+    "StatusWriter",
     "Timing",
     "TokenBucket",
     "UndoneError",
