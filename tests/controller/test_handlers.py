@@ -41,7 +41,7 @@ async def memo(kube: Kube) -> AsyncIterator[kopf.Memo]:
 
 
 def body(version: str, spec: dict[str, Any], namespace: str = "ns") -> dict[str, Any]:
-    metadata = {"name": "o", "uid": "u", "resourceVersion": version, "generation": 1}
+    metadata = {"name": "o", "uid": "u", "resourceVersion": version, "generation": int(version)}
     metadata |= {"creationTimestamp": "2026-01-01T00:00:00Z"} | ({"namespace": namespace} if namespace else {})
     return {"metadata": metadata, "spec": spec}
 

@@ -10,7 +10,6 @@ import aiohttp
 import msgspec
 import pytest
 
-from execution_options.api.meta import ObjectMeta
 from execution_options.api.names import OPTIONS_KIND
 from execution_options.engines.registry import builtin_engines
 from execution_options.kube.client import ApiError, error_of
@@ -46,19 +45,22 @@ class Answers:
         return json.dumps({"items": answer} if isinstance(answer, list) else answer).encode()
 
 
-def options(name: str, version: str, label: str) -> dict[str, Any]:
-    metadata = {"name": name, "namespace": "team", "uid": name, "resourceVersion": version}
+def options(name: str, version: str, label: str, generation: int | None = None) -> dict[str, Any]:
+    metadata = {
+        "name": name,
+        "namespace": "team",
+        "uid": name,
+        "resourceVersion": version,
+        "generation": int(version) if generation is None else generation,
+    }
     return {"metadata": metadata, "spec": {"selector": {}, "labels": {"a": label}}}
 
 
 def index_with(kube: Any, *stored: dict[str, Any]) -> Index:
     index = Index(kube, "system")
     for one in stored:
-        meta = ObjectMeta(
-            name=one["metadata"]["name"], namespace="team", uid=one["metadata"]["uid"], resource_version="1"
-        )
-        listed = Stored(meta, msgspec.Raw(json.dumps(one["spec"]).encode()))
-        index._stores[OPTIONS_KIND].items["team", meta.name] = index._parsed(OPTIONS_KIND, listed)
+        listed = msgspec.json.decode(json.dumps(one), type=Stored)
+        index._stores[OPTIONS_KIND].items["team", listed.metadata.name] = index._parsed(OPTIONS_KIND, listed)
     return index
 
 
@@ -72,6 +74,22 @@ async def test_only_what_differs_from_the_store_is_fetched() -> None:
     index = index_with(kube, old, options("edited", "1", "old"), options("deleted", "1", "gone"))
     assert await labels(index) == {"same": "stored", "edited": "new"}
     assert sorted(kube.asked) == sorted([PATH, CLUSTER, f"{PATH}/edited"])
+
+
+async def test_a_written_status_has_nothing_fetched_or_read_again() -> None:
+    kube = Answers(**{PATH: [options("o", "7", "stored", generation=1)]})
+    index = index_with(kube, options("o", "1", "stored"))
+    assert await labels(index) == {"o": "stored"}
+    assert sorted(kube.asked) == sorted([PATH, CLUSTER])
+    (known,) = index._stores[OPTIONS_KIND].items.values()
+    for document, same in (
+        (options("o", "7", "stored", generation=1), True),
+        (options("o", "8", "new", generation=2), False),
+        (options("o", "7", "stored", generation=1) | {"metadata": {"uid": "another", "generation": 1}}, False),
+    ):
+        fresh = index._parsed(OPTIONS_KIND, msgspec.json.decode(json.dumps(document), type=Stored), known)
+        assert (fresh.options is known.options) == same
+        assert fresh.metadata.resource_version == document["metadata"].get("resourceVersion", "")
 
 
 PAGE = error_of(404, b"404 page not found")

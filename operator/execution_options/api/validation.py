@@ -124,24 +124,26 @@ def read_stored(spec: Raw, kind: str) -> tuple[ExecutionOptionsSpec, tuple[str, 
 
 
 @cache
-def _rule_keeper(kind: str) -> Callable[[Any], bool]:
+def _rule_keeper(kind: str) -> Callable[[Any], object]:
     """Tells whether a stored spec whose shape is right breaks no rule; it takes no note of where it does."""
     return _keeper(_without_rules(spec_schema(kind), (SNAPSHOT_SIZE,))) or (lambda _: True)
 
 
-def _keeper(schema: Schema) -> Callable[[Any], bool] | None:
+def _keeper(schema: Schema) -> Callable[[Any], object] | None:
     """The same for any part of a schema; ``None`` where there is no rule in it."""
-    rules = [by_name(name).broken for name in schema.get("x-rules", ())]
+    rules = [by_name(name).keeps() for name in schema.get("x-rules", ())]
     fields = {name: keeper for name, below in schema.get("properties", {}).items() if (keeper := _keeper(below))}
     every = _keeper(schema["additionalProperties"]) if "additionalProperties" in schema else None
     item = _keeper(schema["items"]) if "items" in schema else None
     has_identity = schema.get("x-kubernetes-list-type") in ("set", "map")
 
     def keeps(value: Any) -> bool:
-        if any(broken(value) is not None for broken in rules):
-            return False
-        if fields and not all(keeper(value[name]) for name, keeper in fields.items() if name in value):
-            return False
+        for rule in rules:
+            if not rule(value):
+                return False
+        for name, keeper in fields.items():
+            if name in value and not keeper(value[name]):
+                return False
         if every is not None and not all(map(every, value.values())):
             return False
         if item is not None and not all(map(item, value)):
@@ -149,8 +151,7 @@ def _keeper(schema: Schema) -> Callable[[Any], bool] | None:
         return not has_identity or next(_duplicates(schema, value, ""), None) is None
 
     if len(rules) == 1 and not (fields or every or item or has_identity):
-        (only,) = rules
-        return lambda value: only(value) is None
+        return rules[0]
     return keeps if rules or fields or every or item or has_identity else None
 
 

@@ -53,7 +53,7 @@ class Mirror(Store[T]):
         elif item is None:
             self._leave_out(unreadable[0])
         else:
-            self.items[key] = item = item if self._prepare is None else self._prepare(item)
+            self.items[key] = item = item if self._prepare is None else self._prepare(item, known)
             self._tell(known, item)
 
     def relist(self) -> None:

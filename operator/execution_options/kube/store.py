@@ -97,8 +97,9 @@ class Store(Generic[T]):
         keep: whether an object is of interest; all others are treated as if they were not there. Call :meth:`relist`
             where it would answer differently than before.
         page: how many objects are asked for at once, fewer where they are large.
-        prepare: what becomes of an object that was decoded, before it is kept. It may take some milliseconds: others
-            have their turn in between, and what is listed again in the same version is not prepared again.
+        prepare: what becomes of an object that was decoded, before it is kept; called with what was known of it
+            (``None``: nothing), too. It may take some milliseconds: others have their turn in between, and what is
+            listed again in the same version is not prepared again.
         on_change: called with the old and the new object (``None``: not there) after every change.
         on_unreadable: called with each object that cannot be decoded. One that could be decoded before stays in the
             store as it was, as long as it exists.
@@ -122,7 +123,7 @@ class Store(Generic[T]):
         resync: float = math.inf,
         keep: Callable[[T], bool] = lambda _: True,
         page: int = PAGE,
-        prepare: Callable[[T], T] | None = None,
+        prepare: Callable[[T, T | None], T] | None = None,
         on_change: Callable[[T | None, T | None], None] | None = None,
         on_unreadable: Callable[[Unreadable], None] | None = None,
         on_deleted: Callable[[T], None] | None = None,
@@ -278,7 +279,7 @@ class Store(Generic[T]):
         ):
             return known
         await asyncio.sleep(0)
-        return self._prepare(item)
+        return self._prepare(item, known)
 
     def _settle(self, *, missing: bool, refused: bool) -> None:
         before, self._state = self._state, (self.synced.is_set(), missing, refused)
@@ -360,8 +361,8 @@ class Store(Generic[T]):
             if (known := self.items.pop(key, None)) is not None:
                 self._tell(known, None)
         else:
-            item = item if self._prepare is None else self._prepare(item)
-            old, self.items[key] = self.items.get(key), item
+            old = self.items.get(key)
+            item = self.items[key] = item if self._prepare is None else self._prepare(item, old)
             self._tell(old, item)
 
     def _tell(self, old: T | None, new: T | None) -> None:

@@ -1,7 +1,7 @@
 """The options in memory, as fresh as a request needs them.
 
 The stores follow the API server by watch, which lags. An execution may be created right after its
-options (``kubectl apply -f options.yaml -f job.yaml``), so before options are used the resource versions
+options (``kubectl apply -f options.yaml -f job.yaml``), so before options are used their generations
 are listed consistently, metadata only, and what differs from the store is fetched.
 """
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, structs
 
 from execution_options.api import decoding, names
 from execution_options.api.meta import ObjectMeta, PartialObject
@@ -65,18 +65,20 @@ class Stored(Struct, frozen=True):
     """``None`` where it cannot be understood."""
 
 
-class _Version(Struct, frozen=True, rename="camel"):
+class _Generation(Struct, frozen=True, rename="camel"):
     name: str
+    uid: str
     resource_version: str
+    generation: int = 0
     namespace: str = ""
 
 
-class _VersionItem(Struct, frozen=True):
-    metadata: _Version
+class _GenerationItem(Struct, frozen=True):
+    metadata: _Generation
 
 
-class _Versions(Struct, frozen=True):
-    items: list[_VersionItem] | None = None
+class _Generations(Struct, frozen=True):
+    items: list[_GenerationItem] | None = None
 
 
 class Index:
@@ -252,24 +254,23 @@ class Index:
             raise
 
     async def _read(self, namespace: str) -> list[OptionsObject]:
-        """List the versions of both kinds, and fetch what the stores do not have."""
+        """List the generations of both kinds, and fetch what the stores do not have."""
         places = ((names.OPTIONS_KIND, namespace), (names.CLUSTER_OPTIONS_KIND, ""))
         found = await asyncio.gather(*(self._at(kind, where) for kind, where in places))
         return [stored.options for items in found for stored in items if stored.options is not None]
 
     async def _at(self, kind: str, namespace: str) -> list[Stored]:
-        """The objects with exactly the versions that are listed; those that the store does not have yet are fetched."""
+        """The objects as they are listed; those whose specs the store does not have yet are fetched."""
         store = self._stores[kind]
-        listed = await self._list_versions(kind, namespace)
-        versions = {item.metadata.name: item.metadata.resource_version for item in listed.items or ()}
+        listed = await self._list_generations(kind, namespace)
         found: list[Stored] = []
         behind: list[str] = []
-        for name, version in versions.items():
-            stored = store.get(namespace, name)
-            if stored is not None and stored.metadata.resource_version == version:
+        for item in listed.items or ():
+            stored = store.get(namespace, item.metadata.name)
+            if stored is not None and _is_same_spec(stored, item.metadata):
                 found.append(stored)
             else:
-                behind.append(name)
+                behind.append(item.metadata.name)
         fetched = await asyncio.gather(*(self._fetch(kind, namespace, name) for name in behind))
         return found + [stored for stored in fetched if stored is not None]
 
@@ -282,13 +283,15 @@ class Index:
                 return None
             raise
 
-    async def _list_versions(self, kind: str, namespace: str) -> _Versions:
+    async def _list_generations(self, kind: str, namespace: str) -> _Generations:
         path = path_of(names.GROUP, names.VERSION, names.PLURALS[kind], namespace)
-        return decoding.read(await self._kube.get(path, accept=METADATA_LIST), _Versions)
+        return decoding.read(await self._kube.get(path, accept=METADATA_LIST), _Generations)
 
-    def _parsed(self, kind: str, stored: Stored) -> Stored:
+    def _parsed(self, kind: str, stored: Stored, known: Stored | None = None) -> Stored:
         """The object with what its spec says, without the text of it."""
         metadata = stored.metadata
+        if known is not None and _is_same_spec(known, metadata):
+            return structs.replace(known, metadata=_slim(metadata))
         try:
             options = read_stored(kind, msgspec.to_builtins(metadata), stored.spec)
         except InvalidOptionsError as error:
@@ -296,13 +299,7 @@ class Index:
                 self._ignored[metadata.uid] = metadata.resource_version
                 logger.warning("%s %s/%s is ignored: %s", kind, metadata.namespace, metadata.name, error)
             options = None
-        slim = ObjectMeta(
-            name=metadata.name,
-            namespace=metadata.namespace,
-            uid=metadata.uid,
-            resource_version=metadata.resource_version,
-        )
-        return Stored(slim, options=options)
+        return Stored(_slim(metadata), options=options)
 
     def _forget(self, old: Stored | None, new: Stored | None) -> None:
         item = new or old
@@ -312,3 +309,22 @@ class Index:
             self._known.clear()
         if old is not None and new is None:
             self._ignored.pop(old.metadata.uid, None)
+
+
+def _slim(metadata: ObjectMeta) -> ObjectMeta:
+    return ObjectMeta(
+        name=metadata.name,
+        namespace=metadata.namespace,
+        uid=metadata.uid,
+        resource_version=metadata.resource_version,
+        generation=metadata.generation,
+    )
+
+
+def _is_same_spec(stored: Stored, found: ObjectMeta | _Generation) -> bool:
+    """Whether the spec is the one that is known: the API server counts generations of specs.
+
+    The controller writes the status of options at any time, which changes their versions alone.
+    """
+    known = stored.metadata
+    return (known.uid, known.generation) == (found.uid, found.generation)

@@ -218,10 +218,14 @@ class OptionsIndex:
         metadata, plain = stored.metadata, msgspec.to_builtins(stored.metadata)
         key = OptionsKey.of(kind, metadata.namespace, metadata.name)
         options, problem = None, ""
-        try:
-            options = read_stored(kind, plain, stored.spec)
-        except InvalidOptionsError as error:
-            problem = str(error)
+        before = self._known.get(key)
+        if before is not None and (before.uid, before.generation) == (metadata.uid, metadata.generation):
+            options, problem = before.options, before.problem
+        else:
+            try:
+                options = read_stored(kind, plain, stored.spec)
+            except InvalidOptionsError as error:
+                problem = str(error)
         known = Known(
             key=key,
             uid=metadata.uid,
