@@ -7,7 +7,7 @@ import logging
 import sys
 from datetime import datetime
 
-from execution_options.logs import JsonFormatter, fields
+from execution_options.logs import JsonFormatter, error_text, fields
 
 
 def record(message: str, *arguments: object, error: BaseException | None = None) -> logging.LogRecord:
@@ -38,3 +38,8 @@ def test_an_error_comes_with_its_trace() -> None:
     except ValueError:
         line = JsonFormatter().format(record("failed", error=sys.exception()))
     assert "ValueError: wrong" in json.loads(line)["trace"]
+
+
+def test_an_error_without_words_is_named_by_its_class() -> None:
+    assert error_text(TimeoutError()) == "TimeoutError"
+    assert error_text(OSError("no route to host")) == "no route to host"

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import urlsplit
 
-import aiohttp
 import yaml
 
 from execution_options import install
@@ -27,7 +26,8 @@ from execution_options.api import decoding
 from execution_options.cluster.process import guarded
 from execution_options.install import local
 from execution_options.kube.access import NoClusterError
-from execution_options.kube.client import ApiError, Kube, path_of
+from execution_options.kube.client import REQUEST_ERRORS, Kube, path_of
+from execution_options.logs import error_text
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -38,7 +38,7 @@ INSTEAD: Final = "use the embedded control plane ('execution-options cluster up'
 READY_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 20.0
 TOKEN_SECONDS: Final = 24 * 3600
-UNREACHABLE: Final = (ApiError, NoClusterError, aiohttp.ClientError, OSError)
+UNREACHABLE: Final = (NoClusterError, *REQUEST_ERRORS)
 """What a cluster does that refuses, is none, or does not answer."""
 
 
@@ -250,7 +250,7 @@ class LocalOperator:
         try:
             asyncio.run(withdraw())
         except UNREACHABLE as error:  # perhaps the cluster went first
-            self.left = self.left or str(error) or type(error).__name__
+            self.left = self.left or error_text(error)
 
     def _tail(self, name: str) -> str:
         return "\n".join(self.log(name).splitlines()[-20:])

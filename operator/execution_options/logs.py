@@ -23,6 +23,11 @@ def fields(**said: str) -> dict[str, dict[str, str]]:
     return {_FIELDS: {key: value for key, value in said.items() if value}}
 
 
+def error_text(error: BaseException) -> str:
+    """What an error says; the name of its class where it says nothing, as time-outs do."""
+    return str(error) or type(error).__name__
+
+
 class JsonFormatter(logging.Formatter):
     """One JSON object a line.
 

@@ -9,7 +9,6 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-import aiohttp
 import msgspec
 
 from execution_options.certificates.authority import Policy, serving_names
@@ -19,7 +18,8 @@ from execution_options.certificates.replica import Replica
 from execution_options.certificates.secret import CertificateSecret, Stored
 from execution_options.certificates.serving import load, server_context
 from execution_options.certificates.wake import wake_on_change
-from execution_options.kube.client import ApiError
+from execution_options.kube.client import REQUEST_ERRORS
+from execution_options.logs import error_text
 
 if TYPE_CHECKING:
     import ssl
@@ -118,8 +118,8 @@ class CertificateManager:
             try:
                 wait = await self._pass()
                 pause = _BACKOFF[0]
-            except (ApiError, aiohttp.ClientError, TimeoutError, OSError, msgspec.MsgspecError) as error:
-                logger.warning("certificates: %s; trying again in %.1f s", error or type(error).__name__, pause)
+            except (msgspec.MsgspecError, *REQUEST_ERRORS) as error:
+                logger.warning("certificates: %s; trying again in %.1f s", error_text(error), pause)
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
                 pause = min(pause * 2, _BACKOFF[1])
                 continue

@@ -7,9 +7,8 @@ import logging
 import random
 from typing import TYPE_CHECKING, Final
 
-import aiohttp
-
-from execution_options.kube.client import METADATA, ApiError, error_of
+from execution_options.kube.client import METADATA, REQUEST_ERRORS, error_of
+from execution_options.logs import error_text
 
 if TYPE_CHECKING:
     from execution_options.kube.client import Kube
@@ -43,8 +42,8 @@ async def wake_on_change(kube: Kube, collection: str, name: str, changed: asynci
                 async for _ in response.content.iter_any():
                     changed.set()
                     pause = _BACKOFF[0]
-        except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
-            logger.debug("watch of %s %s: %s", collection, name, error or type(error).__name__)
+        except REQUEST_ERRORS as error:
+            logger.debug("watch of %s %s: %s", collection, name, error_text(error))
         # Also after an orderly end, lest a watch that ends at once is opened again and again.
         await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
         pause = min(pause * 2, _BACKOFF[1])

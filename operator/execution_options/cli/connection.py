@@ -7,11 +7,11 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-import aiohttp
 import click
 
 from execution_options.kube.access import NoClusterError
-from execution_options.kube.client import ApiError
+from execution_options.kube.client import UNANSWERED, ApiError
+from execution_options.logs import error_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -45,7 +45,7 @@ def asynchronous(command: Callable[P, Coroutine[None, None, T]]) -> Callable[P, 
             raise click.ClickException(error.message or str(error)) from error
         except NoClusterError as error:
             raise click.ClickException(f"no cluster: {error}") from error
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise click.ClickException(f"the cluster does not answer: {error or type(error).__name__}") from error
+        except UNANSWERED as error:
+            raise click.ClickException(f"the cluster does not answer: {error_text(error)}") from error
 
     return wrapped

@@ -9,14 +9,13 @@ import logging
 import signal
 from typing import TYPE_CHECKING, Any, Final
 
-import aiohttp
-
 from execution_options.api import decoding, names
 from execution_options.controller import kopf_session
 from execution_options.controller.assembly import WORKERS, Parts
-from execution_options.controller.runtime import UNREACHABLE, LeaseLostError, work
+from execution_options.controller.runtime import LeaseLostError, work
 from execution_options.health import health_app
-from execution_options.kube.client import ApiError
+from execution_options.kube.client import REQUEST_ERRORS, ApiError
+from execution_options.logs import error_text
 from execution_options.serving import Port
 
 if TYPE_CHECKING:
@@ -90,8 +89,8 @@ class Process:
                 watch.advance()
             try:
                 missing = await self._missing_kinds()
-            except UNREACHABLE as error:
-                missing = str(error) or type(error).__name__
+            except REQUEST_ERRORS as error:
+                missing = error_text(error)
             if missing and missing != self._unserved:
                 logger.warning("kopf waits: %s", missing)
             self._unserved = missing
@@ -247,8 +246,8 @@ class Process:
             self.parts.relist.clear()
             try:
                 keys = await self.parts.index.resync()
-            except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
-                reason = str(error) or type(error).__name__
+            except REQUEST_ERRORS as error:
+                reason = error_text(error)
                 if isinstance(error, ApiError) and error.status == 404:
                     reason = f"{names.GROUP}/{names.VERSION} is not installed in the cluster"
                 if reason != said:

@@ -95,6 +95,12 @@ class ApiError(Exception):
         return self.status == TOO_MANY or (400 <= self.status < 500 and bool(self.reason))
 
 
+UNANSWERED: Final = (aiohttp.ClientError, OSError)
+"""What a request raises that got no answer; ``TimeoutError`` is an ``OSError``."""
+REQUEST_ERRORS: Final = (ApiError, *UNANSWERED)
+"""What a request raises: it was refused, or got no answer."""
+
+
 class _Status(Struct):
     kind: str = ""
     reason: str = ""

@@ -19,8 +19,9 @@ import msgspec
 from msgspec import Struct
 
 from execution_options.api import decoding
-from execution_options.kube.client import METADATA, METADATA_LIST, ApiError, Kube, error_of
+from execution_options.kube.client import METADATA, METADATA_LIST, REQUEST_ERRORS, ApiError, Kube, error_of
 from execution_options.kube.listing import PAGE, ListMeta, Unreadable, item_of, page_of
+from execution_options.logs import error_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -224,7 +225,7 @@ class Store(Generic[T]):
         except _GoneError:
             self._version = ""
             return ""
-        except (ApiError, aiohttp.ClientError, TimeoutError, msgspec.MsgspecError, OSError) as error:
+        except (msgspec.MsgspecError, *REQUEST_ERRORS) as error:
             if self._again and isinstance(error, aiohttp.ClientError):
                 return ""  # the watch was ended for it
             self._version = ""
@@ -239,7 +240,7 @@ class Store(Generic[T]):
                 return f"not served any more: {len(self.items)} objects are kept as they were seen last"
             if (self.missing and self._optional) or (status == 429 and INITIALIZING in str(error)):
                 return ""
-            return "" if missing and self.missing else str(error) or type(error).__name__
+            return "" if missing and self.missing else error_text(error)
         return None
 
     async def _relist(self) -> None:

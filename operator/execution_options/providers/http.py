@@ -15,6 +15,7 @@ from aiohttp.resolver import AsyncResolver
 from msgspec import Struct
 from yarl import URL
 
+from execution_options.kube.client import UNANSWERED
 from execution_options.providers.answer import Answer, ambiguous, permanent, temporary
 from execution_options.providers.outbound import ForbiddenAddressError
 from execution_options.proxies import Proxies, ProxyError
@@ -160,7 +161,7 @@ class Http:
                 data = await _limited(response)
                 named = {name.lower(): value for name, value in response.headers.items()}
                 return Reply(response.status, named, data.decode(errors="replace"))
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+        except (ValueError, *UNANSWERED) as error:
             raise UnansweredError(unanswered(error, sent=bool(sent))) from error
 
 

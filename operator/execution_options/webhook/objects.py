@@ -8,8 +8,6 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-import aiohttp
-
 from execution_options.admission import typos
 from execution_options.admission.accounts import required_account, without_account
 from execution_options.admission.findings import first_limit, ineffective, unrouted
@@ -19,7 +17,7 @@ from execution_options.api.validation import InvalidOptionsError
 from execution_options.engines.profile import compiled
 from execution_options.fairness import Processor
 from execution_options.kube.channels import read_channels
-from execution_options.kube.client import ApiError
+from execution_options.kube.client import REQUEST_ERRORS
 from execution_options.kube.engines import read_path_check
 from execution_options.notifications.checks import template_problems
 from execution_options.webhook import review
@@ -69,7 +67,7 @@ class Objects:
         warnings: list[str] = []
         try:
             warnings.extend([warning async for warning in self._warnings(request, document, old)])
-        except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
+        except REQUEST_ERRORS as error:
             # Nobody has to wait with an object for what could only be a warning.
             where = f"{request.kind.kind} {request.namespace}/{request.name}"
             logger.warning("%s: not everything is looked at: %s", where, str(error) or "timed out")

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from execution_options.api.decoding import UnreadableError
 from execution_options.fairness import BusyError, Processor, Turns
-from execution_options.kube.client import ApiError
+from execution_options.kube.client import REQUEST_ERRORS
 from execution_options.webhook import metrics, review
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def admission_app(
             try:
                 body = review.refused(request.uid, UNREADABLE.format(problem)) if problem else await answer(request)
                 result = "refused" if b'"allowed":false' in body else "changed" if b'"patch"' in body else "unchanged"
-            except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
+            except REQUEST_ERRORS as error:
                 # An answer that is no AdmissionReview: the failure policy of the webhook's entry decides.
                 logger.warning("%s: %r", whose, error)
                 body, result = b"", "error"

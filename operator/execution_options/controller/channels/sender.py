@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-import aiohttp
-
-from execution_options.kube.client import ApiError
+from execution_options.kube.client import REQUEST_ERRORS
 from execution_options.providers.answer import Answer, permanent, temporary
 from execution_options.providers.material import MaterialError
 
@@ -71,7 +69,7 @@ class ChannelPost:
         except MaterialError as error:
             # Somebody can put it right, and what is due must still arrive then.
             unread = temporary(error.reason, str(error), blames_channel=True)
-        except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
+        except REQUEST_ERRORS as error:
             unread = temporary("SecretUnread", f"its Secrets cannot be read: {type(error).__name__}")
         else:
             return await self._providers.send(channel.spec, material, parcel)

@@ -6,8 +6,6 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
-import aiohttp
-
 from execution_options.api import decoding
 from execution_options.api.keys import OptionsKey
 from execution_options.api.meta import PartialObject
@@ -19,7 +17,8 @@ from execution_options.controller.outbox.reporting import Reporting, summary
 from execution_options.controller.outbox.sending import Deliveries
 from execution_options.controller.outbox.trials import Trials
 from execution_options.controller.runtime import Lanes, LeaseLostError, Pace, Shell, work
-from execution_options.kube.client import METADATA, ApiError, path_of
+from execution_options.kube.client import METADATA, REQUEST_ERRORS, path_of
+from execution_options.logs import error_text
 from execution_options.outbox.state import AT_ONCE
 from execution_options.watchdog import WORK_SECONDS
 
@@ -148,16 +147,16 @@ class Outbox:
             async with asyncio.timeout(END_SECONDS):
                 await self._lanes.end()
                 await self._sending.record_all()
-        except (ApiError, LeaseLostError, aiohttp.ClientError, TimeoutError, OSError) as error:
-            logger.warning("some of what is being sent will be sent again: %s", str(error) or type(error).__name__)
+        except (LeaseLostError, *REQUEST_ERRORS) as error:
+            logger.warning("some of what is being sent will be sent again: %s", error_text(error))
 
     async def _since(self) -> str | None:
         """When the cluster first knew deliveries, by the API server's clock."""
         while True:
             try:
                 answer = await self._kube.get(_DEFINITION, accept=METADATA)
-            except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
-                logger.warning("%s cannot be read: %s", _DEFINITION, str(error) or type(error).__name__)
+            except REQUEST_ERRORS as error:
+                logger.warning("%s cannot be read: %s", _DEFINITION, error_text(error))
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             return decoding.read(answer, PartialObject).metadata.creation_timestamp

@@ -8,14 +8,13 @@ from collections import defaultdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-import aiohttp
-
 from execution_options.api import names
 from execution_options.api.keys import ExecutionKey, OptionsKey
 from execution_options.api.names import CHANNEL_KIND, LINEAGE_LABEL, NOTIFIED_ANNOTATION
 from execution_options.controller.outbox.delivery import COLLECTION, Delivery
-from execution_options.kube.client import ApiError, path_of
+from execution_options.kube.client import REQUEST_ERRORS, ApiError, path_of
 from execution_options.kube.listing import LARGE_PAGE, listed
+from execution_options.logs import error_text
 from execution_options.outbox import lineage
 from execution_options.outbox.record import report
 from execution_options.outbox.retention import Finished, outdated
@@ -58,8 +57,8 @@ class Cleaning:
             await asyncio.sleep(EVERY)
             try:
                 await self.clean(datetime.now(UTC))
-            except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
-                logger.warning("deliveries are not cleaned up: %s", str(error) or type(error).__name__)
+            except REQUEST_ERRORS as error:
+                logger.warning("deliveries are not cleaned up: %s", error_text(error))
 
     async def clean(self, now: datetime) -> int:
         """Remove what is outdated; how many that were."""

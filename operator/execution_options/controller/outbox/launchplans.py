@@ -8,7 +8,6 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import aiohttp
 from msgspec import Struct
 
 from execution_options.api import decoding
@@ -16,8 +15,9 @@ from execution_options.api.meta import PartialObject
 from execution_options.api.names import OPTIONS_ANNOTATION
 from execution_options.controller.runtime import Announcement, Regarding
 from execution_options.engines.facts import UNSERVED_NAMESPACES
-from execution_options.kube.client import METADATA_LIST, ApiError, path_of
+from execution_options.kube.client import METADATA_LIST, REQUEST_ERRORS, ApiError, path_of
 from execution_options.kube.listing import listed
+from execution_options.logs import error_text
 from execution_options.outbox.dangling import dangling, notified
 
 if TYPE_CHECKING:
@@ -101,8 +101,8 @@ class DanglingReferences:
         while True:
             try:
                 await self.look(datetime.now(UTC).date().isoformat())
-            except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
-                logger.warning("references of launch plans: %s", str(error) or type(error).__name__)
+            except REQUEST_ERRORS as error:
+                logger.warning("references of launch plans: %s", error_text(error))
             await asyncio.sleep(self._every)
 
     async def look(self, day: str) -> None:

@@ -10,14 +10,14 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-import aiohttp
 import msgspec
 
 from execution_options.api import decoding
 from execution_options.api.keys import ExecutionKey
 from execution_options.api.names import BACKLOG, ID_LABEL, RENEWED_ANNOTATION
 from execution_options.kube.account import own_account
-from execution_options.kube.client import ApiError, path_of
+from execution_options.kube.client import REQUEST_ERRORS, ApiError, path_of
+from execution_options.logs import error_text
 from execution_options.parallelism.backlog import MAX_NAMED, RENEW_SECONDS, written
 from execution_options.parallelism.gate import refuses
 
@@ -104,9 +104,9 @@ class Backlog:
             self._changed.clear()
             try:
                 await self.tell(self.waiting(board))
-            except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
+            except REQUEST_ERRORS as error:
                 self._written = None
-                logger.info("ConfigMap %s: %s", BACKLOG, str(error) or type(error).__name__)
+                logger.info("ConfigMap %s: %s", BACKLOG, error_text(error))
             await asyncio.sleep(PAUSE_SECONDS)
 
     def waiting(self, board: Board) -> dict[str, str]:

@@ -9,12 +9,12 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-import aiohttp
 import msgspec
 
 from execution_options.api import decoding
 from execution_options.controller.runtime import OVER, Queue
-from execution_options.kube.client import ApiError, path_of
+from execution_options.kube.client import REQUEST_ERRORS, ApiError, path_of
+from execution_options.logs import error_text
 from execution_options.parallelism.gate import release
 from execution_options.parallelism.pods import GatedPod
 from execution_options.parallelism.slots import Slots
@@ -125,7 +125,7 @@ class Releaser:
         sent = time.monotonic()
         try:
             await self._writer.patch(path, release(pod.uid, annotated=bool(pod.waiting)))
-        except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
+        except REQUEST_ERRORS as error:
             if isinstance(error, ApiError) and error.is_certain:
                 return await self._refused(board, pod, path, error)
             slots = board.slots_of(pod.uid)
@@ -176,7 +176,7 @@ class Releaser:
         """Read a pod, and say what became of its release; empty where the pod has not been released."""
         try:
             fresh = decoding.read(await self._kube.get(path, seconds=self._seconds), GatedPod)
-        except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
+        except REQUEST_ERRORS as error:
             if isinstance(error, ApiError) and error.is_not_found:
                 return self._gone(board, pod)
             self._later(board, pod, error, Slots.repeat)
@@ -203,7 +203,7 @@ class Releaser:
         failed.times += 1
         pause = min(FIRST_PAUSE * 2.0 ** min(failed.times - 1, 16), LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311
         level = logging.WARNING if failed.times >= PATIENCE else logging.INFO
-        reason = str(error) or type(error).__name__
+        reason = error_text(error)
         logger.log(level, "pod %s/%s is not released: %s; again in %.1f s", pod.namespace, pod.name, reason, pause)
         self._in(pause, board, pod.uid, action)
         return failed

@@ -8,14 +8,13 @@ import time
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-import aiohttp
-
 from execution_options.api import decoding
 from execution_options.api.keys import ExecutionKey
 from execution_options.api.meta import ObjectMeta
 from execution_options.api.names import WAITING_ANNOTATION
 from execution_options.controller.runtime import Announcement
-from execution_options.kube.client import ApiError, path_of
+from execution_options.kube.client import REQUEST_ERRORS, path_of
+from execution_options.logs import error_text
 from execution_options.parallelism import waiting
 from execution_options.parallelism.gate import refuses, running_timeouts
 from execution_options.parallelism.groups import BARE
@@ -156,7 +155,7 @@ class Announcer:
         path = path_of(engine.group, engine.version, engine.plural, metadata.namespace, metadata.name)
         try:
             document: dict[str, Any] = decoding.read_object(await self._kube.get(path))
-        except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
+        except REQUEST_ERRORS as error:
             logger.info("%s: %s", path, error)
             return
         passing = running_timeouts(engine, document)
@@ -208,6 +207,6 @@ class Announcer:
         annotations = {WAITING_ANNOTATION: text or None}
         try:
             await self._writer.merge(path, {"metadata": {"uid": pod.uid, "annotations": annotations}})
-        except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
+        except REQUEST_ERRORS as error:
             # It is said again in the next round, if it is still so.
-            logger.info("pod %s/%s: %s", pod.namespace, pod.name, str(error) or type(error).__name__)
+            logger.info("pod %s/%s: %s", pod.namespace, pod.name, error_text(error))

@@ -3,7 +3,7 @@
 from execution_options.controller.runtime.conflicts import ATTEMPTS, ConflictError, Shell, UndoneError
 from execution_options.controller.runtime.events import Announcement, Recorder, Regarding
 from execution_options.controller.runtime.lanes import Lanes, Place
-from execution_options.controller.runtime.lease import UNREACHABLE, Elector, LeaseLostError, Timing
+from execution_options.controller.runtime.lease import Elector, LeaseLostError, Timing
 from execution_options.controller.runtime.metrics import Metrics, OpenDeliveries
 from execution_options.controller.runtime.queue import Queue
 from execution_options.controller.runtime.ratelimit import Pace, SharedBucket, TokenBucket
@@ -15,7 +15,6 @@ from execution_options.controller.runtime.writer import OVER, Writer
 __all__ = [
     "ATTEMPTS",
     "OVER",
-    "UNREACHABLE",
     "Announcement",
     "ConflictError",
     "Elector",

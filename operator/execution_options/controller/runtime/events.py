@@ -9,11 +9,10 @@ from collections import OrderedDict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
-import aiohttp
 from msgspec import Struct
 
 from execution_options.fairness import RoundRobin
-from execution_options.kube.client import ApiError, path_of
+from execution_options.kube.client import UNANSWERED, ApiError, path_of
 
 if TYPE_CHECKING:
     from execution_options.api.meta import ObjectMeta
@@ -180,7 +179,7 @@ class Recorder:
                 logger.info("event on %s: %s", whose, error)
                 return True
             problem: Exception = error
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except UNANSWERED as error:
             problem = error
         else:
             self._metrics.events.labels("posted").inc()

@@ -15,20 +15,18 @@ import math
 import random
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-import aiohttp
 from msgspec import Struct
 
 from execution_options.api import decoding
-from execution_options.kube.client import ApiError, Kube, path_of
+from execution_options.kube.client import REQUEST_ERRORS, ApiError, Kube, path_of
+from execution_options.logs import error_text
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 logger = logging.getLogger(__name__)
-
-UNREACHABLE: Final = (ApiError, aiohttp.ClientError, TimeoutError, OSError)
 
 
 class LeaseLostError(Exception):
@@ -139,9 +137,9 @@ class Elector:
         while True:
             try:
                 expired = await self._try_acquire()
-            except UNREACHABLE as error:
+            except REQUEST_ERRORS as error:
                 if not (isinstance(error, ApiError) and error.status == 409):
-                    logger.warning("lease %s: %s", self._path, str(error) or type(error).__name__)
+                    logger.warning("lease %s: %s", self._path, error_text(error))
                 expired = None
             self._tried()
             if expired is not None:
@@ -177,8 +175,8 @@ class Elector:
             lease = await self._read()
             if lease.spec.holder_identity == self._identity:
                 await self._put(lease.metadata.resource_version, spec | {"acquireTime": now, "renewTime": now})
-        except UNREACHABLE as error:
-            logger.warning("lease %s was not released: %s", self._path, str(error) or type(error).__name__)
+        except REQUEST_ERRORS as error:
+            logger.warning("lease %s was not released: %s", self._path, error_text(error))
 
     async def _keep(self, seconds: float) -> None:
         end = self._clock() + seconds
@@ -186,11 +184,11 @@ class Elector:
             await asyncio.sleep(max(0.0, min(self._timing.retry, end - self._clock())))
             try:
                 await self._renew()
-            except UNREACHABLE as error:
+            except REQUEST_ERRORS as error:
                 if isinstance(error, ApiError) and error.is_not_found:
                     self._until = -math.inf
                     raise LeaseLostError(f"lease {self._path} was deleted") from error
-                logger.warning("lease %s was not renewed: %s", self._path, str(error) or type(error).__name__)
+                logger.warning("lease %s was not renewed: %s", self._path, error_text(error))
             self._tried()
             if not self.holds():
                 raise LeaseLostError(f"lease {self._path} could not be renewed in time")

@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, TypeVar
 
-import aiohttp
-
 from execution_options.controller.runtime.conflicts import ConflictError
 from execution_options.controller.runtime.lease import LeaseLostError
-from execution_options.kube.client import ApiError
+from execution_options.kube.client import REQUEST_ERRORS
+from execution_options.logs import error_text
 from execution_options.watchdog import WORK_SECONDS
 
 if TYPE_CHECKING:
@@ -60,10 +59,10 @@ async def attempt(
             again = await reconcile(key)
     except LeaseLostError:
         raise
-    except (ApiError, ConflictError, aiohttp.ClientError, TimeoutError, OSError) as error:
+    except (ConflictError, *REQUEST_ERRORS) as error:
         metrics.reconciles.labels(name, "error").inc()
         pause = queue.failed(key)
-        logger.warning("%s %s: %s; again in %.1f s", name, _shown(key), str(error) or type(error).__name__, pause)
+        logger.warning("%s %s: %s; again in %.1f s", name, _shown(key), error_text(error), pause)
     except Exception:
         # One object that trips over an unforeseen state must not stop all others.
         metrics.reconciles.labels(name, "error").inc()
