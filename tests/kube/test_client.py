@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
 
 from execution_options.kube.access import NoClusterError
-from execution_options.kube.client import ApiError, Kube, error_of, path_of
+from execution_options.kube.client import ApiError, Kube, error_of, get_if_exists, path_of
 from support.listwatch import Collection, serving
 
 if TYPE_CHECKING:
@@ -81,6 +81,30 @@ async def test_requests(tmp_path: Path) -> None:
         collection.hang = True
         with pytest.raises(TimeoutError):
             await kube.get(collection.path, seconds=0.05)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "found"),
+    [
+        (200, b"{}", b"{}"),
+        (404, b'{"kind":"Status","reason":"NotFound"}', None),
+        (404, b"404 page not found", ApiError),
+        (403, b'{"kind":"Status","reason":"Forbidden"}', ApiError),
+    ],
+)
+async def test_only_the_api_server_says_that_there_is_no_such_object(status: int, body: bytes, found: Any) -> None:
+    class Answering:
+        async def get(self, _path: str) -> bytes:
+            if status != 200:
+                raise error_of(status, body)
+            return body
+
+    kube: Any = Answering()
+    if found is ApiError:
+        with pytest.raises(ApiError):
+            await get_if_exists(kube, "/path")
+    else:
+        assert await get_if_exists(kube, "/path") == found
 
 
 @pytest.mark.parametrize(

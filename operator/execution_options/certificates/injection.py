@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import Struct, field
 
 from execution_options.api import decoding
-from execution_options.kube.client import JSON_PATCH, ApiError, path_of
+from execution_options.kube.client import JSON_PATCH, ApiError, get_if_exists, path_of
 
 if TYPE_CHECKING:
     from execution_options.kube.client import Kube
@@ -90,12 +90,8 @@ async def read(kube: Kube, target: Target) -> Configuration | None:
         ApiError: The API server refused.
         aiohttp.ClientError: There was no answer; or ``TimeoutError``.
     """
-    try:
-        return decoding.read(await kube.get(target.path), Configuration)
-    except ApiError as error:
-        if error.status == 404:
-            return None
-        raise
+    answer = await get_if_exists(kube, target.path)
+    return None if answer is None else decoding.read(answer, Configuration)
 
 
 async def inject(kube: Kube, target: Target, configuration: Configuration, bundle: bytes) -> bool | None:

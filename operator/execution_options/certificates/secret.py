@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from execution_options.api import decoding
 from execution_options.certificates.material import KEYS, Material, encode, parse
 from execution_options.kube.account import own_account
-from execution_options.kube.client import ApiError, path_of
+from execution_options.kube.client import ApiError, get_if_exists, path_of
 
 if TYPE_CHECKING:
     from execution_options.kube.client import Kube
@@ -67,12 +67,9 @@ class CertificateSecret:
             ApiError: The API server refused.
             aiohttp.ClientError: There was no answer; or ``TimeoutError``.
         """
-        try:
-            body = await self._kube.get(self.path)
-        except ApiError as error:
-            if error.status == 404:
-                return Stored(Material())
-            raise
+        body = await get_if_exists(self._kube, self.path)
+        if body is None:
+            return Stored(Material())
         secret: dict[str, Any] = decoding.read_object(body)
         data = {}
         for key, value in (secret.get("data") or {}).items():

@@ -11,7 +11,7 @@ from execution_options.api.names import ID_LABEL, NOTIFICATIONS_FINALIZER
 from execution_options.engines.profile import builtin
 from execution_options.install import ENGINES_CONFIGURATION
 from execution_options.install.remembered import Collection, remembered
-from execution_options.kube.client import JSON_PATCH, METADATA, METADATA_LIST, ApiError, path_of
+from execution_options.kube.client import JSON_PATCH, METADATA, METADATA_LIST, ApiError, get_if_exists, path_of
 from execution_options.kube.engines import read_engines
 from execution_options.kube.listing import listed
 
@@ -32,13 +32,8 @@ async def engines_configuration(kube: Kube) -> dict[str, Any] | None:
         execution_options.kube.client.ApiError: the API server refuses it.
     """
     path = path_of("admissionregistration.k8s.io", "v1", "mutatingwebhookconfigurations", "", ENGINES_CONFIGURATION)
-    try:
-        found: dict[str, Any] = decoding.read_object(await kube.get(path))
-    except ApiError as error:
-        if error.status == 404:
-            return None
-        raise
-    return found
+    answer = await get_if_exists(kube, path)
+    return None if answer is None else decoding.read_object(answer)
 
 
 async def collections(kube: Kube) -> list[Collection]:

@@ -277,3 +277,16 @@ def path_of(group: str, version: str, plural: str, namespace: str = "", name: st
     # Names are checked by the API server, but those of owners are not, and would be able to leave the path.
     parts += [part for part in (plural, quote(name, safe=""), subresource) if part]
     return "/".join(parts)
+
+
+async def get_if_exists(kube: Kube, path: str, **options: Unpack[Options]) -> bytes | None:
+    """GET an object; ``None`` where the API server says that there is none.
+
+    That something between says so is no answer, nor what the API server says of kinds that it does not know.
+    """
+    try:
+        return await kube.get(path, **options)
+    except ApiError as error:
+        if error.is_not_found:
+            return None
+        raise

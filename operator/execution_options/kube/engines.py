@@ -10,7 +10,7 @@ from execution_options.api import decoding, names
 from execution_options.api.meta import ObjectMeta
 from execution_options.engines.resolution import Description, Resolution, resolve
 from execution_options.engines.schema import PathCheck, check_paths
-from execution_options.kube.client import ApiError, path_of
+from execution_options.kube.client import ApiError, get_if_exists, path_of
 from execution_options.kube.store import Store
 
 if TYPE_CHECKING:
@@ -146,9 +146,5 @@ async def read_path_check(kube: Kube, engine: Engine) -> PathCheck | None:
         execution_options.kube.client.ApiError: the API server does not say.
     """
     path = path_of("apiextensions.k8s.io", "v1", "customresourcedefinitions", name=definition_of(engine))
-    try:
-        return check_paths(engine, await kube.get(path))
-    except ApiError as error:
-        if error.is_not_found:
-            return None
-        raise
+    answer = await get_if_exists(kube, path)
+    return None if answer is None else check_paths(engine, answer)

@@ -21,7 +21,7 @@ from execution_options.api.meta import ObjectMeta, PartialObject
 from execution_options.api.resources import OptionsObject, read_stored
 from execution_options.api.validation import InvalidOptionsError
 from execution_options.engines.artifacts import RENDERED, REPOSITORIES, Repositories
-from execution_options.kube.client import METADATA, METADATA_LIST, ApiError, Kube, path_of
+from execution_options.kube.client import METADATA, METADATA_LIST, ApiError, Kube, get_if_exists, path_of
 from execution_options.kube.engines import EngineIndex, read_engines, specification_path
 from execution_options.kube.listing import LARGE_PAGE
 from execution_options.kube.quotas import Quotas
@@ -234,24 +234,15 @@ class Index:
         return {} if found is None else found.annotations or {}
 
     async def _object(self, path: str) -> dict[str, Any] | None:
-        try:
-            found: dict[str, Any] = decoding.read_object(await self._kube.get(path))
-        except ApiError as error:
-            if error.is_not_found:
-                return None
-            raise
-        return found
+        answer = await get_if_exists(self._kube, path)
+        return None if answer is None else decoding.read_object(answer)
 
     async def _account(self, account: tuple[str, str]) -> ObjectMeta | None:
         return await self._metadata(path_of("", "v1", "serviceaccounts", *account))
 
     async def _metadata(self, path: str) -> ObjectMeta | None:
-        try:
-            return decoding.read(await self._kube.get(path, accept=METADATA), PartialObject).metadata
-        except ApiError as error:
-            if error.is_not_found:
-                return None
-            raise
+        answer = await get_if_exists(self._kube, path, accept=METADATA)
+        return None if answer is None else decoding.read(answer, PartialObject).metadata
 
     async def _read(self, namespace: str) -> list[OptionsObject]:
         """List the generations of both kinds, and fetch what the stores do not have."""
@@ -276,12 +267,8 @@ class Index:
 
     async def _fetch(self, kind: str, namespace: str, name: str) -> Stored | None:
         path = path_of(names.GROUP, names.VERSION, names.PLURALS[kind], namespace, name)
-        try:
-            return self._parsed(kind, decoding.read(await self._kube.get(path), Stored))
-        except ApiError as error:
-            if error.is_not_found:
-                return None
-            raise
+        answer = await get_if_exists(self._kube, path)
+        return None if answer is None else self._parsed(kind, decoding.read(answer, Stored))
 
     async def _list_generations(self, kind: str, namespace: str) -> _Generations:
         path = path_of(names.GROUP, names.VERSION, names.PLURALS[kind], namespace)

@@ -17,7 +17,7 @@ from execution_options.controller.runtime import StatusWriter
 from execution_options.engines.schema import worded
 from execution_options.install import ENGINES_CONFIGURATION, WEBHOOK_CONFIGURATION, engineentries
 from execution_options.install.remembered import ANNOTATION, Collection, note, remembered
-from execution_options.kube.client import ApiError, path_of
+from execution_options.kube.client import ApiError, get_if_exists, path_of
 from execution_options.kube.engines import read_path_check
 from execution_options.status import conditions as conditions_
 from execution_options.status.conditions import Aspect
@@ -247,13 +247,8 @@ class EngineReconciler:
         return ""
 
     async def _configuration(self, name: str, collection: str = _CONFIGURATIONS) -> dict[str, Any] | None:
-        try:
-            found: dict[str, Any] = decoding.read_object(await self._kube.get(f"{collection}/{name}"))
-        except ApiError as error:
-            if error.status == 404:
-                return None
-            raise
-        return found
+        answer = await get_if_exists(self._kube, f"{collection}/{name}")
+        return None if answer is None else decoding.read_object(answer)
 
     async def _report(self, stored: StoredEngine, ready: Aspect, paths: Aspect) -> float:
         """Write the status where it differs; seconds until it must be looked at again."""

@@ -23,7 +23,7 @@ from execution_options.controller.executions.notes import (
 )
 from execution_options.controller.runtime import ATTEMPTS, Announcement, ConflictError, UndoneError
 from execution_options.engines.facts import Role, launcher, role
-from execution_options.kube.client import REFUSED, ApiError, path_of
+from execution_options.kube.client import REFUSED, ApiError, get_if_exists, path_of
 from execution_options.options.live import InvalidLiveError, LiveTooLargeError
 from execution_options.options.snapshot import InvalidSnapshotError, new_id
 
@@ -223,13 +223,8 @@ class ExecutionReconciler:
         return {} if found is None else found.annotations or {}
 
     async def _document(self, path: str) -> dict[str, Any] | None:
-        try:
-            found: dict[str, Any] = decoding.read_object(await self._shell.kube.get(path))
-        except ApiError as error:
-            if error.is_not_found:
-                return None
-            raise
-        return found
+        answer = await get_if_exists(self._shell.kube, path)
+        return None if answer is None else decoding.read_object(answer)
 
 
 def _is_news(at: str | None) -> bool:

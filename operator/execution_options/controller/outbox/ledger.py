@@ -20,7 +20,7 @@ from execution_options.controller.outbox.delivery import (
     version_of,
 )
 from execution_options.controller.runtime import Queue
-from execution_options.kube.client import ApiError, path_of
+from execution_options.kube.client import ApiError, get_if_exists, path_of
 from execution_options.kube.store import Store
 
 if TYPE_CHECKING:
@@ -170,12 +170,8 @@ class Ledger:
         return full
 
     async def _get(self, key: Key) -> FullDelivery | None:
-        try:
-            return decoding.read(await self._kube.get(delivery_path(key)), FullDelivery)
-        except ApiError as error:
-            if not error.is_not_found:
-                raise
-            return None
+        answer = await get_if_exists(self._kube, delivery_path(key))
+        return None if answer is None else decoding.read(answer, FullDelivery)
 
     async def write(self, delivery: Delivery, status: Status) -> Delivery | None:
         """The delivery with a new status; ``None`` where it changed since it was read, and is read again."""

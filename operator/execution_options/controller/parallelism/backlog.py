@@ -16,7 +16,7 @@ from execution_options.api import decoding
 from execution_options.api.keys import ExecutionKey
 from execution_options.api.names import BACKLOG, ID_LABEL, RENEWED_ANNOTATION
 from execution_options.kube.account import own_account
-from execution_options.kube.client import REQUEST_ERRORS, ApiError, path_of
+from execution_options.kube.client import REQUEST_ERRORS, get_if_exists, path_of
 from execution_options.logs import error_text
 from execution_options.parallelism.backlog import MAX_NAMED, RENEW_SECONDS, written
 from execution_options.parallelism.gate import refuses
@@ -181,9 +181,5 @@ class Backlog:
         self._written, self._renewed = waiting, now
 
     async def _read(self) -> dict[str, str] | None:
-        try:
-            return decoding.read(await self._kube.get(self._path), _ConfigMap).data
-        except ApiError as error:
-            if error.status == 404:
-                return None
-            raise
+        answer = await get_if_exists(self._kube, self._path)
+        return None if answer is None else decoding.read(answer, _ConfigMap).data

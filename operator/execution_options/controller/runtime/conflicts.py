@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from execution_options.api import decoding
 from execution_options.api.meta import PartialObject
 from execution_options.engines.metadatapatch import holds
-from execution_options.kube.client import METADATA, ApiError
+from execution_options.kube.client import METADATA, ApiError, get_if_exists
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,9 +97,5 @@ class Shell:
 
     async def read(self, path: str) -> ObjectMeta | None:
         """Metadata of an object as it is now; ``None`` where it is gone."""
-        try:
-            return decoding.read(await self.kube.get(path, accept=METADATA), PartialObject).metadata
-        except ApiError as error:
-            if error.is_not_found:
-                return None
-            raise
+        answer = await get_if_exists(self.kube, path, accept=METADATA)
+        return None if answer is None else decoding.read(answer, PartialObject).metadata
