@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from execution_options.engines.authors import author_layer, notes
 from execution_options.engines.patch import Patch
-from execution_options.engines.translate import environment, metadata_places, prevails, strip_forged, translate
-from execution_options.options.levels import Level
+from execution_options.engines.translate import environment, metadata_places, strip_forged, translate
+from execution_options.options.levels import Level, prevails
 from execution_options.options.merge import Effective, merge
 from support.rfc6902 import apply
 from support.strategies import label_maps, layer_stacks, mapping

@@ -183,7 +183,7 @@ def decide(
     if not problem:
         return decision
     sources = [layer.source for layer in selection.layers if layer.source.kind in PLURALS]
-    if asked_for := [source for source in sources if source.level > Level.AUTHOR]:
+    if asked_for := [source for source in sources if source.level.overrules_author]:
         why = f"{problem}; it must not be without {asked_for[-1]}: make its annotations smaller"
         raise RefusedError("AnnotationsFull", why)
     document.clear()
@@ -284,7 +284,7 @@ def _refer(
     if prefix is None:
         return Referred()
     referred = refer(patch, engine, Sourced(location, prefix.source), repositories, elsewhere)
-    if referred.passing and prefix.source.level > Level.AUTHOR:
+    if referred.passing and prefix.source.level.overrules_author:
         message = f"{referred.problem} (outputLocationPrefix of {prefix.source}), try again in a moment"
         raise RefusedError("NotReady", message)
     return referred

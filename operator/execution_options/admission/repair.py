@@ -18,7 +18,6 @@ from execution_options.api.names import CAPPED, GATE, MISSED_ANNOTATION
 from execution_options.engines.facts import execution_of, launch_plan
 from execution_options.engines.metadatapatch import Changes, metadata_patch
 from execution_options.engines.patch import Operation
-from execution_options.options.levels import Level
 from execution_options.options.reference import InvalidReferenceError
 from execution_options.options.selection import select
 from execution_options.options.snapshot import SnapshotTooLargeError
@@ -163,7 +162,7 @@ def unrepaired(effective: Effective, authored: Mapping[str, str]) -> list[str]:
     said: list[str] = []
     run_as = effective.run_as
     if run_as is not None and run_as.value.k8s_service_account is not UNSET:
-        stays = run_as.source.level < Level.AUTHOR and any(at.endswith("/serviceAccountName") for at in authored)
+        stays = not run_as.source.level.overrules_author and any(at.endswith("/serviceAccountName") for at in authored)
         if not stays:
             said.append(f"service account {run_as.value.k8s_service_account or 'default'!r}")
     if effective.envs:

@@ -24,10 +24,9 @@ from execution_options.engines.translate import (
     is_ours,
     keep_order,
     metadata_places,
-    prevails,
     translate,
 )
-from execution_options.options.levels import Level, Sourced
+from execution_options.options.levels import prevails
 from execution_options.options.live import InvalidLiveError, Live, current_layers, decode_live
 from execution_options.options.merge import merge
 from execution_options.options.snapshot import InvalidSnapshotError, decode
@@ -36,7 +35,6 @@ from execution_options.parallelism import gate
 if TYPE_CHECKING:
     from execution_options.engines.paths import Path
     from execution_options.engines.profile import Engine
-    from execution_options.options.levels import Layer
     from execution_options.options.merge import Effective
     from execution_options.options.snapshot import Snapshot
 
@@ -79,7 +77,7 @@ def restore(
     if manifest or engine.immutable_templates:
         keep_patches(patch, engine, old)
     _give(lost, engine, snapshot, old, effective)
-    enforced = [layer for layer in snapshot.layers if _is_enforced(layer)]
+    enforced = [layer for layer in snapshot.layers if layer.source.level.is_enforced]
     if enforced and not trusted and not engine.immutable_templates:
         _give(patch, engine, snapshot, old, merge(enforced))
     return patch.operations
@@ -104,10 +102,10 @@ def _own_metadata(
             # A merge of a manifest writes its author's first word again.
             applied = manifest or (manifest is None and written is not None and written == first)
             if stored is None:
-                if not trusted and _is_enforced(value):
+                if not trusted and value.source.level.is_enforced:
                     patch.put(at, value.value)
                 continue
-            if (applied and prevails(value, written)) or (not trusted and _is_enforced(value)):
+            if (applied and prevails(value, written)) or (not trusted and value.source.level.is_enforced):
                 # What its author wrote no more is no longer his word.
                 patch.put(at, value.value if written is None and stored == first else stored)
 
@@ -156,10 +154,6 @@ def _give(patch: Patch, engine: Engine, snapshot: Snapshot, old: dict[str, Any],
     )
     keep_order(patch, engine, old)
     gate.mark(patch, templates, engine, wanted.max_parallelism)
-
-
-def _is_enforced(value: Sourced[str] | Layer) -> bool:
-    return value.source.level >= Level.NAMESPACE_ENFORCE
 
 
 def _keep_ours(patch: Patch, place: Path, old: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ from msgspec import Struct
 from execution_options.api.names import OUTPUT_KEY_ANNOTATION
 from execution_options.engines import fields
 from execution_options.engines.paths import locate, lookup
-from execution_options.options.levels import Level
+from execution_options.options.levels import prevails
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -208,7 +208,7 @@ def refer(
             written = lookup(patch.document, at) or lookup(elsewhere, at)
             if written:
                 authored[fields.key(fields.LOCATION, at)] = shown(written)
-                if wanted.source.level < Level.AUTHOR:
+                if not wanted.source.level.overrules_author:
                     continue
             location = location_of(wanted.value)
             problem, passing = _problem(location, wanted.value, repositories)
@@ -228,7 +228,7 @@ def keep_reference(patch: Patch, engine: Engine, old: Mapping[str, Any], wanted:
             if lookup(old, (*at, "configMap")) != RENDERED:
                 continue
             stored, written = (lookup(version, at) for version in (old, patch.document))
-            if written != stored and (not written or wanted.source.level > Level.AUTHOR):
+            if written != stored and prevails(wanted, written or None):
                 patch.put(at, stored)
 
 

@@ -10,8 +10,8 @@ from execution_options.api.model import EnvVar, ExecutionOptionsSpec, RunAs, Sec
 from execution_options.api.names import BARE_PREFIX_ENV, PREFIX_ENV
 from execution_options.engines import fields
 from execution_options.engines.patch import parts
-from execution_options.engines.translate import environment, prevails
-from execution_options.options.levels import Layer, Level, Source, Sourced
+from execution_options.engines.translate import environment
+from execution_options.options.levels import Layer, Level, Source, Sourced, prevails
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,7 +10,7 @@ from execution_options.engines.managedfields import is_owned
 from execution_options.engines.patch import pointer
 from execution_options.engines.paths import Path, locate, lookup, read
 from execution_options.engines.phases import holds
-from execution_options.options.levels import Level
+from execution_options.options.levels import prevails
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -62,7 +62,7 @@ def lower_parallelism(
         for at in locate(patch.document, field.path)
     ]
     written = [limit for limit in limits if limit.now is not None and _is_written(patch.document, limit.at)]
-    stays = wanted.source.level < Level.AUTHOR and any(limit.is_above(wanted.value) for limit in written)
+    stays = not wanted.source.level.overrules_author and any(limit.is_above(wanted.value) for limit in written)
     above = [limit for limit in limits if wanted.value and limit.is_above(wanted.value)]
     gangs = [limit for limit in above if _is_gang(limit.field, patch.document, limit.now)]
     for limit in above if not stays else ():
@@ -139,7 +139,7 @@ def put_location(patch: Patch, engine: Engine, wanted: Sourced[str] | None) -> I
             written = lookup(patch.document, at)
             if written:
                 yield key(LOCATION, at), str(written)
-            if not written or wanted.source.level > Level.AUTHOR:
+            if prevails(wanted, written or None):
                 patch.put(at, wanted.value)
 
 
@@ -152,5 +152,5 @@ def put_variables(patch: Patch, engine: Engine, wanted: Mapping[str, Sourced[str
                 written = there.get(name)
                 if written is not None:
                     yield key(ENV, (*place, name)), str(written)
-                if written is None or value.source.level > Level.AUTHOR:
+                if prevails(value, written):
                     patch.put((*place, name), value.value)

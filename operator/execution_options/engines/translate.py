@@ -20,7 +20,7 @@ from execution_options.engines import fields
 from execution_options.engines.managedfields import disown, is_owned
 from execution_options.engines.patch import pointer
 from execution_options.engines.paths import Path, locate, lookup
-from execution_options.options.levels import Level, Sourced
+from execution_options.options.levels import Sourced, prevails
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -169,11 +169,6 @@ def environment(effective: Effective, location: str) -> dict[str, Sourced[str]]:
 
 _DEPRECATED = {"serviceAccountName": "serviceAccount"}
 """In a pod template the API server keeps the second equal to the first."""
-
-
-def prevails(wanted: Sourced[Any], written: Any) -> bool:
-    """Whether ``wanted`` is what stands in the end where the author has ``written`` (``None``: nothing)."""
-    return written is None or wanted.source.level > Level.AUTHOR
 
 
 class _Work:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
 
@@ -31,6 +31,16 @@ class Level(IntEnum):
     def title(self) -> str:
         """For people, for example ``cluster default``."""
         return _TITLES[self]
+
+    @property
+    def overrules_author(self) -> bool:
+        """Whether it replaces what an author wrote; lower levels only fill in what is left open."""
+        return self > Level.AUTHOR
+
+    @property
+    def is_enforced(self) -> bool:
+        """Whether nobody who writes an execution can change it."""
+        return self >= Level.NAMESPACE_ENFORCE
 
 
 _TITLES = {
@@ -69,3 +79,8 @@ class Sourced(Struct, Generic[T], frozen=True):
 
     value: T
     source: Source
+
+
+def prevails(wanted: Sourced[Any], written: Any) -> bool:
+    """Whether ``wanted`` is what stands in the end where the author has ``written`` (``None``: nothing)."""
+    return written is None or wanted.source.level > Level.AUTHOR

@@ -16,7 +16,7 @@ from msgspec import UNSET, Struct, field, structs
 from execution_options.api import decoding
 from execution_options.api.decoding import UnreadableError
 from execution_options.api.model import ExecutionOptionsSpec
-from execution_options.options.levels import Layer, Level, Sourced
+from execution_options.options.levels import Layer, Sourced, prevails
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -144,7 +144,7 @@ def current_layers(snapshot: Snapshot, live: Live) -> tuple[Layer, ...]:
 
 def stands(said: Mapping[str, Sourced[str]], authored: Mapping[str, str]) -> dict[str, str]:
     """What stands in a map where its author wrote ``authored`` and options say ``said``."""
-    over = {key: value.value for key, value in said.items() if _prevails(value, authored.get(key))}
+    over = {key: value.value for key, value in said.items() if prevails(value, authored.get(key))}
     return {**authored, **over}
 
 
@@ -180,8 +180,8 @@ def settle(
         if key not in base and key not in written.values and now is not None:
             authors = prior = now
         value = said.get(key)
-        target = value.value if value is not None and _prevails(value, authors) else authors
-        enforced = value is not None and value.source.level >= Level.NAMESPACE_ENFORCE
+        target = value.value if value is not None and prevails(value, authors) else authors
+        enforced = value is not None and value.source.level.is_enforced
         if now not in (target, prior) and not enforced:
             if target != prior:
                 left.append(Left(key, now, target))
@@ -198,10 +198,6 @@ def settle(
         if authors is not None and key not in authored:
             replaced[key] = authors
     return Settled(changes, tuple(left), Written(values, replaced))
-
-
-def _prevails(value: Sourced[str], authors: str | None) -> bool:
-    return authors is None or value.source.level > Level.AUTHOR
 
 
 def encode_live(live: Live) -> str | None:
