@@ -88,7 +88,7 @@ class Platform:
         return eventually(check)
 
     def admitted(self) -> set[str]:
-        """The collections of engines added at run time that the webhook is asked about."""
+        """The collections of engines added at run time that the webhook is asked about, launch plans included."""
         entries = self.team.request("GET", CONFIGURATION).get("webhooks", [])
         return {plural for entry in entries for rule in entry["rules"] for plural in rule["resources"]}
 
@@ -171,7 +171,7 @@ def test_an_engine_is_added_with_a_page_of_yaml(platform: Platform, team: Team) 
     for file in ("definition.yaml", "rights.yaml", "engine.yaml"):
         platform.apply_example(file)
     platform.becomes("backup", "InUse")
-    assert platform.admitted() == {"backups"}
+    assert platform.admitted() == {"backups", "backupschedules"}, "executions, and launch plans for their typos"
 
     team.kubectl("apply", "-f", str(EXAMPLE / "options.yaml"))
     team.kubectl("apply", "-f", str(EXAMPLE / "backup.yaml"))
