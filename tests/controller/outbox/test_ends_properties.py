@@ -333,7 +333,9 @@ class EndsOfOne(RuleBasedStateMachine):
         document = copy.deepcopy(self.api.stored)
         grace = GRACE if self.engine.is_pod and self._is(ended=False) else 0
         if not grace and not document["metadata"]["finalizers"]:
-            # Without grace and finalizers an object goes as it is.
+            # Without grace and finalizers an object goes as it is: one that was let go at its end, and began again
+            # before anybody held it anew, is not held.
+            self.held = False
             self.api.version += 1
             document["metadata"]["resourceVersion"] = str(self.api.version)
             self.api.stored = None
@@ -424,3 +426,16 @@ def test_a_deletion_that_nobody_is_to_hear_of_is_no_failure_either() -> None:
     run.ends_seen, run.late = [], []
     run.teardown()
     assert run.api.deliveries == {}
+
+
+def test_an_execution_that_began_again_and_went_before_anybody_held_it_anew_is_told_of_once() -> None:
+    run = EndsOfOne()
+    run.create("job", held=True, foreign=False, room=True)
+    run.ends_by_itself(well=False)
+    run.dies()
+    run.works(times=3)
+    run.is_tried_again()
+    run.is_deleted()
+    run.dies()
+    run.teardown()
+    assert list(run.api.deliveries.values()) == ["FAILED"]
