@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import UNSET, UnsetType
 
@@ -12,6 +12,7 @@ from execution_options.engines import fields
 from execution_options.engines.patch import parts
 from execution_options.engines.translate import environment
 from execution_options.options.levels import Layer, Level, Source, Sourced, prevails
+from execution_options.options.merge import SCALARS_OF
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -93,10 +94,12 @@ def _field_note(option: str, name: str, written: str, effective: Effective) -> s
     return f"{name}: stays {written!r} as its author wrote it, in spite of {what}"
 
 
-_FIELDS = {
-    fields.PARALLELISM: "max_parallelism",
-    fields.CACHE: "overwrite_cache",
-    fields.LOCATION: "output_location_prefix",
+_FIELDS: Final = {
+    scalar.path.partition(".")[0]: scalar.name
+    for scalars in SCALARS_OF.values()
+    for scalar in scalars
+    if scalar.path.partition(".")[0] in (fields.PARALLELISM, fields.CACHE, fields.LOCATION)
 }
+"""Effective options by the names under which single fields are recorded."""
 
 _SINGULAR = {"labels": "label", "annotations": "annotation", "env": "env"}

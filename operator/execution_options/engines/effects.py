@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
-from msgspec import UNSET
+from msgspec import UNSET, structs
 
+from execution_options.api.model import ExecutionOptionsSpec
 from execution_options.engines.fields import gang_size
 from execution_options.engines.paths import read
 from execution_options.options.levels import Level
@@ -13,7 +14,6 @@ from execution_options.options.levels import Level
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from execution_options.api.model import ExecutionOptionsSpec
     from execution_options.engines.profile import Engine
     from execution_options.options.levels import Sourced
     from execution_options.options.merge import Effective
@@ -36,13 +36,16 @@ def _has_locations(engine: Engine) -> bool:
     return bool(engine.output_locations) or _has_variables(engine)
 
 
-_NEEDS: Final[dict[str, tuple[str, Callable[[Engine], bool]]]] = {
-    "security_context": ("securityContext", _has_accounts),
-    "raw_output_data_config": ("rawOutputDataConfig", _has_locations),
-    "max_parallelism": ("maxParallelism", _has_limits),
-    "overwrite_cache": ("overwriteCache", lambda engine: bool(engine.cache)),
-    "envs": ("envs", _has_variables),
+_NEEDS: Final[dict[str, Callable[[Engine], bool]]] = {
+    "security_context": _has_accounts,
+    "raw_output_data_config": _has_locations,
+    "max_parallelism": _has_limits,
+    "overwrite_cache": lambda engine: bool(engine.cache),
+    "envs": _has_variables,
 }
+"""What an engine must have for a field of the spec to have an effect."""
+_WRITTEN: Final = {one.name: one.encode_name for one in structs.fields(ExecutionOptionsSpec)}
+"""How fields of the spec are written in a manifest."""
 
 
 def _because(engine: Engine, field: str) -> str:
@@ -54,7 +57,7 @@ def _because(engine: Engine, field: str) -> str:
 
 def without_effect(spec: ExecutionOptionsSpec, engine: Engine) -> list[str]:
     """The fields of ``spec`` about which ``engine`` can do nothing, by their names in a manifest."""
-    return [written for name, (written, has) in _NEEDS.items() if _asks(spec, name) and not has(engine)]
+    return [_WRITTEN[name] for name, has in _NEEDS.items() if _asks(spec, name) and not has(engine)]
 
 
 def _asks(spec: ExecutionOptionsSpec, name: str) -> bool:
@@ -65,17 +68,13 @@ def effect_notes(
     effective: Effective, engine: Engine, execution: Mapping[str, Any], least: Level = Level.CLUSTER_DEFAULT
 ) -> list[str]:
     """A sentence for each effective value, from ``least`` upwards, that changes nothing for ``execution``."""
-    values: dict[str, Sourced[Any] | None] = {
-        "security_context": effective.run_as,
-        "raw_output_data_config": effective.output_location_prefix,
-        "max_parallelism": effective.max_parallelism,
-        "overwrite_cache": effective.overwrite_cache,
-        "envs": next(iter(effective.envs.values()), None),
-    }
     said = [
         f"{written}: has no effect on {engine.name}{_because(engine, written)}, in spite of {value.source}"
-        for name, (written, has) in _NEEDS.items()
-        if _counts(value := values[name], least) and value.value not in (False, 0) and not has(engine)
+        for name, has in _NEEDS.items()
+        if (written := _WRITTEN[name])
+        and _counts(value := effective.of(name), least)
+        and value.value not in (False, 0)
+        and not has(engine)
     ]
     cap = effective.max_parallelism
     if _counts(cap, least) and (size := gang_size(engine, execution, cap.value)) is not None:
@@ -110,7 +109,7 @@ def effects(spec: ExecutionOptionsSpec, engines: Iterable[Engine]) -> Iterator[t
     """The fields that some of ``engines`` can do nothing about: each with those engines, why, and with the others."""
     known = list(engines)
     without = {engine.name: without_effect(spec, engine) for engine in known}
-    for field, _ in _NEEDS.values():
+    for field in (_WRITTEN[name] for name in _NEEDS):
         lacking = {engine.name: _because(engine, field) for engine in known if field in without[engine.name]}
         if lacking:
             yield (

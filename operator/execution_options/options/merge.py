@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
-from msgspec import UNSET, Struct, UnsetType, field, structs
+import msgspec.inspect
+from msgspec import UNSET, Struct, field, structs
 
 from execution_options.api.model import ExecutionOptionsSpec, Notification, Phase, RunAs
 from execution_options.options.levels import Layer, Level, Source, Sourced
@@ -36,6 +37,17 @@ class Effective(Struct, frozen=True, kw_only=True):
     disable_notifications: Sourced[bool] | None = None
     notification_guarantee: Sourced[str] | None = None
     overridden: tuple[Overridden, ...] = ()
+
+    def of(self, option: str) -> Sourced[Any] | None:
+        """The value of a scalar option, by its name in the model of the spec; of ``envs`` the first one.
+
+        Raises:
+            KeyError: it is neither.
+        """
+        if option == "envs":
+            return next(iter(self.envs.values()), None)
+        value: Sourced[Any] | None = getattr(self, SCALARS_OF[option][0].name)
+        return value
 
     @property
     def is_held(self) -> bool:
@@ -79,7 +91,7 @@ def _overridden(layers: tuple[Layer, ...], scalars: dict[str, Any], maps: dict[s
         for name, value in _scalars(layer.spec):
             winner = scalars[name]
             if value != winner.value:
-                yield Overridden(_SCALARS[name], value, layer.source, winner.source)
+                yield Overridden(_SCALARS[name].path, value, layer.source, winner.source)
         for name, entries in _maps(layer.spec):
             for key, value in entries.items():
                 winner = maps[name][key]
@@ -87,26 +99,48 @@ def _overridden(layers: tuple[Layer, ...], scalars: dict[str, Any], maps: dict[s
                     yield Overridden(f"{name}[{key}]", value, layer.source, winner.source)
 
 
-_SCALARS = {
-    "run_as": "securityContext.runAs",
-    "output_location_prefix": "rawOutputDataConfig.outputLocationPrefix",
-    "max_parallelism": "maxParallelism",
-    "overwrite_cache": "overwriteCache",
-    "disable_notifications": "disableNotifications",
-    "notification_guarantee": "notificationGuarantee",
+class Scalar(NamedTuple):
+    """An option that has one value.
+
+    Attributes:
+        name: of the attribute of :class:`Effective`.
+        attributes: that lead to it in the model of the spec.
+        path: of the field in a manifest.
+    """
+
+    name: str
+    attributes: tuple[str, ...]
+    path: str
+
+
+def _scalars_of(option: msgspec.inspect.Field) -> list[Scalar]:
+    """The scalars of one field of the spec: the field itself, or those in it."""
+    names = {one.name for one in structs.fields(Effective) if one.default is None}
+    if option.name in names:
+        return [Scalar(option.name, (option.name,), option.encode_name)]
+    kind = option.type.type if isinstance(option.type, msgspec.inspect.Metadata) else option.type
+    return [
+        Scalar(inner.name, (option.name, inner.name), f"{option.encode_name}.{inner.encode_name}")
+        for inner in (kind.fields if isinstance(kind, msgspec.inspect.StructType) else ())
+        if inner.name in names
+    ]
+
+
+SCALARS_OF: Final = {
+    option.name: _scalars_of(option)
+    for option in cast("msgspec.inspect.StructType", msgspec.inspect.type_info(ExecutionOptionsSpec)).fields
 }
+"""Scalars by the field of the spec, in its order. A field that :class:`Effective` has by the same name is one."""
+_SCALARS: Final = {scalar.name: scalar for scalars in SCALARS_OF.values() for scalar in scalars}
 
 
 def _scalars(spec: ExecutionOptionsSpec) -> Iterator[tuple[str, Any]]:
-    run_as: RunAs | UnsetType = UNSET if spec.security_context is UNSET else spec.security_context.run_as
-    if run_as is not UNSET and run_as != RunAs():
-        yield "run_as", run_as
-    if spec.raw_output_data_config is not UNSET:
-        yield "output_location_prefix", spec.raw_output_data_config.output_location_prefix
-    for name in ("max_parallelism", "overwrite_cache", "disable_notifications", "notification_guarantee"):
-        value = getattr(spec, name)
-        if value is not UNSET:
-            yield name, value
+    for scalar in _SCALARS.values():
+        value: Any = spec
+        for attribute in scalar.attributes:
+            value = UNSET if value is UNSET else getattr(value, attribute)
+        if value is not UNSET and value != RunAs():
+            yield scalar.name, value
 
 
 def _maps(spec: ExecutionOptionsSpec) -> Iterator[tuple[str, dict[str, str]]]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 from msgspec import UNSET, Struct
 
-from execution_options.options.merge import recipients
+from execution_options.options.merge import SCALARS_OF, recipients
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,31 +27,23 @@ class Row(NamedTuple):
 
 def rows(effective: Effective) -> Iterator[Row]:
     """Every effective value, in the order of the spec."""
-    for name, entries in (("labels", effective.labels), ("annotations", effective.annotations)):
-        for key in sorted(entries):
-            yield Row(f"{name}[{key}]", entries[key].value, entries[key].source)
-    run_as = effective.run_as
-    if run_as is not None:
-        for field, value in msgspec.to_builtins(run_as.value).items():
-            yield Row(f"securityContext.runAs.{field}", value or "(cleared)", run_as.source)
-    scalars: tuple[tuple[str, Sourced[str] | Sourced[int] | Sourced[bool] | None], ...] = (
-        ("rawOutputDataConfig.outputLocationPrefix", effective.output_location_prefix),
-        ("maxParallelism", effective.max_parallelism),
-        ("overwriteCache", effective.overwrite_cache),
-    )
-    for field, scalar in scalars:
-        if scalar is not None:
-            yield Row(field, shown(scalar.value), scalar.source)
-    for name in sorted(effective.envs):
-        yield Row(f"envs[{name}]", effective.envs[name].value, effective.envs[name].source)
-    for number, notification in enumerate(effective.notifications):
-        yield Row(f"notifications[{number}]", _notification(notification.value), notification.source)
-    for field, scalar in (
-        ("disableNotifications", effective.disable_notifications),
-        ("notificationGuarantee", effective.notification_guarantee),
-    ):
-        if scalar is not None:
-            yield Row(field, shown(scalar.value), scalar.source)
+    for option, scalars in SCALARS_OF.items():
+        if option in ("labels", "annotations", "envs"):
+            entries: dict[str, Sourced[str]] = getattr(effective, option)
+            for key in sorted(entries):
+                yield Row(f"{option}[{key}]", entries[key].value, entries[key].source)
+        elif option == "notifications":
+            for number, notification in enumerate(effective.notifications):
+                yield Row(f"notifications[{number}]", _notification(notification.value), notification.source)
+        for scalar in scalars:
+            value: Sourced[Any] | None = getattr(effective, scalar.name)
+            if value is None:
+                continue
+            if isinstance(value.value, Struct):
+                for field, inner in msgspec.to_builtins(value.value).items():
+                    yield Row(f"{scalar.path}.{field}", inner or "(cleared)", value.source)
+            else:
+                yield Row(scalar.path, shown(value.value), value.source)
 
 
 def shown(value: object) -> str:
