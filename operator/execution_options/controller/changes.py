@@ -97,6 +97,16 @@ class Changes:
         """Have it seen whose the pods are that the part controls."""
         self._parts.parallelism.board.part_changed(metadata.uid, metadata.namespace, _identifier(metadata))
 
+    def part_updated(self, metadata: ObjectMeta) -> None:
+        """Have the execution look for pods of a part that has no label to give them: it was there before the repair."""
+        if not self.active or GATE in (metadata.labels or {}):
+            return
+        tracker = self._parts.world.tracker
+        key = tracker.owning(metadata.uid, metadata.namespace, "")
+        record = None if key is None else tracker.records.get(key)
+        if key is not None and record is not None and record.missed:
+            self._parts.executions.add(key)
+
     def pods_counted(self, uid: str) -> None:
         """Have the numbers of pods written into the status of options."""
         key = self._parts.index.key_of(uid)

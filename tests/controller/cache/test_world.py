@@ -28,6 +28,7 @@ class Listening:
     def __init__(self) -> None:
         self.told: list[ExecutionKey] = []
         self.parts: list[str] = []
+        self.updated: list[str] = []
 
     def execution_changed(self, key: ExecutionKey, *_: Any) -> None:
         self.told.append(key)
@@ -37,6 +38,9 @@ class Listening:
 
     def part_changed(self, metadata: ObjectMeta) -> None:
         self.parts.append(metadata.uid)
+
+    def part_updated(self, metadata: ObjectMeta) -> None:
+        self.updated.append(metadata.uid)
 
     def collection_changed(self) -> None:
         """Of no interest."""
@@ -108,3 +112,13 @@ def test_accounts_are_found_by_who_owns_them(world: World) -> None:
     assert (world.accounts_of("x"), [*world.accounts_of("y")]) == ({}, [key])
     world.accounts._replace({})
     assert world.accounts_of("y") == {}
+
+
+def test_another_version_of_a_part_is_told_apart_from_its_coming(world: World, listening: Listening) -> None:
+    run = builtin_engines()["tekton-taskrun"]
+    owner = {"apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "name": "r", "uid": "r", "controller": True}
+    metadata = {"name": "t", "namespace": "team", "uid": "t", "ownerReferences": [owner]}
+    item: EngineObject = msgspec.convert({"metadata": metadata}, followed(run))
+    world._track(run, None, item)
+    world._track(run, item, item)
+    assert (listening.parts, listening.updated) == (["t"], ["t"])

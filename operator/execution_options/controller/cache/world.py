@@ -55,6 +55,9 @@ class Listener(Protocol):
     def part_changed(self, metadata: ObjectMeta) -> None:
         """An object that an execution controls came or went."""
 
+    def part_updated(self, metadata: ObjectMeta) -> None:
+        """A part of an execution is another version."""
+
     def pod_changed(self, key: Key) -> None:
         """A pod of an execution came, changed or went."""
 
@@ -217,6 +220,7 @@ class World:
 
     def _track_part(self, old: ExecutionObject | None, new: ExecutionObject | None) -> None:
         if old is not None and new is not None:
+            self._listener.part_updated(new.metadata)
             return
         for item, add in ((old, False), (new, True)):
             owner = None if item is None else item.metadata.controller

@@ -75,9 +75,9 @@ class PodReconciler:
             await self._shell.settle(_path(pod), pod, "pod", _unlabelled)
 
     async def count(self, key: ExecutionKey, engine: Engine, execution: ObjectMeta) -> None:
-        """Have the pods of an execution count that is about to be repaired, and gets a limit by that.
+        """Have the pods without the label count of an execution with a limit that was created past the webhook.
 
-        They have no label: they get it, and take slots as soon as the controller sees that.
+        They get the label, and take slots as soon as the controller sees that.
 
         Raises:
             ApiError: a pod cannot be read or written at the moment; one whose label is refused is reported instead.

@@ -12,7 +12,7 @@ from execution_options.admission import edit
 from execution_options.admission import repair as missed
 from execution_options.admission.repair import Situation
 from execution_options.api import decoding
-from execution_options.api.names import MISSED_ANNOTATION
+from execution_options.api.names import GATE, MISSED_ANNOTATION
 from execution_options.controller.cache import is_living, kind_of, tracked, written_at
 from execution_options.controller.executions.notes import (
     applied_note,
@@ -120,6 +120,9 @@ class ExecutionReconciler:
             self._recorder.say(engine, metadata, left_note(left))
         if MISSED_ANNOTATION in (metadata.annotations or {}):
             await self._pods.adopt(key, engine, metadata)
+            if GATE in (metadata.labels or {}):
+                # What it controlled before its repair gives its pods no label.
+                await self._pods.count(key, engine, metadata)
 
     def _announce(self, engine: Engine, metadata: ObjectMeta) -> None:
         """Say what was overridden or left at admission, or what the repair of a missed one could not give."""
