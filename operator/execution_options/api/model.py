@@ -175,8 +175,8 @@ class ExecutionOptionsSpec(Resource, frozen=True):
             Literal["Live", "NextExecution"],
             described(
                 "Live (also when absent): edits reach running executions for labels, annotations, notifications "
-                "and, where the operator gates pods, maxParallelism. NextExecution: edits apply to executions "
-                "created from then on."
+                "and, where the operator gates pods, a maxParallelism that they were created with. NextExecution: "
+                "edits apply to executions created from then on."
             ),
         ]
         | UnsetType
