@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import json
 import logging
+import os
+import signal
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -174,3 +176,23 @@ async def test_a_watch_that_is_too_old_begins_anew(tmp_path: Path) -> None:
         collection.compact()
         collection.missing = False
         await watched.becomes_equal()
+
+
+async def test_any_number_of_signals_ends_it_once() -> None:
+    stop, problems = asyncio.Event(), list[Any]()
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: problems.append(context))
+    try:
+        kopf_session.end_by(stop)
+        # As kopf does, whose future bears one.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, loop.create_future().set_result, number)
+        await asyncio.sleep(0)
+        for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT):
+            os.kill(os.getpid(), number)
+        await stop.wait()
+        await asyncio.sleep(0)
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+    assert problems == []

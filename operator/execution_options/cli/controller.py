@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
@@ -115,7 +116,8 @@ async def controller(
         resync=resync,
     )
     kopf_session.quiet()
-    memo = kopf.Memo(kube=await Kube.connect(kubeconfig, context), settings=settings)
+    stop = asyncio.Event()
+    memo = kopf.Memo(kube=await Kube.connect(kubeconfig, context), settings=settings, stop=stop)
     try:
         # No peer is told the identity, but without it kopf looks up its user's name, and in a container there is none.
         await kopf.operator(
@@ -123,6 +125,7 @@ async def controller(
             clusterwide=True,
             identity=names.GROUP,  # type: ignore[arg-type]
             memo=memo,
+            stop_flag=stop,
         )
     except Exception as error:
         # kopf raises an error of its own from what a handler raised.

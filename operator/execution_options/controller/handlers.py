@@ -52,6 +52,7 @@ async def startup(settings: kopf.OperatorSettings, memo: kopf.Memo, **_: Any) ->
     try:
         memo.process = Process(kube, memo.get("settings") or Settings(namespace=SYSTEM_NAMESPACE, health_port=None))
         await memo.process.start()
+        kopf_session.end_by(memo.get("stop"))
     except BaseException:
         await kube.close()
         raise

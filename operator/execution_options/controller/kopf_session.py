@@ -7,8 +7,10 @@ tries again after.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
+import signal
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
@@ -88,6 +90,18 @@ def configure(settings: kopf.OperatorSettings) -> None:
     settings.persistence.finalizer = f"{names.GROUP}/kopf"
     settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=names.GROUP)
     settings.persistence.diffbase_storage = _Stateless()
+
+
+def end_by(stop: asyncio.Event | None) -> None:
+    """Have signals set the flag instead of kopf's future, which fails at the second one; ``None``: leave it to kopf.
+
+    To be called in kopf's event loop while it begins. It sets its own handlers once it has let its start-up begin, so
+    these follow in the next turn of the loop.
+    """
+    if stop is not None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.call_soon(loop.add_signal_handler, number, stop.set)
 
 
 def quiet() -> None:

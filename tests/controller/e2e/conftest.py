@@ -343,9 +343,14 @@ def start(api: Api, controllers_kubeconfig: Path, tmp_path: Path) -> Iterator[Ca
 @pytest.fixture(scope="module")
 def running(controllers_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     """One controller for the tests of a module."""
-    process = Process(controllers_kubeconfig, tmp_path_factory.mktemp("controller") / "log").active()
-    yield process
-    assert process.stop() == 0, process.log.read_text()
+    process = Process(controllers_kubeconfig, tmp_path_factory.mktemp("controller") / "log")
+    try:
+        process.active()
+        yield process
+        assert process.stop() == 0, process.log.read_text()
+    finally:
+        # One that did not become active would keep the next from it.
+        process.kill()
 
 
 @pytest.fixture

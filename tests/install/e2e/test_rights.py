@@ -17,6 +17,8 @@ NOT_BROUGHT_ABOUT = {
     "execution-options-webhook: get execution.dev/executionoptions",
     "execution-options-webhook: get execution.dev/clusterexecutionoptions",
     "execution-options-webhook: get namespaces",
+    # Where the status of cluster options is written while somebody edits them: with options of a namespace it happens.
+    "execution-options-controller: get execution.dev/clusterexecutionoptions",
     # Deliveries go when they are a day old.
     "execution-options-controller: delete execution.dev/notificationdeliveries",
 }
