@@ -17,7 +17,7 @@ COPY pyproject.toml README.md LICENSE /source/
 COPY operator /source/operator
 RUN /build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /build/wheels /source \
  && /build/bin/pip --python /opt/execution-options/bin/python install --no-compile --no-deps /build/wheels/*.whl \
-    # Bytecode that depends on the sources alone: the root file system is read-only at run time. In a pod nothing of
+    # Bytecode that depends on the sources alone: the root file system is read-only at run time. In a pod little of
     # the official client is imported, whose bytecode would be a third of the image.
  && python -m compileall -q -f --invalidation-mode unchecked-hash -x '/site-packages/kubernetes/' \
       /opt/execution-options/lib
