@@ -11,6 +11,7 @@ import click
 
 from execution_options.cli.connection import cluster_options
 from execution_options.cluster import ClusterError, ControlPlane
+from execution_options.cluster.process import ignore
 from execution_options.local import LocalOperator, OperatorFailedError
 
 if TYPE_CHECKING:
@@ -29,8 +30,7 @@ _AGAIN = "'run' does when it starts and ends again"
 
 def _stop(*_: object) -> NoReturn:
     # Whoever is impatient must not leave webhook entries behind that nobody answers.
-    for number in _STOPPING:
-        signal.signal(number, signal.SIG_IGN)
+    ignore(_STOPPING)
     sys.exit(0)
 
 

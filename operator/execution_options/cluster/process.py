@@ -9,6 +9,10 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _GUARD = Path(__file__).with_name("guard.py")
 
@@ -71,6 +75,23 @@ def guarded(command: list[str]) -> list[str]:
     group (`process_group=0` or `start_new_session=True`).
     """
     return [sys.executable, "-I", "-S", str(_GUARD), str(os.getpid()), *command]
+
+
+def ignore(signals: Iterable[signal.Signals]) -> None:
+    """Ignore signals from now on, in programs that are started from now on, too.
+
+    Python complains of a signal whose handler is about to run when it becomes ignored, so each gets one that does
+    nothing first, and is ignored while none can arrive.
+    """
+    numbers = tuple(signals)
+    for number in numbers:
+        signal.signal(number, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    try:
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN)
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
 
 
 def _kill(pid: int, number: signal.Signals) -> bool:

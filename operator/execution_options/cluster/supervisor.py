@@ -22,7 +22,7 @@ from . import kubeconfig, node, pki
 from .client import Client
 from .components import HOST, SERVICE_IP, Component, Ports, client_kubeconfig, components, environment
 from .errors import ClusterError
-from .process import ProcessId, guarded
+from .process import ProcessId, guarded, ignore
 from .state import ClusterState, ComponentRecord, Phase, Record
 from .supervisor_protocol import DETACH
 
@@ -93,8 +93,7 @@ class Supervisor:
             failed = True
             self._note(str(error), Phase.FAILED)
         # From here on it does end, however impatient whoever asked is: SIGKILL is always at hand.
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
+        ignore((signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
         self._stop_children()
         if self._abandoned:
             self._state.remove()

@@ -17,7 +17,8 @@ NOT_BROUGHT_ABOUT = {
     "execution-options-webhook: get execution.dev/executionoptions",
     "execution-options-webhook: get execution.dev/clusterexecutionoptions",
     "execution-options-webhook: get namespaces",
-    # Where the status of cluster options is written while somebody edits them: with options of a namespace it happens.
+    # Where what kopf handed over is not the newest: tests/controller/cache/test_optionsindex.py.
+    "execution-options-controller: get execution.dev/executionoptions",
     "execution-options-controller: get execution.dev/clusterexecutionoptions",
     # Deliveries go when they are a day old.
     "execution-options-controller: delete execution.dev/notificationdeliveries",
