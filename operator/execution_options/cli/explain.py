@@ -20,7 +20,8 @@ from execution_options.engines.differences import absent, absent_notes, differen
 from execution_options.engines.effects import effect_notes, unfollowed_notes
 from execution_options.engines.facts import Role, role, unserved
 from execution_options.kube.access import find
-from execution_options.kube.client import Kube, path_of
+from execution_options.kube.client import Kube
+from execution_options.kube.engines import executions_path
 from execution_options.options.live import InvalidLiveError, current_layers, decode_live
 from execution_options.options.merge import merge
 from execution_options.options.reference import InvalidReferenceError
@@ -67,7 +68,7 @@ async def explain(target: tuple[str, ...], namespace: str | None, kubeconfig: Pa
             missing = "".join(f"; {sentence}" for sentence in reader.sentences)
             raise click.UsageError(f"{execution!r} is no execution; write one of: {kinds}{missing}")
         engine = found.engine
-        path = path_of(engine.group, engine.version, engine.plural, namespace, name)
+        path = executions_path(engine, namespace, name)
         document: dict[str, Any] = msgspec.json.decode(await kube.get(path))
         metadata = msgspec.convert(document["metadata"], ObjectMeta)
         if role(engines, engine, metadata) is Role.PART:

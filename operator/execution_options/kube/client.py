@@ -37,7 +37,7 @@ LAST_SECONDS: Final = 0.25
 LARGEST_LINE: Final = 2**21
 """Bytes that are buffered of an answer: a watch has one object a line."""
 REQUEST_TIMEOUT: Final = 10.0
-"""Seconds for one request, watches apart; shorter than what a lease leaves (``controller.lease``)."""
+"""Seconds for one request, watches apart; shorter than what a lease leaves (``controller.runtime.lease``)."""
 
 
 class Options(TypedDict, total=False):

@@ -139,6 +139,11 @@ def definition_of(engine: Engine) -> str:
     return f"{engine.plural}.{engine.group}"
 
 
+def executions_path(engine: Engine, namespace: str = "", name: str = "") -> str:
+    """Where an engine's executions are: all of them, those of a namespace, or one."""
+    return path_of(engine.group, engine.version, engine.plural, namespace, name)
+
+
 async def read_path_check(kube: Kube, engine: Engine) -> PathCheck | None:
     """What the definition of an engine's kind says of its paths; ``None`` where there is none, or no such version.
 

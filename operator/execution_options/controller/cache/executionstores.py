@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from execution_options.controller.cache.objects import followed
 from execution_options.kube.client import path_of
-from execution_options.kube.engines import definition_of
+from execution_options.kube.engines import definition_of, executions_path
 from execution_options.kube.store import Store
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ class ExecutionStores:
             if one.task is not None:
                 one.task.cancel()
             one.store.answered.set()  # it will not hear anything any more
-            if engine is None or _path(engine) != _path(one.engine):
+            if engine is None or executions_path(engine) != executions_path(one.engine):
                 gone.add(name)
             else:
                 self._add(engine, one.store if one.store.synced.is_set() else one.previous)
@@ -155,7 +155,7 @@ class ExecutionStores:
     def _add(self, engine: Engine, previous: Store[EngineObject] | None) -> None:
         store = Store(
             self._kube,
-            _path(engine),
+            executions_path(engine),
             followed(engine),
             optional=True,
             hidden=lambda: self._is_defined(engine),
@@ -214,7 +214,3 @@ class ExecutionStores:
                 self._announced[item.metadata.name] = time.monotonic()
                 one.store.nudge()
                 self._state()
-
-
-def _path(engine: Engine) -> str:
-    return path_of(engine.group, engine.version, engine.plural)

@@ -24,6 +24,7 @@ from execution_options.controller.executions.notes import (
 from execution_options.controller.runtime import ATTEMPTS, Announcement, ConflictError, UndoneError
 from execution_options.engines.facts import Role, launcher, role
 from execution_options.kube.client import REFUSED, ApiError, get_if_exists, path_of
+from execution_options.kube.engines import executions_path
 from execution_options.options.live import InvalidLiveError, LiveTooLargeError
 from execution_options.options.snapshot import InvalidSnapshotError, new_id
 
@@ -97,7 +98,7 @@ class ExecutionReconciler:
         self._judged.pop(uid, None)
 
     async def _follow(self, key: ExecutionKey, engine: Engine, metadata: ObjectMeta) -> None:
-        path = _path(engine, metadata)
+        path = executions_path(engine, metadata.namespace, metadata.name)
         find = self._index.find(metadata.namespace)
         try:
             left = await self._shell.settle(path, metadata, "execution", lambda now: edit.execution_plan(now, find))
@@ -151,7 +152,7 @@ class ExecutionReconciler:
         self._judged[metadata.uid] = seen
 
     async def _repair(self, key: ExecutionKey, engine: Engine, metadata: ObjectMeta, plan: dict[str, str]) -> None:
-        path = _path(engine, metadata)
+        path = executions_path(engine, metadata.namespace, metadata.name)
         now = datetime.now(UTC).isoformat(timespec="seconds")
         refused: tuple[str, ApiError] | None = None
         for _ in range(ATTEMPTS):
@@ -235,7 +236,3 @@ def _is_news(at: str | None) -> bool:
         return at is not None and datetime.now(UTC) - datetime.fromisoformat(at) < NEWS
     except (ValueError, TypeError):
         return False
-
-
-def _path(engine: Engine, metadata: ObjectMeta) -> str:
-    return path_of(engine.group, engine.version, engine.plural, metadata.namespace, metadata.name)

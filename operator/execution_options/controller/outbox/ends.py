@@ -15,6 +15,7 @@ from execution_options.controller.runtime import Queue, Regarding
 from execution_options.engines.metadatapatch import finalizer_patch, metadata_patch
 from execution_options.engines.phases import Outcome
 from execution_options.kube.client import ApiError, path_of
+from execution_options.kube.engines import executions_path
 from execution_options.outbox import episode
 
 if TYPE_CHECKING:
@@ -190,7 +191,7 @@ class Ends:
         return outcome
 
     async def _is_there(self, engine: Engine, metadata: ObjectMeta) -> bool:
-        found = await self._shell.read(_path(engine, metadata))
+        found = await self._shell.read(executions_path(engine, metadata.namespace, metadata.name))
         return found is not None and found.uid == metadata.uid
 
     async def _is_any_recorded(self, namespace: str, composed: list[Composed]) -> bool:
@@ -246,7 +247,10 @@ class Ends:
             changes = {"annotations": {NOTIFIED_ANNOTATION: note}} if note else {}
             return Plan([*metadata_patch(now, changes), *finalizer(now)])
 
-        metadata, path = known.item.metadata, _path(engine, known.item.metadata)
+        metadata, path = (
+            known.item.metadata,
+            executions_path(engine, known.item.metadata.namespace, known.item.metadata.name),
+        )
         try:
             await self._shell.settle(path, metadata, "notified" if note else "held", noted)
         except ApiError as error:
@@ -258,7 +262,3 @@ class Ends:
                 raise
             known.kept = True
             self._refusals.unnoted(Regarding.of(engine, metadata), note, error)
-
-
-def _path(engine: Engine, metadata: ObjectMeta) -> str:
-    return path_of(engine.group, engine.version, engine.plural, metadata.namespace, metadata.name)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 from execution_options.api.meta import PartialObject
 from execution_options.api.names import ID_LABEL, SNAPSHOT_ANNOTATION
 from execution_options.engines.facts import Role, role
-from execution_options.kube.client import METADATA_LIST, ApiError, path_of
+from execution_options.kube.client import METADATA_LIST, ApiError
+from execution_options.kube.engines import executions_path
 from execution_options.kube.listing import listed
 from execution_options.parallelism.waiting import unread_text
 
@@ -83,7 +84,7 @@ class Orphans:
 
     async def _has(self, engine: Engine, key: GroupKey) -> bool | None:
         """Whether an engine has an execution, or part of one, with the identifier; ``None``: it cannot be read."""
-        path = path_of(engine.group, engine.version, engine.plural, key.namespace)
+        path = executions_path(engine, key.namespace)
         params = {"labelSelector": f"{ID_LABEL}={key.name}"}
         try:
             found = listed(self._kube, path, PartialObject, params=params, accept=METADATA_LIST)

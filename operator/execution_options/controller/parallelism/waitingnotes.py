@@ -14,6 +14,7 @@ from execution_options.api.meta import ObjectMeta
 from execution_options.api.names import WAITING_ANNOTATION
 from execution_options.controller.runtime import Announcement
 from execution_options.kube.client import REQUEST_ERRORS, path_of
+from execution_options.kube.engines import executions_path
 from execution_options.logs import error_text
 from execution_options.parallelism import waiting
 from execution_options.parallelism.gate import refuses, running_timeouts
@@ -152,7 +153,7 @@ class Announcer:
         """Say which time-outs of an execution pass while its pods wait."""
         if not engine.timeouts:
             return
-        path = path_of(engine.group, engine.version, engine.plural, metadata.namespace, metadata.name)
+        path = executions_path(engine, metadata.namespace, metadata.name)
         try:
             document: dict[str, Any] = decoding.read_object(await self._kube.get(path))
         except REQUEST_ERRORS as error:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _PARAMS = {"fieldManager": FIELD_MANAGER}
 OVER: Final = 2.0
 """After how many times what it may take a request without an answer can be carried out no more: what another
-controller counts on, too, before it begins (``controller.lease``)."""
+controller counts on, too, before it begins (``controller.runtime.lease``)."""
 
 
 class Writer:
