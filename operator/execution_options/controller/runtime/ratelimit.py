@@ -26,14 +26,8 @@ REGAINED: Final = 0.05
 """Of the highest rate, in each second in which nothing is refused."""
 
 
-class TokenBucket:
-    """At most ``rate`` per second in the long run and ``burst`` at once.
-
-    Args:
-        rate: per second, above zero.
-        burst: how many at once after a rest, at least one.
-        clock: monotonic seconds, for tests.
-    """
+class _Tokens:
+    """What may be taken at once: it grows with time, up to a burst."""
 
     def __init__(self, rate: float, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._rate = rate
@@ -42,11 +36,25 @@ class TokenBucket:
         self._tokens = float(burst)
         self._at = clock()
 
+    def _refill(self) -> None:
+        now = self._clock()
+        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
+        self._at = now
+
+
+class TokenBucket(_Tokens):
+    """At most ``rate`` per second in the long run and ``burst`` at once.
+
+    Args:
+        rate: per second, above zero.
+        burst: how many at once after a rest, at least one.
+        clock: monotonic seconds, for tests.
+    """
+
     def reserve(self) -> float:
         """Take one and return the seconds to wait before it may be used."""
-        now = self._clock()
-        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate) - 1
-        self._at = now
+        self._refill()
+        self._tokens -= 1
         return max(0.0, -self._tokens / self._rate)
 
     def has_one(self) -> bool:
@@ -58,7 +66,7 @@ class TokenBucket:
         return self._tokens + (self._clock() - self._at) * self._rate >= self._burst
 
 
-class SharedBucket:
+class SharedBucket(_Tokens):
     """At most ``rate`` per second in the long run and ``burst`` at once, of all namespaces together.
 
     Half of the burst is kept for namespaces that take little: they need not wait for one that takes all there is. That
@@ -71,12 +79,8 @@ class SharedBucket:
     """
 
     def __init__(self, rate: float, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._rate = rate
-        self._burst = burst
-        self._clock = clock
+        super().__init__(rate, burst, clock)
         self._kept = burst // 2
-        self._tokens = float(burst)
-        self._at = clock()
         self._little: dict[Hashable, TokenBucket] = {}
         """What each namespace that took something of late may still take as one that takes little."""
         self._waiting: RoundRobin[asyncio.Future[None]] = RoundRobin()
@@ -101,11 +105,6 @@ class SharedBucket:
                 advance()
         finally:
             future.cancel()
-
-    def _refill(self) -> None:
-        now = self._clock()
-        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
-        self._at = now
 
     def _takes_little(self, share: Hashable) -> bool:
         known = self._little.get(share)
