@@ -68,18 +68,18 @@ def effect_notes(
     effective: Effective, engine: Engine, execution: Mapping[str, Any], least: Level = Level.CLUSTER_DEFAULT
 ) -> list[str]:
     """A sentence for each effective value, from ``least`` upwards, that changes nothing for ``execution``."""
-    said = [
-        f"{written}: has no effect on {engine.name}{_because(engine, written)}, in spite of {value.source}"
-        for name, has in _NEEDS.items()
-        if (written := _WRITTEN[name])
-        and _counts(value := effective.of(name), least)
-        and value.value not in (False, 0)
-        and not has(engine)
-    ]
+    notes = []
+    for name, has in _NEEDS.items():
+        value = effective.of(name)
+        if _counts(value, least) and value.value not in (False, 0) and not has(engine):
+            written = _WRITTEN[name]
+            notes.append(
+                f"{written}: has no effect on {engine.name}{_because(engine, written)}, in spite of {value.source}"
+            )
     cap = effective.max_parallelism
     if _counts(cap, least) and (size := gang_size(engine, execution, cap.value)) is not None:
-        said.append(f"maxParallelism: stays {size} in spite of {cap.source}, its {size} pods need each other")
-    return said
+        notes.append(f"maxParallelism: stays {size} in spite of {cap.source}, its {size} pods need each other")
+    return notes
 
 
 def unfollowed_notes(engine: Engine, execution: Mapping[str, Any], frozen: Effective, now: Effective) -> Iterator[str]:
