@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from execution_options.fairness import LARGE, BusyError, Processor, RoundRobin, Turns
+from execution_options.fairness import LARGE_WORK, BusyError, Processor, RoundRobin, Turns
 
 SHARES = st.sampled_from("abcd")
 
@@ -199,9 +199,9 @@ async def test_work_on_large_objects_leaves_the_loop_to_others_and_is_done_one_a
         return threading.get_ident()
 
     async def small() -> int:
-        return await processor.run("quiet", LARGE - 1, threading.get_ident)
+        return await processor.run("quiet", LARGE_WORK - 1, threading.get_ident)
 
-    large = [asyncio.create_task(processor.run(share, LARGE, work)) for share in "aab"]
+    large = [asyncio.create_task(processor.run(share, LARGE_WORK, work)) for share in "aab"]
     await asyncio.to_thread(seen.wait, 10)
     here = threading.get_ident()
     assert await small() == here
@@ -214,6 +214,6 @@ async def test_what_work_raises_is_raised_wherever_it_is_done() -> None:
     def fails() -> None:
         raise KeyError("a")
 
-    for size in (0, LARGE):
+    for size in (0, LARGE_WORK):
         with pytest.raises(KeyError):
             await Processor().run("a", size, fails)

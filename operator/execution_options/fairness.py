@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-LARGE: Final = 128 * 1024
+LARGE_WORK: Final = 128 * 1024
 """Bytes of objects from which on work on them is done in a thread: it takes some 20 ms and more."""
 
 
@@ -175,7 +175,7 @@ class Processor:
             work: must touch nothing that the event loop changes.
         """
         await self.turn(share)
-        if size < LARGE:
+        if size < LARGE_WORK:
             return work()
         async with self._large.turn(share):
             return await asyncio.to_thread(work)
