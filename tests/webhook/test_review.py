@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from execution_options.api import decoding
 from execution_options.api.decoding import UnreadableError
 from execution_options.webhook import review
 
@@ -41,6 +42,16 @@ def test_a_request_with_a_deep_object_is_read_around_it(place: str) -> None:
     request, problem = review.decode(text.encode())
     assert (request.uid, request.operation) == ("705ab4f5", "CREATE")
     assert problem == "it is nested too deeply"
+
+
+def test_objects_of_a_request_that_is_refused_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    def pruned(_: bytes) -> bytes:
+        raise AssertionError("it takes long")
+
+    monkeypatch.setattr(decoding, "pruned", pruned)
+    text = json.dumps({"request": REQUEST | {"object": "deep"}}, separators=(",", ":"))
+    request, problem = review.decode(text.replace('"deep"', '{"a":' * 5_000 + "1" + "}" * 5_000).encode())
+    assert (request.uid, request.user_info.username, problem) == ("705ab4f5", "ann", "it is nested too deeply")
 
 
 def test_the_head_of_a_request_says_what_it_is_about() -> None:

@@ -104,7 +104,7 @@ class Handler:
             document, old = _whole(request.object), _whole(request.old_object)
             return restore(engine, document, old, manager=manager, trusted=trusted)
 
-        size = _size(request.object) + _size(request.old_object)
+        size = review.size_of(request.object, request.old_object)
         return review.allowed(request.uid, await self._processor.run(request.namespace, size, restored), [])
 
     async def _create(self, request: review.Request, engines: Engines, engine: Engine) -> bytes:
@@ -137,7 +137,7 @@ class Handler:
         def decided() -> Decision:
             return decide(engine, document, execution, candidates, new_id(), specification, repositories)
 
-        decision = await self._processor.run(request.namespace, _size(request.object), decided)
+        decision = await self._processor.run(request.namespace, review.size_of(request.object), decided)
         if decision.account:
             account = await self._index.account(request.namespace, decision.account)
             decision.check_account(engine, request.namespace, account)
@@ -173,10 +173,6 @@ def _reason(refusal: Exception) -> str:
     if isinstance(refusal, PatchTooLargeError):
         return "PatchTooLarge"
     return "OptionsTooLarge" if isinstance(refusal, SnapshotTooLargeError) else "InvalidReference"
-
-
-def _size(data: msgspec.Raw) -> int:
-    return memoryview(data).nbytes
 
 
 def _whole(data: msgspec.Raw) -> dict[str, Any]:

@@ -74,8 +74,7 @@ class Objects:
         return review.allowed(request.uid, [], warnings[:MAX_WARNINGS])
 
     async def _read(self, request: review.Request, data: msgspec.Raw) -> dict[str, Any]:
-        size = memoryview(data).nbytes
-        return await self._processor.run(request.namespace, size, lambda: decoding.read_object(data))
+        return await self._processor.run(request.namespace, review.size_of(data), lambda: decoding.read_object(data))
 
     async def _warnings(
         self, request: review.Request, document: dict[str, Any], old: dict[str, Any]

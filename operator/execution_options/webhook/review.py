@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 from typing import Any
 
 import msgspec
@@ -74,6 +75,10 @@ def decode(body: bytes) -> tuple[Request, str]:
     try:
         return decoding.read(body, Review, prune=False).request, ""
     except UnreadableError as error:
+        if isinstance(error.__cause__, RecursionError):
+            # Nobody reads the objects of a request that is refused, and pruning them takes long.
+            with contextlib.suppress(UnreadableError):
+                return decode_head(body), str(error)
         return decoding.read(body, Review).request, str(error)
 
 
@@ -84,6 +89,11 @@ def decode_head(body: bytes) -> Request:
         UnreadableError: it holds none.
     """
     return decoding.read(body.partition(b',"object":')[0] + b"}}", Review).request
+
+
+def size_of(*objects: Raw) -> int:
+    """Bytes of objects that are not decoded yet."""
+    return sum(memoryview(one).nbytes for one in objects)
 
 
 def allowed(uid: str, operations: list[dict[str, Any]], warnings: list[str]) -> bytes:
