@@ -6,34 +6,18 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from execution_options.api.channel import NotificationChannelSpec
-from execution_options.api.names import CHANNEL_KIND
-from execution_options.api.validation import typed
 from execution_options.controller.channels.reconciler import ChannelReconciler
 from execution_options.notifications.route import Channel, ChannelKey
 from execution_options.providers.answer import Answer, accepted, permanent, temporary
 from execution_options.status import channelstatus
 from execution_options.status.channelstatus import Sent
+from support.materials import SMTP, channel
 
 if TYPE_CHECKING:
     from execution_options.status.conditions import Aspect
 
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
-SMTP = {
-    "host": "smtp.example.com",
-    "from": "a@b.c",
-    "auth": {
-        "usernameSecretRef": {"name": "smtp", "key": "user"},
-        "passwordSecretRef": {"name": "smtp", "key": "password"},
-    },
-    "ca": {"configMapRef": {"name": "authority", "key": "ca.crt"}},
-}
-
-
-def channel(name: str = "mail", namespace: str = "team", **spec: Any) -> Channel:
-    wire = spec or {"email": SMTP}
-    return Channel(ChannelKey(namespace, name), typed(wire, CHANNEL_KIND, NotificationChannelSpec))
 
 
 def ready(sent: Sent | None = None, present: Any = None, settings: Any = None) -> Aspect:
