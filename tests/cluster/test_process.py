@@ -9,10 +9,12 @@ IMPATIENT = """
 import os, signal, subprocess
 from execution_options.cluster.process import ignore
 
+signal.signal(signal.SIGTERM, lambda *_: None)
 send = 'while kill -TERM "$1"; do :; done'
-sender = subprocess.Popen(["sh", "-c", send, "sh", str(os.getpid())], stderr=subprocess.DEVNULL)
+quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+sender = subprocess.Popen(["sh", "-c", send, "sh", str(os.getpid())], **quiet)
 try:
-    for _ in range(5000):
+    for _ in range(20000):
         signal.signal(signal.SIGTERM, lambda *_: None)
         for _ in range(100):
             pass
