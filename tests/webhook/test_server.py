@@ -104,7 +104,7 @@ async def test_two_large_objects_fit() -> None:
     assert (await posted(b"{}", large))[0] == 200
 
 
-DEEP = '{"f:a":' * 5_000 + "1" + "}" * 5_000
+DEEP = '{"f:a":' * 100_000 + "1" + "}" * 100_000
 
 
 @pytest.mark.parametrize(
