@@ -13,10 +13,10 @@ from execution_options.api.kinds import KINDS
 from execution_options.api.model import Template
 from execution_options.api.validation import manifest_problems, typed
 from execution_options.notifications.checks import template_problems
+from execution_options.notifications.content import MAX_BODY, MAX_ERROR
 from execution_options.notifications.render import render
 from execution_options.notifications.template import FILTERS
 from execution_options.notifications.variables import FIELDS, VARIABLES
-from execution_options.notifications.words import MAX_BODY, MAX_ERROR
 from execution_options.providers.http import MAX_ANSWER
 from support.notices import FAILED, due
 

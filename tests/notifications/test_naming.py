@@ -1,4 +1,4 @@
-"""Names that follow from what is notified."""
+"""Names derived from the end of an execution."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_delivery_has_a_name_that_an_object_may_have(name: str) -> None:
 
 
 def test_the_same_episode_has_the_same_name() -> None:
-    assert delivery_name(ENDED, CHANNEL) == delivery_name(structs.replace(ENDED, message="said later"), CHANNEL)
+    assert delivery_name(ENDED, CHANNEL) == delivery_name(structs.replace(ENDED, message="another"), CHANNEL)
 
 
 def test_another_episode_channel_phase_or_template_has_another_name() -> None:
@@ -57,12 +57,12 @@ def test_another_episode_channel_phase_or_template_has_another_name() -> None:
 
 
 @given(st.text(max_size=600))
-def test_a_dedup_key_is_one_that_pagerduty_takes(lineage: str) -> None:
+def test_pagerduty_accepts_every_dedup_key(lineage: str) -> None:
     assert len(dedup_key(lineage)) <= MAX_DEDUP_KEY
     assert len(lineage) <= MAX_DEDUP_KEY or dedup_key(lineage) != dedup_key(lineage + "x")
 
 
-def test_ids_are_the_same_in_every_try_and_differ_by_recipient() -> None:
+def test_ids_are_the_same_for_every_attempt_and_differ_by_recipient() -> None:
     sender = "Executions <executions@example.com>"
     assert message_id("team/d", "a@b.c", sender) == message_id("team/d", "a@b.c", sender)
     assert message_id("team/d", "a@b.c", sender) != message_id("team/d", "d@b.c", sender)

@@ -1,4 +1,4 @@
-"""Messages say what happened in a form that each service takes, whatever somebody wrote into an execution."""
+"""Messages say what happened in a form that each service accepts, whatever an execution contains."""
 
 from __future__ import annotations
 
@@ -45,21 +45,21 @@ class Tags(HTMLParser):
         self.text += data
 
 
-def test_a_mail_says_everything_that_one_wants_to_know() -> None:
+def test_a_mail_has_everything_that_a_reader_needs() -> None:
     message = render(FAILED, due("email"), KEY, URL)
 
     assert message.subject == "train-resnet-x7k2p failed"
-    for said in (message.text, Tags(message.html).text):
+    for text in (message.text, Tags(message.html).text):
         for part in ("ml-training", "argo-workflow", "CronWorkflow nightly-training", "2h 17m 02s", "notify-team"):
-            assert part in said
-        assert "2026-03-02 04:17:09 UTC" in said
-        assert "exit code 137" in said
+            assert part in text
+        assert "2026-03-02 04:17:09 UTC" in text
+        assert "exit code 137" in text
     assert "FAILED" in Tags(message.html).text
     assert Tags(message.html).links == ["https://argo.example.com/workflows/ml-training/train-resnet-x7k2p"]
     assert message.note == ""
 
 
-def test_colours_tell_phases_apart() -> None:
+def test_each_phase_has_its_colours() -> None:
     documents = {
         phase: render(structs.replace(FAILED, phase=phase), due("email"), KEY).html
         for phase in ("SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT")
@@ -106,7 +106,7 @@ def test_a_webhook_gets_a_cloud_event() -> None:
     assert event["data"]["durationSeconds"] == 8222.0
 
 
-def test_a_template_replaces_what_it_gives_and_the_rest_stays() -> None:
+def test_a_template_replaces_only_the_parts_that_it_has() -> None:
     message = render(FAILED, due("email", Template(subject="{{ labels.team }}: {{ phase }}")), KEY, URL)
     assert message.subject == "vision: FAILED"
     assert "exit code 137" in message.text
@@ -126,7 +126,7 @@ def test_a_template_replaces_what_it_gives_and_the_rest_stays() -> None:
         (Template(body="{{ message }}" * 20), "body: its text is longer than 6000 characters"),
     ],
 )
-def test_a_template_that_fails_gives_way_to_the_default_text_and_says_so(template: Template, note: str) -> None:
+def test_the_default_text_replaces_a_template_that_fails_and_a_note_says_so(template: Template, note: str) -> None:
     ended = structs.replace(FAILED, message="m" * 5000)
     for kind in ("email", "slack", "pagerDuty", "webhook"):
         message = render(ended, due(kind, template), KEY)
@@ -154,7 +154,7 @@ def test_a_template_that_fails_gives_way_to_the_default_text_and_says_so(templat
         ("", []),
     ],
 )
-def test_a_link_is_one_that_can_be_followed(pattern: str, expected: list[str]) -> None:
+def test_only_a_valid_url_becomes_a_link(pattern: str, expected: list[str]) -> None:
     message = render(FAILED, due("email"), KEY, pattern)
     links = Tags(message.html).links
     assert len(links) == len(expected)
@@ -163,7 +163,7 @@ def test_a_link_is_one_that_can_be_followed(pattern: str, expected: list[str]) -
 
 
 @given(ends(), TYPES, TEMPLATES, NASTY)
-def test_whatever_others_wrote_a_message_can_be_kept_and_sent(
+def test_any_content_of_an_execution_can_be_stored_and_sent(
     ended: Ended, kind: Any, template: Template | None, url: str
 ) -> None:
     message = render(ended, due(kind, template), KEY, url)
@@ -180,7 +180,7 @@ def test_whatever_others_wrote_a_message_can_be_kept_and_sent(
 
 
 @given(ends())
-def test_no_word_of_others_becomes_markup_of_a_mail(ended: Ended) -> None:
+def test_no_content_of_an_execution_becomes_markup_of_a_mail(ended: Ended) -> None:
     tags = Tags(render(ended, due("email"), KEY, URL).html).tags
     plain = structs.replace(ended, message="m" if ended.message else "", labels={}, launch_plan="")
     expected = Tags(render(plain, due("email"), KEY, URL).html).tags
@@ -189,7 +189,7 @@ def test_no_word_of_others_becomes_markup_of_a_mail(ended: Ended) -> None:
 
 
 @given(ends(), st.one_of(st.none(), st.just(Template(subject="{{ error }}", body="{{ error }} {{ labels.team }}"))))
-def test_no_word_of_others_becomes_markup_of_slack(ended: Ended, template: Template | None) -> None:
+def test_no_content_of_an_execution_becomes_markup_of_slack(ended: Ended, template: Template | None) -> None:
     message = render(ended, due("slack", template), KEY, URL)
 
     def texts(node: Any) -> list[tuple[str, str]]:
@@ -215,7 +215,7 @@ def test_no_word_of_others_becomes_markup_of_slack(ended: Ended, template: Templ
 
 
 @given(st.integers(1, 900), st.integers(0, 5))
-def test_a_long_text_is_not_cut_inside_of_an_escape_sequence(count: int, offset: int) -> None:
+def test_a_long_text_is_not_cut_inside_an_escape_sequence(count: int, offset: int) -> None:
     ended = structs.replace(FAILED, message="<" * count)
     body = Template(body="x" * offset + "{{ error }}" * 6)
     message = render(ended, due("slack", body), KEY)
@@ -229,7 +229,7 @@ def test_a_long_text_is_not_cut_inside_of_an_escape_sequence(count: int, offset:
 
 
 @given(ends(), TEMPLATES)
-def test_an_event_is_one_that_pagerduty_takes(ended: Ended, template: Template | None) -> None:
+def test_pagerduty_accepts_every_event(ended: Ended, template: Template | None) -> None:
     event = json.loads(render(ended, due("pagerDuty", template), KEY, URL).payload)
     assert 1 <= len(event["dedup_key"]) <= MAX_DEDUP_KEY
     if event["event_action"] == "trigger":

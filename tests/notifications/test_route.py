@@ -1,4 +1,4 @@
-"""Who is told, by which channel, and what is said where nobody can be."""
+"""Whom to notify, by which channel, and the reason where no channel reaches somebody."""
 
 from __future__ import annotations
 
@@ -65,14 +65,14 @@ def to(kind: str, *who: str, **more: Any) -> dict[str, Any]:
     return {kind: {} if kind == "webhook" else {"recipients": list(who)}} | more
 
 
-def test_a_notification_goes_by_the_default_of_its_type() -> None:
+def test_a_notification_uses_the_default_channel_of_its_type() -> None:
     channels = known(channel("email", "mail"), channel("email", "other", default=False), channel("slack", "chat"))
     routing = routed([to("email", "a@b.c"), to("slack", "#dev")], channels)
     assert sent(routing) == {"mail": ("a@b.c",), "chat": ("#dev",)}
     assert (routing.unrouted, routing.suppressed) == ((), "")
 
 
-def test_only_the_phases_that_are_named_are_told() -> None:
+def test_only_the_listed_phases_are_notified() -> None:
     channels = known(channel("email", "mail"))
     assert routed([to("email", "a@b.c")], channels, "SUCCEEDED") == Routing(())
     assert sent(routed([to("email", "a@b.c", phases=["SUCCEEDED"])], channels, "SUCCEEDED"))
@@ -87,18 +87,18 @@ def test_a_named_channel_precedes_the_default() -> None:
     ("notification", "reason", "message"),
     [
         (to("email", "a@b.c", channelRef={"name": "gone"}), "ChannelMissing", "no NotificationChannel gone in"),
-        (to("email", "a@b.c", channelRef={"name": "chat"}), "ChannelTypeMismatch", "is one for slack"),
+        (to("email", "a@b.c", channelRef={"name": "chat"}), "ChannelTypeMismatch", "is for slack"),
         (to("webhook"), "NoChannel", "no NotificationChannel for webhook with default: true in namespace team"),
         (to("pagerDuty", "db"), "NoChannel", "db: there is no NotificationChannel for pagerDuty"),
     ],
 )
-def test_what_reaches_nobody_says_why(notification: dict[str, Any], reason: str, message: str) -> None:
+def test_an_unrouted_notification_has_a_reason(notification: dict[str, Any], reason: str, message: str) -> None:
     (unrouted,) = routed([notification], known(channel("slack", "chat"))).unrouted
     assert unrouted.reason == reason
     assert message in unrouted.message
 
 
-def test_as_in_flyte_addresses_go_by_mail_where_there_is_no_channel_of_the_type() -> None:
+def test_as_in_flyte_addresses_get_a_mail_if_there_is_no_channel_of_the_type() -> None:
     channels = known(channel("email", "mail"))
     routing = routed([to("slack", "#dev-alerts", "x@team.slack.com"), to("pagerDuty", "key@pagerduty.com")], channels)
     assert sent(routing) == {"mail": ("x@team.slack.com", "key@pagerduty.com")}
@@ -107,17 +107,17 @@ def test_as_in_flyte_addresses_go_by_mail_where_there_is_no_channel_of_the_type(
     assert unrouted.message.startswith("#dev-alerts: there is no NotificationChannel for slack")
 
 
-def test_with_a_channel_of_the_type_everybody_is_told_by_it() -> None:
+def test_a_channel_of_the_type_serves_all_recipients() -> None:
     channels = known(channel("email", "mail"), channel("slack", "chat"))
     assert sent(routed([to("slack", "#dev", "a@b.c")], channels)) == {"chat": ("#dev", "a@b.c")}
 
 
-def test_a_notification_of_slack_may_name_a_channel_for_mail() -> None:
+def test_a_slack_notification_may_name_a_channel_for_mail() -> None:
     channels = known(channel("email", "mail", default=False))
     assert sent(routed([to("slack", "a@b.c", channelRef={"name": "mail"})], channels)) == {"mail": ("a@b.c",)}
 
 
-def test_a_channel_that_has_one_destination_is_told_once() -> None:
+def test_a_channel_with_one_destination_gets_one_message() -> None:
     channels = known(channel("incoming", "chat"), channel("webhook", "hook"))
     routing = routed([to("slack", "#a", "#b"), to("slack", "#c"), to("webhook")], channels)
     assert sent(routing) == {"chat": ("",), "hook": ("",)}
@@ -138,7 +138,7 @@ def test_the_operators_namespace_offers_what_it_allows() -> None:
     assert sent(routed([to("email", "a@b.c", channelRef={"name": "shared"})], own)) == {"shared": ("a@b.c",)}
 
 
-def test_cluster_options_use_channels_of_the_operators_namespace_alone() -> None:
+def test_cluster_options_use_channels_of_the_operators_namespace_only() -> None:
     channels = known(channel("email", "own"), channel("email", "platform", OPERATOR))
     assert sent(routed([to("email", "a@b.c")], channels, cluster=True)) == {"platform": ("a@b.c",)}
     named = [to("email", "a@b.c", channelRef={"name": "own"})]
@@ -150,7 +150,7 @@ def test_a_channel_of_a_third_namespace_is_out_of_reach() -> None:
     assert sent(routed([to("email", "a@b.c")], known(foreign))) == {}
 
 
-def test_a_success_resolves_in_pagerduty_even_where_only_failures_are_told() -> None:
+def test_a_success_resolves_in_pagerduty_even_if_only_failures_are_notified() -> None:
     channels = known(channel("pagerDuty", "pager"), channel("email", "mail"))
     notifications = [to("pagerDuty", "db"), to("email", "a@b.c")]
     (due,) = routed(notifications, channels, "SUCCEEDED").due
@@ -168,7 +168,7 @@ def test_one_channel_gets_one_message_for_each_template() -> None:
     ]
 
 
-def test_what_is_silenced_is_still_due_and_says_why() -> None:
+def test_suppressed_notifications_are_still_due_and_have_a_reason() -> None:
     channels = known(channel("email", "mail"))
     by_options = routed([to("email", "a@b.c")], channels, disableNotifications=True)
     assert sent(by_options) == {"mail": ("a@b.c",)}
@@ -202,7 +202,7 @@ CHANNELS = st.lists(
 
 
 @given(notifications=NOTIFICATIONS, channels=CHANNELS, phase=st.sampled_from(TERMINAL_PHASES), cluster=st.booleans())
-def test_everybody_is_told_once_or_it_is_said_why_not(
+def test_every_recipient_is_reached_once_or_reported_as_unrouted(
     notifications: list[dict[str, Any]], channels: list[Channel], phase: Phase, *, cluster: bool
 ) -> None:
     routing = routed(notifications, known(*channels), phase, cluster=cluster)
@@ -221,7 +221,6 @@ def test_everybody_is_told_once_or_it_is_said_why_not(
     missed = {who for unrouted in routing.unrouted for who in unrouted.recipients}
     for one in notifications:
         if phase in one["phases"]:
-            told = convert(one, Notification)
-            for who in recipients(told):
+            for who in recipients(convert(one, Notification)):
                 assert who in reached | missed or "" in reached
     assert routed(notifications, known(*reversed(channels)), phase, cluster=cluster) == routing

@@ -1,4 +1,4 @@
-"""Templates say what they are given and can do nothing else."""
+"""Templates insert values and can do nothing else."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from support.notices import FAILED
 GIVEN = variables(FAILED, ("notify-team", "audit"), "https://argo.example.com/x")
 
 
-def said(source: str, **changes: Any) -> str:
+def filled(source: str, **changes: Any) -> str:
     return evaluated(source, {**GIVEN, **changes}, limit=1000)
 
 
@@ -47,9 +47,9 @@ def said(source: str, **changes: Any) -> str:
         ("took {{ duration }}", "took 2h 17m 02s"),
     ],
 )
-def test_a_template_says(source: str, expected: str) -> None:
+def test_a_template_is_filled(source: str, expected: str) -> None:
     assert problem(source) is None
-    assert said(source) == expected
+    assert filled(source) == expected
 
 
 @pytest.mark.parametrize(
@@ -62,39 +62,39 @@ def test_a_template_says(source: str, expected: str) -> None:
         ("{{ phase.name }}", "only labels, launch_plan, workflow have members"),
         ("{{ ''.__class__.__mro__ }}", "have members"),
         ("{{ workflow.__init__ }}", "there is no workflow.__init__"),
-        ("{{ workflow['na' + 'me'] }}", "only a text is possible"),
-        ("{{ range(9) }}", "a call is not possible"),
-        ("{{ labels.get('a') }}", "a call is not possible"),
-        ("{{ 1 + 1 }}", "arithmetic is not possible"),
-        ("{{ 'x' * 1000000000 }}", "arithmetic is not possible"),
-        ("{{ name ~ phase }}", "~ is not possible"),
-        ("{{ [1, 2] }}", "a list is not possible"),
-        ("{{ name[1:2] }}", "only a text is possible"),
-        ("{{ phase is defined }}", "a test is not possible"),
+        ("{{ workflow['na' + 'me'] }}", "only a string is allowed"),
+        ("{{ range(9) }}", "a call is not allowed"),
+        ("{{ labels.get('a') }}", "a call is not allowed"),
+        ("{{ 1 + 1 }}", "arithmetic is not allowed"),
+        ("{{ 'x' * 1000000000 }}", "arithmetic is not allowed"),
+        ("{{ name ~ phase }}", "~ is not allowed"),
+        ("{{ [1, 2] }}", "a list is not allowed"),
+        ("{{ name[1:2] }}", "only a string is allowed"),
+        ("{{ phase is defined }}", "a test is not allowed"),
         ("{{ phase | safe }}", "there is no filter safe; there are capitalize"),
-        ("{{ phase | default(name) }}", "must be a text or a number"),
+        ("{{ phase | default(name) }}", "must be a string or a number"),
         ("{{ phase | upper(1) }}", "takes at most 0 arguments"),
         ("{{ phase | truncate }}", "needs a number"),
         ("{{ phase | truncate('x') }}", "needs a number"),
         ("{{ phase | join('x') }}", "join is for labels, options"),
-        ("{{ options | join(5) }}", "join needs a text"),
-        ("{% set a = 1 %}", "set is not possible"),
-        ("{% include 'x' %}", "include is not possible"),
-        ("{% macro m() %}{% endmacro %}", "macro is not possible"),
+        ("{{ options | join(5) }}", "join needs a string"),
+        ("{% set a = 1 %}", "set is not allowed"),
+        ("{% include 'x' %}", "include is not allowed"),
+        ("{% macro m() %}{% endmacro %}", "macro is not allowed"),
         ("{% for a in name %}{% endfor %}", "for goes over one of labels, options"),
-        ("{% for a in options %}{% for b in options %}{% endfor %}{% endfor %}", "inside of a for"),
-        ("{% for a in options if a %}{% endfor %}", "neither recursive nor if"),
-        ("{% for phase in options %}{% endfor %}", "one name of its own"),
-        ("{% for a, b in labels %}{% endfor %}", "one name of its own"),
+        ("{% for a in options %}{% for b in options %}{% endfor %}{% endfor %}", "inside a for"),
+        ("{% for a in options if a %}{% endfor %}", "recursive and if are not allowed"),
+        ("{% for phase in options %}{% endfor %}", "one name that is not a variable"),
+        ("{% for a, b in labels %}{% endfor %}", "one name that is not a variable"),
         ("{% for o in options %}{{ loop.index }}{% endfor %}", "have members"),
         ("{{ " + "(" * 1500 + "phase" + ")" * 1500 + " }}", "nested too deeply"),
         ("{{ " + "not " * 1000 + "phase }}", "nested too deeply"),
     ],
 )
-def test_a_template_that_is_not_possible_says_why(source: str, expected: str) -> None:
+def test_an_invalid_template_is_refused_with_a_reason(source: str, expected: str) -> None:
     assert expected in (problem(source) or "")
     with pytest.raises(TemplateError):
-        said(source)
+        filled(source)
 
 
 SNIPPETS = st.sampled_from(
@@ -125,20 +125,20 @@ SNIPPETS = st.sampled_from(
 
 
 @given(st.lists(SNIPPETS, max_size=40).map("".join))
-def test_any_template_is_refused_or_says_something_of_bounded_size(source: str) -> None:
+def test_any_template_is_refused_or_gives_a_text_of_bounded_size(source: str) -> None:
     if problem(source) is None:
         with suppress(TemplateError):
-            assert len(said(source, message="m" * 2000)) <= 1000
+            assert len(filled(source, message="m" * 2000)) <= 1000
 
 
 @given(st.text(max_size=200))
-def test_any_text_gets_an_answer(source: str) -> None:
+def test_any_text_is_a_template_or_is_refused(source: str) -> None:
     if problem(source) is None:
         with suppress(TemplateError):
-            said(source)
+            filled(source)
 
 
-def test_no_template_of_the_longest_size_takes_long() -> None:
+def test_a_template_of_the_greatest_length_is_fast() -> None:
     inner = "{{ message | upper | title | truncate(1999) }}"
     body = "{% for o in options %}" + inner * ((4096 - 34) // len(inner)) + "{% endfor %}"
     assert problem(body) is None
@@ -148,6 +148,6 @@ def test_no_template_of_the_longest_size_takes_long() -> None:
     assert time.process_time() - began < 1
 
 
-def test_values_are_escaped_and_the_templates_own_words_are_not() -> None:
+def test_values_are_escaped_and_the_templates_own_text_is_not() -> None:
     text = evaluated("<!here> {{ name }}", {"name": "<!channel>"}, limit=99, escape=lambda v: v.replace("<", "&lt;"))
     assert text == "<!here> &lt;!channel>"

@@ -1,4 +1,4 @@
-"""Ends, and what is due because of them, for tests."""
+"""Ends of executions and messages that are due, for tests."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ FAILED = Ended(
 
 
 def due(channel_type: ChannelType, template: Template | None = None, **changes: Any) -> Due:
-    """Something that is due by a channel of this type."""
+    """A message that is due by a channel of this type."""
     made = Due(
         channel=ChannelKey("ml-training", "the-channel"),
         type=channel_type,
@@ -71,11 +71,11 @@ NASTY = st.one_of(
         ]
     ),
 )
-"""Words of others that must stay words."""
+"""Hostile texts, which must stay plain text."""
 
 
 def ends() -> SearchStrategy[Ended]:
-    """Ends of which others wrote everything that they can."""
+    """Ends with hostile texts wherever people can write."""
     return st.builds(
         lambda phase, message, name, labels, times: structs.replace(
             FAILED, phase=phase, message=message, name=name, labels=labels, started_at=times[0], finished_at=times[1]

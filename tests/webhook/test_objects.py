@@ -78,9 +78,9 @@ async def test_every_template_that_is_not_possible_is_named() -> None:
     }
     said = await refusal("ExecutionOptions", spec)
     assert said.startswith(
-        "spec.notifications[0].template.body: is not a template that can be used: line 1: there is no variable phas; "
+        "spec.notifications[0].template.body: is not a valid template: line 1: there is no variable phas; "
     )
-    assert "spec.notifications[2].template.subject: is not a template that can be used: line 1: arithmetic" in said
+    assert "spec.notifications[2].template.subject: is not a valid template: line 1: arithmetic" in said
     assert "notifications[1]" not in said
 
 

@@ -1,1 +1,1 @@
-"""Notifications, as far as they need no network: who is told by which channel, in which words, under which names."""
+"""The part of notifications that needs no network: whom to notify, by which channel, with what content and names."""

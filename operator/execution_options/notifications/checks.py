@@ -1,4 +1,4 @@
-"""What is wrong with the templates of an object: CEL cannot parse them."""
+"""Problems in the templates of an object. The schema cannot find them, because CEL cannot parse templates."""
 
 from __future__ import annotations
 
@@ -13,9 +13,14 @@ if TYPE_CHECKING:
 
 
 def template_problems(kind: str, spec: Mapping[str, Any]) -> list[Problem]:
-    """Every template of a stored spec that is not possible; the shape of the spec is right."""
+    """The problems of all templates in a spec.
+
+    Args:
+        kind: kind of the object.
+        spec: its spec as JSON, already checked against the schema.
+    """
     return [
-        Problem(path, f"is not a template that can be used: {what}")
+        Problem(path, f"is not a valid template: {what}")
         for path, source in _templates(kind, spec)
         if (what := problem(source)) is not None
     ]

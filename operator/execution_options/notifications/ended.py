@@ -1,4 +1,4 @@
-"""What is notified: an execution that arrived at a terminal phase."""
+"""What people are notified of: an execution that reached a terminal phase."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from execution_options.api.model import Phase
 
 
 class Ended(Struct, frozen=True, kw_only=True):
-    """One episode: an arrival at a terminal phase, of which an execution that is retried under its UID has several.
+    """One arrival at a terminal phase. An execution that is retried under the same UID has several.
 
     Attributes:
         engine: name of the engine's description, for example ``argo-workflow``.
         phase: the terminal phase.
-        episode: what tells this arrival from others of the same UID: the engine's time of the end, or of the
+        episode: distinguishes this arrival from others of the same UID: the engine's time of the end, or of the
             last transition (RFC 3339).
-        message: what the engine says about it.
+        message: the engine's message.
         started_at: when the execution was created (RFC 3339).
         finished_at: when it ended (RFC 3339).
         lineage: what this execution is a run of; see :func:`lineage`.
-        launch_plan: ``kind/name`` of what started it; empty where nothing did.
-        labels: of the execution.
-        headline: what has happened, where that is not the end of an execution; otherwise empty.
-        tested: ``kind/name`` of what is tested; otherwise empty.
+        launch_plan: ``kind/name`` of what started it; empty if nothing did.
+        labels: labels of the execution.
+        headline: what happened, if that is not the end of an execution; otherwise empty.
+        tested: ``kind/name`` of the object that a test notification tests; otherwise empty.
     """
 
     engine: str
@@ -48,16 +48,16 @@ class Ended(Struct, frozen=True, kw_only=True):
     tested: str = ""
 
     @property
-    def told(self) -> Phase | Literal["TEST"]:
-        """The phase that messages name: a test must not be taken for an end."""
+    def reported_phase(self) -> Phase | Literal["TEST"]:
+        """The phase that messages show. A test must not be mistaken for an end."""
         return "TEST" if self.tested else self.phase
 
     @property
     def seconds(self) -> float | None:
-        """How long it took; ``None`` where a time is missing or the clocks disagree."""
+        """Duration in seconds; ``None`` if a time is missing or the clocks disagree."""
         try:
             took = datetime.fromisoformat(self.finished_at) - datetime.fromisoformat(self.started_at)
-        except (ValueError, TypeError):  # TypeError: one has a time zone and the other has none
+        except (ValueError, TypeError):  # TypeError: only one has a time zone
             return None
         seconds = took.total_seconds()
         return seconds if seconds >= 0 else None
@@ -66,8 +66,17 @@ class Ended(Struct, frozen=True, kw_only=True):
 def lineage(
     engine: str, namespace: str, name: str, *, generate_name: str = "", launch_plan: str = "", definition: str = ""
 ) -> str:
-    """What an execution is a run of, as ``engine/namespace/…``: the same for the next run, whose UID is another.
+    """What an execution is a run of. The next run has another UID, but the same lineage.
 
-    The launch plan, or the definition that the engine names, or the prefix of a generated name, or the name itself.
+    Args:
+        engine: name of the engine's description.
+        namespace: namespace of the execution.
+        name: name of the execution, used if nothing below is given.
+        generate_name: prefix of a generated name.
+        launch_plan: ``kind/name`` of what started it. Takes precedence.
+        definition: the definition that the engine names. Comes second.
+
+    Returns:
+        ``engine/namespace/…``.
     """
     return f"{engine}/{namespace}/{launch_plan or definition or generate_name.rstrip('-') or name}"

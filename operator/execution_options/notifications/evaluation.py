@@ -1,4 +1,4 @@
-"""Fills in a checked template."""
+"""Evaluates a checked template."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ if TYPE_CHECKING:
 
 
 def evaluated(source: str, variables: Mapping[str, Any], *, limit: int, escape: Callable[[str], str] = str) -> str:
-    """The text of a template.
+    """The text that a template produces.
 
     Args:
         source: the template.
-        variables: what it can say.
-        limit: characters of the text.
-        escape: applied to every value; the template's own words stay as they are.
+        variables: values by name.
+        limit: longest text, in characters.
+        escape: applied to every value, but not to the template's own text.
 
     Raises:
-        TemplateError: it is not possible, or its text is too long.
+        TemplateError: the template is invalid, or its text is too long.
     """
     written = _Written(limit, escape)
     try:
         _body(parsed(source).body, variables, written)
-    except (TypeError, RecursionError):  # a filter on something that it is not for
-        raise TemplateError("a filter cannot be applied to what it is given") from None
+    except (TypeError, RecursionError):  # a filter on a value of the wrong type
+        raise TemplateError("a filter is applied to a value that it cannot take") from None
     return "".join(written.parts)
 
 
@@ -39,14 +39,14 @@ class _Written:
         self._limit = limit
         self._escape = escape
 
-    def words(self, text: str) -> None:
+    def literal(self, text: str) -> None:
         self._left -= len(text)
         if self._left < 0:
             raise TemplateError(f"its text is longer than {self._limit} characters")
         self.parts.append(text)
 
     def value(self, value: Any) -> None:
-        self.words(self._escape(_text(value)))
+        self.literal(self._escape(_text(value)))
 
 
 def _body(body: list[nodes.Node], variables: Mapping[str, Any], written: _Written) -> None:
@@ -55,7 +55,7 @@ def _body(body: list[nodes.Node], variables: Mapping[str, Any], written: _Writte
             case nodes.Output():
                 for part in node.nodes:
                     if isinstance(part, nodes.TemplateData):
-                        written.words(part.data)
+                        written.literal(part.data)
                     else:
                         written.value(_of(part, variables))
             case nodes.If():

@@ -1,14 +1,14 @@
-"""The HTML part of a mail: tables and inline styles, which is what mail clients understand."""
+"""The HTML part of a mail. It uses tables and inline styles, because mail clients understand little else."""
 
 from __future__ import annotations
 
 from html import escape
 from typing import TYPE_CHECKING, Final
 
-from execution_options.notifications.words import printable
+from execution_options.notifications.content import printable
 
 if TYPE_CHECKING:
-    from execution_options.notifications.words import Words
+    from execution_options.notifications.content import Content
 
 COLOURS: Final = {
     "SUCCEEDED": ("#1a7f37", "#dafbe1"),
@@ -17,33 +17,33 @@ COLOURS: Final = {
     "TIMED_OUT": ("#9a6700", "#fff8c5"),
     "TEST": ("#57606a", "#eaeef2"),
 }
-"""Of each phase: for what is dark, and for what is light."""
+"""A dark and a light colour for each phase."""
 
 _GAP: Final = '<tr><td style="height:32px;line-height:32px;font-size:0">&nbsp;</td></tr>'
 _FONT: Final = "font-family:-apple-system,BlinkMacSystemFont,'Segoe UI',Helvetica,Arial,sans-serif"
 _MONO: Final = "font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace"
 
 
-def html(said: Words) -> str:
-    """The document."""
-    dark, light = COLOURS[said.ended.told]
-    parts = [_heading(said, dark, light)]
-    if said.body is None:
-        parts += [_table(said), _error(said, dark, light)]
+def html(content: Content) -> str:
+    """The HTML document for a message."""
+    dark, light = COLOURS[content.ended.reported_phase]
+    parts = [_heading(content, dark, light)]
+    if content.body is None:
+        parts += [_table(content), _error(content, dark, light)]
     else:
         parts.append(
-            _row(f'<div style="{_FONT};font-size:15px;line-height:1.55;color:#24292f">{_text(said.body)}</div>')
+            _row(f'<div style="{_FONT};font-size:15px;line-height:1.55;color:#24292f">{_text(content.body)}</div>')
         )
-    if said.url:
-        parts.append(_button(said.url))
-    parts += [_GAP, _footer(said)]
+    if content.url:
+        parts.append(_button(content.url))
+    parts += [_GAP, _footer(content)]
     return (
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         '<meta name="color-scheme" content="light"><meta name="supported-color-schemes" content="light">'
-        f"<title>{_line(said.subject)}</title></head>"
+        f"<title>{_line(content.subject)}</title></head>"
         '<body style="margin:0;padding:0;background:#f6f8fa">'
-        f'<div style="display:none;max-height:0;overflow:hidden">{_line(_preview(said))}</div>'
+        f'<div style="display:none;max-height:0;overflow:hidden">{_line(_preview(content))}</div>'
         '<table role="presentation" width="100%" cellpadding="0" cellspacing="0" style="background:#f6f8fa">'
         '<tr><td align="center" style="padding:32px 12px">'
         '<table role="presentation" width="600" cellpadding="0" cellspacing="0" style="width:100%;max-width:600px;'
@@ -53,33 +53,33 @@ def html(said: Words) -> str:
     )
 
 
-def _heading(said: Words, dark: str, light: str) -> str:
+def _heading(content: Content, dark: str, light: str) -> str:
     return _row(
         f'<span style="{_FONT};display:inline-block;padding:4px 12px;border-radius:12px;background:{light};'
-        f'color:{dark};font-size:12px;font-weight:700;letter-spacing:.4px">{_line(said.phase)}</span>'
+        f'color:{dark};font-size:12px;font-weight:700;letter-spacing:.4px">{_line(content.phase)}</span>'
         f'<h1 style="{_FONT};margin:14px 0 0;font-size:22px;line-height:1.3;font-weight:600;color:#1f2328;'
-        f'word-break:break-word">{_line(said.heading if said.body is None else said.subject)}</h1>',
+        f'word-break:break-word">{_line(content.heading if content.body is None else content.subject)}</h1>',
         top=28,
     )
 
 
-def _table(said: Words) -> str:
+def _table(content: Content) -> str:
     rows = "".join(
         f'<tr><td style="{_FONT};padding:7px 16px 7px 0;font-size:14px;color:#656d76;white-space:nowrap;'
         f'vertical-align:top;border-top:1px solid #eaeef2" width="110">{_line(name)}</td>'
         f'<td style="{_FONT};padding:7px 0;font-size:14px;color:#1f2328;word-break:break-word;'
         f'border-top:1px solid #eaeef2">{_line(value)}</td></tr>'
-        for name, value in said.facts
+        for name, value in content.facts
     )
     return _row(f'<table role="presentation" width="100%" cellpadding="0" cellspacing="0">{rows}</table>')
 
 
-def _error(said: Words, dark: str, light: str) -> str:
-    if not said.error:
+def _error(content: Content, dark: str, light: str) -> str:
+    if not content.error:
         return ""
     return _row(
         f'<div style="{_MONO};padding:12px 14px;background:{light};border-left:4px solid {dark};border-radius:4px;'
-        f'font-size:13px;line-height:1.5;color:#24292f;word-break:break-word">{_text(said.error)}</div>'
+        f'font-size:13px;line-height:1.5;color:#24292f;word-break:break-word">{_text(content.error)}</div>'
     )
 
 
@@ -90,22 +90,22 @@ def _button(url: str) -> str:
     )
 
 
-def _footer(said: Words) -> str:
-    place = f"{said.ended.kind} {said.ended.namespace}/{said.ended.name}"
+def _footer(content: Content) -> str:
+    place = f"{content.ended.kind} {content.ended.namespace}/{content.ended.name}"
     return (
         f'<tr><td style="{_FONT};padding:18px 32px;background:#f6f8fa;border-top:1px solid #d0d7de;font-size:12px;'
-        f'line-height:1.5;color:#656d76;word-break:break-word">{_line(said.reason)}'
-        f"{'<br>' if said.reason else ''}{_line(place)}</td></tr>"
+        f'line-height:1.5;color:#656d76;word-break:break-word">{_line(content.reason)}'
+        f"{'<br>' if content.reason else ''}{_line(place)}</td></tr>"
     )
 
 
-def _row(content: str, top: int = 20) -> str:
-    return f'<tr><td style="padding:{top}px 32px 0">{content}</td></tr>'
+def _row(cell: str, top: int = 20) -> str:
+    return f'<tr><td style="padding:{top}px 32px 0">{cell}</td></tr>'
 
 
-def _preview(said: Words) -> str:
-    """What a list of mails shows after the subject."""
-    return said.error or " · ".join(value for _, value in said.facts[1:4])
+def _preview(content: Content) -> str:
+    """The preview text that mail clients show after the subject."""
+    return content.error or " · ".join(value for _, value in content.facts[1:4])
 
 
 def _line(text: str) -> str:

@@ -1,4 +1,4 @@
-"""A rendered message: all that a delivery has to keep, so that nothing else is needed to send it."""
+"""A rendered message. A delivery stores it whole and needs nothing else to send it."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from execution_options.api.channel import ChannelType
 
 
 class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is sent.
+    """A message as it is sent.
 
     Attributes:
-        type: by what it is sent.
+        type: type of the channel that it is for.
         subject: one line.
-        text: plain text; Slack shows it where blocks cannot be shown, notifications of a phone for example.
-        html: of a mail.
+        text: plain text. Slack shows it where it cannot show blocks, for example in notifications on a phone.
+        html: HTML part of a mail.
         payload: JSON text: Slack's ``blocks``, PagerDuty's event without its routing key, the webhook's body.
-        resolve: of a test by PagerDuty: the event that follows ``payload`` once that is accepted.
-        note: what a person should know about it: that a template failed and the default text is used instead.
+        resolve: for a test by PagerDuty: the event that follows once ``payload`` is accepted.
+        note: a remark for people, such as that a template failed and the default text is used instead.
     """
 
     type: ChannelType

@@ -1,4 +1,4 @@
-"""Names and keys that follow from what is notified, so that making them twice gives the same ones."""
+"""Names and keys derived from the end of an execution, so that deriving them again gives the same ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from execution_options.notifications.route import ChannelKey
 
 IDEMPOTENT: Final[frozenset[ChannelType]] = frozenset({"email", "pagerDuty", "webhook"})
-"""Types whose messages carry a key by which the receiver can tell a repetition (Slack has none)."""
+"""Channel types whose messages carry a key by which the receiver can recognise a repetition (Slack has none)."""
 
 _DIGITS: Final = 20
 MAX_NAME: Final = 253
@@ -23,15 +23,27 @@ MAX_DEDUP_KEY: Final = 255
 
 
 def delivery_name(ended: Ended, channel: ChannelKey, template: Template | None = None) -> str:
-    """Name of the delivery of one episode by one channel: ``<execution's name, cut>-<hash>``."""
-    said = "" if template is None else msgspec.json.encode(template, order="sorted").decode()
-    digest = _digest(ended.uid, ended.episode, ended.phase, channel.namespace, channel.name, said)
-    # A name must not end in the middle of a character that may not stand before a dash.
+    """Name of the delivery of one end by one channel: ``<execution's name, cut>-<hash>``.
+
+    Args:
+        ended: the end of an execution.
+        channel: the channel that sends it.
+        template: template of the message; another template makes another delivery.
+    """
+    template_json = "" if template is None else msgspec.json.encode(template, order="sorted").decode()
+    digest = _digest(ended.uid, ended.episode, ended.phase, channel.namespace, channel.name, template_json)
+    # No dot may stand before the dash: a DNS label cannot begin with a dash.
     return f"{ended.name[: MAX_NAME - _DIGITS - 1].rstrip('.-')}-{digest}"
 
 
 def message_id(key: str, recipient: str, sender: str) -> str:
-    """``Message-ID`` of the mail of a delivery (``namespace/name``) to one recipient, in the sender's domain."""
+    """``Message-ID`` of a mail, in the sender's domain.
+
+    Args:
+        key: ``namespace/name`` of the delivery.
+        recipient: address of the recipient.
+        sender: address of the sender, with or without a name before it.
+    """
     domain = sender.rpartition("@")[2].rstrip(">") or "execution.dev"
     return f"<{_digest(key, recipient)}.execution-options@{domain}>"
 
@@ -45,12 +57,12 @@ def webhook_id(key: str) -> str:
 
 
 def dedup_key(lineage: str) -> str:
-    """PagerDuty's key of a lineage: an incident is opened, and resolved by a later run, under the same."""
+    """PagerDuty's key for a lineage. A later run resolves an incident under the key that opened it."""
     if len(lineage) <= MAX_DEDUP_KEY:
         return lineage
     return f"{lineage[: MAX_DEDUP_KEY - _DIGITS - 1]}-{_digest(lineage)}"
 
 
 def _digest(*parts: str) -> str:
-    """Hexadecimal digits that no two different lists of parts share."""
+    """Hexadecimal digits of a hash of the parts."""
     return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:_DIGITS]

@@ -8,61 +8,61 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from execution_options.notifications.content import cut, one_line, plain, printable
 from execution_options.notifications.naming import dedup_key
-from execution_options.notifications.words import cut, one_line, plain, printable
 
 if TYPE_CHECKING:
-    from execution_options.notifications.words import Words
+    from execution_options.notifications.content import Content
 
 SEVERITIES: Final = {"SUCCEEDED": "info", "FAILED": "error", "ABORTED": "warning", "TIMED_OUT": "error", "TEST": "info"}
 MAX_SUMMARY: Final = 1024
 MAX_DETAIL: Final = 1024
 
 
-def event(said: Words) -> dict[str, Any]:
-    """A success resolves what an earlier end of the same lineage has opened; every other end, and a test, opens it."""
-    ended = said.ended
-    if ended.told == "SUCCEEDED":
-        return resolution(said)
-    cause = f": {one_line(said.error)}" if said.error else ""
+def event(content: Content) -> dict[str, Any]:
+    """The event for a message. A success resolves the incident of its lineage; any other end, and a test, opens one."""
+    ended = content.ended
+    if ended.reported_phase == "SUCCEEDED":
+        return resolution(content)
+    cause = f": {one_line(content.error)}" if content.error else ""
     payload = {
-        "summary": cut(said.subject + (cause if said.body is None else ""), MAX_SUMMARY),
+        "summary": cut(content.subject + (cause if content.body is None else ""), MAX_SUMMARY),
         "source": f"{ended.namespace}/{ended.name}",
-        "severity": SEVERITIES[ended.told],
+        "severity": SEVERITIES[ended.reported_phase],
         "component": ended.engine,
         "group": ended.namespace,
-        "class": ended.told,
-        "custom_details": _details(said),
+        "class": ended.reported_phase,
+        "custom_details": _details(content),
     }
     if _is_time(ended.finished_at):
         payload["timestamp"] = ended.finished_at
     made: dict[str, Any] = {
         "event_action": "trigger",
-        "dedup_key": _key(said),
+        "dedup_key": _key(content),
         "payload": payload,
         "client": "execution-options",
     }
-    if said.url:
-        made["links"] = [{"href": said.url, "text": "Open execution"}]
-        made["client_url"] = said.url
+    if content.url:
+        made["links"] = [{"href": content.url, "text": "Open execution"}]
+        made["client_url"] = content.url
     return made
 
 
-def resolution(said: Words) -> dict[str, Any]:
-    """What resolves an incident of the same lineage."""
-    return {"event_action": "resolve", "dedup_key": _key(said)}
+def resolution(content: Content) -> dict[str, Any]:
+    """The event that resolves the incident of the same lineage."""
+    return {"event_action": "resolve", "dedup_key": _key(content)}
 
 
-def _key(said: Words) -> str:
-    ended = said.ended
+def _key(content: Content) -> str:
+    ended = content.ended
     return dedup_key(ended.lineage or f"{ended.engine}/{ended.namespace}/{ended.name}")
 
 
-def _details(said: Words) -> dict[str, str]:
-    if said.body is not None:
-        return {"message": plain(said)}
-    details = {name.lower().replace(" ", "_"): value for name, value in said.facts}
-    return details | ({"error": cut(printable(said.error), MAX_DETAIL)} if said.error else {})
+def _details(content: Content) -> dict[str, str]:
+    if content.body is not None:
+        return {"message": plain(content)}
+    details = {name.lower().replace(" ", "_"): value for name, value in content.facts}
+    return details | ({"error": cut(printable(content.error), MAX_DETAIL)} if content.error else {})
 
 
 def _is_time(text: str) -> bool:

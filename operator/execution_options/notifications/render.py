@@ -1,4 +1,4 @@
-"""From an end to the message that is kept, and sent as it was kept."""
+"""Renders the message for an end. It is stored, and sent as it is stored."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from execution_options.notifications import mail, pagerduty, slack, webhook
+from execution_options.notifications.content import content_of, cut, plain
 from execution_options.notifications.message import Message
-from execution_options.notifications.words import cut, plain, words
 
 if TYPE_CHECKING:
     from execution_options.notifications.ended import Ended
@@ -18,27 +18,27 @@ MAX_NOTE = 1024
 
 
 def render(ended: Ended, due: Due, key: str, execution_url: str = "") -> Message:
-    """The message that is due; never an error, since what a template cannot say the default text says.
+    """The message that is due. A template that fails is no error: the default text is used instead.
 
     Args:
-        ended: what happened.
-        due: by which channel, for which options.
+        ended: the end of an execution.
+        due: the notification that is due.
         key: ``namespace/name`` of the delivery.
         execution_url: ``spec.executionURL`` of the channel; empty for none.
     """
-    said = words(ended, due, execution_url, escape=slack.escape if due.type == "slack" else str)
-    subject, text, html, payload, resolve = said.subject, plain(said), "", "", ""
+    content = content_of(ended, due, execution_url, escape=slack.escape if due.type == "slack" else str)
+    subject, text, html, payload, resolve = content.subject, plain(content), "", "", ""
     match due.type:
         case "email":
-            html = mail.html(said)
+            html = mail.html(content)
         case "slack":
-            text, payload = slack.text(said), _json(slack.blocks(said))
+            text, payload = slack.text(content), _json(slack.blocks(content))
         case "pagerDuty":
-            payload = _json(pagerduty.event(said))
-            resolve = _json(pagerduty.resolution(said)) if ended.tested else ""
+            payload = _json(pagerduty.event(content))
+            resolve = _json(pagerduty.resolution(content)) if ended.tested else ""
         case "webhook":
-            payload = _json(webhook.event(said, key))
-    note = cut(said.note, MAX_NOTE)
+            payload = _json(webhook.event(content, key))
+    note = cut(content.note, MAX_NOTE)
     return Message(type=due.type, subject=subject, text=text, html=html, payload=payload, resolve=resolve, note=note)
 
 

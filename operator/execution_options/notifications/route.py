@@ -1,4 +1,4 @@
-"""Who is told of an end, and by which channel."""
+"""Whom to notify of an end, and by which channel."""
 
 from __future__ import annotations
 
@@ -20,43 +20,44 @@ if TYPE_CHECKING:
     from execution_options.options.merge import Effective
 
 OPERATOR_SCOPE = "ClusterExecutionOptions"
-"""The kind of options that use channels of the operator's namespace alone."""
+"""The kind of options that can use channels of the operator's namespace only."""
 
 
 class ChannelKey(NamedTuple):
-    """A NotificationChannel."""
+    """Identifies a NotificationChannel."""
 
     namespace: str
     name: str
 
 
 class Channel(NamedTuple):
-    """A channel, as far as its choice goes."""
+    """A channel: its key and its spec."""
 
     key: ChannelKey
     spec: NotificationChannelSpec
 
     @property
     def type(self) -> ChannelType:
-        """By what it sends."""
+        """Type of the channel."""
         return self.spec.type
 
     @property
     def is_destination(self) -> bool:
-        """Whether it sends to one place, whatever the recipients of a notification are."""
+        """Whether it sends to one fixed place and ignores the recipients of a notification."""
         slack = self.spec.slack
         return self.type == "webhook" or (slack is not UNSET and slack.webhook_url_secret_ref is not UNSET)
 
 
 class Due(Struct, frozen=True, kw_only=True):
-    """One message by one channel.
+    """A message that is due by one channel.
 
     Attributes:
-        type: by what the channel sends.
-        recipients: each once; ``""`` where the channel itself is the destination.
-        template: text that replaces the default one.
+        channel: the channel that sends it.
+        type: type of the channel.
+        recipients: each once; ``""`` if the channel itself is the destination.
+        template: replaces parts of the default text; ``None`` for none.
         sources: the options that ask for it.
-        resolves: PagerDuty: it only resolves what an earlier execution of the same lineage may have opened.
+        resolves: PagerDuty only: the message resolves the incident of an earlier execution of the same lineage.
     """
 
     channel: ChannelKey
@@ -68,7 +69,15 @@ class Due(Struct, frozen=True, kw_only=True):
 
 
 class Unrouted(Struct, frozen=True, kw_only=True):
-    """Recipients whom no channel reaches; ``reason`` is one word for programs."""
+    """Recipients that no channel reaches.
+
+    Attributes:
+        type: type of the notification.
+        recipients: those that are not reached.
+        reason: why, as one word for programs.
+        message: why, as a sentence for people.
+        source: the options that ask for the notification.
+    """
 
     type: ChannelType
     recipients: tuple[str, ...]
@@ -78,9 +87,12 @@ class Unrouted(Struct, frozen=True, kw_only=True):
 
 
 class Routing(Struct, frozen=True):
-    """What is to be done about one end.
+    """The notifications of one end.
 
-    ``suppressed`` says why nothing of ``due`` is sent; empty where it is.
+    Attributes:
+        due: messages that are due.
+        unrouted: recipients that no channel reaches.
+        suppressed: why nothing of ``due`` is sent; empty if it is sent.
     """
 
     due: tuple[Due, ...]
@@ -92,10 +104,10 @@ class Channels:
     """The channels that notifications of one namespace can use.
 
     Args:
-        channels: of that namespace and of the operator's.
-        namespace: whose executions are notified.
-        namespace_labels: its labels, which decide what the operator's namespace offers.
-        operator_namespace: where shared channels are.
+        channels: the channels of the namespace and of the operator's.
+        namespace: namespace of the executions.
+        namespace_labels: its labels, which decide which channels of the operator's namespace are offered to it.
+        operator_namespace: namespace of the shared channels.
     """
 
     def __init__(
@@ -113,17 +125,27 @@ class Channels:
         self._offered = [channel for channel in self._operators if _offers(channel, namespace_labels)]
 
     def in_reach(self, source: Source) -> list[Channel]:
-        """What options of one source can use, what precedes first."""
+        """The channels that options can use, in order of precedence."""
         if source.kind == OPERATOR_SCOPE:
             return self._operators
         return self._own if self.namespace == self.operator_namespace else [*self._own, *self._offered]
 
     def named(self, source: Source, name: str) -> Channel | None:
-        """The channel that a reference means."""
+        """The channel that a reference names.
+
+        Args:
+            source: the options with the reference.
+            name: name of the channel.
+        """
         return next((channel for channel in self.in_reach(source) if channel.key.name == name), None)
 
     def default(self, source: Source, channel_type: ChannelType) -> Channel | None:
-        """The channel for notifications that name none; of several defaults the first by name."""
+        """The channel for notifications that name none. If there are several defaults, the first by name is used.
+
+        Args:
+            source: the options with the notification.
+            channel_type: type of the channel.
+        """
         fitting = (channel for channel in self.in_reach(source) if channel.type == channel_type)
         return next((channel for channel in fitting if channel.spec.default is True), None)
 
@@ -134,13 +156,13 @@ def _offers(channel: Channel, labels: Mapping[str, str]) -> bool:
 
 
 def route(effective: Effective, phase: Phase, channels: Channels, *, disabled: bool = False) -> Routing:
-    """What is due when an execution arrives at ``phase``.
+    """The notifications that are due when an execution reaches a terminal phase.
 
     Args:
-        effective: the merge of the execution's snapshot and of what was edited since.
-        phase: where it arrived.
-        channels: what can be used.
-        disabled: whether the execution says so itself (``execution.dev/disable-notifications``).
+        effective: the execution's options, including later edits of notifications.
+        phase: the terminal phase.
+        channels: channels that the namespace can use.
+        disabled: whether the execution has the annotation ``execution.dev/disable-notifications``.
     """
     due: dict[tuple[ChannelKey, Template | None], Due] = {}
     unrouted: list[Unrouted] = []
@@ -153,35 +175,35 @@ def route(effective: Effective, phase: Phase, channels: Channels, *, disabled: b
             one = _due(notification, phase, *found)
             if one is not None:
                 key = (one.channel, one.template)
-                due[key] = _together(due[key], one) if key in due else one
+                due[key] = _combined(due[key], one) if key in due else one
     return Routing(tuple(due.values()), tuple(unrouted), _suppressed(effective, disabled))
 
 
 def _suppressed(effective: Effective, disabled: bool) -> str:
     if disabled:
         return "the execution has the annotation execution.dev/disable-notifications"
-    said = effective.disable_notifications
-    return f"disableNotifications of {said.source}" if said is not None and said.value else ""
+    option = effective.disable_notifications
+    return f"disableNotifications of {option.source}" if option is not None and option.value else ""
 
 
 def _due(
     notification: Sourced[Notification], phase: Phase, channel: Channel, recipients: tuple[str, ...]
 ) -> Due | None:
-    said = notification.value
+    value = notification.value
     resolves = channel.type == "pagerDuty" and phase == "SUCCEEDED"
-    if phase not in said.phases and not resolves:
+    if phase not in value.phases and not resolves:
         return None
     return Due(
         channel=channel.key,
         type=channel.type,
         recipients=("",) if channel.is_destination else recipients,
-        template=None if said.template is UNSET else said.template,
+        template=None if value.template is UNSET else value.template,
         sources=(notification.source,),
         resolves=resolves,
     )
 
 
-def _together(one: Due, other: Due) -> Due:
+def _combined(one: Due, other: Due) -> Due:
     return Due(
         channel=one.channel,
         type=one.type,
@@ -195,15 +217,22 @@ def _together(one: Due, other: Due) -> Due:
 def destinations(
     notification: Sourced[Notification], channels: Channels
 ) -> Iterator[tuple[Channel, tuple[str, ...]] | Unrouted]:
-    """Where a notification goes, whatever the phase.
+    """The channels and recipients of a notification, whatever the phase.
 
-    As in Flyte, recipients of Slack and PagerDuty that are addresses go by e-mail where no channel of that type is.
+    As in Flyte, recipients of Slack and PagerDuty that are addresses get a mail if there is no channel of that type.
+
+    Args:
+        notification: a notification and the options that ask for it.
+        channels: channels that the namespace can use.
+
+    Yields:
+        A channel with the recipients that it reaches, or recipients that no channel reaches.
     """
-    said, source = notification.value, notification.source
-    wanted = _type(said)
-    recipients = recipients_of(said)
-    if said.channel_ref is not UNSET:
-        yield from _by_reference(wanted, said.channel_ref.name, recipients, channels, source)
+    value, source = notification.value, notification.source
+    wanted = _type(value)
+    recipients = recipients_of(value)
+    if value.channel_ref is not UNSET:
+        yield from _by_reference(wanted, value.channel_ref.name, recipients, channels, source)
         return
     channel = channels.default(source, wanted)
     if channel is not None:
@@ -224,7 +253,7 @@ def _by_reference(
     elif channel.type == "email" and wanted in ("slack", "pagerDuty"):
         yield from _without_channel(wanted, recipients, channel, channels, source)
     else:
-        message = f"NotificationChannel {name} is one for {channel.type}, and this notification one for {wanted}"
+        message = f"NotificationChannel {name} is for {channel.type}, but this notification is for {wanted}"
         yield Unrouted(type=wanted, recipients=recipients, reason="ChannelTypeMismatch", message=message, source=source)
 
 
@@ -239,14 +268,14 @@ def _without_channel(
         whom = f"{', '.join(left)}: " if any(left) else ""
         message = f"{whom}there is no NotificationChannel for {wanted} with default: true {_where(channels, source)}"
         if by_mail and mail is None:
-            message += ", nor one for email, by which addresses could be reached"
+            message += ", nor one for email, which could reach addresses"
         yield Unrouted(type=wanted, recipients=left, reason="NoChannel", message=message, source=source)
 
 
 def _where(channels: Channels, source: Source) -> str:
     if source.kind == OPERATOR_SCOPE:
         return f"in namespace {channels.operator_namespace}"
-    return f"in namespace {channels.namespace}, and {channels.operator_namespace} offers it none"
+    return f"in namespace {channels.namespace}, and {channels.operator_namespace} offers none to it"
 
 
 def _type(notification: Notification) -> ChannelType:

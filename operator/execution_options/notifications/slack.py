@@ -1,18 +1,18 @@
 """A message in Slack's Block Kit.
 
-https://docs.slack.dev/reference/block-kit/blocks, with the lengths that it allows.
+The limits are from https://docs.slack.dev/reference/block-kit/blocks.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from execution_options.notifications.words import cut, printable
+from execution_options.notifications.content import cut, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from execution_options.notifications.words import Words
+    from execution_options.notifications.content import Content
 
 SIGNS: Final = {
     "SUCCEEDED": ":white_check_mark:",
@@ -28,40 +28,41 @@ MAX_FIELDS: Final = 10
 
 
 def escape(text: str) -> str:
-    """The text so that nothing in it is a mention, a link or a command such as ``<!channel>``.
+    """Escapes text, so that nothing in it is a mention, a link or a command such as ``<!channel>``.
 
     https://docs.slack.dev/messaging/formatting-message-text#escaping
     """
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def text(said: Words) -> str:
-    """What is shown where blocks cannot be."""
-    return escape(said.subject if said.ended.tested else f"{said.phase}: {said.subject}")
+def text(content: Content) -> str:
+    """The text that Slack shows where it cannot show blocks."""
+    return escape(content.subject if content.ended.tested else f"{content.phase}: {content.subject}")
 
 
-def blocks(said: Words) -> list[dict[str, Any]]:
-    """The message; the body of a template is Slack's own markup, whose values were escaped."""
+def blocks(content: Content) -> list[dict[str, Any]]:
+    """The blocks of a message. A template's body is Slack markup; the values in it are already escaped."""
+    sign = SIGNS[content.ended.reported_phase]
     made: list[dict[str, Any]] = [
         {
             "type": "header",
             # Plain text: nothing in it is markup.
-            "text": {"type": "plain_text", "text": cut(f"{SIGNS[said.ended.told]} {said.subject}", MAX_HEADER)},
+            "text": {"type": "plain_text", "text": cut(f"{sign} {content.subject}", MAX_HEADER)},
         }
     ]
-    if said.body is not None:
-        made += [_section(part) for part in _parts(printable(said.body))]
+    if content.body is not None:
+        made += [_section(part) for part in _parts(printable(content.body))]
     else:
-        fields = [_markdown(_field(name, value)) for name, value in said.facts[:MAX_FIELDS]]
+        fields = [_markdown(_field(name, value)) for name, value in content.facts[:MAX_FIELDS]]
         made.append({"type": "section", "fields": fields})
-        if said.error:
-            # Cut first: an escape sequence must not be cut in half. What grows by escaping grows fivefold at most.
-            code = escape(cut(printable(said.error).replace("```", "'''"), MAX_SECTION // 5 - 10))
+        if content.error:
+            # Cut before escaping, so that no escape sequence is split. Escaping makes text at most five times as long.
+            code = escape(cut(printable(content.error).replace("```", "'''"), MAX_SECTION // 5 - 10))
             made.append(_section(f"```{code}```"))
-    if said.url:
-        made.append(_section(f"<{escape(said.url)}|Open execution>"))
-    if said.reason:
-        made.append({"type": "context", "elements": [_markdown(escape(cut(said.reason, MAX_FIELD // 5)))]})
+    if content.url:
+        made.append(_section(f"<{escape(content.url)}|Open execution>"))
+    if content.reason:
+        made.append({"type": "context", "elements": [_markdown(escape(cut(content.reason, MAX_FIELD // 5)))]})
     return made
 
 
@@ -70,7 +71,7 @@ def _field(name: str, value: str) -> str:
 
 
 def _parts(body: str) -> Iterator[str]:
-    """The body in pieces that a section can hold, none of which begins or ends inside of an escape sequence."""
+    """The body in parts that fit into a section. No escape sequence is split between two parts."""
     while len(body) > MAX_SECTION:
         end = body.rfind("\n", MAX_SECTION // 2, MAX_SECTION) + 1 or MAX_SECTION
         start = body.rfind("&", end - len("&amp;") + 1, end)

@@ -1,8 +1,8 @@
-"""Templates: Jinja2's syntax, held to an allow-list over the parsed text.
+"""Templates: the syntax is Jinja2's, restricted by an allow-list over the parsed template.
 
-A template is only parsed by Jinja2, never compiled: its sandbox bounds neither time nor memory, and its
-compiler evaluates constants. What is allowed is evaluated here, in steps that its length bounds
-(:mod:`execution_options.notifications.evaluation`).
+Jinja2 only parses a template and never compiles it: its sandbox bounds neither time nor memory, and its compiler
+evaluates constants. :mod:`execution_options.notifications.evaluation` evaluates what is allowed, in a number of steps
+that the template's length bounds.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FILTERS: Final = {
     "truncate": 1,
     "upper": 0,
 }
-"""Names, and how many arguments each takes at most."""
+"""Names of the filters, and the most arguments that each takes."""
 OPERATORS: Final = {"eq": "==", "ne": "!=", "in": "in", "notin": "not in"}
 
 _NAMES: Final = {
@@ -66,15 +66,15 @@ _PARSER: Final = Environment(keep_trailing_newline=True)  # noqa: S701 - nothing
 
 
 class TemplateError(ValueError):
-    """A template that is not possible; the message says what is wrong and where."""
+    """A template is invalid; the message says what is wrong and where."""
 
 
 @lru_cache(maxsize=256)
 def parsed(source: str) -> nodes.Template:
-    """The template, checked.
+    """The parsed and checked template.
 
     Raises:
-        TemplateError: it has a mistake, or something that templates cannot do.
+        TemplateError: it has a syntax error, or uses something that is not allowed.
     """
     try:
         tree = _PARSER.parse(source)
@@ -91,7 +91,7 @@ def parsed(source: str) -> nodes.Template:
 
 
 def problem(source: str) -> str | None:
-    """What is wrong with a template; ``None`` where nothing is."""
+    """What is wrong with a template; ``None`` if nothing is."""
     try:
         parsed(source)
     except TemplateError as error:
@@ -119,12 +119,12 @@ def _check_body(body: list[nodes.Node], bound: frozenset[str]) -> None:
 def _check_loop(node: nodes.For, bound: frozenset[str]) -> None:
     target, over = node.target, node.iter
     if bound:
-        raise TemplateError(f"line {node.lineno}: a for inside of a for is not possible")
+        raise TemplateError(f"line {node.lineno}: a for inside a for is not allowed")
     if node.recursive or node.test is not None:
-        raise TemplateError(f"line {node.lineno}: a for has neither recursive nor if")
+        raise TemplateError(f"line {node.lineno}: recursive and if are not allowed in a for")
     if not isinstance(target, nodes.Name) or target.name in VARIABLES:
         raise TemplateError(
-            f"line {node.lineno}: a for needs one name of its own, for example {{% for o in options %}}"
+            f"line {node.lineno}: a for needs one name that is not a variable, for example {{% for o in options %}}"
         )
     if not isinstance(over, nodes.Name) or over.name not in LISTS | MAPS:
         raise TemplateError(f"line {node.lineno}: for goes over one of {_listed(LISTS | MAPS)}")
@@ -177,9 +177,9 @@ def _check_item(node: nodes.Getitem, bound: frozenset[str]) -> None:
     elif isinstance(key, nodes.Name) and key.name in bound:
         base = node.node
         if not isinstance(base, nodes.Name) or base.name not in MAPS:
-            raise TemplateError(f"line {node.lineno}: only {_listed(MAPS)} can be looked up by a name of a for")
+            raise TemplateError(f"line {node.lineno}: only {_listed(MAPS)} can be indexed by the name of a for")
     else:
-        raise TemplateError(f"line {node.lineno}: in square brackets only a text is possible, as in labels['team']")
+        raise TemplateError(f"line {node.lineno}: only a string is allowed in square brackets, as in labels['team']")
 
 
 def _check_filter(node: nodes.Filter, bound: frozenset[str]) -> None:
@@ -191,16 +191,16 @@ def _check_filter(node: nodes.Filter, bound: frozenset[str]) -> None:
         raise TemplateError(f"line {node.lineno}: {node.name} takes at most {FILTERS[node.name]} arguments, unnamed")
     for argument in node.args:
         if not isinstance(argument, nodes.Const):
-            raise TemplateError(f"line {node.lineno}: the argument of {node.name} must be a text or a number")
+            raise TemplateError(f"line {node.lineno}: the argument of {node.name} must be a string or a number")
         _check(argument, bound)
     if node.name == "truncate" and not (node.args and type(_value(node.args[0])) is int):
         raise TemplateError(f"line {node.lineno}: truncate needs a number of characters")
     if node.name == "join":
-        # Joining the characters of a text, again and again, would make it grow without bound.
+        # Joining the characters of a string again and again would make it grow without bound.
         if not isinstance(node.node, nodes.Name) or node.node.name not in LISTS | MAPS:
             raise TemplateError(f"line {node.lineno}: join is for {_listed(LISTS | MAPS)}")
         if node.args and not isinstance(_value(node.args[0]), str):
-            raise TemplateError(f"line {node.lineno}: join needs a text to put between")
+            raise TemplateError(f"line {node.lineno}: join needs a string as separator")
     _check(node.node, bound)
 
 
@@ -211,7 +211,7 @@ def _value(node: nodes.Node) -> object:
 def _refused(node: nodes.Node) -> TemplateError:
     what = _NAMES.get(type(node), type(node).__name__)
     return TemplateError(
-        f"line {node.lineno}: {what} is not possible in a template: it has variables, if, for and the filters "
+        f"line {node.lineno}: {what} is not allowed in a template, only variables, if, for and the filters "
         f"{_listed(FILTERS)}"
     )
 

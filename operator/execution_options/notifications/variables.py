@@ -1,4 +1,4 @@
-"""What templates can say of an execution."""
+"""The variables that templates can use."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ FIELDS: Final = {
     "workflow": ("name", "project", "domain", "version"),
     "launch_plan": ("name", "project", "domain", "version"),
 }
-"""Variables with members, and these."""
+"""Variables with fixed members."""
 MAPS: Final = frozenset({"labels"})
-"""Variables with members of any name."""
+"""Variables whose members can have any name."""
 LISTS: Final = frozenset({"options"})
 VARIABLES: Final = frozenset(
     {
@@ -27,18 +27,19 @@ VARIABLES: Final = frozenset(
         *LISTS,
     }
 )
-"""All of them."""
+"""Names of all variables."""
 
 
 def variables(ended: Ended, options: tuple[str, ...], url: str = "") -> Mapping[str, Any]:
-    """The variables of templates, documented in docs/notifications.md.
+    """The values of the variables, which docs/notifications.md describes.
 
-    Those after ``url`` are Flyte's, whose project is here the label ``project`` or else the namespace.
+    ``project``, ``domain``, ``workflow`` and ``launch_plan`` are Flyte's. The project is the label ``project``, or the
+    namespace if there is no such label.
 
     Args:
-        ended: what happened.
-        options: the options objects that ask for the notification.
-        url: link to the execution; empty where there is none.
+        ended: the end of an execution.
+        options: names of the options that ask for the notification.
+        url: link to the execution; empty for none.
     """
     project, domain = ended.labels.get("project", ended.namespace), ended.labels.get("domain", "")
     workflow = ended.lineage.rpartition("/")[2] or ended.name
@@ -46,14 +47,14 @@ def variables(ended: Ended, options: tuple[str, ...], url: str = "") -> Mapping[
     plan = ended.launch_plan.rpartition("/")[2] or workflow
     flytes = {"project": project, "domain": domain, "version": version}
     return {
-        "phase": ended.told,
+        "phase": ended.reported_phase,
         "name": ended.name,
         "namespace": ended.namespace,
         "engine": ended.engine,
         "kind": ended.kind,
         "uid": ended.uid,
         "id": ended.id,
-        "error": "" if ended.told == "SUCCEEDED" else ended.message,
+        "error": "" if ended.reported_phase == "SUCCEEDED" else ended.message,
         "message": ended.message,
         "duration": duration(ended.seconds),
         "started_at": ended.started_at,
@@ -69,7 +70,7 @@ def variables(ended: Ended, options: tuple[str, ...], url: str = "") -> Mapping[
 
 
 def duration(seconds: float | None) -> str:
-    """For people, for example ``1h 02m 03s``; empty where it is not known."""
+    """A duration in seconds for people, for example ``1h 02m 03s``; empty if it is not known."""
     if seconds is None:
         return ""
     hours, rest = divmod(round(seconds), 3600)

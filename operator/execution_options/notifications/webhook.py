@@ -5,26 +5,31 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from execution_options.notifications.content import plain, printable
 from execution_options.notifications.naming import webhook_id
-from execution_options.notifications.words import plain, printable
 
 if TYPE_CHECKING:
-    from execution_options.notifications.words import Words
+    from execution_options.notifications.content import Content
 
 
-def event(said: Words, key: str) -> dict[str, Any]:
-    """The event; ``key`` is ``namespace/name`` of the delivery."""
-    ended = said.ended
+def event(content: Content, key: str) -> dict[str, Any]:
+    """The CloudEvent for a message.
+
+    Args:
+        content: content of the message.
+        key: ``namespace/name`` of the delivery.
+    """
+    ended = content.ended
     group = f"/apis/{ended.api_version}" if "/" in ended.api_version else f"/api/{ended.api_version}"
     made: dict[str, Any] = {
         "specversion": "1.0",
         "id": webhook_id(key),
         "source": f"{group}/namespaces/{ended.namespace}/{ended.kind}",
-        "type": f"dev.execution.{ended.told.lower()}",
+        "type": f"dev.execution.{ended.reported_phase.lower()}",
         "subject": ended.name,
         "datacontenttype": "application/json",
         "data": {
-            "phase": ended.told,
+            "phase": ended.reported_phase,
             "engine": ended.engine,
             "apiVersion": ended.api_version,
             "kind": ended.kind,
@@ -32,16 +37,16 @@ def event(said: Words, key: str) -> dict[str, Any]:
             "name": ended.name,
             "uid": ended.uid,
             "id": ended.id,
-            "message": printable(said.error),
+            "message": printable(content.error),
             "startedAt": ended.started_at,
             "finishedAt": ended.finished_at,
             "durationSeconds": ended.seconds,
             "launchPlan": ended.launch_plan,
             "lineage": ended.lineage,
-            "options": list(said.options),
-            "url": said.url,
-            "subject": said.subject,
-            "text": plain(said),
+            "options": list(content.options),
+            "url": content.url,
+            "subject": content.subject,
+            "text": plain(content),
         },
     }
     if ended.tested:

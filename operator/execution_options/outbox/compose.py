@@ -10,11 +10,11 @@ from msgspec import UNSET, Struct
 
 from execution_options.api.names import API_VERSION, DELIVERY_KIND, ID_LABEL, LINEAGE_LABEL, TEST_LABEL
 from execution_options.engines import facts
+from execution_options.notifications.content import cut
 from execution_options.notifications.ended import Ended, lineage
 from execution_options.notifications.naming import delivery_name
 from execution_options.notifications.render import render
 from execution_options.notifications.route import ChannelKey, Due, Unrouted, route
-from execution_options.notifications.words import cut
 from execution_options.options.levels import Level
 from execution_options.outbox.record import ChannelRef, ExecutionRef, FullSpec, OptionsRef, Tested, Unsent
 

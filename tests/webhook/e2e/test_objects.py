@@ -28,9 +28,7 @@ def test_a_template_that_is_not_possible_is_refused_and_says_why(team: Team) -> 
     # An entry is in force a moment after it was written.
     error = eventually(refused)
     assert error.status == 422
-    assert "spec.notifications[0].template.body: is not a template that can be used: line 1: there is no variable" in (
-        str(error)
-    )
+    assert "spec.notifications[0].template.body: is not a valid template: line 1: there is no variable" in (str(error))
     team.options("o", notifying("{{ phase }}"))
     with pytest.raises(RefusedError, match="arithmetic is not possible"):
         team.merge("ExecutionOptions", "o", {"spec": notifying("{{ 1 + 1 }}")})
@@ -40,4 +38,4 @@ def test_so_is_a_link_of_a_channel(team: Team) -> None:
     spec = {"executionURL": "https://argo.example.com/{{ nam }}", "webhook": {"url": "https://example.com/hook"}}
     manifest = {"apiVersion": API_VERSION, "kind": CHANNEL_KIND, "metadata": {"name": "audit"}, "spec": spec}
     said = team.kubectl("apply", "-f", "-", manifests=[manifest], check=False)
-    assert "spec.executionURL: is not a template that can be used: line 1: there is no variable nam" in said
+    assert "spec.executionURL: is not a valid template: line 1: there is no variable nam" in said

@@ -1,4 +1,4 @@
-"""The words of a message, before they are laid out for a service."""
+"""The content of a message, before it is laid out for a service."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ MAX_URL: Final = 2048
 MAX_FACT: Final = 300
 
 
-class Words(Struct, frozen=True, kw_only=True):
-    """What a message says.
+class Content(Struct, frozen=True, kw_only=True):
+    """The content of a message.
 
     Attributes:
-        ended: what happened.
+        ended: the end of an execution.
         subject: one line.
-        body: of a template; ``None`` for the default one.
-        error: what the engine says, cut.
+        body: text of the template; ``None`` for the default body.
+        error: the engine's message, cut; empty after a success.
         facts: names and values, in the order in which they are shown.
         url: link to the execution; empty for none.
-        reason: why the message was sent.
-        note: that a template failed.
-        options: names of the options that ask for it.
+        reason: why the message is sent; empty for a test.
+        note: problems of templates; empty if there are none.
+        options: names of the options that ask for the notification.
     """
 
     ended: Ended
@@ -59,26 +59,26 @@ class Words(Struct, frozen=True, kw_only=True):
 
     @property
     def heading(self) -> str:
-        """What happened, in few words."""
+        """What happened, in a few words."""
         return _heading(self.ended)
 
     @property
     def phase(self) -> str:
         """The phase, for people."""
-        return self.ended.told.replace("_", " ")
+        return self.ended.reported_phase.replace("_", " ")
 
 
-def words(ended: Ended, due: Due, execution_url: str = "", *, escape: Callable[[str], str] = str) -> Words:
-    """What a message says; a template that fails is noted, and the default text said instead.
+def content_of(ended: Ended, due: Due, execution_url: str = "", *, escape: Callable[[str], str] = str) -> Content:
+    """The content of a message. If a template fails, the default text is used and ``note`` says why.
 
-    A test says that it is one, in its subject and before everything else. Where no execution has ended, nothing is
-    linked.
+    A test says that it is one, in its subject and at the beginning of its body. There is a link only if an execution
+    has ended.
 
     Args:
-        ended: what happened.
-        due: by which channel, for which options.
-        execution_url: pattern of the link; empty for none.
-        escape: of values in the body of a template.
+        ended: the end of an execution.
+        due: the notification that is due.
+        execution_url: template of the link; empty for none.
+        escape: applied to the values in a template's body.
     """
     options = tuple(dict.fromkeys(source.name for source in due.sources))
     problems: list[str] = []
@@ -103,7 +103,7 @@ def words(ended: Ended, due: Due, execution_url: str = "", *, escape: Callable[[
         subject = TEST_SUBJECT + subject
         body = escape(ended.message) + ("" if body is None else f"\n\n{body}")
     asking = ", ".join(dict.fromkeys(f"{source.kind} {source.name}" for source in due.sources))
-    return Words(
+    return Content(
         ended=ended,
         subject=cut(subject, MAX_SUBJECT),
         body=body,
@@ -149,7 +149,7 @@ def _filled(
 
 
 def _is_link(url: str) -> bool:
-    """Whether people can follow it: http or https, and nothing that ends it early."""
+    """Whether a URL is one of http or https, without characters at which a mail client would end the link."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -159,7 +159,7 @@ def _is_link(url: str) -> bool:
 
 
 def moment(text: str) -> str:
-    """A time for people, in UTC; empty where there is none."""
+    """A time (RFC 3339) for people, in UTC; empty if there is none."""
     try:
         return datetime.fromisoformat(text).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if text else ""
     except (ValueError, OverflowError):
@@ -172,7 +172,7 @@ def one_line(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """The text without control characters but line breaks and tabs, and without lone surrogates."""
+    """The text without lone surrogates and without control characters other than line breaks and tabs."""
     return "".join(sign for sign in text if sign in "\n\t" or (sign.isprintable() and not _is_surrogate(sign)))
 
 
@@ -181,22 +181,22 @@ def _is_surrogate(sign: str) -> bool:
 
 
 def cut(text: str, size: int) -> str:
-    """At most so many characters; the end says where something is missing."""
+    """The text, cut to ``size`` characters; an ellipsis shows the cut."""
     return text if len(text) <= size else f"{text[: size - 1]}…"
 
 
-def plain(said: Words) -> str:
-    """The message as text."""
-    parts = [said.body] if said.body is not None else [f"{said.heading}.", _details(said)]
-    if said.body is None and said.error:
-        parts.append(said.error)
-    if said.url:
-        parts.append(said.url)
-    if said.reason:
-        parts.append(f"{said.reason}.")
+def plain(content: Content) -> str:
+    """The message as plain text."""
+    parts = [content.body] if content.body is not None else [f"{content.heading}.", _details(content)]
+    if content.body is None and content.error:
+        parts.append(content.error)
+    if content.url:
+        parts.append(content.url)
+    if content.reason:
+        parts.append(f"{content.reason}.")
     return printable("\n\n".join(part.strip("\n") for part in parts)) + "\n"
 
 
-def _details(said: Words) -> str:
-    width = max(len(name) for name, _ in said.facts) + 1
-    return "\n".join(f"{name + ':':<{width}} {value}" for name, value in said.facts)
+def _details(content: Content) -> str:
+    width = max(len(name) for name, _ in content.facts) + 1
+    return "\n".join(f"{name + ':':<{width}} {value}" for name, value in content.facts)
