@@ -50,7 +50,7 @@ class Office:
         return path_of(GROUP, VERSION, plural, self.namespace, name)
 
     def may_read_secrets(self) -> None:
-        """Let the controller read the Secrets of the channels here."""
+        """Let the controller read the Secrets of the channels in this namespace."""
         role = {"name": "channels"}
         rules = [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}]
         group = "rbac.authorization.k8s.io"
@@ -81,7 +81,7 @@ class Office:
         return self.team.options("o", {"selector": {}, "notifications": list(notifications), **spec})
 
     def jobs(self, *names: str) -> None:
-        """Jobs that no controller touches, so that their status is what the test writes; with their options."""
+        """Create Jobs that no controller touches, so that only the test writes their status."""
         for name in names:
             pods = {"spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "none"}]}}
             body: Manifest = {
@@ -94,7 +94,7 @@ class Office:
             assert f"{GROUP}/snapshot" in created["metadata"]["annotations"]
 
     def end(self, name: str, *, well: bool = False, at: datetime | None = None) -> None:
-        """The Job comes to its end."""
+        """End a Job."""
         now = (at or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")
         kinds = ("SuccessCriteriaMet", "Complete") if well else ("FailureTarget", "Failed")
         conditions = [
@@ -168,7 +168,7 @@ class Controller:
 
     def __init__(self, kubeconfig: Path, log: Path, patience: float | None = None, *options: str) -> None:
         self.log = log
-        # How long refused deliveries are tried is nothing that anybody would set, apart from a test.
+        # Only tests set how long refused deliveries are retried, so there is no option for it.
         program = f"from execution_options import cli; from execution_options.controller.outbox import ends; {_PATIENT}"
         run = ["-m", "execution_options"] if patience is None else ["-c", program.format(patience=patience)]
         command = [
@@ -186,23 +186,23 @@ class Controller:
         return self
 
     def metrics(self) -> dict[str, float]:
-        """By name and labels, as they are written."""
+        """Values by name and labels, as the page writes them."""
         port = re.findall(r"metrics on port (\d+)", self.log.read_text())[0]
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as page:
             lines = page.read().decode().splitlines()
         return {name: float(value) for name, _, value in (x.rpartition(" ") for x in lines if not x.startswith("#"))}
 
     def kill(self) -> None:
-        """At once, whatever it does."""
+        """Kill the process at once."""
         os.kill(self.process.pid, signal.SIGKILL)
 
     def died(self) -> None:
-        """Wait until it is no more."""
+        """Wait until the process has exited."""
         self.process.wait(30)
 
 
 class Controllers:
-    """Starts controllers, and lets the next one begin at once where the last was killed."""
+    """Starts controllers. The next one can begin at once when one was killed."""
 
     def __init__(self, kubeconfig: Path, folder: Path, team: Team, way: FaultyWay) -> None:
         self._kubeconfig = kubeconfig
@@ -210,7 +210,7 @@ class Controllers:
         self._team = team
         self.way = way
         self.started: list[Controller] = []
-        # What a machine that is busy with others provokes; tests add what they provoke.
+        # A busy machine provokes this; tests add what they provoke themselves.
         self.tolerated = ["TimeoutError; again in"]
 
     def start(self, patience: float | None = None) -> Controller:
@@ -219,12 +219,12 @@ class Controllers:
         return self.started[-1]
 
     def start_in_place(self, patience: float | None = None) -> Controller:
-        """Start one where another was killed, which has nothing under way any more."""
+        """Start a controller in place of one that was killed."""
         self.free_lease()
         return self.start(patience).active()
 
     def free_lease(self) -> None:
-        """Nobody holds it."""
+        """Release the Lease of a controller that was killed."""
         with contextlib.suppress(RefusedError):  # there is none yet
             self._team.request("PATCH", LEASE, {"spec": {"holderIdentity": ""}}, MERGE)
 
@@ -233,7 +233,7 @@ class Controllers:
 def controllers(
     control_plane: Cluster, operator: LocalOperator, office: Office, tmp_path: Path
 ) -> Iterator[Controllers]:
-    """Controllers whose way to the API server a test can cut; their logs are scanned in the end."""
+    """Controllers whose connection to the API server a test can cut. Their logs are scanned at the end."""
     config = yaml.safe_load((operator.logs / "controller.kubeconfig").read_text())
     cluster = config["clusters"][0]["cluster"]
     ca = base64.b64decode(cluster.pop("certificate-authority-data")).decode()

@@ -1,4 +1,4 @@
-"""Finished deliveries go after a time, with the controller's own rights; held executions can be let go."""
+"""Finished deliveries are deleted after a while, with the controller's own rights; held executions can be released."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ pytestmark = pytest.mark.e2e
 
 
 async def cleaned(kubeconfig: Path, unmarked: dict[str, str], now: datetime) -> int:
-    """Clean up as the controller does, where these executions (name → uid) do not say that they were notified."""
+    """Clean up as the controller does, with executions (name → UID) that have no note that they were notified."""
 
     def execution(key: ExecutionKey) -> PartialObject | None:
         uid = unmarked.get(key.name)
@@ -54,7 +54,7 @@ async def cleaned(kubeconfig: Path, unmarked: dict[str, str], now: datetime) -> 
         return await Cleaning(kube, Writer(kube, lambda: True, 10.0), world, trials).clean(now)
 
 
-def test_deliveries_go_after_a_day_unless_that_would_notify_again(
+def test_deliveries_are_deleted_after_a_day_unless_that_would_notify_again(
     controllers: Controllers, operator: LocalOperator, office: Office, receiver: WebhookReceiver
 ) -> None:
     office.channel("hook", webhook={"url": receiver.url})
@@ -75,7 +75,7 @@ def test_deliveries_go_after_a_day_unless_that_would_notify_again(
 
 
 def test_deliveries_are_listed_namespace_by_namespace(control_plane: Cluster, office: Office) -> None:
-    # Which is how cleaning holds those of one at a time.
+    # Cleaning relies on this to hold only one namespace's deliveries at a time.
     places = [office.namespace, f"{office.namespace}-b", f"{office.namespace}0"]
     spec = {
         "phase": "FAILED",
@@ -101,14 +101,14 @@ def test_deliveries_are_listed_namespace_by_namespace(control_plane: Cluster, of
     assert len(runs) == len({*runs}) >= 3
 
 
-def test_held_executions_are_let_go_when_the_operator_goes(control_plane: Cluster, office: Office) -> None:
+def test_held_executions_are_released_when_the_operator_is_removed(control_plane: Cluster, office: Office) -> None:
     office.options({"phases": ["FAILED"], "webhook": {}}, notificationGuarantee="Held")
     office.jobs("held")
     office.team.request("DELETE", office.team.path("Job", "held") + "?propagationPolicy=Background")
     assert NOTIFICATIONS_FINALIZER in office.team.get("Job", "held")["metadata"]["finalizers"]
     where = ["--kubeconfig", str(control_plane.kubeconfig), "--context", control_plane.context]
     line = [sys.executable, "-m", "execution_options", "notify", "release", "--all", "--yes", *where]
-    said = subprocess.run(line, capture_output=True, text=True, check=False)
-    assert said.returncode == 0, said.stderr
-    assert "not held any more" in said.stdout
+    result = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert "not held any more" in result.stdout
     eventually(lambda: office.team.listed("Job") == [])

@@ -1,4 +1,4 @@
-"""A CronJob whose reference dangles starts nothing, and somebody hears of it."""
+"""A CronJob with a dangling reference starts nothing, and somebody is notified."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HOOK = {"phases": ["FAILED"], "webhook": {}}
 
 @pytest.fixture
 def controller(operator: LocalOperator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Controller]:
-    """One that looks every second."""
+    """A controller that resyncs every second."""
     log = tmp_path_factory.mktemp("controller") / "log"
     running = Controller(operator.logs / "controller.kubeconfig", log, None, "--resync", "1", "--log-format", "json")
     yield running.active()
@@ -41,7 +41,7 @@ def lines(controller: Controller) -> list[dict[str, Any]]:
 
 
 def dangling(controller: Controller) -> str:
-    """The gauge."""
+    """The gauge of dangling references of CronJobs."""
     port = next(line["message"].rsplit(" ", 1)[1] for line in lines(controller) if "metrics on port" in line["message"])
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as page:
         metrics = page.read().decode()
@@ -57,7 +57,7 @@ def cron_job(office: Office, name: str, reference: str, *, suspend: bool = False
     office.team.create({**body, "metadata": metadata})
 
 
-def test_a_cron_job_that_refers_to_nothing_is_told_of_once_and_resolved(
+def test_a_dangling_cron_job_is_notified_once_and_resolved(
     office: Office, receiver: WebhookReceiver, controller: Controller, operator: LocalOperator
 ) -> None:
     office.channel("hook", webhook={"url": receiver.url})
@@ -83,7 +83,7 @@ def test_a_cron_job_that_refers_to_nothing_is_told_of_once_and_resolved(
     with urllib.request.urlopen(operator.url("webhook", "/metrics"), timeout=5) as page:
         assert 'execution_options_refusals_total{engine="job",reason="OptionsMissing"}' in page.read().decode()
     assert len(receiver.received) == 1
-    said = [line for line in lines(controller) if "nightly starts is refused" in line["message"]]
-    assert len(said) == 1
+    refusals = [line for line in lines(controller) if "nightly starts is refused" in line["message"]]
+    assert len(refusals) == 1
     office.team.options("gone", {})
     eventually(lambda: dangling(controller) == "0.0")

@@ -1,4 +1,4 @@
-"""Executions that are deleted: before their end, at it, and after it."""
+"""Executions that are deleted before, at and after their end."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def controller(operator: LocalOperator, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture(autouse=True)
 def hook(office: Office, receiver: WebhookReceiver) -> None:
-    """Every end can be told."""
+    """A channel that every end can be sent by."""
     office.channel("hook", webhook={"url": receiver.url})
 
 
-def told(office: Office) -> dict[str, list[str]]:
-    """By name of the execution, the phases that were recorded of it."""
+def recorded_phases(office: Office) -> dict[str, list[str]]:
+    """The phases that were recorded, by name of the execution."""
     found: dict[str, list[str]] = {}
     for delivery in office.deliveries():
         found.setdefault(delivery["spec"]["execution"]["name"], []).append(delivery["spec"]["phase"])
@@ -50,9 +50,12 @@ def told(office: Office) -> dict[str, list[str]]:
 
 
 def pod(name: str, **annotations: str) -> dict[str, Any]:
-    said = {f"{GROUP}/options": "o", **{f"sim.execution.dev/{key}": value for key, value in annotations.items()}}
+    all_annotations = {
+        f"{GROUP}/options": "o",
+        **{f"sim.execution.dev/{key}": value for key, value in annotations.items()},
+    }
     spec = {"restartPolicy": "Never", "containers": [{"name": "base", "image": "none"}]}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "annotations": said}, "spec": spec}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "annotations": all_annotations}, "spec": spec}
 
 
 def job(name: str, **more: Any) -> dict[str, Any]:
@@ -66,7 +69,7 @@ def delete(office: Office, kind: str, name: str, policy: str = "Background") -> 
 
 
 @pytest.mark.parametrize("guarantee", ["Observed", "Held"])
-def test_an_ended_pod_is_told_of_once_whoever_deletes_it(office: Office, guarantee: str) -> None:
+def test_an_ended_pod_is_notified_once_whoever_deletes_it(office: Office, guarantee: str) -> None:
     office.options(EVERY_END, notificationGuarantee=guarantee)
     names = [f"task-{number}" for number in range(8)]
     for name in names:
@@ -74,14 +77,14 @@ def test_an_ended_pod_is_told_of_once_whoever_deletes_it(office: Office, guarant
     for number, name in enumerate(names):
         eventually(lambda name=name: office.team.get("Pod", name)["status"].get("phase") == "Failed")
         if number % 2:
-            # Some go as soon as they have ended, and others when that is noted.
+            # Some are deleted as soon as they have ended, others once that is noted.
             eventually(lambda name=name: f"{GROUP}/notified" in office.team.get("Pod", name)["metadata"]["annotations"])
         delete(office, "Pod", name)
     eventually(lambda: office.team.listed("Pod") == [])
-    # What is told last is seen after everything that might have been told of these.
+    # The last notification comes after any that these pods could still cause.
     office.team.create(pod("last", duration="1s"))
     office.delivery("last")
-    assert told(office) == {name: ["FAILED"] for name in names} | {"last": ["SUCCEEDED"]}
+    assert recorded_phases(office) == {name: ["FAILED"] for name in names} | {"last": ["SUCCEEDED"]}
 
 
 @pytest.mark.parametrize("guarantee", ["Observed", "Held"])
@@ -92,10 +95,10 @@ def test_an_execution_that_is_deleted_before_its_end_is_aborted(office: Office, 
     delete(office, "Job", "train", policy)
     office.delivery("train")
     eventually(lambda: office.team.listed("Job") == [])
-    assert told(office) == {"train": ["ABORTED"]}
+    assert recorded_phases(office) == {"train": ["ABORTED"]}
 
 
-def test_an_execution_that_ended_is_deleted_as_what_it_was(office: Office) -> None:
+def test_the_phase_of_an_ended_execution_survives_its_deletion(office: Office) -> None:
     office.options(EVERY_END, notificationGuarantee="Held")
     office.team.create(job("train"))
     other = {"finalizers": ["example.com/other", NOTIFICATIONS_FINALIZER]}
@@ -106,10 +109,10 @@ def test_an_execution_that_ended_is_deleted_as_what_it_was(office: Office) -> No
     eventually(lambda: NOTIFICATIONS_FINALIZER not in office.team.get("Job", "train")["metadata"]["finalizers"])
     office.team.request("PATCH", office.team.path("Job", "train"), {"metadata": {"finalizers": []}}, MERGE)
     eventually(lambda: office.team.listed("Job") == [])
-    assert told(office) == {"train": ["SUCCEEDED"]}
+    assert recorded_phases(office) == {"train": ["SUCCEEDED"]}
 
 
-def test_an_execution_without_room_for_the_note_is_told_of_once_and_goes(
+def test_an_execution_without_room_for_the_note_is_notified_once_and_deleted(
     office: Office, receiver: WebhookReceiver
 ) -> None:
     office.options(EVERY_END, notificationGuarantee="Held")
@@ -129,11 +132,11 @@ def test_an_execution_without_room_for_the_note_is_told_of_once_and_goes(
     office.team.create(job("last"))
     delete(office, "Job", "last")
     office.delivery("last")
-    assert told(office) == {"full": ["FAILED"], "last": ["ABORTED"]}
+    assert recorded_phases(office) == {"full": ["FAILED"], "last": ["ABORTED"]}
     assert len(receiver.received) == 2
 
 
-def test_many_held_jobs_that_are_deleted_the_moment_they_end_all_go_and_are_told_of_once(office: Office) -> None:
+def test_many_held_jobs_that_are_deleted_when_they_end_are_notified_once_and_deleted(office: Office) -> None:
     office.options(EVERY_END, notificationGuarantee="Held")
     expected = {}
     for number in range(MANY):
@@ -145,4 +148,4 @@ def test_many_held_jobs_that_are_deleted_the_moment_they_end_all_go_and_are_told
         office.team.create(body)
         expected[f"gone-{number}"] = ["SUCCEEDED" if well else "FAILED"]
     eventually(lambda: office.team.listed("Job") == [], timeout=240)
-    assert told(office) == expected
+    assert recorded_phases(office) == expected

@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 
 def writes(wanted: str) -> Callable[[Request, str], bool]:
-    """Whether a request writes the delivery of a Job with this state."""
+    """A condition on requests: whether one writes this state to the delivery of a Job."""
 
     def fits(request: Request, job: str) -> bool:
         if request.method != "PATCH" or f"/notificationdeliveries/{job}-" not in request.path:
@@ -53,17 +53,17 @@ STEPS: list[tuple[str, Callable[..., bool], Any]] = [
     ("after it was claimed", writes("Sending"), "after"),
     ("before its end is recorded", writes("Delivered"), "before"),
     ("after its end was recorded", writes("Delivered"), "after"),
-    ("before the execution says so", notes, "before"),
-    ("after the execution said so", notes, "after"),
+    ("before the execution is noted", notes, "before"),
+    ("after the execution is noted", notes, "after"),
 ]
 UNSURE = {"after it was claimed": 1, "before its end is recorded": 2, "while the service has it": 2}
-"""Steps at which nobody can know whether it arrived, and how often it did."""
+"""Steps after which nobody can know whether the message arrived, and how often it arrives."""
 
 
-def test_killed_at_every_step_each_notification_arrives_and_twice_only_where_nobody_could_know(
+def test_a_kill_at_any_step_loses_nothing_and_repeats_only_what_nobody_could_know(
     controllers: Controllers, office: Office, slack: Slack
 ) -> None:
-    """Slack has no key by which it would know a repetition."""
+    """Slack has no key by which it could recognise a repetition."""
     office.may_read_secrets()
     office.secret(token=TOKEN)
     office.channel("slack", slack={"botTokenSecretRef": {"name": "channel", "key": "token"}, "apiURL": slack.api})
@@ -79,11 +79,11 @@ def test_killed_at_every_step_each_notification_arrives_and_twice_only_where_nob
         if step == STEPS[0][0]:
             office.end(jobs["while it is down"])
         controller = controllers.start_in_place()
-        # Otherwise the next death could hit what this one left behind, too.
+        # Otherwise the next kill could also hit what this one left behind.
         office.delivery(jobs[step])
         eventually(lambda: not open_ones(office))
 
-    # The service took the message, and the controller dies before it hears of that.
+    # The service has the message, and the controller dies before it gets the answer.
     killed = controller
     usual = slack.usual
 
@@ -112,7 +112,7 @@ def open_ones(office: Office) -> list[str]:
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_each_end_is_logged_and_counted_once_also_where_the_answer_to_its_record_is_lost(
+def test_each_end_is_logged_and_counted_once_even_if_the_answer_to_its_record_is_lost(
     controllers: Controllers, office: Office, receiver: WebhookReceiver, when: Literal["before", "after"]
 ) -> None:
     controllers.tolerated.append("again in")
@@ -124,24 +124,22 @@ def test_each_end_is_logged_and_counted_once_also_where_the_answer_to_its_record
     office.end("fine")
     office.end("lost")
 
-    def said(state: str) -> list[str]:
+    def log_lines(state: str) -> list[str]:
         lines = controller.log.read_text().splitlines()
         ours = "execution_options.controller.outbox.reporting: delivery "
         return [line for line in lines if ours in line and state in line]
 
-    eventually(lambda: len(said(": Delivered (Accepted)")) >= 2 and len(said(": Failed (NoChannel)")) >= 2)
+    eventually(lambda: len(log_lines(": Delivered (Accepted)")) >= 2 and len(log_lines(": Failed (NoChannel)")) >= 2)
     metrics = controller.metrics()
     for kind, how in (("webhook", "Delivered"), ("email", "Failed")):
         name = f'execution_options_deliveries_total{{state="{how}",type="{kind}"}}'
-        assert metrics[name] == len(said(f": {how} (")) == 2
+        assert metrics[name] == len(log_lines(f": {how} (")) == 2
     for one in office.deliveries():
-        assert len(said(f"delivery {office.namespace}/{one['metadata']['name']} by ")) == 1
+        assert len(log_lines(f"delivery {office.namespace}/{one['metadata']['name']} by ")) == 1
 
 
-def test_killed_at_random_under_load_everything_arrives(
-    controllers: Controllers, office: Office, receiver: WebhookReceiver
-) -> None:
-    """A webhook tells a repetition by its id."""
+def test_kills_under_load_lose_nothing(controllers: Controllers, office: Office, receiver: WebhookReceiver) -> None:
+    """The receiver of a webhook recognises a repetition by its id."""
     office.channel("hook", webhook={"url": receiver.url})
     office.options({"phases": ["FAILED"], "webhook": {}})
     jobs = [f"job-{number}" for number in range(60)]
@@ -160,11 +158,11 @@ def test_killed_at_random_under_load_everything_arrives(
         assert "possibleDuplicate" not in delivery["status"]
     ids = Counter(request.headers["webhook-id"] for request in receiver.received)
     assert len(ids) == len(jobs)
-    # Each death can only repeat what was under way then.
+    # Each kill can only repeat what was under way.
     assert sum(ids.values()) - len(jobs) <= 2 * 8
 
 
-def test_of_two_controllers_one_sends_and_nothing_is_lost_while_they_and_the_api_server_change(
+def test_only_one_of_two_controllers_sends_and_restarts_lose_nothing(
     controllers: Controllers, office: Office, receiver: WebhookReceiver, embedded: ControlPlane
 ) -> None:
     controllers.tolerated += ["lease", "again in", "trying again", "will retry", "failed; will", "cannot be listed"]
@@ -173,7 +171,7 @@ def test_of_two_controllers_one_sends_and_nothing_is_lost_while_they_and_the_api
         "Cannot connect",
         "Connection reset",
         "event on",
-        # It serves before it has read all roles, so that it may refuse everything for a moment.
+        # It serves before it has read all roles, so it may refuse everything for a moment.
         "kopf waits: 403",
     ]  # the API server restarts
     office.channel("hook", webhook={"url": receiver.url})

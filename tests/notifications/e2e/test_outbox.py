@@ -40,7 +40,7 @@ HOOK = {"phases": ["FAILED"], "webhook": {}}
 
 @pytest.fixture(scope="module")
 def controller(operator: LocalOperator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Controller]:
-    """One controller for all tests of this module; its log is scanned in the end."""
+    """One controller for all tests of this module; its log is scanned at the end."""
     from .conftest import Controller
 
     running = Controller(operator.logs / "controller.kubeconfig", tmp_path_factory.mktemp("controller") / "log")
@@ -49,7 +49,7 @@ def controller(operator: LocalOperator, tmp_path_factory: pytest.TempPathFactory
     assert running.process.wait(60) == 0, running.log.read_text()
     lines = running.log.read_text().splitlines()
     suspicious = [line for line in lines if " WARNING " in line or " ERROR " in line or "Traceback" in line]
-    # Of the channel that refuses once, if it is looked at before the next message.
+    # Logged for the channel that refuses once, if its status is written before the next message.
     provoked = "/hook: LastSendRefused: the last message: HTTP 400: no"
     assert [line for line in suspicious if not line.endswith(provoked)] == []
 
@@ -65,7 +65,7 @@ def command(cluster: Cluster, *arguments: str) -> subprocess.CompletedProcess[st
     return subprocess.run(line, capture_output=True, text=True, check=False)
 
 
-def test_a_bad_recipient_fails_at_once_and_is_told_in_the_log_and_in_events(office: Office, slack: Slack) -> None:
+def test_a_bad_recipient_fails_at_once_and_shows_in_the_log_and_in_events(office: Office, slack: Slack) -> None:
     office.may_read_secrets()
     office.secret(token=TOKEN)
     office.channel("slack", slack={"botTokenSecretRef": {"name": "channel", "key": "token"}, "apiURL": slack.api})
@@ -87,7 +87,7 @@ def test_a_bad_recipient_fails_at_once_and_is_told_in_the_log_and_in_events(offi
     assert TOKEN not in events
 
 
-def test_a_busy_service_is_left_alone_as_long_as_it_asks(
+def test_a_busy_service_is_not_called_before_its_retry_after(
     office: Office, receiver: WebhookReceiver, controller: Controller
 ) -> None:
     office.channel("hook", webhook={"url": receiver.url})
@@ -111,7 +111,7 @@ def test_a_busy_service_is_left_alone_as_long_as_it_asks(
     assert office.namespace not in metrics
 
 
-def test_what_is_silenced_and_what_reaches_nobody_is_recorded_with_its_reason(office: Office) -> None:
+def test_suppressed_and_unrouted_notifications_are_recorded_with_a_reason(office: Office) -> None:
     office.options(MAIL_TO_NOBODY)
     office.jobs("train")
     office.end("train")
@@ -125,7 +125,7 @@ def test_what_is_silenced_and_what_reaches_nobody_is_recorded_with_its_reason(of
     assert "ExecutionOptions o" in silent["status"]["message"]
 
 
-def test_what_ended_before_anybody_could_know_of_it_is_no_news(office: Office, receiver: WebhookReceiver) -> None:
+def test_an_end_before_the_execution_was_created_is_not_notified(office: Office, receiver: WebhookReceiver) -> None:
     office.channel("hook", webhook={"url": receiver.url})
     office.options(HOOK)
     office.jobs("restored", "fresh")
@@ -164,7 +164,7 @@ def test_held_executions_stay_until_their_notifications_are_recorded(office: Off
     assert office.deliveries("unfinished") == []
 
 
-def test_a_pod_that_is_deleted_before_its_end_is_told_of_once(office: Office, receiver: WebhookReceiver) -> None:
+def test_a_pod_that_is_deleted_before_its_end_is_notified_once(office: Office, receiver: WebhookReceiver) -> None:
     office.channel("hook", webhook={"url": receiver.url})
     office.options({"phases": ["ABORTED", "FAILED", "SUCCEEDED"], "webhook": {}})
     annotations = {f"{GROUP}/options": "o", "sim.execution.dev/outcome": "never"}
@@ -173,7 +173,7 @@ def test_a_pod_that_is_deleted_before_its_end_is_told_of_once(office: Office, re
     office.team.create({**body, "spec": pod})
     eventually(lambda: office.team.get("Pod", "notebook")["status"].get("phase") == "Running")
     office.team.request("DELETE", office.team.path("Pod", "notebook"))
-    # Its containers, killed, may be seen first.
+    # The end of its killed containers may be seen before the deletion.
     assert office.delivery("notebook")["spec"]["phase"] in ("ABORTED", "FAILED")
     eventually(lambda: office.team.listed("Pod") == [])
     assert len(office.deliveries("notebook")) == 1
@@ -184,7 +184,7 @@ TEKTON = "system:serviceaccount:tekton-pipelines:tekton-pipelines-controller"
 JOBS = "system:serviceaccount:kube-system:job-controller"
 
 
-def test_an_execution_is_told_of_once_whatever_it_consists_of(
+def test_an_execution_is_notified_once_and_its_parts_are_not(
     control_plane: Cluster, office: Office, receiver: WebhookReceiver
 ) -> None:
     """The Jobs of a JobSet, the TaskRuns of a PipelineRun, the pods of a Job."""
@@ -224,10 +224,10 @@ def test_an_execution_is_told_of_once_whatever_it_consists_of(
         office.team.request("PATCH", f"{path}/status", {"status": status}, MERGE)
 
     def condition(kind: str, status: str) -> dict[str, Any]:
-        said = {"reason": "Failed", "message": "it broke", "lastTransitionTime": now}
-        return {"conditions": [{"type": kind, "status": status, **said}]}
+        details = {"reason": "Failed", "message": "it broke", "lastTransitionTime": now}
+        return {"conditions": [{"type": kind, "status": status, **details}]}
 
-    # What it consists of ends first.
+    # The parts end first.
     for name in ("worker", "alone"):
         ends("Pod", name, {"phase": "Failed"})
     office.end("part")
@@ -237,8 +237,8 @@ def test_an_execution_is_told_of_once_whatever_it_consists_of(
     office.end("single")
     for name in ("whole", "run", "single"):
         assert state(office.delivery(name)) == "Delivered"
-    told = sorted(one["spec"]["execution"]["name"] for one in office.deliveries())
-    assert told == ["run", "single", "whole"]
+    notified = sorted(one["spec"]["execution"]["name"] for one in office.deliveries())
+    assert notified == ["run", "single", "whole"]
     assert len(receiver.received) == 3
 
 
@@ -285,9 +285,9 @@ def test_a_delivery_is_delivered_again_when_somebody_asks(
     name = delivery["metadata"]["name"]
     printed = control_plane.run_kubectl(["get", "nd", "-n", office.namespace, "-o", "name"]).stdout.split()
     assert printed == [f"notificationdelivery.execution.dev/{name}"]
-    said = command(control_plane, "redeliver", *printed, "-n", office.namespace)
-    assert said.returncode == 0, said.stdout + said.stderr
-    assert "Delivered" in said.stdout
+    result = command(control_plane, "redeliver", *printed, "-n", office.namespace)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "Delivered" in result.stdout
     assert len(receiver.received) == 2
     # A label is enough for those without the command.
     change = {"metadata": {"labels": {f"{GROUP}/redeliver": "please"}}}
@@ -301,31 +301,31 @@ def test_a_delivery_is_delivered_again_when_somebody_asks(
     assert "not found" in missing.stderr
 
 
-def test_what_was_recorded_without_a_channel_fails_at_once_when_it_is_asked_for_again(
+def test_a_delivery_that_was_recorded_without_a_channel_cannot_be_redelivered(
     control_plane: Cluster, office: Office
 ) -> None:
     office.options(MAIL_TO_NOBODY)
     office.jobs("train")
     office.end("train")
     name = office.delivery("train")["metadata"]["name"]
-    said = command(control_plane, "redeliver", name, "-n", office.namespace)
-    assert said.returncode == 1
-    assert "no channel reached them when it was recorded" in said.stdout
+    result = command(control_plane, "redeliver", name, "-n", office.namespace)
+    assert result.returncode == 1
+    assert "no channel reached them when it was recorded" in result.stdout
     assert state(office.delivery("train")) == "Failed"
 
 
-def test_channels_and_options_are_tried_out(control_plane: Cluster, office: Office, receiver: WebhookReceiver) -> None:
+def test_channels_and_options_can_be_tested(control_plane: Cluster, office: Office, receiver: WebhookReceiver) -> None:
     office.channel("hook", webhook={"url": receiver.url})
     office.options(HOOK, MAIL_TO_NOBODY, disableNotifications=True)
-    said = command(control_plane, "test", "channel/hook", "-n", office.namespace)
-    assert said.returncode == 0, said.stdout + said.stderr
-    assert "webhook hook" in said.stdout
+    result = command(control_plane, "test", "channel/hook", "-n", office.namespace)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "webhook hook" in result.stdout
     assert len(receiver.received) == 1
-    said = command(control_plane, "test", "executionoptions.execution.dev/o", "-n", office.namespace)
-    assert said.returncode == 1
-    assert "NoChannel" in said.stdout
+    result = command(control_plane, "test", "executionoptions.execution.dev/o", "-n", office.namespace)
+    assert result.returncode == 1
+    assert "NoChannel" in result.stdout
     assert len(receiver.received) == 2
-    # GitOps: what is written in the manifest is done once.
+    # With GitOps, an annotation in a manifest sends one test.
     change = {"metadata": {"annotations": {f"{GROUP}/test-notification": "v1"}}}
     office.team.request("PATCH", office.path("notificationchannels", "hook"), change, MERGE)
     eventually(lambda: len(receiver.received) == 3)
@@ -364,8 +364,8 @@ def test_a_test_alarms_nobody(control_plane: Cluster, office: Office, receiver: 
             ("options/o",),
         ]
         for target in targets:
-            said = command(control_plane, "test", *target, "-n", office.namespace)
-            assert said.returncode == 0, said.stdout + said.stderr
+            result = command(control_plane, "test", *target, "-n", office.namespace)
+            assert result.returncode == 0, result.stdout + result.stderr
         assert [one.message["subject"].startswith("TEST: ") for one in mail.mails] == [True, True]
         for one in mail.mails:
             assert "This is a test of" in one.part("plain")

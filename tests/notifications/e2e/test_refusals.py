@@ -1,4 +1,4 @@
-"""The API server refuses to record a notification: nothing is held for ever, and everybody can see what was lost."""
+"""The API server refuses to record a notification: nothing is held for ever, and what was lost is visible."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def is_held(office: Office, name: str) -> bool:
     return NOTIFICATIONS_FINALIZER in office.team.get("Job", name)["metadata"].get("finalizers", ())
 
 
-def test_what_is_refused_is_tried_again_and_given_up_for_all_to_see(
+def test_a_refused_record_is_retried_and_given_up_visibly(
     controllers: Controllers, office: Office, receiver: WebhookReceiver
 ) -> None:
     controllers.tolerated += ["quota", "cannot be recorded"]
@@ -47,19 +47,19 @@ def test_what_is_refused_is_tried_again_and_given_up_for_all_to_see(
     office.end("lost")
     assert eventually(lambda: condition(office).get("reason") == "NotificationRefused")
     assert is_held(office, "lost")
-    # The end.
+    # The time is up.
     eventually(lambda: not is_held(office, "lost"))
     assert office.note("lost").endswith(" unrecorded")
     eventually(lambda: condition(office)["reason"] == "NotificationLost")
-    said = condition(office)
-    assert said["status"] == "False"
-    assert said["message"].startswith("FAILED of Job lost by webhook cannot be recorded, and was given up: ")
+    lost = condition(office)
+    assert lost["status"] == "False"
+    assert lost["message"].startswith("FAILED of Job lost by webhook cannot be recorded, and was given up: ")
     events = eventually(
         lambda: (found := office.team.kubectl("get", "events")).count("NotificationLost") == 2 and found
     )
     assert {"job/lost", "executionoptions/o"} <= {word for line in events.splitlines() for word in line.split()}
     assert "ERROR" in controller.log.read_text()
-    # Another process knows nothing of it, and neither forgets what is written nor tries again.
+    # Another process knows only what is written: it keeps the condition and does not retry.
     controller.kill()
     controllers.start_in_place()
     office.end("late")
