@@ -73,7 +73,7 @@ class Changes:
     def execution_unreadable(self, engine: Engine, one: Unreadable) -> None:
         """Say on the execution that it is left out."""
         if self.active and one.metadata.uid:
-            self._parts.recorder.say(engine, one.metadata, unreadable_note(one.problem))
+            self._parts.recorder.post(engine, one.metadata, unreadable_note(one.problem))
 
     def execution_deleted(self, key: ExecutionKey, item: ExecutionObject, record: Tracked) -> None:
         """Have it seen what is due at the end of the execution."""

@@ -43,10 +43,10 @@ class Reconciling:
         server: Any = self.api
         shell = Shell(server, server, Pace(1000), Metrics())
         unfollowed: Any = SimpleNamespace(pod_followed=lambda _: None)
-        recorder: Any = SimpleNamespace(say=self.say)
+        recorder: Any = SimpleNamespace(post=self.post)
         self.reconciler = PodReconciler(world, shell, recorder, unfollowed)
 
-    def say(self, _: object, metadata: ObjectMeta, said: Announcement) -> None:
+    def post(self, _: object, metadata: ObjectMeta, said: Announcement) -> None:
         self.events.append((metadata.name, said.reason, said.note))
 
     def label(self, pod: str) -> str | None:

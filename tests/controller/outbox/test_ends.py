@@ -71,7 +71,7 @@ class Desk:
         self.refusals = Refusals(index, cast("Any", self), self.metrics, self.changed.append)
         world = cast("Any", SimpleNamespace(engines={"job": JOB}))
         directory = cast("Any", SimpleNamespace(channels=self.channels))
-        shell = cast("Any", SimpleNamespace(settle=self.settle))
+        shell = cast("Any", SimpleNamespace(patch=self.patch))
         self.ends = Ends(world, Due(index, directory), shell, self, self.refusals, self.clock)
         self.ends.active = True
 
@@ -90,10 +90,10 @@ class Desk:
             raise self.refuse[kind]
         self.recorded.append(kind)
 
-    def tell(self, regarding: Regarding, said: Announcement) -> None:
+    def post_on(self, regarding: Regarding, said: Announcement) -> None:
         self.said.append((regarding.kind, said.reason))
 
-    async def settle(self, path: str, metadata: ObjectMeta, what: str, plan: Any) -> None:
+    async def patch(self, path: str, metadata: ObjectMeta, what: str, plan: Any) -> None:
         self.written.append(plan(metadata))
 
     def end(self, *, held: bool) -> EndKey:

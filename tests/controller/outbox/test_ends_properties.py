@@ -190,7 +190,7 @@ class EndsOfOne(RuleBasedStateMachine):
         index = cast("Any", SimpleNamespace(get=lambda _: None, key_of=lambda _: None))
         channels = Channels([Channel(ChannelKey("team", "mail"), MAIL)], "team", {}, "system")
         directory = cast("Any", SimpleNamespace(channels=lambda _: channels))
-        recorder, queue = cast("Any", SimpleNamespace(tell=lambda *_: None)), cast("Any", self)
+        recorder, queue = cast("Any", SimpleNamespace(post_on=lambda *_: None)), cast("Any", self)
         metrics, api = Metrics(), cast("Any", self.api)
         shell = Shell(api, api, Pace(1e6), metrics)
         self.clock = Clock()

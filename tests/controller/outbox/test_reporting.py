@@ -45,7 +45,7 @@ class Desk:
         self.said: list[tuple[str, str, str]] = []
         self.reporting = Reporting(self.metrics, cast("Any", self))
 
-    def tell(self, regarding: Regarding, said: Announcement) -> None:
+    def post_on(self, regarding: Regarding, said: Announcement) -> None:
         self.said.append((f"{regarding.kind} {regarding.namespace}/{regarding.name}", said.reason, said.note))
 
     def value(self, name: str, **labels: str) -> float:

@@ -27,7 +27,7 @@ class Telling:
         self.events: list[tuple[str, Announcement]] = []
         self.texts: dict[str, str | None] = {}
         self.now = 1000.0
-        recorder: Any = SimpleNamespace(say=lambda _, metadata, said: self.events.append((metadata.name, said)))
+        recorder: Any = SimpleNamespace(post=lambda _, metadata, event: self.events.append((metadata.name, event)))
         quotas: Any = SimpleNamespace(nearly_used=lambda _: None)
         world: Any = self.watcher
         server: Any = self

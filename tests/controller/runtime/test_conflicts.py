@@ -87,7 +87,7 @@ async def test_a_conflict_is_planned_anew_from_a_fresh_read() -> None:
         planned.append(metadata.resource_version)
         return always(metadata)
 
-    await shell(api, writer).settle("/path", META, "pod", plan)
+    await shell(api, writer).patch("/path", META, "pod", plan)
     assert len(writer.bodies) == 3
     assert len(api.requests) == 2
     assert len(planned) == 3 <= ATTEMPTS
@@ -97,7 +97,7 @@ async def test_an_object_that_changes_all_the_time_has_to_wait() -> None:
     api, writer = FakeApi(), Recording(*[ApiError(422, "Invalid", "")] * 9)
     changing(api)
     with pytest.raises(ConflictError):
-        await shell(api, writer).settle("/path", META, "pod", always)
+        await shell(api, writer).patch("/path", META, "pod", always)
     assert len(writer.bodies) == ATTEMPTS
 
 
@@ -106,7 +106,7 @@ async def test_a_write_that_a_policy_refuses_is_told_from_a_conflict() -> None:
     api.put("/path", {"metadata": {"name": "j", "uid": "u"}})
     stale = ObjectMeta(name="j", uid="u", resource_version="0")
     with pytest.raises(ApiError, match="policy 'p' denied request"):
-        await shell(api, writer).settle("/path", stale, "pod", always)
+        await shell(api, writer).patch("/path", stale, "pod", always)
     assert len(writer.bodies) == 2
 
 
@@ -122,9 +122,9 @@ async def test_a_write_that_a_policy_refuses_is_told_from_a_conflict() -> None:
 )
 async def test_writes_slow_down_where_the_api_server_has_too_much_to_do(error: Exception, slower: bool) -> None:
     pace = Pace(100)
-    settling = Shell(FakeApi(), Recording(error), pace, Metrics())  # type: ignore[arg-type]
+    patching = Shell(FakeApi(), Recording(error), pace, Metrics())  # type: ignore[arg-type]
     with pytest.raises(type(error)):
-        await settling.settle("/path", META, "pod", always)
+        await patching.patch("/path", META, "pod", always)
     assert (pace.rate < 100) == slower
     waiting = asyncio.create_task(pace.take("ns"))
     await asyncio.wait([waiting], timeout=1)
@@ -137,7 +137,7 @@ async def test_what_is_gone_or_another_is_left(now: dict[str, str] | None) -> No
     api, writer = FakeApi(), Recording(ApiError(422, "Invalid", ""))
     if now is not None:
         api.put("/path", {"metadata": now})
-    assert await shell(api, writer).settle("/path", META, "pod", always) == ()
+    assert await shell(api, writer).patch("/path", META, "pod", always) == ()
     assert len(writer.bodies) == 1
 
 
@@ -145,7 +145,7 @@ async def test_what_is_deleted_meanwhile_is_planned_anew_like_any_other() -> Non
     api, writer = FakeApi(), Recording(ApiError(422, "Invalid", ""))
     api.put("/path", {"metadata": {"uid": "u", "deletionTimestamp": "2026-01-01T00:00:00Z"}})
     stale = ObjectMeta(name="j", uid="u", resource_version="0")
-    await shell(api, writer).settle("/path", stale, "pod", always)
+    await shell(api, writer).patch("/path", stale, "pod", always)
     assert len(writer.bodies) == 2
 
 
@@ -161,16 +161,16 @@ async def test_what_is_deleted_meanwhile_is_planned_anew_like_any_other() -> Non
 async def test_a_write_that_is_undone_at_once_is_not_repeated_for_ever(operation: dict[str, Any]) -> None:
     writer = Recording()
     with pytest.raises(UndoneError, match="trust"):
-        await shell(FakeApi(), writer).settle("/path", META, "pod", lambda _: Plan([operation]))
+        await shell(FakeApi(), writer).patch("/path", META, "pod", lambda _: Plan([operation]))
     assert len(writer.bodies) == 1
 
 
 async def test_a_write_that_changes_nothing_is_not_undone() -> None:
     kept = {"op": "replace", "path": "/metadata/labels/a", "value": "1"}
-    await shell(FakeApi(), Recording()).settle("/path", META, "pod", lambda _: Plan([kept]))
+    await shell(FakeApi(), Recording()).patch("/path", META, "pod", lambda _: Plan([kept]))
 
 
 async def test_other_errors_are_for_the_queue() -> None:
     with pytest.raises(ApiError):
-        await shell(FakeApi(), Recording(ApiError(500, "x", ""))).settle("/path", META, "pod", always)
-    assert await shell(FakeApi(), Recording(ApiError(404, "NotFound", ""))).settle("/path", META, "pod", always) == ()
+        await shell(FakeApi(), Recording(ApiError(500, "x", ""))).patch("/path", META, "pod", always)
+    assert await shell(FakeApi(), Recording(ApiError(404, "NotFound", ""))).patch("/path", META, "pod", always) == ()

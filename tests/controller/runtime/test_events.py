@@ -21,7 +21,7 @@ async def posted(writer: Recording, *said: Announcement) -> Metrics:
     metrics = Metrics()
     recorder = Recorder(writer, SharedBucket(1000, 100), metrics, "me")  # type: ignore[arg-type]
     for one in said:
-        recorder.say(ENGINE, META, one)
+        recorder.post(ENGINE, META, one)
     task = asyncio.create_task(recorder.run())
     for _ in range(50):
         await asyncio.sleep(0)

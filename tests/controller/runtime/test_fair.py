@@ -152,7 +152,7 @@ class Writer:
 def said(recorder: Recorder, namespace: str, number: int, kind: str) -> None:
     regarding = Regarding("batch/v1", "Job", namespace, f"{kind}-{number}", f"{namespace}-{number}")
     announcement: Any = Announcement(kind, "AdmissionMissed", "Repair", f"{kind} {number}")  # type: ignore[arg-type]
-    recorder.tell(regarding, announcement)
+    recorder.post_on(regarding, announcement)
 
 
 def recorder(writer: Writer, metrics: Metrics) -> Recorder:

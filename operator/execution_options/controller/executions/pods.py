@@ -72,7 +72,7 @@ class PodReconciler:
     async def _free_slot(self, pod: ObjectMeta) -> None:
         """Take the label from a coordinator that was created while the webhook, which takes it, did not answer."""
         if (pod.labels or {}).get(GATE) == CAPPED and not self._is_unit(pod):
-            await self._shell.settle(_path(pod), pod, "pod", _unlabelled)
+            await self._shell.patch(_path(pod), pod, "pod", _unlabelled)
 
     async def count(self, key: ExecutionKey, engine: Engine, execution: ObjectMeta) -> None:
         """Have the pods without the label count of an execution with a limit that was created past the webhook.
@@ -91,13 +91,13 @@ class PodReconciler:
             if self._world.tracker.of_pod(pod) != key or not self._is_unit(pod):
                 continue
             try:
-                await self._shell.settle(_path(pod), pod, "pod", _labelled)
+                await self._shell.patch(_path(pod), pod, "pod", _labelled)
             except ApiError as error:
                 if error.status not in REFUSED or not error.is_certain:
                     raise
                 logger.warning("pod %s/%s is not counted: %s", pod.namespace, pod.name, error)
                 note = unlabelled_text(pod.name, error.message or error.reason)
-                self._recorder.say(engine, execution, Announcement("Warning", "LabelRefused", "Count", note))
+                self._recorder.post(engine, execution, Announcement("Warning", "LabelRefused", "Count", note))
 
     def _is_unit(self, pod: ObjectMeta) -> bool:
         """Whether a pod works for itself, so that it counts: no coordinator, and none of a gang."""
@@ -123,7 +123,7 @@ class PodReconciler:
     async def _correct(self, key: ExecutionKey, engine: Engine, execution: ObjectMeta, pod: ObjectMeta) -> None:
         path = _path(pod)
         try:
-            left = await self._shell.settle(path, pod, "pod", lambda now: edit.pod_plan(engine, execution, now))
+            left = await self._shell.patch(path, pod, "pod", lambda now: edit.pod_plan(engine, execution, now))
         except (InvalidLiveError, InvalidSnapshotError, LiveTooLargeError) as error:
             logger.warning("pod %s/%s: %s", pod.namespace, pod.name, error)
             self._unfollowed.refused(key, f"pod {pod.name}: {error}", (pod.namespace, pod.name))
@@ -133,12 +133,12 @@ class PodReconciler:
             raise
         except ApiError as error:
             if error.status in REFUSED:
-                self._recorder.say(engine, execution, refused_note(error.message, f"pod {pod.name}: "))
+                self._recorder.post(engine, execution, refused_note(error.message, f"pod {pod.name}: "))
                 self._unfollowed.refused(key, f"pod {pod.name}: {error.message}", (pod.namespace, pod.name))
             raise
         self._unfollowed.pod_followed((pod.namespace, pod.name))
         if left:
-            self._recorder.say(engine, execution, left_note(left, f"pod {pod.name}: "))
+            self._recorder.post(engine, execution, left_note(left, f"pod {pod.name}: "))
 
 
 def _path(pod: ObjectMeta) -> str:

@@ -101,11 +101,11 @@ class ExecutionReconciler:
         path = executions_path(engine, metadata.namespace, metadata.name)
         find = self._index.find(metadata.namespace)
         try:
-            left = await self._shell.settle(path, metadata, "execution", lambda now: edit.execution_plan(now, find))
+            left = await self._shell.patch(path, metadata, "execution", lambda now: edit.execution_plan(now, find))
             self._announce(engine, metadata)
         except (InvalidLiveError, InvalidSnapshotError, LiveTooLargeError) as error:
             logger.warning("%s %s/%s: %s", engine.kind, metadata.namespace, metadata.name, error)
-            self._recorder.say(engine, metadata, Announcement("Warning", "OptionsNotFollowed", "Follow", str(error)))
+            self._recorder.post(engine, metadata, Announcement("Warning", "OptionsNotFollowed", "Follow", str(error)))
             self._unfollowed.refused(key, str(error))
             return
         except UndoneError as error:
@@ -113,12 +113,12 @@ class ExecutionReconciler:
             raise
         except ApiError as error:
             if error.status in REFUSED:
-                self._recorder.say(engine, metadata, refused_note(error.message))
+                self._recorder.post(engine, metadata, refused_note(error.message))
                 self._unfollowed.refused(key, error.message)
             raise
         self._unfollowed.followed(key)
         if left:
-            self._recorder.say(engine, metadata, left_note(left))
+            self._recorder.post(engine, metadata, left_note(left))
         if MISSED_ANNOTATION in (metadata.annotations or {}):
             await self._pods.adopt(key, engine, metadata)
             if GATE in (metadata.labels or {}):
@@ -132,10 +132,10 @@ class ExecutionReconciler:
         if not _is_news(noticed or metadata.creation_timestamp):
             return
         if noticed is not None:
-            self._recorder.say(engine, metadata, missed_note(state))
+            self._recorder.post(engine, metadata, missed_note(state))
         said = applied_note(state, repaired=noticed is not None)
         if said is not None:
-            self._recorder.say(engine, metadata, said)
+            self._recorder.post(engine, metadata, said)
 
     async def _judge(self, key: ExecutionKey, engine: Engine, item: ExecutionObject) -> None:
         metadata = item.metadata
@@ -179,7 +179,7 @@ class ExecutionReconciler:
                 self._report_unrepairable(engine, metadata, repair.problem)
                 return
             if repair.left_out:
-                self._recorder.say(engine, metadata, left_out_note(repair.left_out))
+                self._recorder.post(engine, metadata, left_out_note(repair.left_out))
                 return
             if repair.limited:
                 # Before the execution: nobody is released beside them.
@@ -208,12 +208,12 @@ class ExecutionReconciler:
             whose = f"{engine.kind} {metadata.namespace}/{metadata.name}"
             logger.warning("%s: created past the webhook: %s", whose, problem)
         note = f"it was created past the webhook, which would have refused it: {problem}"
-        self._recorder.say(engine, metadata, Announcement("Warning", "AdmissionMissed", "Repair", note))
+        self._recorder.post(engine, metadata, Announcement("Warning", "AdmissionMissed", "Repair", note))
 
     def _report_refused(self, engine: Engine, metadata: ObjectMeta, error: ApiError) -> None:
         if error.status in REFUSED:
             note = f"it was created past the webhook, and what it lacks is refused: {error.message}"
-            self._recorder.say(engine, metadata, Announcement("Warning", "AdmissionMissed", "Repair", note))
+            self._recorder.post(engine, metadata, Announcement("Warning", "AdmissionMissed", "Repair", note))
 
     async def _plan_annotations(self, engine: Engine, metadata: ObjectMeta) -> dict[str, str]:
         owner = launcher(engine, metadata)

@@ -252,12 +252,12 @@ class Ends:
             executions_path(engine, known.item.metadata.namespace, known.item.metadata.name),
         )
         try:
-            await self._shell.settle(path, metadata, "notified" if note else "held", noted)
+            await self._shell.patch(path, metadata, "notified" if note else "held", noted)
         except ApiError as error:
             if not note or error.status not in REFUSALS:
                 raise
             # An execution must not be held for ever because there is no room for the note: it goes without.
-            await self._shell.settle(path, metadata, "held", lambda now: Plan(finalizer(now)))
+            await self._shell.patch(path, metadata, "held", lambda now: Plan(finalizer(now)))
             if error.status == FORBIDDEN:
                 raise
             known.kept = True

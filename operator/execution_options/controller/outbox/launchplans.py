@@ -186,7 +186,7 @@ class DanglingReferences:
         regarding = Regarding(
             f"{plan.kind.group}/{plan.kind.version}", plan.kind.kind, metadata.namespace, metadata.name, metadata.uid
         )
-        self._recorder.tell(regarding, Announcement("Warning", problem.reason, "Refuse", problem.message))
+        self._recorder.post_on(regarding, Announcement("Warning", problem.reason, "Refuse", problem.message))
         channels = self._directory.channels(metadata.namespace)
         for one in notified(plan.engine, plan.kind, metadata, problem, channels, day):
             try:

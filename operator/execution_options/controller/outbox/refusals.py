@@ -60,7 +60,7 @@ class Refusals:
         else:
             reason, note = "NotificationRefused", f"{what}, and is tried again: {error.message}"
         for regarding in concerned(spec, namespace, options=True):
-            self._recorder.tell(regarding, Announcement("Warning", reason, "Notify", note))
+            self._recorder.post_on(regarding, Announcement("Warning", reason, "Notify", note))
         self._say(namespace, composed, Aspect(CONDITION, "False", reason, note))
 
     def recorded(self, namespace: str, composed: Composed) -> None:
@@ -75,7 +75,7 @@ class Refusals:
         """What is recorded cannot be noted on the execution, which has no room for it, say."""
         text = f"notified of {note}, which cannot be noted on it: {error.message}"
         logger.warning("%s %s/%s: %s", execution.kind, execution.namespace, execution.name, text)
-        self._recorder.tell(execution, Announcement("Warning", "NotificationNotNoted", "Notify", text))
+        self._recorder.post_on(execution, Announcement("Warning", "NotificationNotNoted", "Notify", text))
 
     def aspects(self, known: Known) -> list[Aspect]:
         """What the status of options has to say; nothing where it stays as it is."""

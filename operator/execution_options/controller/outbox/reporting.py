@@ -63,7 +63,7 @@ class Reporting:
         if status.state == "Delivered":
             return  # a number, and the delivery itself: Events of each would leave no room for warnings
         for regarding in concerned(spec, delivery.metadata.namespace, options=status.state == "Failed"):
-            self._recorder.tell(regarding, announcement(delivery))
+            self._recorder.post_on(regarding, announcement(delivery))
 
 
 def _channel(spec: Spec) -> str:

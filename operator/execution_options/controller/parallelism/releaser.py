@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from execution_options.api import decoding
-from execution_options.controller.runtime import OVER, Queue
+from execution_options.controller.runtime import EFFECT_WITHIN, Queue, backoff
 from execution_options.kube.client import REQUEST_ERRORS, ApiError, path_of
 from execution_options.logs import error_text
 from execution_options.parallelism.gate import release
@@ -32,7 +31,6 @@ logger = logging.getLogger(__name__)
 
 UNDER_WAY: Final = 32
 """Most requests at once; they share the connections with everything else."""
-FIRST_PAUSE: Final = 0.2
 LONGEST_PAUSE: Final = 30.0
 REMEMBERED: Final = 1000
 """Pods whose releases went wrong, before those are forgotten that need none any more."""
@@ -131,7 +129,7 @@ class Releaser:
             slots = board.slots_of(pod.uid)
             if slots is not None:
                 slots.doubt(pod.uid)
-            self._later(board, pod, error, Slots.repeat).over = sent + OVER * self._seconds
+            self._later(board, pod, error, Slots.repeat).over = sent + EFFECT_WITHIN * self._seconds
             return "unanswered"
         self._failed.pop(pod.uid, None)
         self._metrics.release_seconds.observe(time.monotonic() - since)
@@ -201,7 +199,7 @@ class Releaser:
             self._most = max(REMEMBERED, 2 * len(self._failed))
         failed = self._failed.setdefault(pod.uid, _Failure())
         failed.times += 1
-        pause = min(FIRST_PAUSE * 2.0 ** min(failed.times - 1, 16), LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311
+        pause = backoff(failed.times, LONGEST_PAUSE)
         level = logging.WARNING if failed.times >= PATIENCE else logging.INFO
         reason = error_text(error)
         logger.log(level, "pod %s/%s is not released: %s; again in %.1f s", pod.namespace, pod.name, reason, pause)

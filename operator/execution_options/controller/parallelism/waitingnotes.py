@@ -113,7 +113,7 @@ class Announcer:
         found = self._regarding(key)
         if found is not None:
             note = "its pods are managed by Kueue: maxParallelism is left to its quota"
-            self._recorder.say(*found, Announcement("Normal", "LeftToKueue", "Wait", note))
+            self._recorder.post(*found, Announcement("Normal", "LeftToKueue", "Wait", note))
 
     def _is_due(self, group: Group, reason: str, now: float) -> bool:
         """Whether a reason was not given for a while, or not at this cap; it is now."""
@@ -128,7 +128,7 @@ class Announcer:
         found = self._regarding(group.key, group) if over else None
         if found is not None and self._is_due(group, "OverParallelism", now):
             kind: Literal["Normal", "Warning"] = "Warning" if waiting.skipping(group.slots) else "Normal"
-            self._recorder.say(*found, Announcement(kind, "OverParallelism", "Wait", over))
+            self._recorder.post(*found, Announcement(kind, "OverParallelism", "Wait", over))
 
     async def _say(self, group: Group, now: float) -> None:
         """Say what the pods of a group wait for."""
@@ -137,11 +137,11 @@ class Announcer:
         if found is None or not self._is_due(group, "WaitingForSlot", now):
             return
         text = waiting.execution_text(group.slots)
-        self._recorder.say(*found, Announcement("Normal", "WaitingForSlot", "Wait", text))
+        self._recorder.post(*found, Announcement("Normal", "WaitingForSlot", "Wait", text))
         used = self._quotas.nearly_used(key.namespace)
         if used is not None:
             note = waiting.quota_text(used.quota, used.text, refused=refuses(found[0]))
-            self._recorder.say(*found, Announcement("Warning", "QuotaNearlyUsed", "Wait", note))
+            self._recorder.post(*found, Announcement("Warning", "QuotaNearlyUsed", "Wait", note))
         if first:
             await self._warn(*found)
 
@@ -162,7 +162,7 @@ class Announcer:
         passing = running_timeouts(engine, document)
         if passing:
             note = f"pods wait for a parallelism slot, and {passing} passes meanwhile"
-            self._recorder.say(engine, metadata, Announcement("Warning", "TimeoutsPass", "Wait", note))
+            self._recorder.post(engine, metadata, Announcement("Warning", "TimeoutsPass", "Wait", note))
 
     def _regarding(self, key: GroupKey, group: Group | None = None) -> tuple[Engine, ObjectMeta] | None:
         """What an event is about: the execution; of a group of bare pods the first in line."""

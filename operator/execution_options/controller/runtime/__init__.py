@@ -5,16 +5,16 @@ from execution_options.controller.runtime.events import Announcement, Recorder, 
 from execution_options.controller.runtime.lanes import Lanes, Place
 from execution_options.controller.runtime.lease import Elector, LeaseLostError, Timing
 from execution_options.controller.runtime.metrics import Metrics, OpenDeliveries
-from execution_options.controller.runtime.queue import Queue
+from execution_options.controller.runtime.queue import Queue, backoff
 from execution_options.controller.runtime.ratelimit import Pace, SharedBucket, TokenBucket
 from execution_options.controller.runtime.settings import Settings
 from execution_options.controller.runtime.statuswriter import StatusWrite, StatusWriter
 from execution_options.controller.runtime.workers import work
-from execution_options.controller.runtime.writer import OVER, Writer
+from execution_options.controller.runtime.writer import EFFECT_WITHIN, Writer
 
 __all__ = [
     "ATTEMPTS",
-    "OVER",
+    "EFFECT_WITHIN",
     "Announcement",
     "ConflictError",
     "Elector",
@@ -36,5 +36,6 @@ __all__ = [
     "TokenBucket",
     "UndoneError",
     "Writer",
+    "backoff",
     "work",
 ]

@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from execution_options.options.live import Left
 
 ATTEMPTS: Final = 4
-"""How often an object that changes all the time is read again at once, before it has to wait its turn."""
+"""Attempts to patch an object that keeps changing, before it goes back to the queue."""
 
 
 class ConflictError(Exception):
-    """An object changed each time between being read and being written; it is tried again later."""
+    """An object changed between each read and the write that followed; the reconcile is tried again later."""
 
 
 class UndoneError(ConflictError):
-    """Somebody changes every write back while it is made: to go on would never end."""
+    """A write was changed back while it was made, so repeating it would never end."""
 
 
 class Shell:
@@ -38,8 +38,8 @@ class Shell:
     Args:
         kube: for reading.
         writer: for writing.
-        bucket: bounds how often, and is told how that was taken.
-        metrics: counts.
+        bucket: bounds the rate of patches, and adapts it to how the API server answers.
+        metrics: counts the patches.
     """
 
     def __init__(self, kube: Kube, writer: Writer, bucket: Pace, metrics: Metrics) -> None:
@@ -48,18 +48,24 @@ class Shell:
         self.bucket = bucket
         self.metrics = metrics
 
-    async def settle(
+    async def patch(
         self, path: str, metadata: ObjectMeta, what: str, plan: Callable[[ObjectMeta], Plan]
     ) -> tuple[Left, ...]:
-        """Patch an object as planned, planning anew from a fresh read where it changed meanwhile.
+        """Patch an object as planned, planning again from a fresh read if it has changed.
+
+        Args:
+            path: path of the object.
+            metadata: the object as it was last seen.
+            what: label of the metric.
+            plan: computes the patch from the object's metadata.
 
         Returns:
-            What was left as others made it, where anything was patched.
+            What the plan left as others made it.
 
         Raises:
-            ConflictError: it changed again and again.
+            ConflictError: it changed in every attempt.
             ApiError: the write is refused.
-            UndoneError: it is not as it was written.
+            UndoneError: the answer does not show what was written.
         """
         uid = metadata.uid
         for _ in range(ATTEMPTS):
@@ -83,7 +89,7 @@ class Shell:
                 if fresh is None or fresh.uid != uid:
                     return ()
                 if fresh.resource_version == metadata.resource_version:
-                    raise  # nothing has changed: somebody refuses it
+                    raise  # the object has not changed, so this is a refusal
                 metadata = fresh
             else:
                 self.bucket.accepted()
@@ -96,6 +102,6 @@ class Shell:
         raise ConflictError(f"{path} changed {ATTEMPTS} times between being read and being written")
 
     async def read(self, path: str) -> ObjectMeta | None:
-        """Metadata of an object as it is now; ``None`` where it is gone."""
+        """Metadata of an object as it is now; ``None`` if it is gone."""
         answer = await get_if_exists(self.kube, path, accept=METADATA)
         return None if answer is None else decoding.read(answer, PartialObject).metadata

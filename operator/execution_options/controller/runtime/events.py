@@ -1,4 +1,4 @@
-"""Events on executions: each said once, at a bounded rate, and never in the way of the work itself."""
+"""Events on objects: each is posted once, at a bounded rate, and never delays a reconcile."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from execution_options.fairness import RoundRobin
 from execution_options.kube.client import UNANSWERED, ApiError, path_of
+from execution_options.logs import error_text
 
 if TYPE_CHECKING:
     from execution_options.api.meta import ObjectMeta
@@ -24,18 +25,22 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAX_NOTE: Final = 1024
+"""Most bytes of a note that the API server accepts."""
 MAX_WAITING: Final = 1000
+"""Most events that wait to be posted; beyond that, some are dropped."""
 NORMAL_AFTER: Final = 4
-"""Warnings that are posted before what is none has a turn, so that it has one at all."""
+"""Warnings that are posted in a row before a normal event gets its turn."""
 MAX_REMEMBERED: Final = 10_000
+"""Most events that are remembered as posted."""
 ATTEMPTS: Final = 3
+"""Attempts to post an event before it is dropped."""
 COMPONENT: Final = "execution.dev/controller"
 CLUSTER_EVENTS: Final = "default"
 """Namespace of events about objects that have none."""
 
 
 class Announcement(Struct, frozen=True):
-    """What to say of an object; the same about the same object is said once."""
+    """The content of an event; the same content is posted on an object only once."""
 
     type: Literal["Normal", "Warning"]
     reason: str
@@ -59,10 +64,10 @@ class Regarding(NamedTuple):
         return cls(version, engine.kind, metadata.namespace, metadata.name, metadata.uid)
 
 
-def event(regarding: Regarding, said: Announcement, instance: str, now: datetime) -> dict[str, Any]:
-    """The Event object; its name follows from what is said, so that a restart does not say it again."""
-    digest = hashlib.sha256(f"{regarding.uid}/{said.reason}/{said.note}".encode()).hexdigest()[:16]
-    note = said.note if len(said.note.encode()) <= MAX_NOTE else _cut(said.note)
+def event(regarding: Regarding, content: Announcement, instance: str, now: datetime) -> dict[str, Any]:
+    """The Event object; its name follows from its content, so that it is not posted again after a restart."""
+    digest = hashlib.sha256(f"{regarding.uid}/{content.reason}/{content.note}".encode()).hexdigest()[:16]
+    note = content.note if len(content.note.encode()) <= MAX_NOTE else _cut(content.note)
     reference = {
         "apiVersion": regarding.api_version,
         "kind": regarding.kind,
@@ -80,9 +85,9 @@ def event(regarding: Regarding, said: Announcement, instance: str, now: datetime
         "eventTime": now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "reportingController": COMPONENT,
         "reportingInstance": instance[:128],
-        "type": said.type,
-        "reason": said.reason,
-        "action": said.action,
+        "type": content.type,
+        "reason": content.reason,
+        "action": content.action,
         "note": note,
         "regarding": reference,
     }
@@ -98,12 +103,12 @@ def _cut(note: str) -> str:
 
 
 class Recorder:
-    """Posts events, one after the other: warnings first, and in each kind by turns of namespaces.
+    """Posts events one by one: warnings first, and namespaces take turns.
 
     Args:
-        writer: for requests that only the active controller may send.
-        bucket: how often.
-        metrics: counts them.
+        writer: sends the requests.
+        bucket: bounds their rate.
+        metrics: counts events by result.
         instance: name of this process.
     """
 
@@ -115,36 +120,37 @@ class Recorder:
         self._warnings: RoundRobin[dict[str, Any]] = RoundRobin()
         self._others: RoundRobin[dict[str, Any]] = RoundRobin()
         self._in_row = 0
-        """Warnings that were posted while others waited."""
+        """Warnings posted in a row while normal events waited."""
         self._any = asyncio.Event()
-        self._said: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
+        """Namespace and name of the events that wait or were posted."""
 
-    def say(self, engine: Engine, metadata: ObjectMeta, said: Announcement) -> None:
-        """Post an event on an execution; see :meth:`tell`."""
-        self.tell(Regarding.of(engine, metadata), said)
+    def post(self, engine: Engine, metadata: ObjectMeta, content: Announcement) -> None:
+        """Post an event on an execution; see :meth:`post_on`."""
+        self.post_on(Regarding.of(engine, metadata), content)
 
-    def tell(self, regarding: Regarding, said: Announcement) -> None:
+    def post_on(self, regarding: Regarding, content: Announcement) -> None:
         """Post an event soon, unless it was posted before.
 
-        Where too many wait, one of the namespace that has most is dropped, and no warning before all others are.
+        If too many wait, the namespace with the most loses one; normal events are dropped before warnings.
         """
-        body = event(regarding, said, self._instance, datetime.now(UTC))
+        body = event(regarding, content, self._instance, datetime.now(UTC))
         name = _name(body)
-        if name in self._said:
+        if name in self._known:
             return
-        self._said[name] = None
-        if len(self._said) > MAX_REMEMBERED:
-            self._said.popitem(last=False)
-        (self._warnings if said.type == "Warning" else self._others).add(name[0], body)
+        self._known[name] = None
+        if len(self._known) > MAX_REMEMBERED:
+            self._known.popitem(last=False)
+        (self._warnings if content.type == "Warning" else self._others).add(name[0], body)
         self._any.set()
         if len(self._warnings) + len(self._others) > MAX_WAITING:
             dropped = self._others.drop_from_longest() or self._warnings.drop_from_longest()
             if dropped is not None:
-                self._said.pop(_name(dropped[1]), None)
+                self._known.pop(_name(dropped[1]), None)
             self._metrics.events.labels("dropped").inc()
 
     async def run(self) -> None:
-        """Post what was said until cancelled."""
+        """Post events until cancelled."""
         while True:
             body = await self._next()
             for attempt in range(1, ATTEMPTS + 1):
@@ -154,8 +160,8 @@ class Recorder:
 
     async def _next(self) -> dict[str, Any]:
         while True:
-            patient = self._in_row < NORMAL_AFTER
-            for kind in (self._warnings, self._others) if patient else (self._others, self._warnings):
+            warnings_first = self._in_row < NORMAL_AFTER
+            for kind in (self._warnings, self._others) if warnings_first else (self._others, self._warnings):
                 found = kind.take()
                 if found is not None:
                     self._in_row = self._in_row + 1 if kind is self._warnings and self._others else 0
@@ -164,19 +170,19 @@ class Recorder:
             await self._any.wait()
 
     async def _post(self, body: dict[str, Any], *, last: bool) -> bool:
-        """Whether nothing is left to do for this event."""
+        """Whether this event is done with: posted, known or dropped."""
         namespace, regarding = body["metadata"]["namespace"], body["regarding"]
-        whose = f"{regarding['kind']} {namespace}/{regarding['name']}"
+        target = f"{regarding['kind']} {namespace}/{regarding['name']}"
         try:
             await self._writer.create(path_of("events.k8s.io", "v1", "events", namespace), body)
         except ApiError as error:
             if error.status == 409:
                 self._metrics.events.labels("known").inc()
                 return True
-            # A namespace that is being deleted takes no events, and neither does one that is gone.
+            # A namespace that is gone or being deleted accepts no events.
             if error.status in (403, 404, 422):
                 self._metrics.events.labels("dropped").inc()
-                logger.info("event on %s: %s", whose, error)
+                logger.info("event on %s: %s", target, error)
                 return True
             problem: Exception = error
         except UNANSWERED as error:
@@ -186,5 +192,5 @@ class Recorder:
             return True
         if last:
             self._metrics.events.labels("dropped").inc()
-            logger.warning("event on %s: %s", whose, str(problem) or type(problem).__name__)
+            logger.warning("event on %s: %s", target, error_text(problem))
         return last

@@ -1,4 +1,4 @@
-"""Work that waits for others, side by side: what is slow for one of them delays no other."""
+"""Reconciles that wait for outside services, in parallel lanes: a slow service delays only its own lane."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ K = TypeVar("K", bound=Hashable)
 
 
 AT_ONCE_OF_ONE: Final = 48
-"""Keys of one namespace that are worked on at the same time, in all lanes: connections and memory that its slow
-receivers hold others do not lack."""
+"""Most keys of one namespace in progress in all lanes together, so that its slow receivers leave connections and
+memory for others."""
 
 
 class Place(NamedTuple):
-    """Where a key is worked on: a lane, and how many are worked on in it at once."""
+    """The lane of a key, and how many keys may be in progress in that lane."""
 
     lane: Hashable
     width: int
@@ -41,16 +41,16 @@ class _Lane(Generic[K]):
 
 
 class Lanes(Generic[K]):
-    """Reconciles keys like :func:`execution_options.controller.runtime.workers.work`, but in lanes that come and go.
+    """Reconciles keys like :func:`execution_options.controller.runtime.workers.work`, but in lanes made on demand.
 
-    Namespaces take turns in each lane, and none has more than its room in all of them together.
+    Namespaces take turns in each lane, and each has at most ``AT_ONCE_OF_ONE`` keys in progress in all lanes.
 
     Args:
-        name: of the queue, for logs and metrics.
+        name: name of the queue, for logs and metrics.
         queue: the keys.
-        place: where a key belongs.
-        reconcile: may return after how many seconds the key is due again.
-        metrics: counts.
+        place: gives the lane of a key.
+        reconcile: may return the seconds after which the key is due again.
+        metrics: counts the reconciles.
         step: seconds that a step of a reconcile may take.
     """
 
@@ -72,13 +72,13 @@ class Lanes(Generic[K]):
         self._lanes: dict[Hashable, _Lane[K]] = {}
         self._at_work: Counter[Hashable] = Counter()
         self._blocked: dict[Hashable, _Lane[K]] = {}
-        """Lanes where others could be worked on, if only their namespaces had room."""
+        """Lanes with room where every waiting key's namespace is at its limit."""
         self._ending = False
         self._idle = asyncio.Event()
         self._idle.set()
 
     async def end(self) -> None:
-        """Begin nothing more, and wait for what was begun."""
+        """Start nothing more, and wait for what is in progress."""
         self._ending = True
         await self._idle.wait()
 
@@ -103,7 +103,7 @@ class Lanes(Generic[K]):
         return self._at_work[share] < AT_ONCE_OF_ONE
 
     def _start(self, name: Hashable, lane: _Lane[K], group: asyncio.TaskGroup) -> None:
-        """Work on as much of a lane as there is room for."""
+        """Start as many keys of a lane as it has room for."""
         while not self._ending and lane.running < lane.width and (found := lane.waiting.take(self._may)) is not None:
             lane.running += 1
             self._at_work[found[0]] += 1

@@ -1,10 +1,9 @@
-"""Who of several controllers works: the holder of a ``coordination.k8s.io`` Lease.
+"""Leader election of controllers: the holder of a ``coordination.k8s.io`` Lease is the active one.
 
-Two never write at the same time. The holder counts on the monotonic clock, from before it asked for its
-last renewal, and stops ``renew_deadline`` later; no request of it lasts longer than ``request_timeout``,
-and both together are shorter than the lease. Another takes over at the earliest a whole lease after it
-*saw* the last renewal, and then waits for one request time-out more.
-https://kubernetes.io/docs/concepts/architecture/leases/
+Two never write at the same time. The holder measures by the monotonic clock, from before it sent its last renewal, and
+stops ``renew_deadline`` later. Its requests last at most ``request_timeout``, and both together are shorter than
+the lease. A candidate takes over no sooner than one lease after it *saw* the last renewal, and then waits for one more
+request time-out. https://kubernetes.io/docs/concepts/architecture/leases/
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 
 class LeaseLostError(Exception):
-    """The lease may be somebody else's by now: the process must end without writing anything more."""
+    """Another controller may hold the lease by now: the process must end without writing anything more."""
 
 
 class _Spec(Struct, rename="camel"):
@@ -52,18 +51,18 @@ class _Lease(Struct):
 
 
 class Timing(Struct, frozen=True):
-    """Seconds, all from the length of the lease."""
+    """Times in seconds, all derived from the length of the lease."""
 
     duration: float
 
     @property
     def renew_deadline(self) -> float:
-        """How long after a renewal its holder may work."""
+        """How long the holder may work after a renewal."""
         return self.duration * 2 / 3
 
     @property
     def request_timeout(self) -> float:
-        """How long a request of the holder may last; shorter than what is left of the lease then."""
+        """Longest request of the holder; shorter than what is left of the lease at ``renew_deadline``."""
         return self.duration / 4
 
     @property
@@ -73,12 +72,12 @@ class Timing(Struct, frozen=True):
 
     @property
     def bound(self) -> float:
-        """Within which whoever holds it or waits for it has tried to: a try is three requests and a pause at most."""
+        """Longest time between two attempts to get or renew the lease: three requests and a pause at most."""
         return max(30.0, 2 * self.duration)
 
     @property
-    def look(self) -> float:
-        """Pause between two looks of somebody who waits: he counts a renewal from when he saw it."""
+    def poll(self) -> float:
+        """Pause between two reads of a candidate; short, because its wait starts when it sees a renewal."""
         return self.duration / 20
 
 
@@ -89,11 +88,11 @@ class Elector:
         kube: the connection.
         namespace: namespace of the Lease.
         name: name of the Lease.
-        identity: of this process; no other may have it.
-        timing: how long the lease is.
+        identity: unique name of this process.
+        timing: length of the lease.
         clock: monotonic seconds, for tests.
-        owner: gives a reference to what the Lease is to go with.
-        tried: is called whenever the lease was looked at or renewed, or that failed.
+        owner: returns the owner reference of the Lease.
+        tried: called after each attempt to read or renew the lease, successful or not.
     """
 
     def __init__(
@@ -117,11 +116,11 @@ class Elector:
         self._tried = tried
         self._until = -math.inf
         self._asked = False
-        """Whether it was asked for without an answer: it may be ours without being held."""
+        """Whether a request for it got no answer: the API server may have given it to this process."""
         self._seen: tuple[str, float] | None = None
-        """The version of the lease that was seen last, and when it was seen first."""
+        """The newest version of the lease, and when it was first seen."""
         self._expires = -math.inf
-        """When the lease of another runs out, by what was seen of it."""
+        """When another's lease runs out."""
         self._version = ""
         self._acquired = ""
         self._transitions = 0
@@ -133,7 +132,7 @@ class Elector:
         return self._clock() < self._until
 
     async def acquire(self) -> None:
-        """Wait until the lease is ours and its last holder can have nothing under way any more."""
+        """Wait until this process holds the lease and its last holder's requests are over."""
         while True:
             try:
                 expired = await self._try_acquire()
@@ -151,7 +150,7 @@ class Elector:
         logger.info("lease %s is held by %s", self._path, self._identity)
 
     def _pause(self) -> float:
-        pause = self._timing.look * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+        pause = self._timing.poll * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
         left = self._expires - self._clock()
         return min(pause, left) if left > 0 else pause
 
@@ -159,19 +158,19 @@ class Elector:
         """Renew until cancelled.
 
         Raises:
-            LeaseLostError: it could not be renewed in time, or somebody else has it.
+            LeaseLostError: it could not be renewed in time, or another controller has it.
         """
         await self._keep(math.inf)
 
     async def release(self) -> None:
-        """Give the lease back, so that the next one need not wait; nothing may be under way any more."""
+        """Give the lease back, so that the next holder need not wait; no request may be in progress."""
         if not self.holds() and not self._asked:
             return
         self._until = -math.inf
         spec = {"holderIdentity": "", "leaseDurationSeconds": 1, "leaseTransitions": self._transitions}
         now = _now()
         try:
-            # A renewal may have been cut off after the API server had carried it out.
+            # A renewal may have been interrupted after the API server had carried it out.
             lease = await self._read()
             if lease.spec.holder_identity == self._identity:
                 await self._put(lease.metadata.resource_version, spec | {"acquireTime": now, "renewTime": now})
@@ -196,13 +195,13 @@ class Elector:
                 return
 
     async def _try_acquire(self) -> bool | None:
-        """Whether the last holder let it expire; ``None`` where the lease is not ours."""
+        """Whether the last holder let it expire; ``None`` if this process did not get the lease."""
         try:
             lease = await self._read()
         except ApiError as error:
             if not error.is_not_found:
                 raise
-            # Where it was deleted, its holder may not have noticed yet.
+            # It may have been deleted without its holder noticing yet.
             if self._clock() < self._expires:
                 return None
             await self._take(None, 0)
@@ -214,9 +213,9 @@ class Elector:
         if not lease.spec.holder_identity:
             await self._take(lease.metadata, transitions)
             return False
-        # Whoever holds it may count with a longer lease than ours.
+        # The holder may be configured with a longer lease.
         length = max(self._timing.duration, lease.spec.lease_duration_seconds or 0)
-        ours = lease.spec.holder_identity == self._identity  # the answer to taking it was lost on its way
+        ours = lease.spec.holder_identity == self._identity  # the answer to an earlier request was lost
         self._expires = self._seen[1] + length
         if not ours and now < self._expires:
             return None
@@ -236,7 +235,7 @@ class Elector:
         except ApiError as error:
             if error.status != 403 or self._owners == found.owner_references:
                 raise
-            # Some clusters let only those change owners who may delete (OwnerReferencesPermissionEnforcement).
+            # With OwnerReferencesPermissionEnforcement, changing owners takes the right to delete.
             self._owners = found.owner_references
             await self._write(found.resource_version)
 
@@ -246,7 +245,7 @@ class Elector:
         except ApiError as error:
             if error.status != 409:
                 raise
-            # Either somebody took it, or the answer to an earlier renewal was lost on its way.
+            # Another controller took it, or the answer to an earlier renewal was lost.
             lease = await self._read()
             if lease.spec.holder_identity != self._identity:
                 self._until = -math.inf
@@ -270,7 +269,7 @@ class Elector:
         self._asked = False
 
     async def _put(self, version: str, spec: dict[str, Any]) -> str:
-        """Create the lease, or replace exactly this ``version`` of it; the new version."""
+        """Create the lease, or replace exactly this ``version`` of it; return the new version."""
         body = {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",

@@ -21,25 +21,32 @@ if TYPE_CHECKING:
 K = TypeVar("K", bound=Hashable)
 
 FIRST_PAUSE: Final = 0.2
+"""Longest pause after a first failure, in seconds."""
 LONGEST_PAUSE: Final = 60.0
+"""Longest pause, in seconds."""
 
 
 def namespace_of(key: Hashable) -> Hashable:
-    """Whose share a key counts to: its namespace; keys that have none are one share."""
+    """The namespace of a key, by which keys take turns; empty for keys without one."""
     return getattr(key, "namespace", key[0]) if isinstance(key, tuple) else ""
+
+
+def backoff(failures: int, longest: float = LONGEST_PAUSE) -> float:
+    """Seconds to wait after so many failures in a row: twice as long each time up to ``longest``, with jitter."""
+    return min(FIRST_PAUSE * 2.0 ** min(failures - 1, 16), longest) * random.uniform(0.5, 1.0)  # noqa: S311
 
 
 class Queue(Generic[K]):
     """Keys and when each is due.
 
-    A key waits at most once: adding it again can only bring it forward. A key that is added while it is
-    worked on is handed out again afterwards, never to two workers at once. What is due is handed out by turns of
-    namespaces, and within one in the order in which it became due. All methods belong to one event loop.
+    A key waits at most once: adding it again can only bring it forward. A key that is added while it is in progress is
+    handed out again afterwards, never to two workers at once. Namespaces take turns, and keys of one namespace come
+    in the order in which they became due. All methods belong to one event loop.
 
     Args:
         clock: monotonic seconds, for tests.
-        each: how many keys of one namespace are worked on at once; fewer than there are workers, so that one is free
-            for others. ``None``: any number.
+        each: most keys of one namespace in progress; fewer than there are workers, so that one is free for others.
+            ``None``: any number.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, each: int | None = None) -> None:
@@ -47,9 +54,9 @@ class Queue(Generic[K]):
         self._each = each
         self._due: dict[K, float] = {}
         self._heap: list[tuple[float, int, K]] = []
-        """What waits for its time."""
+        """Keys that are not due yet, by time; entries that no longer agree with ``_due`` are ignored."""
         self._ready: RoundRobin[K] = RoundRobin()
-        """What is due."""
+        """Keys that are due."""
         self._order = itertools.count()
         self._working: dict[K, float | None] = {}
         self._at_work: Counter[Hashable] = Counter()
@@ -61,9 +68,9 @@ class Queue(Generic[K]):
         return len(self._due)
 
     def add(self, key: K, after: float = 0.0) -> None:
-        """Have ``key`` reconciled in ``after`` seconds, or earlier where it waits already.
+        """Have ``key`` reconciled in ``after`` seconds, or earlier if it waits already.
 
-        One that failed waits out its pause: what fails may be what causes the change that adds it again.
+        A key that failed waits out its pause: a failing reconcile may itself cause the change that adds the key again.
         """
         due = self._clock() + after
         if key in self._working:
@@ -98,16 +105,16 @@ class Queue(Generic[K]):
         return self._each is None or self._at_work[share] < self._each
 
     def _pause(self) -> float | None:
-        """Seconds until the next key is due, once those are ready that are now; ``None`` where none waits."""
+        """Move keys that are due to ``_ready``; seconds until the next is due, ``None`` if none waits."""
         now = self._clock()
         while self._heap:
             due, _, key = self._heap[0]
-            # Not where it was brought forward, or taken since.
+            # Otherwise it was brought forward or taken since.
             if self._due.get(key) == due:
                 if due > now:
                     return due - now
                 self._ready.add(namespace_of(key), key)
-                self._due[key] = -math.inf  # nothing brings it forward any more
+                self._due[key] = -math.inf  # nothing can bring it forward now
             heapq.heappop(self._heap)
         return None
 
@@ -121,9 +128,8 @@ class Queue(Generic[K]):
 
     def failed(self, key: K) -> float:
         """``key`` could not be reconciled; it is due again after a growing pause, which is returned in seconds."""
-        failures = self._failures.get(key, 0)
-        self._failures[key] = failures + 1
-        pause = min(FIRST_PAUSE * 2.0 ** min(failures, 16), LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311
+        failures = self._failures[key] = self._failures.get(key, 0) + 1
+        pause = backoff(failures)
         del self._working[key]
         self._leave(key)
         self._schedule(key, self._clock() + pause)

@@ -1,4 +1,4 @@
-"""A bound on how often something is done."""
+"""Rate limits that are fair between namespaces."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
 SHARE: Final = 4
-"""The part of the rate and of the burst up to which a namespace counts as one that takes little: one in so many."""
-PATIENCE: Final = 1.0
-"""Seconds after which a namespace is served even if others that take little have left nothing but what is kept."""
+"""A namespace takes little while it uses at most one part in so many of the rate and of the burst."""
+RESERVE_SECONDS: Final = 1.0
+"""Seconds of waiting after which a busy namespace may use the reserve of those that take little."""
 MAX_KNOWN: Final = 1000
+"""Namespaces that are remembered before those that have not used the bucket for a while are forgotten."""
 STEP_SECONDS: Final = 10.0
-"""After which whoever waits for a turn is seen to wait for it."""
+"""Seconds after which a waiting task reports to the watchdog that it still waits."""
 
 LEAST: Final = 1.0
-"""Per second, however often the API server refuses."""
+"""Lowest rate, per second, however often the API server refuses."""
 REGAINED: Final = 0.05
-"""Of the highest rate, in each second in which nothing is refused."""
+"""Part of the highest rate that is regained in each second without a refusal."""
 
 
 class _Tokens:
-    """What may be taken at once: it grows with time, up to a burst."""
+    """Tokens that grow with time, up to a burst."""
 
     def __init__(self, rate: float, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._rate = rate
@@ -52,25 +53,25 @@ class TokenBucket(_Tokens):
     """
 
     def reserve(self) -> float:
-        """Take one and return the seconds to wait before it may be used."""
+        """Take a token and return the seconds to wait before it may be used."""
         self._refill()
         self._tokens -= 1
         return max(0.0, -self._tokens / self._rate)
 
     def has_one(self) -> bool:
-        """Whether one can be used now."""
+        """Whether a token can be used now."""
         return self._tokens + (self._clock() - self._at) * self._rate >= 1
 
     def is_full(self) -> bool:
-        """Whether it is as new: nothing was taken for so long that it does not count any more."""
+        """Whether it has refilled completely, so that a new one would be the same."""
         return self._tokens + (self._clock() - self._at) * self._rate >= self._burst
 
 
 class SharedBucket(_Tokens):
-    """At most ``rate`` per second in the long run and ``burst`` at once, of all namespaces together.
+    """At most ``rate`` per second in the long run and ``burst`` at once, for all namespaces together.
 
-    Half of the burst is kept for namespaces that take little: they need not wait for one that takes all there is. That
-    one goes on at the full rate, since what comes in beyond the half is its. Whoever waits is served by turns.
+    Half of the burst is reserved for namespaces that take little, so that they need not wait for a busy one. The busy
+    one still gets the full rate, since it may use every token beyond that half. Waiting namespaces take turns.
 
     Args:
         rate: per second, above zero.
@@ -82,14 +83,14 @@ class SharedBucket(_Tokens):
         super().__init__(rate, burst, clock)
         self._kept = burst // 2
         self._little: dict[Hashable, TokenBucket] = {}
-        """What each namespace that took something of late may still take as one that takes little."""
+        """For each recent namespace, the tokens it may use while it still counts as taking little."""
         self._waiting: RoundRobin[asyncio.Future[None]] = RoundRobin()
         self._since: dict[Hashable, float] = {}
-        """When each that waits began to, or was served last."""
+        """When each waiting namespace began to wait, or was last served."""
         self._timer: asyncio.TimerHandle | None = None
 
     async def take(self, share: Hashable) -> None:
-        """Wait for one's turn."""
+        """Wait for a token."""
         self._refill()
         if share not in self._since and self._needed(share) <= self._tokens:
             self._serve(share)
@@ -111,11 +112,11 @@ class SharedBucket(_Tokens):
         return known is None or known.has_one()
 
     def _needed(self, share: Hashable) -> float:
-        """How many there must be so that one of them is for the share."""
+        """How many tokens there must be for the share to get one."""
         if self._takes_little(share):
             return 1.0
         waited = self._clock() - self._since.get(share, self._clock())
-        return 1.0 + self._kept * max(0.0, 1.0 - waited / PATIENCE)
+        return 1.0 + self._kept * max(0.0, 1.0 - waited / RESERVE_SECONDS)
 
     def _serve(self, share: Hashable) -> None:
         self._tokens -= 1
@@ -129,7 +130,7 @@ class SharedBucket(_Tokens):
             known.reserve()
 
     def _next(self) -> None:
-        """Serve whose turn it is, and come back when it can be the next one's."""
+        """Serve everyone whose turn it is, and schedule the next call."""
         self._timer = None
         self._refill()
         while (found := self._waiting.take(lambda share: self._needed(share) <= self._tokens)) is not None:
@@ -143,15 +144,15 @@ class SharedBucket(_Tokens):
                 del self._since[share]
         if self._waiting:
             missing = min(self._needed(share) for share in self._since) - self._tokens
-            pause = min(max(missing / self._rate, 0.001), PATIENCE / 10)
+            pause = min(max(missing / self._rate, 0.001), RESERVE_SECONDS / 10)
             self._timer = asyncio.get_running_loop().call_later(pause, self._next)
 
 
 class Pace(SharedBucket):
-    """A rate that halves where the API server has too much to do, and grows again little by little.
+    """A rate that halves when the API server is overloaded, and grows back slowly.
 
     Args:
-        most: per second, above zero; also how many at once after a rest.
+        most: highest rate per second, above zero; also how many at once after a rest.
         clock: monotonic seconds, for tests.
     """
 
@@ -162,17 +163,17 @@ class Pace(SharedBucket):
 
     @property
     def rate(self) -> float:
-        """Per second, as it is now."""
+        """The present rate per second."""
         return self._rate
 
     def accepted(self) -> None:
-        """One was carried out."""
+        """A request was carried out."""
         self._rate = min(self._most, self._rate + REGAINED * self._most / self._rate)
 
     def refused(self, pause: float = 0.0) -> None:
-        """One was refused for there being too many, or took too long; none is to follow for ``pause`` seconds.
+        """A request was refused for overload, or timed out; the next waits at least ``pause`` seconds.
 
-        Those that were under way together are refused together: that counts once.
+        Requests in progress at the same time are refused together, which counts once.
         """
         now = self._clock()
         if now - self._slowed >= 1:

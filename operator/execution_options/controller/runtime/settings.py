@@ -1,4 +1,4 @@
-"""How the controller is run."""
+"""Settings of the controller."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ from execution_options.providers.outbound import Network
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """Names, ports, paces; seconds and rates per second."""
+    """Names, ports, intervals in seconds and rates per second."""
 
     namespace: str
-    """Of the operator, in which the lease is."""
+    """Namespace of the operator and of its Lease."""
     host: str = ""
     health_port: int | None = 8082
-    """For probes and metrics; without one there are none but kopf's own."""
+    """Port of probes and metrics; ``None`` leaves only kopf's own probe."""
     lease: str = "execution-options-controller"
     timing: Timing = Timing(15.0)
     status_interval: float = 10.0
-    """Between two writes of a status in which only numbers changed."""
+    """Seconds between two writes of a status in which only numbers changed."""
     patch_rate: float = 200.0
-    """Patches of executions and pods at most; fewer while the API server has too much to do."""
+    """Most patches of executions and pods per second; fewer while the API server is overloaded."""
     event_rate: float = 5.0
+    """Most Events per second."""
     resync: float = 300.0
-    """Between two lists of all options, and of all pods that may wait, in case an event was never told."""
+    """Seconds between two lists of all options, and of all pods that may wait, in case a watch missed something."""
     send_timeout: float = 20.0
-    """For sending one notification to one recipient."""
+    """Seconds for sending one notification to one recipient."""
     allowed_networks: tuple[Network, ...] = ()
-    """That notifications may be sent to although they are not public."""
+    """Networks that are not public and that notifications may be sent to."""

@@ -1,4 +1,4 @@
-"""Writes of statuses: at once where a condition changed, now and then where only numbers did."""
+"""Writes of statuses: at once if a condition changed, at intervals if only numbers did."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ logger = logging.getLogger(__name__)
 
 
 class StatusWrite(NamedTuple):
-    """What became of a status."""
+    """The result of a write."""
 
     answer: bytes | None = None
-    """The object as it is now; ``None`` where nothing was written."""
+    """The object as it is now; ``None`` if nothing was written."""
     wait: float | None = None
-    """Seconds until it may be written; ``None`` where it was, or says the same already."""
+    """Seconds until it may be written; ``None`` if it was written or is up to date."""
     conflict: bool = False
-    """Whether the object changed, or went, since it was read."""
+    """Whether the object has changed or gone since it was read."""
 
 
 class StatusWriter(Generic[K]):
     """Writes the statuses of the objects of one kind.
 
     Args:
-        writer: writes while the lease holds.
-        interval: seconds between two writes of an object's status where only numbers changed.
-        harmless: reasons for not being ready that are nobody's fault.
+        writer: sends the requests.
+        interval: seconds between two writes of an object's status in which only numbers changed.
+        harmless: reasons for not being ready that are logged as information.
         clock: monotonic seconds, for tests.
     """
 
@@ -61,19 +61,19 @@ class StatusWriter(Generic[K]):
         status: Mapping[str, Any],
         name: str,
     ) -> StatusWrite:
-        """Write a status where it differs from the present one, and log what is new.
+        """Write a status if it differs from the present one, and log a new condition.
 
         Args:
-            key: the object.
-            path: of its ``status``.
-            metadata: what must not have changed, as ``uid`` or ``resourceVersion``.
+            key: key of the object.
+            path: path of its ``status``.
+            metadata: fields that must not have changed, such as ``uid`` or ``resourceVersion``.
             present: the status as it was read.
-            status: the status to be, as a merge patch.
-            name: of the object, as the log says it.
+            status: the desired status, as a merge patch.
+            name: kind and name of the object, for the log.
 
         Raises:
             LeaseLostError: the lease does not hold.
-            ApiError: it was not written, for another reason than a conflict.
+            ApiError: it was refused for another reason than a conflict.
         """
         if is_written(present, status):
             return StatusWrite()

@@ -1,4 +1,4 @@
-"""Workers: take a key, reconcile it, and try again later where that failed."""
+"""Workers take a key, reconcile it, and try again later if that failed."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ K = TypeVar("K", bound="Hashable")
 
 
 async def work(name: str, queue: Queue[K], reconcile: Callable[[K], Awaitable[float | None]], metrics: Metrics) -> None:
-    """Reconcile what is due until cancelled.
+    """Reconcile keys as they become due, until cancelled.
 
     Args:
-        name: of the queue, for logs and metrics.
+        name: name of the queue, for logs and metrics.
         queue: the keys.
-        reconcile: may return after how many seconds the key is due again.
-        metrics: counts.
+        reconcile: may return the seconds after which the key is due again.
+        metrics: counts the reconciles.
 
     Raises:
         LeaseLostError: this process must not write any more.
@@ -46,10 +46,11 @@ async def attempt(
     metrics: Metrics,
     step: float = WORK_SECONDS,
 ) -> None:
-    """Reconcile a key that was taken, and give it back; the other arguments are those of :func:`work`.
+    """Reconcile a key that was taken from the queue, and give it back; the other arguments are those of :func:`work`.
 
     Args:
-        step: seconds that a step of it may take.
+        key: the key.
+        step: seconds that a step of the reconcile may take.
 
     Raises:
         LeaseLostError: this process must not write any more.
@@ -64,7 +65,7 @@ async def attempt(
         pause = queue.failed(key)
         logger.warning("%s %s: %s; again in %.1f s", name, _shown(key), error_text(error), pause)
     except Exception:
-        # One object that trips over an unforeseen state must not stop all others.
+        # One object in an unforeseen state must not stop all others.
         metrics.reconciles.labels(name, "error").inc()
         pause = queue.failed(key)
         logger.exception("%s %s: unexpected; again in %.1f s", name, _shown(key), pause)

@@ -1,4 +1,4 @@
-"""Requests that change the cluster: sent by the active controller only, and never for long."""
+"""Requests that change the cluster: only the active controller sends them, each with a time-out."""
 
 from __future__ import annotations
 
@@ -21,45 +21,45 @@ if TYPE_CHECKING:
     from execution_options.kube.client import Kube
 
 _PARAMS = {"fieldManager": FIELD_MANAGER}
-OVER: Final = 2.0
-"""After how many times what it may take a request without an answer can be carried out no more: what another
-controller counts on, too, before it begins (``controller.runtime.lease``)."""
+EFFECT_WITHIN: Final = 2.0
+"""An unanswered request can no longer take effect after this multiple of its time-out. A new leader waits for the same
+period (``controller.runtime.lease``)."""
 
 
 class Writer:
     """Writes while the lease holds.
 
-    Every method raises :class:`LeaseLostError` where it does not, and otherwise what ``Kube.request`` does.
+    Every method raises :class:`LeaseLostError` if it does not, and what ``Kube.request`` raises.
 
     Args:
         kube: the connection.
         holds: whether this process is the active controller now.
-        seconds: how long one request may take.
+        seconds: time-out of one request.
     """
 
     def __init__(self, kube: Kube, holds: Callable[[], bool], seconds: float) -> None:
         self._kube = kube
         self._holds = holds
         self._seconds = seconds
-        # The API server gives up a request at the same time as we do.
+        # The API server gives up a request when we do.
         self._params = _PARAMS | {"timeout": f"{seconds:g}s"}
         self._under_way = 0
         self._idle = asyncio.Event()
         self._idle.set()
         self._over = -math.inf
-        """When nothing that was sent without an answer can be carried out any more, in monotonic seconds."""
+        """When no unanswered request can take effect any more, in monotonic seconds."""
         self._finished = False
 
     async def create(self, collection: str, body: Any) -> ObjectMeta:
-        """Create an object; its metadata as it is then."""
+        """Create an object and return its metadata."""
         return _metadata(await self._send("POST", collection, body, accept=METADATA))
 
     async def patch(self, path: str, operations: list[Operation]) -> ObjectMeta:
-        """Apply a JSON Patch to an object; its metadata as it is then."""
+        """Apply a JSON Patch to an object and return its new metadata."""
         return _metadata(await self._send("PATCH", path, operations, content_type=JSON_PATCH, accept=METADATA))
 
     async def merge(self, path: str, body: Any) -> bytes:
-        """Apply a JSON Merge Patch; the whole object as it is then."""
+        """Apply a JSON Merge Patch and return the whole object."""
         return await self._send("PATCH", path, body, content_type=MERGE_PATCH)
 
     async def delete(self, path: str, options: Any) -> None:
@@ -69,12 +69,12 @@ class Writer:
     def check(self) -> None:
         """Raise unless the lease holds."""
         if not self._holds():
-            raise LeaseLostError("the lease does not hold any more: nothing is written")
+            raise LeaseLostError("the lease no longer holds: nothing is written")
 
     async def finish(self) -> None:
-        """Send nothing more, and wait until nothing that was sent can be carried out any more.
+        """Send nothing more, and wait until no request that was sent can take effect any more.
 
-        Whoever wants to write from now on waits until it is cancelled.
+        Every later write waits until it is cancelled.
         """
         self._finished = True
         await self._idle.wait()
@@ -98,7 +98,7 @@ class Writer:
             raise
         finally:
             if not answered:
-                self._over = max(self._over, sent + OVER * self._seconds)
+                self._over = max(self._over, sent + EFFECT_WITHIN * self._seconds)
             self._under_way -= 1
             if not self._under_way:
                 self._idle.set()
