@@ -12,7 +12,7 @@ from execution_options.engines.phases import Outcome
 from execution_options.outbox.episode import is_marked, is_news, mark
 
 if TYPE_CHECKING:
-    from execution_options.api.engine import EnginePhase
+    from execution_options.api.engine_status import EnginePhase
 
 END = Outcome("FAILED", "", "2026-11-23T12:00:00Z")
 

@@ -11,7 +11,7 @@ from support.crds import wait_established
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from execution_options.api.engine import LaunchPlanKind, SpecificationKind
+    from execution_options.api.related_kinds import LaunchPlanKind, SpecificationKind
     from execution_options.cluster import Cluster
     from execution_options.engines.profile import Engine
 

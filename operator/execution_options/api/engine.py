@@ -1,204 +1,25 @@
-"""The spec of ``ExecutionEngine``: what must be known of a kind of execution, as data.
+"""The spec of ``ExecutionEngine``: everything that the operator must know about a kind of execution, as data.
 
-The engines that ship with the package are written in the same form. Paths are what ``engines.paths`` says.
+The engines that ship with the package are written in the same form. Paths have the syntax of ``engines.paths``.
 An absent list is the same as an empty one.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
-from msgspec import UNSET, UnsetType, field
+from msgspec import UNSET, UnsetType
 
 from execution_options.api import engine_rules as rules
 from execution_options.api.base import ATOMIC, ATOMIC_LIST, SET, Resource, described
-
-EnginePhase = Literal[
-    "QUEUED", "RUNNING", "SUCCEEDING", "SUCCEEDED", "FAILING", "FAILED", "ABORTING", "ABORTED", "TIMED_OUT"
-]
-"""Flyte's ``WorkflowExecutionPhase`` names."""
+from execution_options.api.engine_pods import PodRules
+from execution_options.api.engine_status import StatusRules
+from execution_options.api.related_kinds import LaunchPlanKind, PartKind, SpecificationKind
+from execution_options.api.term import Path, Term
 
 _BY_KIND: Final = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["group", "kind"]}
 
-Path = Annotated[str, described(None, rules.SOME_PATH, max_length=256)]
 _TemplatePath = Annotated[str, described(None, rules.TEMPLATE_PATH, max_length=256)]
-
-_Version = Annotated[str, described("Version of the API, for example v1.", rules.VERSION, max_length=63)]
-_Kind = Annotated[str, described("Kind, for example CronJob.", rules.KIND, max_length=63)]
-_Plural = Annotated[
-    str, described("Plural of the kind, as in the URL of its objects: cronjobs.", rules.PLURAL, max_length=63)
-]
-
-
-class LaunchPlanKind(Resource, frozen=True):
-    """A kind whose objects start executions; by where they have these, `preview` shows what each would get."""
-
-    group: Annotated[
-        str,
-        described("API group.", rules.GROUP, rules.GROUP_ALLOWED, rules.GROUP_GIVEN, max_length=253),
-    ]
-    version: _Version
-    kind: _Kind
-    plural: _Plural
-    spec: (
-        Annotated[
-            str,
-            described(
-                "Where it has the spec of the executions that it starts. Absent: nobody shows what these would get.",
-                rules.SOME_PATH,
-                max_length=256,
-            ),
-        ]
-        | UnsetType
-    ) = UNSET
-    labels: Annotated[str, described("Where it has their labels.", rules.SOME_PATH, max_length=256)] | UnsetType = UNSET
-    annotations: (
-        Annotated[str, described("Where it has their annotations.", rules.SOME_PATH, max_length=256)] | UnsetType
-    ) = UNSET
-
-
-class PartKind(Resource, frozen=True):
-    """A kind of object, in whatever version, that an execution controls."""
-
-    group: Annotated[str, described("API group; empty for the core group.", rules.GROUP, max_length=253)]
-    kind: _Kind
-
-
-class Term(Resource, frozen=True):
-    """A condition on what stands at a path."""
-
-    path: Annotated[str, described("Where to look.", rules.SOME_PATH, max_length=256)]
-    is_: Annotated[
-        tuple[Annotated[str, described(None, max_length=256)], ...],
-        described(
-            "Patterns, one of which what stands there must match; * stands for any characters, ? for one. Absent: "
-            "it is enough that anything is there.",
-            extra=ATOMIC_LIST,
-            max_length=32,
-        ),
-    ] = field(name="is", default=())
-
-
-Terms = Annotated[
-    tuple[Term, ...],
-    described("Conditions, all of which must hold. Absent: it always holds.", extra=ATOMIC_LIST, max_length=8),
-]
-
-
-class PhaseRule(Resource, frozen=True):
-    """The phase of an execution for which every condition holds."""
-
-    phase: Annotated[EnginePhase, described("Phase, by Flyte's names.")]
-    when: Terms = ()
-
-
-class StatusRules(Resource, frozen=True):
-    """How an engine's status is read."""
-
-    phases: Annotated[
-        tuple[PhaseRule, ...],
-        described(
-            "Tried in order; the first that holds decides, and where none does, the execution is QUEUED.",
-            rules.SOME_RULE,
-            extra=ATOMIC_LIST,
-            max_length=32,
-        ),
-    ]
-    message: Annotated[
-        tuple[Path, ...],
-        described(
-            "Where the message for people is; the first place with one counts.", extra=ATOMIC_LIST, max_length=16
-        ),
-    ] = ()
-    finished_at: Annotated[
-        tuple[Path, ...],
-        described(
-            "Where the time of the end is, or of the last transition; the first place with one counts.",
-            extra=ATOMIC_LIST,
-            max_length=16,
-        ),
-    ] = ()
-    deleted: (
-        Annotated[
-            EnginePhase,
-            described("Phase of an execution that is deleted before its end. Absent: ABORTED."),
-        ]
-        | UnsetType
-    ) = UNSET
-
-
-PodRole = Literal["coordinator", "unit", "gang"]
-
-
-class RoleRule(Resource, frozen=True):
-    """The role of a pod for which every condition holds."""
-
-    role: Annotated[
-        PodRole,
-        described(
-            "coordinator: it starts or watches over others, so that it is neither held back nor counted. unit: it "
-            "works for itself, and can be held back. gang: it needs the others, and cannot be held back alone."
-        ),
-    ]
-    when: Terms = ()
-
-
-class PodRules(Resource, frozen=True):
-    """How the pods of an execution are recognised."""
-
-    labels: Annotated[
-        tuple[Annotated[str, described(None, rules.LABEL_KEY, max_length=317)], ...],
-        described(
-            "Labels that the engine gives pods, with the execution's name as their value. They only serve to find "
-            "pods; whose they are is said by their controller.",
-            extra=SET,
-            max_length=8,
-        ),
-    ] = ()
-    roles: Annotated[
-        tuple[RoleRule, ...],
-        described(
-            "What a pod is for, told by its metadata: tried in order, the first that holds decides, and where none "
-            "does, the pod is a unit.",
-            extra=ATOMIC_LIST,
-            max_length=16,
-        ),
-    ] = ()
-    single: Annotated[
-        bool,
-        described(
-            "Whether an execution has no more than one pod at a time, so that no limit is ever reached and none of its "
-            "pods waits. Absent: false."
-        ),
-    ] = False
-    retries_exceeded_quota: Annotated[
-        bool,
-        described(
-            "Whether whoever creates its pods tries again, without harm to the execution, when the API server refuses "
-            "one with 403 and the words 'exceeded quota'. Only then are pods refused that would wait while a "
-            "ResourceQuota is nearly used. Absent: false."
-        ),
-    ] = False
-
-
-class SpecificationKind(Resource, frozen=True, kw_only=True):
-    """A kind whose objects say what executions leave open that refer to them."""
-
-    name: Annotated[
-        str, described("Where an execution names the object that it refers to.", rules.SOME_PATH, max_length=256)
-    ]
-    when: Annotated[
-        tuple[Term, ...],
-        described("Conditions under which it is an object of this kind.", extra=ATOMIC_LIST, max_length=8),
-    ] = ()
-    group: Annotated[
-        str,
-        described("API group.", rules.GROUP, rules.GROUP_ALLOWED, rules.GROUP_GIVEN, max_length=253),
-    ]
-    version: _Version
-    kind: _Kind
-    plural: _Plural
-    cluster_scoped: Annotated[bool, described("Whether its objects are in no namespace. Absent: false.")] = False
 
 
 class TemplatePatches(Resource, frozen=True):

@@ -41,7 +41,7 @@ from execution_options.options.snapshot import SnapshotTooLargeError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from execution_options.api.engine import LaunchPlanKind
+    from execution_options.api.related_kinds import LaunchPlanKind
     from execution_options.api.resources import OptionsObject
     from execution_options.engines.profile import Engine
     from execution_options.engines.registry import Engines

@@ -10,7 +10,7 @@ from msgspec import UNSET
 from execution_options.engines.paths import locate, lookup
 
 if TYPE_CHECKING:
-    from execution_options.api.engine import LaunchPlanKind
+    from execution_options.api.related_kinds import LaunchPlanKind
     from execution_options.engines.profile import Engine
 
 

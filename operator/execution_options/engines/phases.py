@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import UNSET, Struct
 
-from execution_options.api.engine import EnginePhase, StatusRules
+from execution_options.api.engine_status import EnginePhase, StatusRules
 from execution_options.engines.paths import locate, lookup
 from execution_options.options.selection import matches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from execution_options.api.engine import Term
+    from execution_options.api.term import Term
 
 TERMINAL: frozenset[EnginePhase] = frozenset({"SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT"})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from execution_options.api.engine import PodRole, PodRules
+from execution_options.api.engine_pods import PodRole, PodRules
 from execution_options.engines.phases import holds
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from execution_options.engines.pods import Pods
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from execution_options.api.engine import LaunchPlanKind
+    from execution_options.api.related_kinds import LaunchPlanKind
 
 
 class Engine(ExecutionEngineSpec, frozen=True, kw_only=True):

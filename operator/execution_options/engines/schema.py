@@ -20,7 +20,7 @@ from execution_options.engines.paths import Every, Where, parse
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from execution_options.api.engine import Term
+    from execution_options.api.term import Term
     from execution_options.engines.paths import Step
     from execution_options.engines.profile import Engine
 

@@ -14,7 +14,8 @@ from execution_options.engines.phases import holds
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from execution_options.api.engine import SpecificationKind, TemplatePatches
+    from execution_options.api.engine import TemplatePatches
+    from execution_options.api.related_kinds import SpecificationKind
     from execution_options.engines.patch import Patch
     from execution_options.engines.paths import Path
     from execution_options.engines.profile import Engine

@@ -18,7 +18,7 @@ from execution_options.kube.client import APPLY_PATCH, ApiError, Kube, path_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from execution_options.api.engine import LaunchPlanKind
+    from execution_options.api.related_kinds import LaunchPlanKind
     from execution_options.engines.profile import Engine
 
 Manifest = dict[str, Any]

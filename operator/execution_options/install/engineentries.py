@@ -9,7 +9,7 @@ from execution_options.install.remembered import Collection
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from execution_options.api.engine import LaunchPlanKind
+    from execution_options.api.related_kinds import LaunchPlanKind
     from execution_options.engines.profile import Engine
 
 Entry = dict[str, Any]

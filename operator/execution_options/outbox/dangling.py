@@ -18,7 +18,7 @@ from execution_options.outbox.compose import compose
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from execution_options.api.engine import LaunchPlanKind
+    from execution_options.api.related_kinds import LaunchPlanKind
     from execution_options.api.resources import OptionsObject
     from execution_options.engines.profile import Engine
     from execution_options.notifications.route import Channels

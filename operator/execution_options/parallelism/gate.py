@@ -11,7 +11,7 @@ from execution_options.engines.paths import lookup, read
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from execution_options.api.engine import PodRole
+    from execution_options.api.engine_pods import PodRole
     from execution_options.engines.patch import Operation, Patch
     from execution_options.engines.paths import Path
     from execution_options.engines.profile import Engine

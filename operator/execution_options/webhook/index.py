@@ -33,7 +33,7 @@ from execution_options.webhook.shared import SharedCalls
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from execution_options.api.engine import LaunchPlanKind
+    from execution_options.api.related_kinds import LaunchPlanKind
     from execution_options.engines.registry import Engines
     from execution_options.engines.specification import Reference
     from execution_options.webhook.review import GroupVersionKind

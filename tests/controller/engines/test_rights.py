@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from execution_options.api.engine import SpecificationKind
+from execution_options.api.related_kinds import SpecificationKind
 from execution_options.controller.engines.rights import Right, grant, needed
 from execution_options.engines.profile import parse
 from execution_options.install import CONTROLLER, WEBHOOK

@@ -23,8 +23,8 @@ from execution_options.outbox.dangling import dangling, notified
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from execution_options.api.engine import LaunchPlanKind
     from execution_options.api.meta import ObjectMeta
+    from execution_options.api.related_kinds import LaunchPlanKind
     from execution_options.controller.cache import Directory, OptionsIndex, World
     from execution_options.controller.outbox.ledger import Ledger
     from execution_options.controller.runtime import Metrics, Recorder, Settings

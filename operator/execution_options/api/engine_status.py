@@ -1,0 +1,58 @@
+"""How ``ExecutionEngine`` describes the status of an engine's executions."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import UNSET, UnsetType
+
+from execution_options.api import engine_rules as rules
+from execution_options.api.base import ATOMIC_LIST, Resource, described
+from execution_options.api.term import Path, Terms
+
+EnginePhase = Literal[
+    "QUEUED", "RUNNING", "SUCCEEDING", "SUCCEEDED", "FAILING", "FAILED", "ABORTING", "ABORTED", "TIMED_OUT"
+]
+"""Flyte's ``WorkflowExecutionPhase`` names."""
+
+
+class PhaseRule(Resource, frozen=True):
+    """The phase of an execution for which every condition holds."""
+
+    phase: Annotated[EnginePhase, described("Phase, by Flyte's names.")]
+    when: Terms = ()
+
+
+class StatusRules(Resource, frozen=True):
+    """How an engine's status is read."""
+
+    phases: Annotated[
+        tuple[PhaseRule, ...],
+        described(
+            "Tried in order; the first that holds decides, and where none does, the execution is QUEUED.",
+            rules.SOME_RULE,
+            extra=ATOMIC_LIST,
+            max_length=32,
+        ),
+    ]
+    message: Annotated[
+        tuple[Path, ...],
+        described(
+            "Where the message for people is; the first place with one counts.", extra=ATOMIC_LIST, max_length=16
+        ),
+    ] = ()
+    finished_at: Annotated[
+        tuple[Path, ...],
+        described(
+            "Where the time of the end is, or of the last transition; the first place with one counts.",
+            extra=ATOMIC_LIST,
+            max_length=16,
+        ),
+    ] = ()
+    deleted: (
+        Annotated[
+            EnginePhase,
+            described("Phase of an execution that is deleted before its end. Absent: ABORTED."),
+        ]
+        | UnsetType
+    ) = UNSET
