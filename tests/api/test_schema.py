@@ -9,8 +9,8 @@ import pytest
 
 from execution_options.api.crd import crd
 from execution_options.api.kinds import KINDS
-from execution_options.api.model import TERMINAL_PHASES
 from execution_options.api.names import OPTIONS_KIND
+from execution_options.api.notification import TERMINAL_PHASES
 from execution_options.api.reserved import IDENTITY_LABELS
 from execution_options.api.rule import holds
 from execution_options.api.rules import LABEL_KEYS

@@ -10,7 +10,7 @@ from msgspec import convert
 
 from execution_options.api.channel import NotificationChannelSpec
 from execution_options.api.kinds import KINDS
-from execution_options.api.model import Template
+from execution_options.api.notification import Template
 from execution_options.api.validation import manifest_problems, typed
 from execution_options.notifications.checks import template_problems
 from execution_options.notifications.content import MAX_BODY, MAX_ERROR

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from execution_options.api.model import Template
+from execution_options.api.notification import Template
 from execution_options.api.syntax import DNS_SUBDOMAIN
 from execution_options.notifications.ended import Ended, lineage
 from execution_options.notifications.naming import MAX_DEDUP_KEY, dedup_key, delivery_name, message_id, webhook_id

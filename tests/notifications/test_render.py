@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from execution_options.api.model import Template
+from execution_options.api.notification import Template
 from execution_options.notifications.naming import MAX_DEDUP_KEY, webhook_id
 from execution_options.notifications.render import render
 from support.notices import FAILED, NASTY, TEMPLATES, due, ends

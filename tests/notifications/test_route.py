@@ -10,15 +10,16 @@ from hypothesis import strategies as st
 from msgspec import convert
 
 from execution_options.api.channel import NotificationChannelSpec
-from execution_options.api.model import TERMINAL_PHASES, ExecutionOptionsSpec, Notification
+from execution_options.api.model import ExecutionOptionsSpec
 from execution_options.api.names import CHANNEL_KIND
+from execution_options.api.notification import TERMINAL_PHASES, Notification
 from execution_options.api.validation import typed
 from execution_options.notifications.route import Channel, ChannelKey, Channels, Routing, route
 from execution_options.options.levels import Layer, Level, Source
 from execution_options.options.merge import merge, recipients
 
 if TYPE_CHECKING:
-    from execution_options.api.model import Phase
+    from execution_options.api.notification import Phase
 
 TEAM, OPERATOR = "team", "execution-options-system"
 KEY = {"name": "s", "key": "k"}

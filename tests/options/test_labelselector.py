@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from msgspec import UNSET, convert
 
-from execution_options.api.model import LabelSelector
+from execution_options.api.selector import LabelSelector
 from execution_options.options.labelselector import first_failure
 from support.strategies import label_maps, label_selectors
 

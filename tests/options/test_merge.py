@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 import pytest
 from hypothesis import given
 from msgspec import UNSET, convert, to_builtins
 
-from execution_options.api.model import ExecutionOptionsSpec, Notification, RunAs
+from execution_options.api.model import ExecutionOptionsSpec
+from execution_options.api.security_context import RunAs
 from execution_options.options.levels import Layer, Level, Source, Sourced
 from execution_options.options.merge import Effective, Overridden, merge, recipients
 from support.options import layer
 from support.strategies import layer_stacks
+
+if TYPE_CHECKING:
+    from execution_options.api.notification import Notification
 
 LOW = Level.NAMESPACE_DEFAULT
 HIGH = Level.EXECUTION

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import convert
 
-from execution_options.api.model import ExecutionOptionsSpec, RunAs
+from execution_options.api.model import ExecutionOptionsSpec
 from execution_options.api.names import CLUSTER_OPTIONS_KIND
+from execution_options.api.security_context import RunAs
 from execution_options.options.levels import Layer, Level, Source
 from execution_options.options.merge import Effective, merge
 from execution_options.options.selection import Execution, select

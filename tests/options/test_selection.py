@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import convert
 
-from execution_options.api.model import Selector
 from execution_options.api.names import CLUSTER_OPTIONS_KIND, DISABLE_NOTIFICATIONS_ANNOTATION, OPTIONS_KIND
+from execution_options.api.selector import Selector
 from execution_options.options.levels import Level
 from execution_options.options.reference import Reference, Target
 from execution_options.options.selection import Execution, Selection, first_failure, select

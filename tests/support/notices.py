@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import strategies as st
 from msgspec import structs
 
-from execution_options.api.model import Template
+from execution_options.api.notification import Template
 from execution_options.notifications.ended import Ended
 from execution_options.notifications.route import ChannelKey, Due
 from execution_options.options.levels import Level, Source

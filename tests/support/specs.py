@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
-from execution_options.api.model import TERMINAL_PHASES
+from execution_options.api.notification import TERMINAL_PHASES
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy

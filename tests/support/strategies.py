@@ -12,14 +12,11 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import strategies as st
 from msgspec import convert
 
-from execution_options.api.model import (
-    TERMINAL_PHASES,
-    ClusterExecutionOptionsSpec,
-    ExecutionOptionsSpec,
-    LabelSelector,
-)
+from execution_options.api.model import ClusterExecutionOptionsSpec, ExecutionOptionsSpec
 from execution_options.api.names import CLUSTER_OPTIONS_KIND, OPTIONS_KIND
+from execution_options.api.notification import TERMINAL_PHASES
 from execution_options.api.resources import OptionsObject
+from execution_options.api.selector import LabelSelector
 from execution_options.options.levels import Layer, Level, Source
 from execution_options.options.reference import Reference, Target
 from execution_options.options.selection import Execution, LaunchPlan

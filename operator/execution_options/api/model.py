@@ -3,7 +3,7 @@
 These classes are the single source: the CRDs and the reference of every field are generated from
 them (``api.crd``, ``api.reference``), and validation in Python reads the same schema. A field that is
 absent is ``UNSET``, never a default, so that an explicit ``0``, ``false`` or ``""`` stays distinct
-from "not said". Field names are those of Flyte's ``ExecutionSpec`` in camelCase.
+from an absent one. Field names are those of Flyte's ``ExecutionSpec`` in camelCase.
 """
 
 from __future__ import annotations
@@ -14,98 +14,9 @@ from msgspec import UNSET, UnsetType
 
 from execution_options.api import rules
 from execution_options.api.base import ATOMIC, ATOMIC_LIST, BY_NAME, GRANULAR, Resource, described, number
-from execution_options.api.notification import (
-    TERMINAL_PHASES,
-    ChannelRef,
-    Email,
-    Notification,
-    PagerDuty,
-    Phase,
-    Slack,
-    Template,
-    Webhook,
-)
-from execution_options.api.selector import LabelSelector, LabelSelectorRequirement, LaunchedBy, Selector
-
-__all__ = [
-    "TERMINAL_PHASES",
-    "ChannelRef",
-    "ClusterExecutionOptionsSpec",
-    "Email",
-    "EnvVar",
-    "ExecutionOptionsSpec",
-    "LabelSelector",
-    "LabelSelectorRequirement",
-    "LaunchedBy",
-    "Notification",
-    "PagerDuty",
-    "Phase",
-    "RawOutputDataConfig",
-    "Resource",
-    "RunAs",
-    "SecurityContext",
-    "Selector",
-    "Slack",
-    "Template",
-    "Webhook",
-]
-
-
-class RunAs(Resource, frozen=True):
-    """The identity of an execution's pods; taken as a whole from the highest level that sets it."""
-
-    k8s_service_account: (
-        Annotated[
-            str,
-            described(
-                "Service account of the execution's pods. The empty string clears one that was set at a lower "
-                "level, so that the namespace's default account is used.",
-                rules.SERVICE_ACCOUNT,
-                max_length=253,
-            ),
-        ]
-        | UnsetType
-    ) = UNSET
-    iam_role: (
-        Annotated[
-            str,
-            described(
-                "Cloud identity that the service account is bound to: an AWS role ARN, a Google service "
-                "account's address or an Azure client id. Needs serviceAccountPolicy: Create.",
-                rules.IAM_ROLE,
-                max_length=512,
-            ),
-        ]
-        | UnsetType
-    ) = UNSET
-    service_account_policy: (
-        Annotated[
-            Literal["Require", "Create"],
-            described(
-                "Require (also when absent): the service account must exist. Create: the operator creates it, "
-                "and removes it with this object, even under executions that still run; an account it did not "
-                "create is never changed."
-            ),
-        ]
-        | UnsetType
-    ) = UNSET
-
-
-class SecurityContext(Resource, frozen=True):
-    """Flyte's SecurityContext: the identity under which executions run."""
-
-    run_as: (
-        Annotated[
-            RunAs,
-            described(
-                "The identity of the execution's pods; taken as a whole from the highest level that sets it.",
-                rules.IAM_ROLE_NEEDS_CREATE,
-                rules.POLICY_NEEDS_ACCOUNT,
-                extra=ATOMIC,
-            ),
-        ]
-        | UnsetType
-    ) = UNSET
+from execution_options.api.notification import Notification
+from execution_options.api.security_context import SecurityContext
+from execution_options.api.selector import LabelSelector, Selector
 
 
 class RawOutputDataConfig(Resource, frozen=True):

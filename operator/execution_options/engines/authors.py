@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import UNSET, UnsetType
 
-from execution_options.api.model import EnvVar, ExecutionOptionsSpec, RunAs, SecurityContext
+from execution_options.api.model import EnvVar, ExecutionOptionsSpec
 from execution_options.api.names import BARE_PREFIX_ENV, PREFIX_ENV
+from execution_options.api.security_context import RunAs, SecurityContext
 from execution_options.engines import fields
 from execution_options.engines.patch import parts
 from execution_options.engines.translate import environment

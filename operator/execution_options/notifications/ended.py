@@ -7,7 +7,7 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-from execution_options.api.model import Phase
+from execution_options.api.notification import Phase
 
 
 class Ended(Struct, frozen=True, kw_only=True):

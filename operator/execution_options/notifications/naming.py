@@ -9,7 +9,7 @@ import msgspec
 
 if TYPE_CHECKING:
     from execution_options.api.channel import ChannelType
-    from execution_options.api.model import Template
+    from execution_options.api.notification import Template
     from execution_options.notifications.ended import Ended
     from execution_options.notifications.route import ChannelKey
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from msgspec import UNSET, Struct, UnsetType
 
 from execution_options.api.channel import ChannelType, NotificationChannelSpec
-from execution_options.api.model import Phase, Template
+from execution_options.api.notification import Phase, Template
 from execution_options.options.labelselector import first_failure
 from execution_options.options.levels import Source
 from execution_options.options.merge import recipients as recipients_of
@@ -15,7 +15,7 @@ from execution_options.options.merge import recipients as recipients_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from execution_options.api.model import Notification
+    from execution_options.api.notification import Notification
     from execution_options.options.levels import Sourced
     from execution_options.options.merge import Effective
 

@@ -9,7 +9,7 @@ from msgspec import UNSET
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from execution_options.api.model import LabelSelector, LabelSelectorRequirement
+    from execution_options.api.selector import LabelSelector, LabelSelectorRequirement
 
 
 def first_failure(selector: LabelSelector, labels: Mapping[str, str]) -> str | None:

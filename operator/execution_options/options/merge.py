@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 import msgspec.inspect
 from msgspec import UNSET, Struct, field, structs
 
-from execution_options.api.model import ExecutionOptionsSpec, Notification, Phase, RunAs
+from execution_options.api.model import ExecutionOptionsSpec
+from execution_options.api.notification import Notification, Phase
+from execution_options.api.security_context import RunAs
 from execution_options.options.levels import Layer, Level, Source, Sourced
 
 if TYPE_CHECKING:

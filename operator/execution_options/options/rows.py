@@ -12,7 +12,7 @@ from execution_options.options.merge import SCALARS_OF, recipients
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from execution_options.api.model import Notification
+    from execution_options.api.notification import Notification
     from execution_options.options.levels import Source, Sourced
     from execution_options.options.merge import Effective
 

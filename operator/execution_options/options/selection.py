@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET, Struct, UnsetType
 
-from execution_options.api.model import ClusterExecutionOptionsSpec, ExecutionOptionsSpec, Selector
+from execution_options.api.model import ClusterExecutionOptionsSpec, ExecutionOptionsSpec
 from execution_options.api.names import CLUSTER_OPTIONS_KIND, DISABLE_NOTIFICATIONS_ANNOTATION
 from execution_options.api.resources import OptionsObject
 from execution_options.options import labelselector
@@ -18,6 +18,8 @@ from execution_options.options.reference import Reference, Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from execution_options.api.selector import Selector
 
 
 class LaunchPlan(Struct, frozen=True):

@@ -21,7 +21,7 @@ from execution_options.outbox.record import ChannelRef, ExecutionRef, FullSpec, 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from execution_options.api.model import Phase
+    from execution_options.api.notification import Phase
     from execution_options.engines.phases import Outcome
     from execution_options.engines.profile import Engine
     from execution_options.notifications.message import Message

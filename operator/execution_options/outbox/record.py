@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from msgspec import Struct
 
 from execution_options.api.channel import ChannelType
-from execution_options.api.model import Phase
+from execution_options.api.notification import Phase
 from execution_options.notifications.message import Message
 from execution_options.outbox.episode import time_of
 from execution_options.outbox.lineage import Report

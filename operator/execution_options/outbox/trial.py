@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final, cast
 
 from msgspec import UNSET, Struct, structs
 
-from execution_options.api.model import TERMINAL_PHASES, Phase
 from execution_options.api.names import API_VERSION, CHANNEL_KIND, CLUSTER_OPTIONS_KIND, OPTIONS_KIND
+from execution_options.api.notification import TERMINAL_PHASES, Phase
 from execution_options.notifications.ended import Ended
 from execution_options.notifications.naming import delivery_name
 from execution_options.notifications.render import render

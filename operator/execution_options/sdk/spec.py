@@ -25,7 +25,9 @@ from execution_options.sdk.security import Identity, RawOutputDataConfig, Securi
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from execution_options.api import model
+    from execution_options.api import notification
+    from execution_options.api.model import ExecutionOptionsSpec
+    from execution_options.api.security_context import RunAs
     from execution_options.sdk.options import Options
 
 T = TypeVar("T")
@@ -147,7 +149,7 @@ def _said(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def from_spec(spec: model.ExecutionOptionsSpec, selectors: Mapping[str, Any]) -> dict[str, Any]:
+def from_spec(spec: ExecutionOptionsSpec, selectors: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of ``Options`` that a ``spec`` says; ``selectors`` are kept in the form they were given in."""
     context, prefix = _heard(spec.security_context), _heard(spec.raw_output_data_config)
     envs, notifications = _heard(spec.envs), _heard(spec.notifications)
@@ -170,7 +172,7 @@ def from_spec(spec: model.ExecutionOptionsSpec, selectors: Mapping[str, Any]) ->
     }
 
 
-def _identity_from(run_as: model.RunAs | None) -> Identity | None:
+def _identity_from(run_as: RunAs | None) -> Identity | None:
     if run_as is None:
         return None
     return Identity(
@@ -180,7 +182,7 @@ def _identity_from(run_as: model.RunAs | None) -> Identity | None:
     )
 
 
-def _notification_from(told: model.Notification) -> Notification:
+def _notification_from(told: notification.Notification) -> Notification:
     phases = [WorkflowExecutionPhase[phase] for phase in told.phases]
     ref, text = _heard(told.channel_ref), _heard(told.template)
     channel = None if ref is None else ref.name
