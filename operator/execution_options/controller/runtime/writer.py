@@ -11,6 +11,7 @@ from execution_options.api import decoding
 from execution_options.api.meta import PartialObject
 from execution_options.api.names import FIELD_MANAGER
 from execution_options.controller.runtime.lease import LeaseLostError
+from execution_options.fairness import BusyError, Turns
 from execution_options.kube.client import JSON_PATCH, MERGE_PATCH, METADATA, ApiError
 
 if TYPE_CHECKING:
@@ -24,6 +25,11 @@ _PARAMS = {"fieldManager": FIELD_MANAGER}
 EFFECT_WITHIN: Final = 2.0
 """An unanswered request can no longer take effect after this multiple of its time-out. A new leader waits for the same
 period (``controller.runtime.lease``)."""
+AT_ONCE: Final = 48
+"""Writes under way at once; fewer than there are connections, so that reads find one."""
+AT_ONCE_OF_ONE: Final = 4
+"""Writes under way at once in one namespace. More would make every request to a busy API server slower, also those that
+the operator has nothing to do with (``benchmarks fairness``); an idle one takes several hundred writes a second so."""
 
 
 class Writer:
@@ -43,6 +49,7 @@ class Writer:
         self._seconds = seconds
         # The API server gives up a request when we do.
         self._params = _PARAMS | {"timeout": f"{seconds:g}s"}
+        self._turns = Turns(AT_ONCE, AT_ONCE_OF_ONE, seconds)
         self._under_way = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -81,6 +88,18 @@ class Writer:
         await asyncio.sleep(max(0.0, self._over - time.monotonic()))
 
     async def _send(self, method: str, path: str, body: Any, **options: Any) -> bytes:
+        namespace = _namespace_of(path)
+        try:
+            # Before the lease is checked: from the check on a request must not wait.
+            await self._turns.enter(namespace)
+        except BusyError:
+            raise TimeoutError(f"other writes to {namespace or 'the cluster'} took {self._seconds:g} s") from None
+        try:
+            return await self._send_now(method, path, body, **options)
+        finally:
+            self._turns.leave(namespace)
+
+    async def _send_now(self, method: str, path: str, body: Any, **options: Any) -> bytes:
         if self._finished:
             await asyncio.get_running_loop().create_future()
         self.check()
@@ -103,6 +122,11 @@ class Writer:
             if not self._under_way:
                 self._idle.set()
         return answer
+
+
+def _namespace_of(path: str) -> str:
+    """The namespace in the path of a resource; empty where it has none."""
+    return path.partition("/namespaces/")[2].partition("/")[0]
 
 
 def _metadata(answer: bytes) -> ObjectMeta:
