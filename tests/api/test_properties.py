@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from execution_options.api.kinds import KINDS
 from execution_options.api.names import API_VERSION, CLUSTER_OPTIONS_KIND, OPTIONS_KIND
+from execution_options.api.problem import InvalidOptionsError, Problem
 from execution_options.api.resources import OptionsObject, from_api, load, read_stored
 from execution_options.api.schema import spec_schema
-from execution_options.api.validation import OPTIONS, InvalidOptionsError, Problem, decoded, problems
+from execution_options.api.validation import OPTIONS, decoded, problems
 from support.specs import JSON, VALID, Wire, misshapen
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from msgspec import UNSET
 
 from execution_options.api.model import ClusterExecutionOptionsSpec
 from execution_options.api.names import API_VERSION, CLUSTER_OPTIONS_KIND, OPTIONS_KIND
+from execution_options.api.problem import InvalidOptionsError
 from execution_options.api.resources import from_api
-from execution_options.api.validation import InvalidOptionsError
 
 
 def stored(spec: Any, kind: str = OPTIONS_KIND, **metadata: Any) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def stored(spec: Any, kind: str = OPTIONS_KIND, **metadata: Any) -> dict[str, An
     }
 
 
-def test_metadata_is_kept_as_far_as_it_matters() -> None:
+def test_the_metadata_in_use_is_kept() -> None:
     found = from_api(stored({"maxParallelism": 0}, namespace="team"))
 
     assert (found.kind, found.namespace, found.name, found.uid) == (OPTIONS_KIND, "team", "nightly", "u")
@@ -49,7 +49,7 @@ def test_cluster_options_have_no_namespace() -> None:
     assert isinstance(found.spec, ClusterExecutionOptionsSpec)
 
 
-def test_what_a_newer_version_added_is_left_out_and_told() -> None:
+def test_fields_of_a_newer_version_are_left_out_and_listed() -> None:
     spec = {
         "interruptible": True,
         "labels": {"a": "b"},
@@ -75,11 +75,11 @@ def test_what_a_newer_version_added_is_left_out_and_told() -> None:
         ({}, "kind: must be one of"),
     ],
 )
-def test_what_cannot_be_understood_is_an_error_that_says_what(broken: dict[str, Any], expected: str) -> None:
+def test_a_value_that_is_not_understood_is_an_error_that_names_it(broken: dict[str, Any], expected: str) -> None:
     with pytest.raises(InvalidOptionsError, match=expected):
         from_api(broken)
 
 
-def test_metadata_of_the_wrong_shape_is_taken_for_absent() -> None:
+def test_metadata_of_the_wrong_shape_is_ignored() -> None:
     found = from_api(stored({}) | {"metadata": []})
     assert (found.name, found.generation) == ("", 0)

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from execution_options.api.names import CLUSTER_OPTIONS_KIND, OPTIONS_KIND
+from execution_options.api.problem import InvalidOptionsError
 from execution_options.api.resources import from_api, load
 from execution_options.api.size import MAX_SNAPSHOT, parts
-from execution_options.api.validation import InvalidOptionsError, decoded, problems
+from execution_options.api.validation import decoded, problems
 from execution_options.engines.translate import output_location
 from execution_options.options.levels import Layer, Level, Source
 from execution_options.options.live import Edited, Live, encode_live

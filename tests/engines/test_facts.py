@@ -8,7 +8,7 @@ import yaml
 
 from execution_options.api.meta import ObjectMeta, OwnerReference
 from execution_options.api.names import API_VERSION, ENGINE_KIND
-from execution_options.api.validation import InvalidOptionsError
+from execution_options.api.problem import InvalidOptionsError
 from execution_options.engines.facts import UNSERVED_NAMESPACES, Role, execution_of, launch_plan, role, unserved
 from execution_options.engines.profile import Engine, builtin, parse
 from execution_options.engines.registry import builtin_engines

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from execution_options.api.validation import InvalidOptionsError
+from execution_options.api.problem import InvalidOptionsError
 from support.services import HANGS, RESETS, Says, Slack
 
 from .conftest import channel, material, parcel

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from execution_options import Email, Identity, Notification, Options, SecurityContext, WorkflowExecutionPhase
-from execution_options.api.validation import InvalidOptionsError
+from execution_options.api.problem import InvalidOptionsError
 
 FAILED = WorkflowExecutionPhase.FAILED
 

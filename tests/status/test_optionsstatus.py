@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from execution_options.admission.accountplan import Verdict
-from execution_options.api.validation import Problem
+from execution_options.api.problem import Problem
 from execution_options.engines.registry import builtin_engines
 from execution_options.status import conditions, optionsstatus
 from execution_options.status.conditions import Aspect

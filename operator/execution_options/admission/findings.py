@@ -17,9 +17,9 @@ from execution_options.options.levels import Level, Source, Sourced
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from execution_options.api.problem import Problem
     from execution_options.api.resources import OptionsObject
     from execution_options.api.selector import Selector
-    from execution_options.api.validation import Problem
     from execution_options.engines.profile import Engine
     from execution_options.notifications.route import Channels
 

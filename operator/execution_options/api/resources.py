@@ -9,7 +9,9 @@ from msgspec import UNSET, Struct
 from execution_options.api import validation
 from execution_options.api.decoding import UnreadableError
 from execution_options.api.model import ExecutionOptionsSpec
-from execution_options.api.validation import OPTIONS, InvalidOptionsError, Problem
+from execution_options.api.problem import InvalidOptionsError, Problem
+from execution_options.api.stored import read_spec, unknown_fields
+from execution_options.api.validation import OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,10 +20,13 @@ if TYPE_CHECKING:
 
 
 class OptionsObject(Struct, frozen=True, kw_only=True):
-    """One object; ``namespace`` is None for cluster options.
+    """One object.
 
-    ``uid``, ``resource_version``, ``generation`` and ``creation_timestamp`` (RFC 3339) are empty where the
-    object comes from a manifest. ``unknown_fields`` are paths that a newer version wrote and this one ignores.
+    Attributes:
+        namespace: ``None`` for cluster options.
+        uid: empty if the object comes from a manifest, like ``resource_version``, ``generation`` (0) and
+            ``creation_timestamp`` (RFC 3339).
+        unknown_fields: paths of fields that a newer version wrote and this one ignores.
     """
 
     kind: str
@@ -36,15 +41,16 @@ class OptionsObject(Struct, frozen=True, kw_only=True):
 
     @property
     def output_location_prefix(self) -> str:
-        """The storage prefix; empty where there is none."""
+        """The storage prefix; empty if the options have none."""
         config = self.spec.raw_output_data_config
         return "" if config is UNSET else config.output_location_prefix
 
 
 def load(manifest: Mapping[str, Any]) -> OptionsObject:
-    """The object of a manifest, held to every rule that the API server holds it to.
+    """Return the object of a manifest.
 
-    InvalidOptionsError, with every problem, where the API server would refuse it.
+    Raises:
+        InvalidOptionsError: the API server would refuse it; with every problem.
     """
     found = validation.manifest_problems(manifest)
     if found:
@@ -53,29 +59,34 @@ def load(manifest: Mapping[str, Any]) -> OptionsObject:
 
 
 def from_api(stored: Mapping[str, Any]) -> OptionsObject:
-    """The object as the API server gives it.
+    """Return an object that the API server has stored, without fields that this version does not know.
 
-    Fields that this version does not know are left out, since a newer one may have written them.
-    InvalidOptionsError where the rest cannot be understood, a value that only a newer version knows for
-    example; the caller reports that and works without the object.
+    Raises:
+        InvalidOptionsError: a known field has a value that this version does not understand. The caller reports that
+            and works without the object.
     """
     kind, spec = stored.get("kind"), stored.get("spec")
     if not isinstance(kind, str) or kind not in OPTIONS:
         raise InvalidOptionsError([Problem("kind", f"must be one of {', '.join(OPTIONS)}")])
     if not isinstance(spec, dict):
         raise InvalidOptionsError([Problem("spec", "must be a map")])
-    known, unknown = validation.unknown_fields(spec, kind)
+    known, unknown = unknown_fields(spec, kind)
     return _object(stored, validation.decoded(known, kind, stored=True), unknown)
 
 
 def read_stored(kind: str, metadata: Mapping[str, Any], spec: Raw) -> OptionsObject:
-    """The same as :func:`from_api` of an object whose spec is not decoded yet, in a tenth of its time.
+    """Return a stored object like :func:`from_api`, from a spec that is still JSON. It takes a tenth of the time.
+
+    Args:
+        kind: a kind of options.
+        metadata: plain data.
+        spec: JSON.
 
     Raises:
-        InvalidOptionsError: it cannot be understood.
+        InvalidOptionsError: as :func:`from_api`.
     """
     try:
-        found, unknown = validation.read_stored(spec, kind)
+        found, unknown = read_spec(spec, kind)
     except UnreadableError:
         raise InvalidOptionsError([Problem("spec", "must be a map")]) from None
     return _object({"kind": kind, "metadata": metadata}, found, unknown)

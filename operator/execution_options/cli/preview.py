@@ -13,8 +13,8 @@ from msgspec import structs
 from execution_options.admission.creation import Decision, RefusedError, decide
 from execution_options.api import names
 from execution_options.api.meta import ObjectMeta
+from execution_options.api.problem import InvalidOptionsError
 from execution_options.api.resources import load
-from execution_options.api.validation import InvalidOptionsError
 from execution_options.cli.connection import asynchronous, cluster_options
 from execution_options.cli.output import carried, table
 from execution_options.cli.reading import (

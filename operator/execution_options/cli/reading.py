@@ -9,8 +9,8 @@ import msgspec
 
 from execution_options.api import names
 from execution_options.api.meta import ObjectMeta, PartialObject
+from execution_options.api.problem import InvalidOptionsError
 from execution_options.api.resources import from_api
-from execution_options.api.validation import InvalidOptionsError
 from execution_options.engines.facts import execution_of, launch_plan, launcher
 from execution_options.engines.registry import builtin_engines
 from execution_options.kube.client import METADATA, ApiError, Kube, path_of

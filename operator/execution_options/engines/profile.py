@@ -10,7 +10,8 @@ import msgspec
 
 from execution_options.api import names
 from execution_options.api.engine import ExecutionEngineSpec
-from execution_options.api.validation import InvalidOptionsError, Problem, manifest_problems, typed
+from execution_options.api.problem import InvalidOptionsError, Problem
+from execution_options.api.validation import manifest_problems, typed
 from execution_options.engines.paths import Path, locate, lookup
 from execution_options.engines.phases import Status
 from execution_options.engines.pods import Pods

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from msgspec import Struct
 
 from execution_options.api import names
-from execution_options.api.validation import InvalidOptionsError, unknown_fields
+from execution_options.api.problem import InvalidOptionsError
+from execution_options.api.stored import unknown_fields
 from execution_options.engines.profile import builtin, compiled
 from execution_options.engines.registry import Engines
 

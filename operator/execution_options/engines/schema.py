@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from msgspec import UNSET, Raw, Struct, field
 
 from execution_options.api import decoding
+from execution_options.api.problem import Problem
 from execution_options.api.syntax import closest
-from execution_options.api.validation import Problem
 from execution_options.engines.paths import Every, Where, parse
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from execution_options.api import decoding, names
 from execution_options.api.channel import NotificationChannelSpec
 from execution_options.api.meta import ObjectMeta
-from execution_options.api.validation import unknown_fields
+from execution_options.api.stored import unknown_fields
 from execution_options.kube.client import path_of
 from execution_options.notifications.route import Channel, ChannelKey, Channels
 

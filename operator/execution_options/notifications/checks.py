@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from execution_options.api.names import CHANNEL_KIND
-from execution_options.api.validation import Problem
+from execution_options.api.problem import Problem
 from execution_options.notifications.template import problem
 
 if TYPE_CHECKING:

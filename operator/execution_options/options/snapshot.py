@@ -13,7 +13,7 @@ from execution_options.api.decoding import UnreadableError
 from execution_options.api.model import ExecutionOptionsSpec
 from execution_options.api.names import OPTIONS_KIND
 from execution_options.api.size import MAX_SNAPSHOT
-from execution_options.api.validation import unknown_fields
+from execution_options.api.stored import unknown_fields
 from execution_options.options.levels import Layer
 
 

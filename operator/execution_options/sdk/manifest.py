@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from execution_options.api.names import API_VERSION, CLUSTER_OPTIONS_KIND, OPTIONS_KIND
-from execution_options.api.validation import InvalidOptionsError, Problem, decoded, manifest_problems
+from execution_options.api.problem import InvalidOptionsError, Problem
+from execution_options.api.validation import decoded, manifest_problems
 from execution_options.sdk.spec import from_spec, is_foreign, to_spec, untranslatable
 
 if TYPE_CHECKING:

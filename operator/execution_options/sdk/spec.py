@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import UnsetType
 
-from execution_options.api.validation import Problem
+from execution_options.api.problem import Problem
 from execution_options.sdk.notifications import (
     Email,
     EmailNotification,

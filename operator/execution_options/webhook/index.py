@@ -18,8 +18,8 @@ from msgspec import Raw, Struct, structs
 
 from execution_options.api import decoding, names
 from execution_options.api.meta import ObjectMeta, PartialObject
+from execution_options.api.problem import InvalidOptionsError
 from execution_options.api.resources import OptionsObject, read_stored
-from execution_options.api.validation import InvalidOptionsError
 from execution_options.engines.artifacts import RENDERED, REPOSITORIES, Repositories
 from execution_options.kube.client import METADATA, METADATA_LIST, ApiError, Kube, get_if_exists, path_of
 from execution_options.kube.engines import EngineIndex, read_engines, specification_path

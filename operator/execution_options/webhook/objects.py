@@ -12,8 +12,8 @@ from execution_options.admission import typos
 from execution_options.admission.accounts import required_account, without_account
 from execution_options.admission.findings import first_limit, ineffective, unrouted
 from execution_options.api import decoding, names
+from execution_options.api.problem import InvalidOptionsError
 from execution_options.api.resources import from_api
-from execution_options.api.validation import InvalidOptionsError
 from execution_options.engines.profile import compiled
 from execution_options.fairness import Processor
 from execution_options.kube.channels import read_channels

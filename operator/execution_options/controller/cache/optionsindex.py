@@ -12,8 +12,8 @@ from execution_options.api import decoding, names
 from execution_options.api.decoding import UnreadableError
 from execution_options.api.keys import OptionsKey
 from execution_options.api.meta import ObjectMeta
+from execution_options.api.problem import InvalidOptionsError
 from execution_options.api.resources import OptionsObject, read_stored
-from execution_options.api.validation import InvalidOptionsError
 from execution_options.kube.client import ApiError, path_of
 from execution_options.kube.listing import LARGE_PAGE, listed
 from execution_options.kube.store import is_old

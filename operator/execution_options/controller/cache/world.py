@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from execution_options.api.keys import Key
     from execution_options.api.meta import ObjectMeta
-    from execution_options.api.validation import Problem
+    from execution_options.api.problem import Problem
     from execution_options.controller.cache.tracker import Tracked
     from execution_options.engines.profile import Engine
     from execution_options.engines.registry import Engines
