@@ -38,8 +38,8 @@ ELSEWHERE: Final = {
     *("problem.reason", "unrouted.reason", "error.reason", "error.answer.reason", "answer.reason", "reason"),
     "reason or lost[0].reason",
     "fault",
-    # Slack's own words.
-    *("_word(said)", "_word(code)"),
+    # Slack's own errors.
+    *("_reason(answer)", "_reason(code)"),
 }
 NAMED: Final = {
     "accountplan.py": "conditions",
@@ -98,8 +98,8 @@ def emitted() -> tuple[dict[str, set[str]], set[str]]:
                 found[kind].update(words(given))
                 if not list(words(given)) and not isinstance(given, ast.Constant):
                     unseen.add(ast.unparse(given))
-    codes = (slack._AGAIN | slack._TOKEN | slack._RECIPIENT | slack._MESSAGE) - {"ratelimited", "rate_limited"}
-    found["deliveries"] |= {slack._word(code) for code in codes} | {"Accepted", "Unauthorized"}
+    codes = (slack._TEMPORARY | slack._TOKEN | slack._RECIPIENT | slack._MESSAGE) - {"ratelimited", "rate_limited"}
+    found["deliveries"] |= {slack._reason(code) for code in codes} | {"Accepted", "Unauthorized"}
     # What the condition of options says of notifications is what is said of a delivery, or of an Event.
     found["conditions"] |= {"NoChannel", "ChannelMissing", "ChannelTypeMismatch"}
     found["conditions"] |= {"NotificationRefused", "NotificationLost", REFUSED}

@@ -1,4 +1,4 @@
-"""What is sent, and with what: real servers on loopback, which the tests allow."""
+"""Channels and messages for tests, and providers that may connect to servers on loopback."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 
 LOOPBACK = Outbound([ip_network("127.0.0.0/8"), ip_network("::1/128")])
 SECONDS = 1.5
-"""For one request to what hangs."""
+"""Time-out of one request to a server that hangs."""
 
 
 def channel(**spec: Any) -> NotificationChannelSpec:
-    """A channel as the API server would take it."""
+    """A channel that the API server would accept."""
     return typed(spec, CHANNEL_KIND, NotificationChannelSpec)
 
 
 def material(**secrets: dict[str, str]) -> Material:
-    """Secrets by name; ``ca`` is a ConfigMap."""
+    """Material with these Secrets by name; ``ca`` is a ConfigMap."""
     data = {
         Reference("ConfigMap" if name == "ca" else "Secret", name): {
             key: value.encode() for key, value in values.items()
@@ -66,7 +66,7 @@ async def providers() -> AsyncIterator[Providers]:
 
 @pytest_asyncio.fixture
 async def impatient() -> AsyncIterator[Providers]:
-    """For what never answers."""
+    """Providers with a short time-out, for servers that never answer."""
     made = Providers(LOOPBACK, SECONDS)
     yield made
     await made.close()

@@ -1,4 +1,4 @@
-"""A mail is addressed and encoded so that every server takes it."""
+"""A mail is addressed and encoded so that every server accepts it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ RECIPIENTS = st.one_of(
 
 @example(who="0@[")
 @given(who=RECIPIENTS)
-def test_whoever_is_the_recipient_a_mail_is_theirs_alone_or_there_is_none(who: str) -> None:
+def test_a_mail_has_exactly_one_recipient_or_is_refused(who: str) -> None:
     try:
         mail = Mail(email_channel(), parcel(who).message, "team/train", who)
     except (ValueError, MessageError):
@@ -56,7 +56,7 @@ TEXTS = st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), max_
 
 @settings(max_examples=40)
 @given(name=NAMES, subject=TEXTS, text=TEXTS, html=TEXTS)
-def test_whatever_it_says_it_is_ascii_with_short_lines_and_reads_the_same(
+def test_any_text_is_sent_as_ascii_with_short_lines_and_reads_the_same(
     name: str, subject: str, text: str, html: str
 ) -> None:
     subject = " ".join(subject.split())[:200]
@@ -72,7 +72,7 @@ def test_whatever_it_says_it_is_ascii_with_short_lines_and_reads_the_same(
     for header in ("From", "Reply-To"):
         (address,) = read[header].addresses
         assert address.addr_spec == "executions@xn--bcher-kva.example"
-        # Python's parser, unlike mail programs, leaves a space where a long name goes on in the next line.
+        # Unlike mail programs, Python's parser leaves a space where a long name continues on the next line.
         assert "".join(address.display_name.split()) == "".join(name.split())
     assert read["To"] == "ops@xn--bcher-kva.example"
     assert " ".join(read["Subject"].split()) == subject
@@ -96,14 +96,14 @@ def test_a_domain_is_written_in_punycode(given_: str, address: str) -> None:
     assert mailbox(given_).addr_spec == address
 
 
-def test_a_domain_that_is_none_is_refused() -> None:
+def test_an_invalid_domain_is_refused() -> None:
     with pytest.raises(ValueError, match="too long"):
         mailbox(f"ops@{'ü' * 70}.example")
 
 
 @pytest.mark.parametrize("extensions", [(), ("8BITMIME",), ("8BITMIME", "SMTPUTF8")], ids=lambda one: "-".join(one))
 @pytest.mark.parametrize("sender", ["executions@example.com", "Ausführungen <a@bücher.example>", "実行 <a@b.example>"])
-async def test_every_server_takes_every_script(providers: Providers, extensions: tuple[str, ...], sender: str) -> None:
+async def test_every_server_accepts_any_script(providers: Providers, extensions: tuple[str, ...], sender: str) -> None:
     text = "Läuft nicht mehr: 訓練 🚨"
     message = Message(type="email", subject=text, text=text, html=f"<p>{text}</p>")
     with PlainServer("PIPELINING", *extensions) as server:
@@ -130,7 +130,7 @@ def _fields(one: Any) -> dict[str, Any]:
     return {name: getattr(one, name) for name in one.__struct_fields__}
 
 
-async def test_a_name_that_needs_smtputf8_goes_where_that_is(providers: Providers) -> None:
+async def test_a_name_that_needs_smtputf8_is_sent_to_a_server_that_has_it(providers: Providers) -> None:
     with PlainServer("8BITMIME", "SMTPUTF8") as server:
         spec = channel(email={"host": "127.0.0.1", "port": server.port, "from": FROM, "tls": "None"})
         answers = await providers.send(spec, material(), parcel("用户@例子.example", "a@example.com"))
@@ -147,7 +147,7 @@ async def test_a_name_that_needs_smtputf8_goes_where_that_is(providers: Provider
         ({"replyTo": "用户@example.com"}, "a@example.com", True),
     ],
 )
-async def test_without_smtputf8_the_address_is_named_and_whose_fault_it_is(
+async def test_without_smtputf8_the_answer_names_the_address_and_blames_the_right_side(
     providers: Providers, changes: dict[str, str], who: str, blames: bool
 ) -> None:
     with PlainServer("8BITMIME") as server:
@@ -157,10 +157,10 @@ async def test_without_smtputf8_the_address_is_named_and_whose_fault_it_is(
     assert "用户@" in answer.text
 
 
-async def test_a_sender_whose_domain_is_none_is_the_channels_fault(providers: Providers) -> None:
+async def test_a_sender_with_an_invalid_domain_is_the_channels_fault(providers: Providers) -> None:
     with PlainServer() as server:
         spec = channel(email={"host": "127.0.0.1", "port": server.port, "from": f"a@{'ü' * 70}.example", "tls": "None"})
         answer = (await providers.send(spec, material(), parcel("a@example.com")))["a@example.com"]
     assert (answer.result, answer.reason, answer.blames_channel) == ("Permanent", "SenderRefused", True)
-    assert answer.text == "no mail can have the address of from"
+    assert answer.text == "the address in from cannot be used in a mail"
     assert server.commands == []

@@ -1,4 +1,4 @@
-"""Nothing is sent to what a cluster keeps to itself."""
+"""Nothing is sent to internal addresses of a cluster."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ KEPT = [
 
 
 @pytest.mark.parametrize("address", PUBLIC)
-def test_what_is_public_may_be_connected_to(address: str) -> None:
+def test_public_addresses_may_be_connected_to(address: str) -> None:
     Outbound().check(address)
 
 
 @pytest.mark.parametrize("address", KEPT)
-def test_what_is_not_public_may_not(address: str) -> None:
+def test_other_addresses_may_not(address: str) -> None:
     with pytest.raises(ForbiddenAddressError):
         Outbound().check(address)
 
@@ -58,7 +58,7 @@ def _forms(address: IPv4Address) -> list[str]:
 
 
 @given(st.ip_addresses(v=4))
-def test_no_way_to_write_an_address_changes_what_it_is(address: IPv4Address) -> None:
+def test_an_address_is_checked_alike_in_every_notation(address: IPv4Address) -> None:
     def allowed(text: str) -> bool:
         try:
             Outbound().check(text)
@@ -72,7 +72,7 @@ def test_no_way_to_write_an_address_changes_what_it_is(address: IPv4Address) -> 
 
 
 @given(st.ip_addresses(v=4), st.integers(8, 32))
-def test_an_allowed_network_is_allowed_and_no_more(address: IPv4Address, length: int) -> None:
+def test_only_the_allowed_network_is_allowed(address: IPv4Address, length: int) -> None:
     network = IPv4Network((address, length), strict=False)
     Outbound([network]).check(str(address))
     outside = ip_address("10.255.255.254")
@@ -83,7 +83,7 @@ def test_an_allowed_network_is_allowed_and_no_more(address: IPv4Address, length:
 
 @pytest.fixture
 def resolving(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Have every name stand for one address."""
+    """Make every name resolve to one address."""
     genuine = AsyncResolver.resolve
 
     def resolve(address: str) -> None:
@@ -107,7 +107,7 @@ async def test_no_request_reaches_loopback(host: str) -> None:
     assert receiver.received == []
 
 
-async def test_a_name_that_stands_for_loopback_helps_nobody(resolving: Callable[[str], None]) -> None:
+async def test_a_name_that_resolves_to_loopback_is_refused(resolving: Callable[[str], None]) -> None:
     resolving("127.0.0.1")
     providers = Providers(Outbound(), 2.0)
     with WebhookReceiver() as receiver, MailServer() as server:
@@ -121,7 +121,7 @@ async def test_a_name_that_stands_for_loopback_helps_nobody(resolving: Callable[
     assert server.connections == 0
 
 
-async def test_the_same_name_is_reached_where_its_network_is_allowed(resolving: Callable[[str], None]) -> None:
+async def test_the_same_name_is_reached_if_its_network_is_allowed(resolving: Callable[[str], None]) -> None:
     resolving("127.0.0.1")
     providers = Providers(Outbound([ip_network("127.0.0.1/32")]), 2.0)
     with WebhookReceiver() as receiver:
@@ -131,7 +131,7 @@ async def test_the_same_name_is_reached_where_its_network_is_allowed(resolving: 
     assert answers[""].result == "Accepted"
 
 
-async def test_a_redirect_leads_nowhere() -> None:
+async def test_a_redirect_is_not_followed() -> None:
     providers = Providers(LOOPBACK, 2.0)
     with WebhookReceiver() as inside, WebhookReceiver() as receiver:
         receiver.always = Says(307, "", {"location": f"{inside.url}/internal"})
@@ -153,7 +153,7 @@ async def test_no_cookie_of_one_team_reaches_another() -> None:
 
 
 def _addresses(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
-    """Have mail.example stand for these."""
+    """Make mail.example resolve to these addresses."""
     genuine = AsyncResolver.resolve
 
     async def resolve(self: AsyncResolver, host: str, port: int = 0, family: Any = 0) -> Any:
@@ -165,7 +165,7 @@ def _addresses(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
 
 
 class Names(asyncio.DatagramProtocol):
-    """A DNS server that knows ``quick.`` names as 127.0.0.1, and never answers for others."""
+    """A DNS server that resolves ``quick.`` names to 127.0.0.1 and never answers for others."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -185,7 +185,7 @@ class Names(asyncio.DatagramProtocol):
 
 @pytest.fixture
 async def names(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Names]:
-    """The server that every name is asked of."""
+    """The DNS server that resolves all names."""
     transport, server = await asyncio.get_running_loop().create_datagram_endpoint(Names, ("127.0.0.1", 0))
     port = transport.get_extra_info("sockname")[1]
     made = partial(AsyncResolver, nameservers=["127.0.0.1"], udp_port=port, tcp_port=port, timeout=5.0, tries=2)
@@ -209,7 +209,7 @@ async def test_slow_names_delay_no_other(kind: str, names: Names) -> None:
     with WebhookReceiver() as receiver, MailServer() as server:
         slow = [asyncio.create_task(send(f"n{number}.slow.test")) for number in range(100)]
         async with asyncio.timeout(10):
-            while names.asked < 100:  # noqa: ASYNC110 - nothing tells of it
+            while names.asked < 100:  # noqa: ASYNC110 - there is no event to wait for
                 await asyncio.sleep(0.01)
         assert (await send("quick.test")).result == "Accepted"
         assert not any(one.done() for one in slow)
@@ -238,7 +238,7 @@ async def _mailed(outbound: Outbound, port: int) -> Any:
     return answer
 
 
-async def test_an_address_that_swallows_connections_delays_no_mail(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_address_that_never_answers_delays_no_mail(monkeypatch: pytest.MonkeyPatch) -> None:
     with MailServer() as server, socket.socket() as hole:
         hole.bind(("127.0.0.9", server.port))
         hole.listen(0)
@@ -252,14 +252,14 @@ async def test_an_address_that_swallows_connections_delays_no_mail(monkeypatch: 
     assert answer.result == "Accepted"
 
 
-async def test_an_address_that_refuses_connections_keeps_no_mail_back(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_address_that_refuses_connections_prevents_no_mail(monkeypatch: pytest.MonkeyPatch) -> None:
     with MailServer() as server:
         _addresses(monkeypatch, "127.0.0.9", "127.0.0.1")
         answer = await _mailed(LOOPBACK, server.port)
     assert answer.result == "Accepted"
 
 
-async def test_of_several_addresses_only_those_that_are_allowed_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_only_the_allowed_addresses_of_a_name_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     with MailServer() as server, MailServer(host="127.0.0.9", port=server.port) as kept:
         _addresses(monkeypatch, "127.0.0.9", "127.0.0.1", "127.0.0.9")
         answer = await _mailed(Outbound([ip_network("127.0.0.1/32")]), server.port)

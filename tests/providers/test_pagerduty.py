@@ -1,4 +1,4 @@
-"""PagerDuty opens and resolves incidents under one key, and its refusals are understood."""
+"""PagerDuty opens and resolves incidents under one key, and its refusals are interpreted correctly."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def test_an_incident_is_opened_and_resolved_under_one_key(providers: Provi
         assert pagerduty.incidents == {(KEY, "job/team/train"): expected}
 
 
-async def test_an_event_that_resolves_follows_the_one_that_opens_once_that_is_accepted(
+async def test_a_resolving_event_is_sent_once_the_opening_one_is_accepted(
     providers: Providers, pagerduty: PagerDuty
 ) -> None:
     given = parcel("on-call", payload=event(), resolve=event("resolve"))
@@ -61,7 +61,7 @@ async def test_an_event_that_resolves_follows_the_one_that_opens_once_that_is_ac
     assert actions == ["trigger", "resolve", "trigger", "resolve", "trigger"]
 
 
-async def test_recipients_are_services_by_name_and_each_service_is_told_once(
+async def test_recipients_are_services_by_name_and_each_service_gets_one_event(
     providers: Providers, pagerduty: PagerDuty
 ) -> None:
     given = parcel("database@example.com", "a@example.com", "b@example.com", payload=event())
@@ -71,7 +71,7 @@ async def test_recipients_are_services_by_name_and_each_service_is_told_once(
     assert [request.json["routing_key"] for request in pagerduty.received] == [OTHER, KEY]
 
 
-async def test_a_service_that_the_channel_does_not_have_is_told(providers: Providers, pagerduty: PagerDuty) -> None:
+async def test_a_service_that_is_not_in_the_channel_fails(providers: Providers, pagerduty: PagerDuty) -> None:
     given = parcel("a@example.com", "database@example.com", payload=event())
     answers = await providers.send(services(pagerduty, default=False), SECRETS, given)
     assert [(a.result, a.reason) for a in answers.values()] == [
@@ -88,7 +88,7 @@ async def test_a_service_that_the_channel_does_not_have_is_told(providers: Provi
         (Says(503), "Temporary", "ServerError", None),
     ],
 )
-async def test_an_answer_is_understood(
+async def test_each_answer_has_a_result_and_a_reason(
     providers: Providers, pagerduty: PagerDuty, says: Says, result: str, reason: str, retry_after: float | None
 ) -> None:
     pagerduty.answers.append(says)
@@ -98,7 +98,7 @@ async def test_an_answer_is_understood(
     assert "canary" not in answer.text
 
 
-async def test_a_service_that_hangs_may_have_it(impatient: Providers, pagerduty: PagerDuty) -> None:
+async def test_a_service_that_hangs_is_ambiguous(impatient: Providers, pagerduty: PagerDuty) -> None:
     pagerduty.answers.append(HANGS)
     answers = await impatient.send(services(pagerduty), SECRETS, parcel("on-call", payload=event()))
     assert answers["on-call"].result == "Ambiguous"

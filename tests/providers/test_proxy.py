@@ -1,4 +1,4 @@
-"""Notifications go by the operator's proxy, or a channel's, and no further inside than without."""
+"""Notifications use the operator's proxy or a channel's, and reach no more internal addresses than without one."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ async def _hook(providers: Providers, url: str, **changes: Any) -> Answer:
     return answers[""]
 
 
-async def test_https_goes_by_connect_and_the_certificate_is_the_targets(
+async def test_https_uses_connect_and_checks_the_targets_certificate(
     providers_of: Make, certificate: Certificate
 ) -> None:
-    """The proxy is at a private address, and only the proxy knows the host: nothing of either is looked up here."""
+    """The proxy has a private address, and only the proxy can resolve the host."""
     with WebhookReceiver(certificate.context) as receiver, Proxy({"hooks.example.com": receiver.port}) as proxy:
         providers = providers_of(Outbound(), https=proxy.url)
         trusted = {"ca": {"configMapRef": {"name": "ca", "key": "ca.crt"}}}
@@ -61,7 +61,7 @@ async def test_https_goes_by_connect_and_the_certificate_is_the_targets(
     assert receiver.received == []
 
 
-async def test_http_goes_by_the_proxy_too(providers_of: Make) -> None:
+async def test_http_uses_the_proxy_too(providers_of: Make) -> None:
     with WebhookReceiver() as receiver, Proxy({"hooks.example.com": receiver.port}) as proxy:
         answer = await _hook(providers_of(Outbound(), http=proxy.url), "http://hooks.example.com/hook?a=b")
     assert answer.result == "Accepted"
@@ -69,7 +69,7 @@ async def test_http_goes_by_the_proxy_too(providers_of: Make) -> None:
     assert [one.path for one in receiver.received] == ["/hook"]
 
 
-async def test_what_no_proxy_has_goes_directly_and_is_checked(providers_of: Make) -> None:
+async def test_hosts_in_no_proxy_are_reached_directly_and_are_checked(providers_of: Make) -> None:
     with WebhookReceiver() as receiver, Proxy() as proxy:
         url = f"http://127.0.0.1:{receiver.port}/hook"
         forbidden = await _hook(providers_of(Outbound(), http=proxy.url), url)
@@ -96,10 +96,10 @@ async def test_what_no_proxy_has_goes_directly_and_is_checked(providers_of: Make
         *("a.localhost", "printer.local", "KUBERNETES.DEFAULT.SVC.", "10。0。0。7", "hooks.example@10.0.0.7"),
     ],
 )
-async def test_no_proxy_is_asked_for_what_is_inside(providers_of: Make, host: str, who: str) -> None:
+async def test_no_proxy_is_asked_for_internal_hosts(providers_of: Make, host: str, who: str) -> None:
     with Proxy(says="200 OK") as proxy:
         outbound = Outbound([ip_network("127.0.0.1/32")])
-        # A URL from a Secret is checked by nobody before.
+        # Nothing has checked a URL from a Secret before.
         given_, environment = {"urlSecretRef": {"name": "s", "key": "u"}}, {"http": proxy.url}
         spec = channel(webhook=given_) if who == "operator" else channel(webhook=given_, proxyURL=proxy.url)
         providers = providers_of(outbound, **(environment if who == "operator" else {}))
@@ -109,7 +109,7 @@ async def test_no_proxy_is_asked_for_what_is_inside(providers_of: Make, host: st
     assert proxy.asked == []
 
 
-async def test_a_channels_proxy_is_reached_only_where_the_operator_allows_its_address(providers_of: Make) -> None:
+async def test_a_channels_proxy_needs_an_allowed_address(providers_of: Make) -> None:
     with WebhookReceiver() as receiver, Proxy({"hooks.example.com": receiver.port}) as proxy:
         url = "http://hooks.example.com/hook"
         forbidden = await _hook(providers_of(Outbound()), url, proxyURL=proxy.url)
@@ -120,7 +120,7 @@ async def test_a_channels_proxy_is_reached_only_where_the_operator_allows_its_ad
     assert len(proxy.asked) == 1
 
 
-async def test_the_operators_proxy_gives_a_channel_no_way_to_its_own_address(providers_of: Make) -> None:
+async def test_a_channel_cannot_reach_the_address_of_the_operators_proxy(providers_of: Make) -> None:
     with WebhookReceiver() as receiver, Proxy({"hooks.example.com": receiver.port}) as proxy:
         providers = providers_of(Outbound(), http=proxy.url, https=proxy.url)
         assert (await _hook(providers, "http://hooks.example.com/")).result == "Accepted"
@@ -141,7 +141,7 @@ async def test_a_channels_proxy_precedes_the_operators(providers_of: Make) -> No
     assert theirs.asked == []
 
 
-async def test_slack_goes_by_a_channels_proxy(providers_of: Make) -> None:
+async def test_slack_uses_a_channels_proxy(providers_of: Make) -> None:
     with Slack("xoxb-token") as slack, Proxy({"slack.example.com": slack.port}) as proxy:
         spec = channel(
             slack={"botTokenSecretRef": {"name": "s", "key": "t"}, "apiURL": "http://slack.example.com/api"},
@@ -156,7 +156,7 @@ async def test_slack_goes_by_a_channels_proxy(providers_of: Make) -> None:
 @pytest.mark.parametrize(
     ("password", "result"), [("right", ("Temporary", "ProxyRefused")), ("wrong", ("Temporary", "ProxyRefused"))]
 )
-async def test_what_a_proxy_refuses_is_the_channels_trouble(
+async def test_a_refusal_by_a_proxy_blames_the_channel(
     providers_of: Make, scheme: str, password: str, result: tuple[str, str]
 ) -> None:
     says = "407 Proxy Authentication Required" if password == "wrong" else "503 Service Unavailable"
@@ -185,7 +185,7 @@ async def test_a_password_in_the_operators_proxy_is_sent_to_it_and_shown_nowhere
     assert "proxy-authorization" not in {name.lower() for one in receiver.received for name in one.headers}
 
 
-async def test_a_proxy_that_is_not_there_is_named(providers_of: Make) -> None:
+async def test_an_unreachable_proxy_is_reported(providers_of: Make) -> None:
     with Proxy() as proxy:
         gone = proxy.url
     answer = await _hook(providers_of(Outbound(), https=gone), "https://hooks.example.com/hook")
@@ -200,7 +200,7 @@ async def test_a_proxy_of_another_kind_is_refused_without_its_url(providers_of: 
     assert "canary" not in answer.text
 
 
-async def test_mail_goes_directly(providers_of: Make) -> None:
+async def test_mail_uses_no_proxy(providers_of: Make) -> None:
     with MailServer() as server, Proxy() as proxy:
         providers = providers_of(LOOPBACK, http=proxy.url, https=proxy.url)
         spec = channel(email={"host": "127.0.0.1", "port": server.port, "from": "a@b.c", "tls": "None"})
@@ -210,7 +210,7 @@ async def test_mail_goes_directly(providers_of: Make) -> None:
 
 
 @given(st.ip_addresses())
-def test_an_address_is_judged_alike_as_a_name_and_as_an_address(address: Any) -> None:
+def test_an_address_is_checked_alike_as_a_name_and_as_an_address(address: Any) -> None:
     def passes(check: Callable[[str], None]) -> bool:
         try:
             check(str(address))

@@ -1,4 +1,4 @@
-"""What a mail server refuses for our sake is the channel's fault, and no recipient's."""
+"""If a mail server refuses the operator itself, the channel is to blame and not the recipient."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ async def _answer(providers: Providers, verb: str, says: str) -> Answer:
 
 
 @pytest.mark.parametrize(("verb", "says", "result", "reason"), OURS)
-async def test_what_is_about_us_is_the_channels(
+async def test_refusals_of_the_operator_blame_the_channel(
     providers: Providers, verb: str, says: str, result: str, reason: str
 ) -> None:
     answer = await _answer(providers, verb, says)
@@ -72,7 +72,7 @@ async def test_what_is_about_us_is_the_channels(
 
 
 @pytest.mark.parametrize(("verb", "says", "result", "reason"), RECIPIENTS)
-async def test_what_is_about_a_recipient_or_a_message_is_not(
+async def test_refusals_of_a_recipient_or_a_message_do_not(
     providers: Providers, verb: str, says: str, result: str, reason: str
 ) -> None:
     answer = await _answer(providers, verb, says)
@@ -92,7 +92,7 @@ def test_every_refusal_has_a_result_and_a_reason(code: int, message: str, stage:
 
 
 @pytest.mark.parametrize("extensions", [("PIPELINING",), ("8BITMIME",)])
-async def test_a_server_that_needs_full_names_takes_what_we_call_ourselves(
+async def test_a_server_that_needs_full_names_accepts_our_name(
     providers: Providers, extensions: tuple[str, ...]
 ) -> None:
     with PlainServer(*extensions, full_names=True) as server:
@@ -113,7 +113,7 @@ async def test_a_server_that_needs_full_names_takes_what_we_call_ourselves(
         ("not_a.name", "[127.0.0.1]"),
     ],
 )
-async def test_without_a_full_name_it_is_the_address(
+async def test_without_a_full_name_our_name_is_the_address(
     providers: Providers, monkeypatch: pytest.MonkeyPatch, machine: str, name: str
 ) -> None:
     monkeypatch.setattr("socket.gethostname", lambda: machine)
@@ -123,7 +123,7 @@ async def test_without_a_full_name_it_is_the_address(
     assert server.names == [name]
 
 
-async def test_of_ipv6_the_address_is_marked(providers: Providers, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_ipv6_address_is_marked_as_one(providers: Providers, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("socket.gethostname", lambda: "pod")
     with PlainServer(host="::1") as server:
         spec = channel(email={"host": "::1", "port": server.port, "from": "a@b.c", "tls": "None"})
@@ -131,7 +131,7 @@ async def test_of_ipv6_the_address_is_marked(providers: Providers, monkeypatch: 
     assert server.names == ["[IPv6:::1]"]
 
 
-async def test_a_server_that_only_knows_helo_takes_it(providers: Providers) -> None:
+async def test_a_server_that_knows_only_helo_accepts_mail(providers: Providers) -> None:
     with PlainServer(ehlo=False) as server:
         spec = channel(email={"host": "127.0.0.1", "port": server.port, "from": "Ä <a@b.c>", "tls": "None"})
         answers = await providers.send(spec, material(), parcel("ops@example.com"))

@@ -1,4 +1,4 @@
-"""Slack gets each message once, and its errors are what they mean, whatever the HTTP status says."""
+"""Slack gets each message once, and its errors are interpreted whatever the HTTP status is."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def test_a_bot_posts_to_channels_and_to_people(providers: Providers, slack
     assert slack.posted[0]["blocks"] == BLOCKS
 
 
-async def test_one_bad_recipient_does_not_keep_it_from_the_others(providers: Providers, slack: Slack) -> None:
+async def test_one_bad_recipient_does_not_affect_the_others(providers: Providers, slack: Slack) -> None:
     answers = await providers.send(bot(slack), SECRETS, parcel("#typo", "nobody@example.com", "#dev-alerts"))
 
     assert [(a.result, a.reason, a.blames_channel) for a in answers.values()] == [
@@ -77,7 +77,7 @@ async def test_one_bad_recipient_does_not_keep_it_from_the_others(providers: Pro
         (RESETS, "Ambiguous", "ConnectionLost", True),
     ],
 )
-async def test_an_error_is_understood(
+async def test_each_error_has_a_result_and_a_reason(
     providers: Providers, slack: Slack, says: Says, result: str, reason: str, *, blames_channel: bool
 ) -> None:
     slack.answers.append(says)
@@ -95,13 +95,13 @@ async def test_a_rate_limit_holds_for_all_and_says_how_long(providers: Providers
     assert len(slack.received) == 1
 
 
-async def test_only_the_recipient_that_was_tried_may_have_it(impatient: Providers, slack: Slack) -> None:
+async def test_only_the_recipient_that_was_tried_is_ambiguous(impatient: Providers, slack: Slack) -> None:
     slack.answers.append(HANGS)
     answers = await impatient.send(bot(slack), SECRETS, parcel("#dev-alerts", "C024BE91L"))
     assert [answer.result for answer in answers.values()] == ["Ambiguous", "Temporary"]
 
 
-async def test_a_lookup_that_gets_no_answer_posted_nothing(impatient: Providers, slack: Slack) -> None:
+async def test_a_lookup_without_an_answer_is_not_ambiguous(impatient: Providers, slack: Slack) -> None:
     slack.answers.append(HANGS)
     answers = await impatient.send(bot(slack), SECRETS, parcel("dev@example.com"))
     assert answers["dev@example.com"].result == "Temporary"
@@ -129,7 +129,7 @@ async def test_an_incoming_webhook_has_one_destination(providers: Providers, sla
         (Says(200, "<html>canary"), "Permanent", "UnexpectedAnswer"),
     ],
 )
-async def test_a_webhooks_error_is_understood(
+async def test_each_error_of_a_webhook_has_a_result_and_a_reason(
     providers: Providers, slack: Slack, says: Says, result: str, reason: str
 ) -> None:
     slack.answers.append(says)
@@ -139,7 +139,7 @@ async def test_a_webhooks_error_is_understood(
     assert "canary" not in answers[""].text
 
 
-async def test_a_token_is_never_told(providers: Providers, slack: Slack) -> None:
+async def test_a_token_never_shows(providers: Providers, slack: Slack) -> None:
     slack.answers.append(Says(200, json.dumps({"ok": False, "error": f"bad token {TOKEN}"})))
     answers = await providers.send(bot(slack), SECRETS, parcel("#dev-alerts"))
     assert answers["#dev-alerts"].text == "bad token ***"
@@ -162,7 +162,7 @@ async def test_a_token_is_never_told(providers: Providers, slack: Slack) -> None
         ("", "ok", "InvalidSpec"),
     ],
 )
-async def test_success_of_a_webhook_is_what_the_channel_says(
+async def test_the_channel_says_which_answer_is_a_success(
     providers: Providers, success: str | None, says: str, result: str
 ) -> None:
     given: dict[str, Any] = {"webhookURLSecretRef": {"name": "slack", "key": "url"}}
@@ -183,7 +183,7 @@ async def test_success_of_a_webhook_is_what_the_channel_says(
 @pytest.mark.parametrize(
     ("recipient", "channel_"), [("#C024BE91L", "C024BE91L"), ("C024BE91L", "C024BE91L"), ("#c024be91l", "#c024be91l")]
 )
-async def test_an_id_behind_a_hash_is_an_id(providers: Providers, recipient: str, channel_: str) -> None:
+async def test_an_id_after_a_hash_is_an_id(providers: Providers, recipient: str, channel_: str) -> None:
     with Slack("xoxb-token") as slack:
         slack.channels = {channel_}
         spec = channel(slack={"botTokenSecretRef": {"name": "slack", "key": "token"}, "apiURL": slack.api})

@@ -36,7 +36,7 @@ def secrets(certificate: Certificate, password: str = PASSWORD) -> Material:
     return material(smtp={"username": "operator", "password": password}, ca={"ca.crt": certificate.ca})
 
 
-def told(answers: dict[str, Answer]) -> list[tuple[str, str]]:
+def results(answers: dict[str, Answer]) -> list[tuple[str, str]]:
     return [(answer.result, answer.reason) for answer in answers.values()]
 
 
@@ -47,7 +47,7 @@ async def test_it_arrives_encrypted_and_authenticated(providers: Providers, cert
         spec = mail(server, tls, auth=AUTH, replyTo="team@example.com")
         answers = await providers.send(spec, secrets(certificate), parcel("a@example.com", "b@example.com"))
 
-    assert told(answers) == [("Accepted", "Accepted")] * 2
+    assert results(answers) == [("Accepted", "Accepted")] * 2
     first, second = server.mails
     assert server.connections == 1
     assert (first.recipients, second.recipients) == (["a@example.com"], ["b@example.com"])
@@ -62,27 +62,27 @@ async def test_it_arrives_encrypted_and_authenticated(providers: Providers, cert
     assert first.part("html") == "<p>train failed</p>\n"
 
 
-async def test_every_try_has_the_same_message_id(providers: Providers) -> None:
+async def test_every_attempt_has_the_same_message_id(providers: Providers) -> None:
     with MailServer() as server:
         for _ in range(2):
             await providers.send(mail(server), material(), parcel("a@example.com"))
     assert server.mails[0].message["Message-ID"] == server.mails[1].message["Message-ID"]
 
 
-async def test_nothing_is_sent_unencrypted_where_the_server_has_no_tls(
+async def test_nothing_is_sent_unencrypted_if_the_server_has_no_tls(
     providers: Providers, certificate: Certificate
 ) -> None:
     with MailServer() as server:
         spec = mail(server, "StartTLS", auth=AUTH)
         answers = await providers.send(spec, secrets(certificate), parcel("a@example.com"))
-    assert told(answers) == [("Permanent", "NotSupported")]
+    assert results(answers) == [("Permanent", "NotSupported")]
     assert server.mails == []
 
 
 async def test_credentials_are_never_sent_unencrypted(providers: Providers, certificate: Certificate) -> None:
     with MailServer() as server:
         answers = await providers.send(mail(server, auth=AUTH), secrets(certificate), parcel("a@example.com"))
-    assert told(answers) == [("Permanent", "TLSRequired")]
+    assert results(answers) == [("Permanent", "TLSRequired")]
     assert server.connections == 0
 
 
@@ -93,20 +93,20 @@ async def test_a_certificate_of_an_unknown_authority_is_refused(
     with MailServer(certificate.context, implicit=tls == "Implicit") as server:
         spec = channel(email={"host": "localhost", "port": server.port, "from": FROM, "tls": tls})
         answers = await providers.send(spec, material(), parcel("a@example.com"))
-    assert told(answers) == [("Temporary", "TLSFailed")]
+    assert results(answers) == [("Temporary", "TLSFailed")]
     assert server.mails == []
 
 
-async def test_a_wrong_password_is_told_without_it(providers: Providers, certificate: Certificate) -> None:
+async def test_a_wrong_password_is_reported_without_it(providers: Providers, certificate: Certificate) -> None:
     with MailServer(certificate.context, accounts={"operator": "another"}) as server:
         spec = mail(server, "StartTLS", auth=AUTH)
         answers = await providers.send(spec, secrets(certificate), parcel("a@example.com"))
-    assert told(answers) == [("Permanent", "Unauthorized")]
+    assert results(answers) == [("Permanent", "Unauthorized")]
     assert answers["a@example.com"].blames_channel
     assert "canary" not in answers["a@example.com"].text
 
 
-async def test_one_recipient_that_is_refused_keeps_it_from_nobody_else(providers: Providers) -> None:
+async def test_a_refused_recipient_does_not_affect_the_others(providers: Providers) -> None:
     with MailServer() as server:
         server.refusals = {
             "gone@example.com": "550 5.1.1 no such user",
@@ -115,7 +115,7 @@ async def test_one_recipient_that_is_refused_keeps_it_from_nobody_else(providers
         given = parcel("gone@example.com", "a@example.com", "full@example.com", "b@example.com")
         answers = await providers.send(mail(server), material(), given)
 
-    assert told(answers) == [
+    assert results(answers) == [
         ("Permanent", "RecipientRefused"),
         ("Accepted", "Accepted"),
         ("Temporary", "Deferred"),
@@ -134,57 +134,57 @@ async def test_one_recipient_that_is_refused_keeps_it_from_nobody_else(providers
         ("reset", "Ambiguous", "NoAnswer"),
     ],
 )
-async def test_what_is_said_to_the_message_is_understood(
+async def test_each_answer_to_the_message_has_a_result_and_a_reason(
     providers: Providers, says: str, result: str, reason: str
 ) -> None:
     with MailServer() as server:
         server.at_data = says
         answers = await providers.send(mail(server), material(), parcel("a@example.com"))
-    assert told(answers) == [(result, reason)]
+    assert results(answers) == [(result, reason)]
 
 
-async def test_after_a_lost_connection_only_the_mail_under_way_is_in_doubt(providers: Providers) -> None:
+async def test_after_a_lost_connection_only_the_mail_under_way_is_ambiguous(providers: Providers) -> None:
     with MailServer() as server:
         server.at_data = "reset"
         answers = await providers.send(mail(server), material(), parcel("a@example.com", "b@example.com"))
-    assert told(answers) == [("Ambiguous", "NoAnswer"), ("Temporary", "ConnectionLost")]
+    assert results(answers) == [("Ambiguous", "NoAnswer"), ("Temporary", "ConnectionLost")]
 
 
-async def test_a_mail_to_a_server_that_hangs_may_have_arrived(impatient: Providers) -> None:
+async def test_a_mail_to_a_server_that_hangs_is_ambiguous(impatient: Providers) -> None:
     with MailServer() as server:
         server.at_data = "hang"
         answers = await impatient.send(mail(server), material(), parcel("a@example.com"))
-    assert told(answers) == [("Ambiguous", "NoAnswer")]
+    assert results(answers) == [("Ambiguous", "NoAnswer")]
 
 
 @pytest.mark.parametrize("how", ["hang", "reset"])
-async def test_a_server_that_does_not_speak_got_nothing(impatient: Providers, how: str) -> None:
+async def test_a_server_that_never_greets_has_no_mail(impatient: Providers, how: str) -> None:
     with MailServer() as server:
         server.on_connect = how
         answers = await impatient.send(mail(server), material(), parcel("a@example.com"))
-    assert told(answers) == [("Temporary", "Unreachable")]
+    assert results(answers) == [("Temporary", "Unreachable")]
 
 
-async def test_nobody_listens(providers: Providers) -> None:
+async def test_a_closed_port_is_unreachable(providers: Providers) -> None:
     with MailServer() as server:
         spec = mail(server)
     answers = await providers.send(spec, material(), parcel("a@example.com"))
-    assert told(answers) == [("Temporary", "Unreachable")]
+    assert results(answers) == [("Temporary", "Unreachable")]
 
 
-async def test_addresses_and_subjects_of_other_scripts_arrive(providers: Providers) -> None:
+async def test_addresses_and_subjects_in_other_scripts_arrive(providers: Providers) -> None:
     with MailServer() as server:
         given = parcel("用户@例子.example", html="<p>训练失败 🚨</p>")
         answers = await providers.send(mail(server), material(), given)
-    assert told(answers) == [("Accepted", "Accepted")]
+    assert results(answers) == [("Accepted", "Accepted")]
     assert server.mails[0].recipients == ["用户@例子.example"]
     assert server.mails[0].part("html") == "<p>训练失败 🚨</p>\n"
 
 
-async def test_a_server_without_smtputf8_cannot_have_them(providers: Providers) -> None:
+async def test_a_server_without_smtputf8_refuses_such_addresses(providers: Providers) -> None:
     with MailServer(smtputf8=False) as server:
         answers = await providers.send(mail(server), material(), parcel("用户@例子.example", "a@example.com"))
-    assert told(answers) == [("Permanent", "AddressNotSupported"), ("Accepted", "Accepted")]
+    assert results(answers) == [("Permanent", "AddressNotSupported"), ("Accepted", "Accepted")]
 
 
 @pytest.mark.parametrize("who", ['a"b@c.d', "a@b@c.d", "a\\@c.d", "a(b)@c.d", "a@[1.2.3.4]", "a..b@c.d", "@c.d", "a@"])

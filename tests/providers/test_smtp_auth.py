@@ -42,7 +42,7 @@ async def test_a_token_from_a_secret_is_sent_as_xoauth2(providers: Providers, ce
     assert len(server.letters) == 1
 
 
-async def test_a_token_that_expired_is_tried_again(providers: Providers, certificate: Certificate) -> None:
+async def test_an_expired_token_is_retried(providers: Providers, certificate: Certificate) -> None:
     says = {"AUTH": "334 eyJzdGF0dXMiOiI0MDEifQ==", "": "535 5.7.8 Username and Password not accepted"}
     with PlainServer("AUTH XOAUTH2", says=says, tls=certificate.context) as server:
         answer = await _send(providers, server, certificate, "accessToken")
@@ -50,7 +50,7 @@ async def test_a_token_that_expired_is_tried_again(providers: Providers, certifi
     assert answer.text.startswith("535 5.7.8")
 
 
-async def test_what_a_server_repeats_of_a_token_is_masked(providers: Providers, certificate: Certificate) -> None:
+async def test_a_token_that_a_server_repeats_is_masked(providers: Providers, certificate: Certificate) -> None:
     says = {"AUTH": f"500 5.5.1 what is AUTH XOAUTH2 {XOAUTH2}"}
     with PlainServer("AUTH XOAUTH2", says=says, tls=certificate.context) as server:
         answer = await _send(providers, server, certificate, "accessToken")
@@ -61,14 +61,14 @@ async def test_what_a_server_repeats_of_a_token_is_masked(providers: Providers, 
     ("offers", "credential", "text"),
     [
         ("AUTH XOAUTH2", "password",
-         f"the server takes no passwords: it offers XOAUTH2; {INSTEAD}"),
-        ("AUTH GSSAPI NTLM", "password", "the server takes no passwords: it offers GSSAPI, NTLM; no password is sent"),
-        ("8BITMIME", "password", "the server takes no passwords: it offers no authentication; no password is sent"),
+         f"the server accepts no password: it offers XOAUTH2; {INSTEAD}"),
+        ("AUTH GSSAPI NTLM", "password", "the server accepts no password: it offers GSSAPI, NTLM; no password is sent"),
+        ("8BITMIME", "password", "the server accepts no password: it offers no authentication; no password is sent"),
         ("AUTH LOGIN PLAIN", "accessToken",
-         "the server takes no access tokens: it offers LOGIN, PLAIN, and not XOAUTH2"),
+         "the server accepts no access token: it offers LOGIN, PLAIN, not XOAUTH2"),
     ],
 )  # fmt: skip
-async def test_what_a_server_does_not_offer_is_named(
+async def test_a_missing_authentication_method_is_named(
     providers: Providers, certificate: Certificate, offers: str, credential: str, text: str
 ) -> None:
     with PlainServer(offers, tls=certificate.context) as server:
@@ -78,7 +78,7 @@ async def test_what_a_server_does_not_offer_is_named(
     assert not any(command.startswith("AUTH") for command in server.commands)
 
 
-async def test_a_refused_password_names_what_the_server_would_take(
+async def test_a_refused_password_names_the_method_that_the_server_offers(
     providers: Providers, certificate: Certificate
 ) -> None:
     says = {"AUTH": "535 5.7.139 Authentication unsuccessful, basic authentication is disabled."}
@@ -86,4 +86,4 @@ async def test_a_refused_password_names_what_the_server_would_take(
         answer = await _send(providers, server, certificate, "password")
     assert (answer.result, answer.reason, answer.blames_channel) == ("Permanent", "Unauthorized", True)
     assert "basic authentication is disabled" in answer.text
-    assert answer.text.endswith("(the server offers XOAUTH2, too: auth.accessTokenSecretRef)")
+    assert answer.text.endswith("(the server also offers XOAUTH2: auth.accessTokenSecretRef)")

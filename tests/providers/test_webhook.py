@@ -1,4 +1,4 @@
-"""Webhooks arrive signed, and every answer is understood."""
+"""Webhooks arrive signed, and every answer has a result."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ async def test_a_receiver_verifies_the_signature_with_either_secret(
         Webhook("whsec_" + base64.b64encode(b"another").decode()).verify(request.body, headers)
 
 
-async def test_every_try_has_the_same_id(providers: Providers, receiver: WebhookReceiver) -> None:
+async def test_every_attempt_has_the_same_id(providers: Providers, receiver: WebhookReceiver) -> None:
     spec = channel(webhook={"url": receiver.url + "/hook"})
     for _ in range(2):
         await send(providers, spec)
@@ -78,7 +78,7 @@ async def test_headers_come_from_a_secret(providers: Providers, receiver: Webhoo
 @pytest.mark.parametrize(
     "headers", [{"webhook-id": "mine"}, {"Host": "a"}, {"a b": "c"}, {"a": "b\r\nc: d"}, {"a": "é"}]
 )
-async def test_headers_that_would_stand_in_the_way_are_refused(
+async def test_headers_that_would_replace_ours_are_refused(
     providers: Providers, receiver: WebhookReceiver, headers: dict[str, str]
 ) -> None:
     spec = channel(webhook={"url": receiver.url + "/hook", "headersSecretRef": {"name": "headers"}})
@@ -109,7 +109,7 @@ async def test_headers_that_would_stand_in_the_way_are_refused(
         (RESETS, "Ambiguous", "ConnectionLost", None),
     ],
 )
-async def test_an_answer_is_understood(
+async def test_each_answer_has_a_result_and_a_reason(
     providers: Providers,
     receiver: WebhookReceiver,
     says: Says,
@@ -125,27 +125,27 @@ async def test_an_answer_is_understood(
     assert len(receiver.received) == 1
 
 
-async def test_a_receiver_that_hangs_may_have_it(impatient: Providers, receiver: WebhookReceiver) -> None:
+async def test_a_receiver_that_hangs_is_ambiguous(impatient: Providers, receiver: WebhookReceiver) -> None:
     receiver.answers.append(HANGS)
     answer = await send(impatient, channel(webhook={"url": receiver.url + "/hook"}))
     assert (answer.result, answer.reason, answer.blames_channel) == ("Ambiguous", "NoAnswer", True)
 
 
-async def test_a_long_answer_is_not_read_to_its_end(providers: Providers, receiver: WebhookReceiver) -> None:
+async def test_a_long_answer_is_not_read_to_the_end(providers: Providers, receiver: WebhookReceiver) -> None:
     receiver.answers.append(Says(400, "no\n\x1b[31m" + "x" * 1_000_000))
     answer = await send(providers, channel(webhook={"url": receiver.url + "/hook"}))
     assert len(answer.text) == 512
     assert answer.text.startswith("HTTP 400: no [31mxxx")
 
 
-async def test_nobody_listens(providers: Providers) -> None:
+async def test_a_closed_port_is_unreachable(providers: Providers) -> None:
     with WebhookReceiver() as gone:
         url = gone.url
     answer = await send(providers, channel(webhook={"url": url + "/hook"}))
     assert (answer.result, answer.reason, answer.blames_channel) == ("Temporary", "Unreachable", True)
 
 
-async def test_a_host_that_nobody_knows(providers: Providers) -> None:
+async def test_an_unknown_host_is_unreachable(providers: Providers) -> None:
     answer = await send(providers, channel(webhook={"url": "https://nowhere.invalid/hook"}))
     assert (answer.result, answer.reason) == ("Temporary", "Unreachable")
 
@@ -163,13 +163,13 @@ async def test_a_certificate_of_an_unknown_authority_is_refused(providers: Provi
         assert answer.result == "Accepted"
 
 
-async def test_an_authority_that_is_none_is_told(providers: Providers, receiver: WebhookReceiver) -> None:
+async def test_an_invalid_authority_is_reported(providers: Providers, receiver: WebhookReceiver) -> None:
     spec = channel(webhook={"url": receiver.url, "ca": {"configMapRef": {"name": "ca", "key": "ca.crt"}}})
     answer = await send(providers, spec, material(ca={"ca.crt": "no certificate"}))
     assert (answer.result, answer.reason) == ("Permanent", "InvalidAuthority")
 
 
-async def test_a_url_that_is_a_secret_stays_one(impatient: Providers, receiver: WebhookReceiver) -> None:
+async def test_a_secret_url_never_shows(impatient: Providers, receiver: WebhookReceiver) -> None:
     url = f"{receiver.url}/hooks/T0KEN-canary?key=canary2"
     spec = channel(webhook={"urlSecretRef": {"name": "hook", "key": "url"}})
     for says in (Says(400, f"no such hook: {url}"), Says(404, "unknown path /hooks/T0KEN-canary"), RESETS, HANGS):
@@ -185,7 +185,7 @@ async def test_a_url_that_is_a_secret_stays_one(impatient: Providers, receiver: 
     ("secret", "reason"),
     [({}, "SecretKeyMissing"), ({"new": "", "old": OLD}, "SecretInvalid"), ({"new": "x", "old": OLD}, "SecretInvalid")],
 )
-async def test_a_secret_that_cannot_be_used_is_waited_for(
+async def test_an_unusable_secret_is_retried(
     providers: Providers, receiver: WebhookReceiver, secret: dict[str, str], reason: str
 ) -> None:
     spec = channel(webhook={"url": receiver.url + "/hook", "signingSecretRefs": SIGNED})

@@ -1,5 +1,5 @@
-"""The services that notifications are sent by, one file each.
+"""The services that send notifications, one file each.
 
-A provider never raises for what the other side does: it says of each recipient what became of the message
-(:class:`~execution_options.providers.answer.Answer`). What it says holds no secret.
+A provider never raises because of what the service does. It returns an
+:class:`~execution_options.providers.answer.Answer` for each recipient, which contains no secret.
 """

@@ -1,4 +1,4 @@
-"""What became of one attempt to send a message to one recipient."""
+"""The result of one attempt to send a message to one recipient."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ Result = Literal["Accepted", "Temporary", "Permanent", "Ambiguous"]
 
 
 class Answer(Struct, frozen=True, kw_only=True):
-    """One recipient's.
+    """The result for one recipient.
 
     Attributes:
-        result: Accepted: the service has the message. Temporary: try again. Permanent: trying again is of no use.
-            Ambiguous: the service may have it, because it was sent and no answer came.
+        result: Accepted: the service has the message. Temporary: try again. Permanent: trying again is useless.
+            Ambiguous: the message was sent and no answer came, so the service may have it.
         reason: one word for programs (CamelCase), for example ``RateLimited``.
-        text: the service's own words, masked and cut by ``providers.factory``.
+        text: the service's answer, masked and cut by ``providers.factory``.
         retry_after: seconds that the service asks to wait.
-        blames_channel: whether the next message would fare the same whoever its recipient is (a revoked token, a
-            host that does not answer), so that the channel is not ready.
+        blames_channel: whether a message to any other recipient would fail, too (a revoked token, a host that does
+            not answer), so that the channel is not ready.
     """
 
     result: Result
@@ -30,12 +30,12 @@ class Answer(Struct, frozen=True, kw_only=True):
 
 
 def accepted(text: str = "", reason: str = "Accepted") -> Answer:
-    """The service has the message."""
+    """An answer that the service has the message."""
     return Answer(result="Accepted", reason=reason, text=text)
 
 
 def temporary(reason: str, text: str, *, retry_after: float | None = None, blames_channel: bool = False) -> Answer:
-    """Try again."""
+    """An answer that it is worth trying again. See :class:`Answer` for the arguments."""
     return Answer(
         result="Temporary",
         reason=reason,
@@ -46,10 +46,10 @@ def temporary(reason: str, text: str, *, retry_after: float | None = None, blame
 
 
 def permanent(reason: str, text: str, *, blames_channel: bool = False) -> Answer:
-    """Trying again is of no use."""
+    """An answer that trying again is useless. See :class:`Answer` for the arguments."""
     return Answer(result="Permanent", reason=reason, text=text, blames_channel=blames_channel)
 
 
 def ambiguous(reason: str, text: str) -> Answer:
-    """It was sent, and no answer came."""
+    """An answer for a message that was sent without getting an answer. The channel is to blame."""
     return Answer(result="Ambiguous", reason=reason, text=text, blames_channel=True)

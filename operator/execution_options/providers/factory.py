@@ -1,4 +1,4 @@
-"""One way to send by any channel."""
+"""Sends by a channel of any type."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from execution_options.proxies import Proxies
 
 MAX_TEXT: Final = 512
-"""Characters of what a service says."""
+"""Longest text of an answer, in characters."""
 SECONDS: Final = 20.0
-"""For one request, or one mail."""
+"""Default time-out of one request, or one mail, in seconds."""
 
 
 class Providers:
-    """Sends by every kind of channel, over one pool of connections.
+    """Sends by channels of all types, over one pool of connections.
 
     Args:
-        outbound: what may be connected to.
-        seconds: for one request, or for each mail of a delivery.
-        proxies: for HTTP; none if absent.
+        outbound: decides which addresses may be connected to.
+        seconds: time-out of one request, or of each mail of a delivery.
+        proxies: proxies for HTTP; none if absent.
     """
 
     def __init__(self, outbound: Outbound, seconds: float = SECONDS, proxies: Proxies | None = None) -> None:
@@ -44,16 +44,22 @@ class Providers:
         await self._outbound.close()
 
     async def send(self, spec: NotificationChannelSpec, material: Material, parcel: Parcel) -> dict[str, Answer]:
-        """Try once; what became of it for each recipient, without any secret.
+        """Make one attempt. Failures of the service and references that lead nowhere are answers, not errors.
 
-        What the other side does is no error here, nor is a reference that leads to nothing.
+        Args:
+            spec: spec of the channel.
+            material: data of the Secrets and ConfigMaps that the channel refers to.
+            parcel: the message and its recipients.
+
+        Returns:
+            An answer for each recipient, without any secret.
         """
         try:
             answers = await self._send(spec, material, parcel)
         except UnansweredError as error:
             answers = dict.fromkeys(parcel.recipients, error.answer)
         except MaterialError as error:
-            # Somebody can put it right, and what is due must still arrive then.
+            # Somebody can correct the reference, and then the message must still arrive.
             problem = temporary(error.reason, str(error), blames_channel=True)
             answers = dict.fromkeys(parcel.recipients, problem)
         return {who: structs.replace(answer, text=_shown(answer.text, material)) for who, answer in answers.items()}
@@ -68,10 +74,10 @@ class Providers:
             return await pagerduty.send(http, spec.pager_duty, material, parcel)
         if spec.webhook is not UNSET:
             return await webhook.send(http, spec.webhook, material, parcel)
-        raise ValueError("a channel without any way to send")
+        raise ValueError("a channel without a type")
 
 
 def _shown(text: str, material: Material) -> str:
-    """The text for a status: one line, cut only after it was masked, since half a secret is one, too."""
+    """The text for a status: one line. It is masked before it is cut, since even half a secret must not show."""
     line = " ".join("".join(sign if sign.isprintable() else " " for sign in material.masked(text)).split())
     return line if len(line) <= MAX_TEXT else f"{line[: MAX_TEXT - 1]}…"

@@ -31,19 +31,19 @@ if TYPE_CHECKING:
     from execution_options.providers.outbound import Outbound
 
 MAX_ANSWER: Final = 16 * 1024
-"""Bytes of an answer that are read."""
+"""Most bytes of an answer that are read."""
 MAX_WAIT: Final = 3600.0
-"""Seconds of a Retry-After that are believed."""
+"""Longest Retry-After that is respected, in seconds."""
 MAX_CONTEXTS: Final = 64
-"""TLS contexts that are kept: to make one takes longer than to send."""
+"""Most TLS contexts that are cached: making one takes longer than sending a message."""
 
 
 class Reply(Struct, frozen=True):
-    """An answer to a request; ``body`` is cut."""
+    """An answer to a request. ``body`` has at most ``MAX_ANSWER`` bytes."""
 
     status: int
     headers: dict[str, str]
-    """With names in lower case."""
+    """Values by names in lower case."""
     body: str
 
     @property
@@ -63,7 +63,7 @@ class Reply(Struct, frozen=True):
 
 
 class UnansweredError(Exception):
-    """There was no answer; ``answer`` says what that means."""
+    """There was no usable answer; ``answer`` says what that means."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__(answer.text)
@@ -74,9 +74,9 @@ class Http:
     """One pool of connections for all channels.
 
     Args:
-        outbound: what may be connected to.
-        seconds: for one request, all in all.
-        proxies: that the operator's environment names; none if absent.
+        outbound: decides which addresses may be connected to.
+        seconds: time-out of one request, in total.
+        proxies: the proxies that the operator's environment names; none if absent.
     """
 
     def __init__(self, outbound: Outbound, seconds: float, proxies: Proxies | None = None) -> None:
@@ -84,7 +84,7 @@ class Http:
         self._seconds = seconds
         self._proxies = proxies or Proxies()
         self._named = ""
-        # Whoever runs the operator chose its proxy, which is inside as a rule: that alone is connected to unchecked.
+        # Whoever runs the operator chose its proxy, which is usually internal: only its address is not checked.
         self._names = (outbound.resolver(), AsyncResolver())
         self._sessions = {
             False: _session(outbound.open_socket, self._names[0]),
@@ -92,7 +92,7 @@ class Http:
         }
 
     def by(self, proxy: str) -> Http:
-        """The same connections, for a channel that names a proxy; empty: it does not."""
+        """The same pool for a channel with this proxy (a URL); empty for a channel that names none."""
         made = copy.copy(self)
         made._named = proxy
         return made
@@ -104,18 +104,18 @@ class Http:
         for names in self._names:
             await names.close()
 
-    def _way(self, url: URL) -> tuple[aiohttp.ClientSession, str | None]:
-        """What to send a request by, and the proxy.
+    def _session_for(self, url: URL) -> tuple[aiohttp.ClientSession, str | None]:
+        """The session and the proxy for a request; no proxy means that the request goes directly.
 
         Raises:
             ProxyError: the operator's proxy cannot be used.
-            ForbiddenAddressError: no proxy may be asked for the host.
+            ForbiddenAddressError: the host must not be reached by a proxy.
         """
-        theirs = None if self._named else self._proxies.for_url(str(url))
-        proxy = self._named or theirs
+        from_environment = None if self._named else self._proxies.for_url(str(url))
+        proxy = self._named or from_environment
         if proxy is not None:
             self._outbound.check_name(url.raw_host or "")
-        return self._sessions[theirs is not None], proxy
+        return self._sessions[from_environment is not None], proxy
 
     async def request(
         self,
@@ -130,22 +130,22 @@ class Http:
         """Send one request.
 
         Args:
-            method: of HTTP.
-            url: with http or https.
-            headers: besides our own.
-            body: as it is sent.
-            params: query.
-            ca: certificates (PEM) that the server's must go back to; empty for the well-known ones.
+            method: HTTP method.
+            url: URL with http or https.
+            headers: headers in addition to the session's.
+            body: the body, exactly as it is sent.
+            params: parameters of the query.
+            ca: certificates (PEM) of the authority to trust; empty for the well-known ones.
 
         Raises:
-            UnansweredError: there was no answer.
+            UnansweredError: the request cannot be sent, or there was no answer.
         """
         sent: dict[str, bool] = {}
         try:
-            target = URL(url)  # once: two readers of a URL may find two hosts in it
+            target = URL(url)  # parsed once: two parsers may find two hosts in one URL
             if target.scheme not in ("http", "https"):
-                raise UnansweredError(permanent("InvalidURL", "the URL is not one of http or https"))
-            session, proxy = self._way(target)
+                raise UnansweredError(permanent("InvalidURL", "the URL is neither http nor https"))
+            session, proxy = self._session_for(target)
             async with session.request(
                 method,
                 target,
@@ -170,7 +170,7 @@ def _session(factory: SocketFactoryType | None, names: AbstractResolver) -> aioh
     trace.on_request_headers_sent.append(_note_sent)
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
-            # How many there are of one namespace is bounded by who sends; a bound here would be one for all of them.
+            # The sender limits the connections of each namespace. A limit here would be shared by all namespaces.
             limit=0,
             resolver=names,
             socket_factory=factory,
@@ -178,7 +178,7 @@ def _session(factory: SocketFactoryType | None, names: AbstractResolver) -> aioh
             ttl_dns_cache=10,
         ),
         cookie_jar=aiohttp.DummyCookieJar(),  # channels of different teams share this session
-        auto_decompress=False,  # a small body may unpack to a huge one
+        auto_decompress=False,  # a small body can decompress to a huge one
         headers={"User-Agent": "execution-options", "Accept-Encoding": "identity"},
         trace_configs=[trace],
     )
@@ -186,10 +186,10 @@ def _session(factory: SocketFactoryType | None, names: AbstractResolver) -> aioh
 
 @lru_cache(maxsize=MAX_CONTEXTS)
 def tls(ca: str) -> ssl.SSLContext:
-    """A context that trusts these certificates (PEM) alone, or, without any, the well-known ones.
+    """A TLS context that trusts only these certificates (PEM), or the well-known ones if ``ca`` is empty.
 
     Raises:
-        UnansweredError: they are none.
+        UnansweredError: ``ca`` has no certificates.
     """
     try:
         return client_context(cadata=ca)
@@ -212,7 +212,12 @@ async def _limited(response: aiohttp.ClientResponse) -> bytes:
 
 
 def unanswered(error: Exception, *, sent: bool) -> Answer:
-    """What an error of a connection means; its text is ours, since theirs may hold the URL."""
+    """The answer for a failed request. Its text is our own, because an error's text may contain the URL.
+
+    Args:
+        error: what aiohttp or this package raised.
+        sent: whether the request's headers were sent, so that the service may have the message.
+    """
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ForbiddenAddressError):
@@ -222,7 +227,7 @@ def unanswered(error: Exception, *, sent: bool) -> Answer:
         return temporary("ProxyRefused", str(error), blames_channel=True)
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return temporary("ProxyRefused", f"the proxy answers HTTP {error.status}", blames_channel=True)
-    if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):  # some of them are a ValueError, too
+    if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):  # some of them are also a ValueError
         return temporary("TLSFailed", f"TLS: {_tls_problem(error)}", blames_channel=True)
     if isinstance(error, aiohttp.InvalidURL | ValueError):
         return permanent("InvalidURL", "the URL cannot be used", blames_channel=True)
@@ -245,28 +250,33 @@ def _tls_problem(error: Exception) -> str:
 def _reason(error: Exception) -> str:
     inner = getattr(error, "os_error", None) or error
     if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return "the host is not known"
+        return "the host is unknown"
     return str(getattr(inner, "strerror", "") or type(inner).__name__)
 
 
 def refused(reply: Reply, text: str) -> Answer:
-    """What an HTTP status other than success means, where a service says nothing more."""
-    said = f"HTTP {reply.status}: {text}" if text else f"HTTP {reply.status}"
+    """The answer for an HTTP status other than success, if the service's body says nothing more precise.
+
+    Args:
+        reply: the service's reply.
+        text: the part of its body to show; empty for none.
+    """
+    described = f"HTTP {reply.status}: {text}" if text else f"HTTP {reply.status}"
     if reply.status == 410:
-        return permanent("Gone", said, blames_channel=True)
+        return permanent("Gone", described, blames_channel=True)
     if reply.status in (401, 403):
-        return permanent("Unauthorized", said, blames_channel=True)
+        return permanent("Unauthorized", described, blames_channel=True)
     if reply.status == 407:
         return temporary("ProxyRefused", "the proxy answers HTTP 407", blames_channel=True)
     if reply.status == 429:
-        return temporary("RateLimited", said, retry_after=reply.retry_after)
+        return temporary("RateLimited", described, retry_after=reply.retry_after)
     if reply.status in (408, 425) or reply.status >= 500:
-        return temporary("ServerError", said, retry_after=reply.retry_after, blames_channel=True)
+        return temporary("ServerError", described, retry_after=reply.retry_after, blames_channel=True)
     if 300 <= reply.status < 400:
-        return permanent("Redirected", f"{said}: redirects are not followed", blames_channel=True)
-    return permanent("Refused", said)
+        return permanent("Redirected", f"{described}: redirects are not followed", blames_channel=True)
+    return permanent("Refused", described)
 
 
 def now() -> int:
-    """Unix seconds."""
+    """The current time as Unix seconds."""
     return int(time.time())

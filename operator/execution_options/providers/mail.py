@@ -1,4 +1,4 @@
-"""A mail as it is sent: who it is from and to, in a form that the server takes, and its bytes. Pure."""
+"""A mail: its sender and recipient, encoded as servers accept them, and its bytes. Pure."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 
 def mailbox(text: str) -> Address:
-    """The mailbox that ``name@domain`` or ``Name <name@domain>`` stands for.
+    """The mailbox in ``name@domain`` or ``Name <name@domain>``.
 
-    A domain beyond ASCII is written in punycode (RFC 5891), which every server takes. Only where the part before the @
-    is beyond ASCII, too, everything stays as it is: that needs SMTPUTF8 (RFC 6531) on the whole way anyhow.
+    A domain that is not ASCII is written in punycode (RFC 5891), which every server accepts. If the part before the @
+    is not ASCII either, the address stays unchanged: it needs SMTPUTF8 (RFC 6531) on its whole way anyway.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text is not a mailbox.
     """
     name, angle, address = text.rpartition("<")
     user, _, domain = (address.removesuffix(">") if angle else text).rpartition("@")
@@ -36,24 +36,24 @@ def mailbox(text: str) -> Address:
 
 
 class Mail:
-    """A mail to one recipient: text and HTML, marked as written by a machine (RFC 3834).
+    """A mail to one recipient, with text and HTML, marked as written by a machine (RFC 3834).
 
-    Its body is 7-bit, quoted-printable or base64 where it must be: servers without 8BITMIME take nothing else.
+    Its body is 7-bit, encoded as quoted-printable or base64 if necessary: servers without 8BITMIME accept nothing else.
 
     Args:
-        channel: names the sender.
-        message: what it says.
-        key: ``namespace/name`` of the delivery; ``Message-ID`` follows from it.
-        recipient: whose address it is for.
+        channel: the channel, which names the sender.
+        message: the message.
+        key: ``namespace/name`` of the delivery; ``Message-ID`` is derived from it.
+        recipient: address of the recipient.
 
     Attributes:
         sender: address of the sender.
         recipient: address of the recipient.
-        international: of its addresses, those that only servers with SMTPUTF8 take.
-        content: its bytes.
+        international: its addresses that only servers with SMTPUTF8 accept.
+        content: the mail as bytes.
 
     Raises:
-        ValueError, email.errors.MessageError: no mail can have such an address.
+        ValueError, email.errors.MessageError: an address cannot be used in a mail.
     """
 
     def __init__(self, channel: EmailChannel, message: Message, key: str, recipient: str) -> None:
@@ -69,8 +69,8 @@ class Mail:
             try:
                 mail[name] = value
             except (AttributeError, IndexError, KeyError) as error:
-                # Python's own parser fails so over addresses such as one whose domain is a lone bracket.
-                raise ValueError(f"{value.addr_spec!r} is no address that a mail can have") from error
+                # Python's parser raises these for some addresses, for example if the domain is a lone bracket.
+                raise ValueError(f"{value.addr_spec!r} is not an address for mail") from error
         mail["Subject"] = message.subject
         mail["Date"] = format_datetime(datetime.now(UTC))
         mail["Message-ID"] = message_id(key, recipient, self.sender)

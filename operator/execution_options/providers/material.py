@@ -1,4 +1,4 @@
-"""What the references of a channel stand for: Secrets and ConfigMaps, read anew for every attempt."""
+"""Data of the Secrets and ConfigMaps that a channel refers to, read again for every attempt."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 MASK: Final = "***"
 SHORTEST: Final = 4
-"""Characters of what is masked; less would make every text unreadable, and is no secret."""
+"""Fewest characters that are masked. Anything shorter is no secret, and masking it would make texts unreadable."""
 
 
 class Reference(NamedTuple):
-    """A Secret or ConfigMap of the channel's namespace."""
+    """A reference to a Secret or ConfigMap of the channel's namespace."""
 
     kind: Literal["Secret", "ConfigMap"]
     name: str
 
 
 class MaterialError(Exception):
-    """A reference leads to nothing that can be used; the message holds no part of what it leads to.
+    """A reference leads to nothing usable. The message contains none of the data.
 
     Attributes:
         reason: one word for programs: SecretMissing, SecretKeyMissing, SecretForbidden, SecretInvalid.
@@ -41,7 +41,7 @@ class MaterialError(Exception):
 
 
 def references(spec: NotificationChannelSpec) -> tuple[Reference, ...]:
-    """What the channel refers to, each once."""
+    """All Secrets and ConfigMaps that a channel refers to, each once."""
     return tuple(dict.fromkeys(_references(spec)))
 
 
@@ -58,24 +58,28 @@ def _references(part: Struct) -> Iterator[Reference]:
 
 
 class Material:
-    """The data of what a channel refers to.
+    """Data of the Secrets and ConfigMaps that a channel refers to.
 
     Args:
-        data: of each object, decoded from base64.
+        data: data of each object by key, decoded from base64.
     """
 
     def __init__(self, data: Mapping[Reference, Mapping[str, bytes]]) -> None:
         self._data = data
 
     def fingerprint(self) -> int:
-        """Tells one state of the data from another, within this process alone; says nothing of the data."""
+        """A hash that changes with the data. It is valid only within this process and reveals nothing."""
         return hash(tuple(sorted((at, tuple(sorted(data.items()))) for at, data in self._data.items())))
 
     def text(self, ref: KeyRef, kind: Literal["Secret", "ConfigMap"] = "Secret") -> str:
-        """What a key holds, without the line break that editors leave at its end.
+        """The value of a key, without the line break that editors leave at its end.
+
+        Args:
+            ref: name of the object, and the key.
+            kind: kind of the object.
 
         Raises:
-            MaterialError: there is no such key, or it is empty or no text.
+            MaterialError: there is no such key, or its value is empty or not text.
         """
         data = self._data.get(Reference(kind, ref.name), {})
         if ref.key not in data:
@@ -83,12 +87,20 @@ class Material:
         return _text(data[ref.key], kind, ref.name, ref.key)
 
     def headers(self, ref: NameRef) -> dict[str, str]:
-        """Every key of a Secret with its value."""
+        """Every key of a Secret with its value.
+
+        Raises:
+            MaterialError: a value is empty or not text.
+        """
         data = self._data.get(Reference("Secret", ref.name), {})
         return {key: _text(value, "Secret", ref.name, key) for key, value in data.items()}
 
     def authority(self, ca: Authority) -> str:
-        """The certificates (PEM) of an authority."""
+        """The certificates (PEM) of an authority.
+
+        Raises:
+            MaterialError: the reference cannot be used.
+        """
         if ca.config_map_ref is not UNSET:
             return self.text(ca.config_map_ref, "ConfigMap")
         if ca.secret_ref is not UNSET:
@@ -96,13 +108,13 @@ class Material:
         raise MaterialError("SecretMissing", "neither configMapRef nor secretRef is given")
 
     def masked(self, text: str) -> str:
-        """The text without any part that is a secret, however a service may write it."""
+        """The text with every secret masked, in any form in which a service may repeat it."""
         for value in self._secrets():
             text = text.replace(value, MASK)
         return text
 
     def _secrets(self) -> list[str]:
-        """Values of all Secrets in every form, longest first, so that no part of one is left."""
+        """Values of all Secrets in every form, longest first, so that masking leaves no part of any."""
         values = {
             value.decode(errors="replace").strip()
             for (kind, _), data in self._data.items()
@@ -129,7 +141,7 @@ def _text(value: bytes, kind: str, name: str, key: str) -> str:
     try:
         text = value.decode().strip()
     except UnicodeDecodeError:
-        raise MaterialError("SecretInvalid", f"key {key} of {kind} {name} is no text") from None
+        raise MaterialError("SecretInvalid", f"key {key} of {kind} {name} is not text") from None
     if not text:
         raise MaterialError("SecretInvalid", f"key {key} of {kind} {name} is empty")
     return text

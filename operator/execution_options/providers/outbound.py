@@ -1,7 +1,7 @@
-"""Which addresses may be connected to: whoever writes a channel chooses where the operator sends requests.
+"""Which addresses may be connected to, since whoever writes a channel chooses where the operator sends requests.
 
-What counts is the address that a connection is really made to, not the name: a name can stand for another
-address a moment later. So sockets are only made for addresses that were checked.
+The address of the connection is checked, not the name: a moment later the name can resolve to another address.
+Therefore sockets are opened only for addresses that were checked.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ Network = IPv4Network | IPv6Network
 _Address = IPv4Address | IPv6Address
 
 _NAT64: Final = ip_network("64:ff9b::/96")
-_KEPT: Final = (ip_network("192.0.0.0/24"), ip_network("168.63.129.16/32"))
-"""What ``ipaddress`` takes for public: protocol assignments (RFC 6890), and Azure's services for its machines."""
+_NOT_PUBLIC: Final = (ip_network("192.0.0.0/24"), ip_network("168.63.129.16/32"))
+"""Networks that ``ipaddress`` calls public: protocol assignments (RFC 6890), and Azure's services for its VMs."""
 
 
 DELAY: Final = 0.25
-"""Seconds until the next address of a host is tried while one does not answer (RFC 8305, 8)."""
+"""Seconds to wait for one address of a host before the next is tried as well (RFC 8305, 8)."""
 
 
 _INSIDE: Final = (
@@ -43,21 +43,21 @@ _INSIDE: Final = (
     ".in-addr.arpa",
     ".ip6.arpa",
 )
-"""Ends of names that only a cluster or a network itself knows (RFC 6761, 6762, 8375; cloud metadata, services)."""
+"""Suffixes of names that only a cluster or a network knows (RFC 6761, 6762, 8375; cloud metadata, services)."""
 _NUMBER: Final = re.compile(r"\d+|0x[0-9a-f]*")
 _IPV4: Final = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
 
 
 class ForbiddenAddressError(OSError):
-    """An address that nothing is sent to; an ``OSError``, so that the next address of a name is tried."""
+    """Nothing may be sent to this address. It is an ``OSError``, so that the next address of a name is tried."""
 
 
 class Outbound:
-    """Refuses what is not on the public internet, unless it is allowed.
+    """Refuses addresses that are not on the public internet, unless they are allowed.
 
-    Loopback and link-local addresses (a node's own services, cloud metadata), private and shared ones (pods,
-    services, a company's network), multicast and reserved ones are refused. Inside of a cluster nobody can tell
-    the addresses of pods from those of a company's mail relay, so that the latter must be allowed.
+    These are loopback and link-local addresses (a node's own services, cloud metadata), private and shared ones (pods,
+    services, a company's network), multicast and reserved ones. Nothing distinguishes the addresses of pods from that
+    of a company's mail relay, so the relay must be allowed.
 
     Args:
         allowed: networks that may be connected to although they are not public.
@@ -66,41 +66,41 @@ class Outbound:
     def __init__(self, allowed: Iterable[Network] = ()) -> None:
         self._allowed = tuple(allowed)
         self._names: tuple[asyncio.AbstractEventLoop, AbstractResolver] | None = None
-        """For mail; a resolver belongs to one event loop."""
+        """The resolver for mail, with the event loop that it belongs to."""
 
     async def close(self) -> None:
-        """Give up looking up names."""
+        """Close the resolver."""
         if self._names is not None:
             await self._names[1].close()
             self._names = None
 
     def check(self, text: str) -> None:
-        """Nothing, where an address may be connected to.
+        """Check an IP address.
 
         Raises:
-            ForbiddenAddressError: it may not, or is no address.
+            ForbiddenAddressError: it must not be connected to, or is not an IP address.
         """
         try:
             address = _effective(ip_address(text.partition("%")[0]))
         except ValueError:
-            raise ForbiddenAddressError(f"{text} is no IP address") from None
+            raise ForbiddenAddressError(f"{text} is not an IP address") from None
         if any(address in network for network in self._allowed):
             return
-        kept = address.is_multicast or address.is_reserved or any(address in network for network in _KEPT)
-        if kept or not address.is_global:
+        special = address.is_multicast or address.is_reserved or any(address in network for network in _NOT_PUBLIC)
+        if special or not address.is_global:
             raise ForbiddenAddressError(
                 f"the address {address} is not public: the operator sends nothing there unless its "
-                f"--allow-network has it"
+                f"--allow-network contains it"
             )
 
     def check_name(self, host: str) -> None:
-        """Nothing, where a proxy may be asked for a host.
+        """Check a host that is to be reached by a proxy.
 
-        The proxy, and not we, looks up its address; so what counts is the name. One that is an address must be one that
-        may be connected to, and names that only stand for something inside are refused.
+        The proxy resolves the name, so only the name can be checked here. If it is an address, it is checked as one.
+        Internal names are refused.
 
         Raises:
-            ForbiddenAddressError: it may not.
+            ForbiddenAddressError: it must not be reached.
         """
         name = host.lower().rstrip(".")
         last = name.rpartition(".")[2]
@@ -108,19 +108,19 @@ class Outbound:
             self.check(name)
         elif "." not in name or name.endswith(_INSIDE) or _NUMBER.fullmatch(last):
             raise ForbiddenAddressError(
-                f"the operator asks no proxy for {name}, which is no name of the public internet; NO_PROXY makes it go "
-                "there directly"
+                f"the operator asks no proxy for {name}, which is not a public name; add it to NO_PROXY to connect "
+                "directly"
             )
 
     def resolver(self) -> AbstractResolver:
-        """Looks up names without threads, of which some slow names would hold all, and leaves out what is forbidden."""
+        """A resolver that leaves out forbidden addresses. It uses no threads: a few slow names could occupy all."""
         return _Allowed(self.check, AsyncResolver())
 
     def open_socket(self, info: tuple[Any, ...]) -> socket.socket:
         """A socket for one result of ``getaddrinfo``, not yet connected.
 
         Raises:
-            ForbiddenAddressError: nothing may be sent there.
+            ForbiddenAddressError: the address must not be connected to.
         """
         family, kind, protocol, _, address = info
         self.check(str(address[0]))
@@ -129,11 +129,15 @@ class Outbound:
         return made
 
     async def connect(self, host: str, port: int) -> socket.socket:
-        """A connection to the address of a host that may be connected to and answers first (RFC 8305).
+        """Connect to the first allowed address of a host that answers (RFC 8305).
+
+        Args:
+            host: name or address.
+            port: TCP port.
 
         Raises:
-            ForbiddenAddressError: none may be connected to.
-            OSError: none answers, or the host is not known.
+            ForbiddenAddressError: no address is allowed.
+            OSError: no address answers, or the host is unknown.
         """
         loop = asyncio.get_running_loop()
         if self._names is None or self._names[0] is not loop:
@@ -155,9 +159,10 @@ class Outbound:
 
 
 class _Allowed(AbstractResolver):
-    """Addresses of names that may be connected to.
+    """Resolves names to allowed addresses.
 
-    The socket is what is guarded; here it is only told at once that no address of a name is allowed.
+    The real guard is :meth:`Outbound.open_socket`. This one only makes a name fail early if none of its addresses is
+    allowed.
     """
 
     def __init__(self, check: Callable[[str], None], names: AbstractResolver) -> None:
@@ -184,13 +189,13 @@ class _Allowed(AbstractResolver):
 
 
 def _effective(address: _Address) -> _Address:
-    """The IPv4 address that an IPv6 address stands for, where it does."""
+    """The IPv4 address that an IPv6 address contains; any other address unchanged."""
     if not isinstance(address, IPv6Address):
         return address
     inner = address.ipv4_mapped or address.sixtofour
     if inner is None and address.teredo is not None:
         inner = address.teredo[1]
     if inner is None and (address in _NAT64 or address.packed[:12] == bytes(12)):
-        # ::1 and :: are of the old form ::a.b.c.d, too, and stand for themselves.
+        # ::1 and :: also have the old form ::a.b.c.d, but contain no IPv4 address.
         inner = IPv4Address(address.packed[12:]) if int(address) > 1 else None
     return address if inner is None else inner

@@ -24,7 +24,7 @@ API: Final = "https://events.pagerduty.com/v2/enqueue"
 
 
 async def send(http: Http, channel: PagerDutyChannel, material: Material, parcel: Parcel) -> dict[str, Answer]:
-    """Send the event to the service of each recipient, each service once; see ``providers.factory``."""
+    """Send the event to the service of each recipient, once per service. Arguments as for :meth:`Providers.send`."""
     url = API if channel.api_url is UNSET else channel.api_url
     ca = "" if channel.ca is UNSET else material.authority(channel.ca)
     events = [decoding.read(text, dict[str, Any]) for text in (parcel.message.payload, parcel.message.resolve) if text]
@@ -33,7 +33,7 @@ async def send(http: Http, channel: PagerDutyChannel, material: Material, parcel
     for recipient in parcel.recipients:
         key = routing_key(channel, material, recipient)
         if key is None:
-            answers[recipient] = permanent("UnknownService", "the channel has no service of this name")
+            answers[recipient] = permanent("UnknownService", "the channel has no service with this name")
             continue
         if key not in of_key:
             of_key[key] = await _send_all(http, url, events, key, ca)
@@ -42,7 +42,12 @@ async def send(http: Http, channel: PagerDutyChannel, material: Material, parcel
 
 
 def routing_key(channel: PagerDutyChannel, material: Material, recipient: str) -> str | None:
-    """The integration key for a recipient; ``None`` where the channel has none.
+    """The integration key for a recipient; ``None`` if the channel has none.
+
+    Args:
+        channel: the channel.
+        material: data of its Secrets.
+        recipient: name of a service.
 
     Raises:
         MaterialError: the Secret cannot be used.
@@ -55,7 +60,7 @@ def routing_key(channel: PagerDutyChannel, material: Material, recipient: str) -
 
 
 async def _send_all(http: Http, url: str, events: list[dict[str, Any]], key: str, ca: str) -> Answer:
-    """The answer to the last event, or to the first that is not accepted: sent again, an event changes nothing."""
+    """The answer to the last event, or to the first that is not accepted. Repeating an event changes nothing."""
     for event in events:
         answer = await _send(http, url, msgspec.json.encode({**event, "routing_key": key}), ca)
         if answer.result != "Accepted":
@@ -71,6 +76,6 @@ async def _send(http: Http, url: str, body: bytes, ca: str) -> Answer:
     if reply.status == 202:
         return accepted("accepted by PagerDuty")
     if reply.status == 400:
-        # An integration key that is not known is told in the same way as an event that is not valid.
+        # PagerDuty gives the same answer for an unknown integration key and for an invalid event.
         return permanent("Refused", f"HTTP 400: {reply.body}", blames_channel=True)
     return refused(reply, reply.body)

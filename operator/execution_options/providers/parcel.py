@@ -1,4 +1,4 @@
-"""What a provider is handed: the message and whom it is for."""
+"""The input of a provider: a message and its recipients."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from execution_options.notifications.message import Message
 
 
 class Parcel(Struct, frozen=True, kw_only=True):
-    """One delivery, or what is left of it.
+    """One delivery with the recipients that do not have it yet.
 
     Attributes:
         key: ``namespace/name`` of the delivery; the same in every attempt.
-        recipients: those that it has not reached yet; ``""`` where the channel itself is the destination.
+        message: the message.
+        recipients: recipients to send to; ``""`` if the channel itself is the destination.
     """
 
     key: str

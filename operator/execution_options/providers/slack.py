@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 API: Final = "https://slack.com/api"
 SUCCESS: Final = "ok"
 _ID_AS_NAME: Final = re.compile(r"#(?=[CGD][A-Z0-9]{8,}$)")
-"""Names of Slack's channels have no capitals: this is an id."""
+"""A channel's id after a hash. Names of Slack's channels have no capitals."""
 
-_AGAIN: Final = frozenset(
+_TEMPORARY: Final = frozenset(
     {
         "fatal_error",
         "internal_error",
@@ -81,7 +81,7 @@ _RECIPIENT: Final = frozenset(
         "users_not_found",
     }
 )
-"""Said of one recipient; of a webhook it says that the channel cannot be used."""
+"""Errors about one recipient. An incoming webhook with such an error cannot be used at all."""
 _MESSAGE: Final = frozenset(
     {"invalid_arguments", "invalid_blocks", "invalid_blocks_format", "invalid_payload", "msg_blocks_too_long",
      "msg_too_long", "no_text", "too_many_attachments"}
@@ -89,7 +89,7 @@ _MESSAGE: Final = frozenset(
 
 
 async def send(http: Http, channel: SlackChannel, material: Material, parcel: Parcel) -> dict[str, Answer]:
-    """Post the message for each recipient; see ``providers.factory``."""
+    """Post the message to each recipient. Arguments as for :meth:`Providers.send`."""
     ca = "" if channel.ca is UNSET else material.authority(channel.ca)
     if channel.webhook_url_secret_ref is not UNSET:
         url = material.text(channel.webhook_url_secret_ref)
@@ -105,10 +105,10 @@ async def send(http: Http, channel: SlackChannel, material: Material, parcel: Pa
         except UnansweredError as error:
             answers[recipient] = error.answer
         if answers[recipient].blames_channel or answers[recipient].reason == "RateLimited":
-            # The others would fare the same; asking again for each would only make it worse.
+            # The others would fail, too; asking again for each would only make it worse.
             same = answers[recipient]
             if same.result == "Ambiguous":
-                same = temporary("Unreachable", "not tried: the recipient before got no answer", blames_channel=True)
+                same = temporary("Unreachable", "not tried: an earlier recipient got no answer", blames_channel=True)
             return {**dict.fromkeys(parcel.recipients, same), **answers}
     return answers
 
@@ -122,22 +122,22 @@ def _body(message: Message, channel: str = "") -> bytes:
 
 async def _by_webhook(http: Http, url: str, message: Message, ca: str, success: str) -> Answer:
     reply = await http.request("POST", url, headers=_fresh("application/json"), body=_body(message), ca=ca)
-    said = reply.body.strip()
-    if reply.status == 200 and _is_success(said, success):
-        return accepted(said)
+    answer = reply.body.strip()
+    if reply.status == 200 and _is_success(answer, success):
+        return accepted(answer)
     if reply.status == 200:
-        text = f"the answer is not {success} (slack.webhookSuccess), but: {said}"
+        text = f"the answer is not {success} (slack.webhookSuccess), but: {answer}"
         return permanent("UnexpectedAnswer", text, blames_channel=True)
-    if reply.status != 429 and reply.status < 500 and said in _TOKEN | _RECIPIENT:
-        return permanent(_word(said), said, blames_channel=True)
-    return refused(reply, said)
+    if reply.status != 429 and reply.status < 500 and answer in _TOKEN | _RECIPIENT:
+        return permanent(_reason(answer), answer, blames_channel=True)
+    return refused(reply, answer)
 
 
-def _is_success(said: str, success: str) -> bool:
+def _is_success(answer: str, success: str) -> bool:
     if not success.startswith("{"):
-        return said == success
+        return answer == success
     try:
-        document = decoding.read(said, dict[str, Any])
+        document = decoding.read(answer, dict[str, Any])
     except UnreadableError:
         return False
     ((name, value),) = decoding.read(success, dict[str, Any]).items()
@@ -146,7 +146,7 @@ def _is_success(said: str, success: str) -> bool:
 
 
 class _Bot:
-    """The Web API with one token."""
+    """Slack's Web API with one token."""
 
     def __init__(self, http: Http, api: str, token: str, ca: str) -> None:
         self._http = http
@@ -155,7 +155,12 @@ class _Bot:
         self._ca = ca
 
     async def post(self, recipient: str, message: Message) -> Answer:
-        """Post to a channel, a user, or the user with an address."""
+        """Post to a channel or a user.
+
+        Args:
+            recipient: name or id of a channel, id of a user, or address of a user.
+            message: the message.
+        """
         target = await self._user(recipient) if "@" in recipient.strip("@") else _ID_AS_NAME.sub("", recipient)
         if isinstance(target, Answer):
             return target
@@ -166,11 +171,11 @@ class _Bot:
             body=_body(message, target),
             ca=self._ca,
         )
-        said = _said(reply)
-        return said if isinstance(said, Answer) else accepted(f"ts {said.get('ts', '')}")
+        document = _document(reply)
+        return document if isinstance(document, Answer) else accepted(f"ts {document.get('ts', '')}")
 
     async def _user(self, address: str) -> str | Answer:
-        """Id of the user with an address."""
+        """The id of the user with an address."""
         try:
             reply = await self._http.request(
                 "GET",
@@ -183,23 +188,24 @@ class _Bot:
             if error.answer.result == "Ambiguous":  # nothing was posted yet
                 return temporary(error.answer.reason, error.answer.text, blames_channel=True)
             return error.answer
-        said = _said(reply)
-        if isinstance(said, Answer):
-            return said
-        user = said.get("user")
+        document = _document(reply)
+        if isinstance(document, Answer):
+            return document
+        user = document.get("user")
         return str(user["id"]) if isinstance(user, dict) and "id" in user else _unexpected()
 
 
 def _fresh(content_type: str = "") -> dict[str, str]:
-    """Headers that ask for a connection of its own.
+    """Headers that ask for a new connection.
 
-    One that Slack closes at the wrong moment would leave open whether it has the message, and there is no key.
+    If Slack closed a reused one at the wrong moment, nobody would know whether it has the message, and messages have no
+    key by which Slack could recognise a repetition.
     """
     return {"connection": "close"} | ({"content-type": content_type} if content_type else {})
 
 
-def _said(reply: Reply) -> dict[str, Any] | Answer:
-    """The document of a success, or what an error means: a status of 200 says nothing."""
+def _document(reply: Reply) -> dict[str, Any] | Answer:
+    """The JSON document of a success, or the answer for an error. Errors have the status 200, too."""
     if reply.status != 200:
         return refused(reply, "")
     try:
@@ -214,20 +220,20 @@ def _said(reply: Reply) -> dict[str, Any] | Answer:
 def _error(code: str, retry_after: float | None) -> Answer:
     if code in ("ratelimited", "rate_limited"):
         return temporary("RateLimited", code, retry_after=retry_after)
-    if code in _AGAIN:
-        return temporary(_word(code), code, retry_after=retry_after)
+    if code in _TEMPORARY:
+        return temporary(_reason(code), code, retry_after=retry_after)
     if code in _TOKEN:
-        return permanent(_word(code), code, blames_channel=True)
+        return permanent(_reason(code), code, blames_channel=True)
     if code in _RECIPIENT | _MESSAGE:
-        return permanent(_word(code), code)
-    # One that is not known here may be of any kind: it is tried until the time is up.
+        return permanent(_reason(code), code)
+    # An unknown error may be temporary, so it is retried until the delivery's time is up.
     return temporary("SlackError", code or "no error is named")
 
 
 def _unexpected() -> Answer:
-    return permanent("UnexpectedAnswer", "the answer is none of Slack's Web API", blames_channel=True)
+    return permanent("UnexpectedAnswer", "the answer is not one of Slack's Web API", blames_channel=True)
 
 
-def _word(code: str) -> str:
+def _reason(code: str) -> str:
     """``channel_not_found`` as a reason: ``ChannelNotFound``."""
     return "".join(part.capitalize() for part in code.split("_"))

@@ -1,4 +1,4 @@
-"""Mail by SMTP: one connection for a delivery, and a message of its own for each recipient."""
+"""Mail by SMTP: one connection for each delivery, and a separate mail for each recipient."""
 
 from __future__ import annotations
 
@@ -34,7 +34,15 @@ _FULL_NAME: Final = re.compile(r"(?!localhost\.)[A-Za-z0-9][-A-Za-z0-9]*(?:\.[A-
 async def send(
     outbound: Outbound, seconds: float, channel: EmailChannel, material: Material, parcel: Parcel
 ) -> dict[str, Answer]:
-    """Send a mail to each recipient; see ``providers.factory``."""
+    """Send a mail to each recipient.
+
+    Args:
+        outbound: decides which addresses may be connected to.
+        seconds: time-out of the connection, and of each mail.
+        channel: the channel.
+        material: data of the Secrets and ConfigMaps that the channel refers to.
+        parcel: the message and its recipients.
+    """
     answers: dict[str, Answer] = {}
     try:
         async with asyncio.timeout(seconds):
@@ -47,7 +55,7 @@ async def send(
         for recipient in parcel.recipients:
             answer = answers[recipient] = await _deliver(smtp, channel, parcel, recipient, seconds)
             if not smtp.is_connected and recipient != parcel.recipients[-1]:
-                left = temporary("ConnectionLost", "not tried: the connection ended before", blames_channel=True)
+                left = temporary("ConnectionLost", "not tried: the connection had ended", blames_channel=True)
                 same = answer if answer.result == "Temporary" else left
                 return {**dict.fromkeys(parcel.recipients, same), **answers}
     finally:
@@ -63,7 +71,7 @@ async def _connected(outbound: Outbound, seconds: float, channel: EmailChannel, 
     credentials = None if channel.auth is UNSET else _Credentials(channel.auth, material)
     if credentials is not None and mode == "None":
         raise UnansweredError(
-            permanent("TLSRequired", "credentials are only sent over TLS: set tls to StartTLS or Implicit",
+            permanent("TLSRequired", "credentials are sent only over TLS: set tls to StartTLS or Implicit",
                       blames_channel=True)
         )  # fmt: skip
     _check_sender(channel)
@@ -85,11 +93,11 @@ async def _connected(outbound: Outbound, seconds: float, channel: EmailChannel, 
             if not smtp.supports_extension("starttls"):
                 raise _unsupported("the server offers no STARTTLS")
             await smtp.starttls()
-            await _greet(smtp)  # what it said before could have been anybody's words
+            await _greet(smtp)  # what it announced before TLS could have come from anybody
         if credentials is not None:
             await credentials.log_in(smtp)
     except BaseException:
-        smtp.close()  # and with it the socket
+        smtp.close()  # closes the socket, too
         raise
     return smtp
 
@@ -100,15 +108,15 @@ def _check_sender(channel: EmailChannel) -> None:
             if text is not UNSET:
                 mailbox(text)
         except (ValueError, MessageError):
-            answer = permanent("SenderRefused", f"no mail can have the address of {field}", blames_channel=True)
+            answer = permanent("SenderRefused", f"the address in {field} cannot be used in a mail", blames_channel=True)
             raise UnansweredError(answer) from None
 
 
 def _full_name(sock: socket.socket) -> str:
-    """This machine's name in EHLO where that is a full domain name, else its address (RFC 5321, 4.1.4).
+    """The name for EHLO: this machine's name if that is a full domain name, otherwise its address (RFC 5321, 4.1.4).
 
-    The names of pods are not, and many servers refuse what is none. That the sender's domain were ours would be a lie,
-    which others refuse.
+    Names of pods are not full domain names, and many servers refuse anything else. The sender's domain is not ours, and
+    other servers refuse a client that claims it.
     """
     name = socket.gethostname()
     if _FULL_NAME.fullmatch(name):
@@ -133,15 +141,15 @@ class _Credentials:
         """Authenticate.
 
         Raises:
-            UnansweredError: the server refuses, or does not offer what is needed.
+            UnansweredError: the server refuses the credentials, or does not offer a method for them.
         """
         offered = smtp.server_auth_methods
         tokens = "xoauth2" in offered
         if self._token and not tokens:
-            raise _unsupported(f"the server takes no access tokens: it offers {_listed(offered)}, and not XOAUTH2")
+            raise _unsupported(f"the server accepts no access token: it offers {_listed(offered)}, not XOAUTH2")
         if not self._token and not smtp.supported_auth_methods:
             missing = "set auth.accessTokenSecretRef instead of passwordSecretRef" if tokens else "no password is sent"
-            raise _unsupported(f"the server takes no passwords: it offers {_listed(offered)}; {missing}")
+            raise _unsupported(f"the server accepts no password: it offers {_listed(offered)}; {missing}")
         try:
             if self._token:
                 await smtp.auth_xoauth2(self._user, self._token)
@@ -156,9 +164,9 @@ class _Credentials:
             message = message.replace(sent.decode(), MASK)
         answer = refusal(error.code, message, "login")
         if self._token:
-            # Tokens live for an hour or so: whoever renews them in the Secret may just be late.
+            # Tokens expire after about an hour; whatever renews them in the Secret may just be late.
             return temporary("Unauthorized", answer.text, blames_channel=True)
-        hint = " (the server offers XOAUTH2, too: auth.accessTokenSecretRef)" if tokens else ""
+        hint = " (the server also offers XOAUTH2: auth.accessTokenSecretRef)" if tokens else ""
         return structs.replace(answer, text=answer.text + hint)
 
 
@@ -195,13 +203,13 @@ async def _deliver(
             return accepted(f"{answer.code} {answer.message}")
     except errors.SMTPResponseException as error:
         if error.code != 421:
-            # The next recipient begins anew on the same connection.
+            # The next mail starts afresh on the same connection.
             with suppress(errors.SMTPException, TimeoutError, OSError):
                 await smtp.rset(timeout=seconds)
         return refusal(error.code, error.message, stage)
     except (ValueError, MessageError):
-        # Nothing was sent yet but perhaps the sender's address.
-        return permanent("AddressNotSupported", "no mail can be addressed to this recipient")
+        # Nothing was sent yet, except perhaps the sender's address.
+        return permanent("AddressNotSupported", "this recipient cannot be used as an address of a mail")
     except (errors.SMTPException, TimeoutError, OSError) as error:
         smtp.close()
         if stage == "data":
@@ -210,10 +218,10 @@ async def _deliver(
 
 
 def _not_ascii(mail: Mail) -> Answer:
-    """No other form of a name before the @ reaches anybody where the server has no SMTPUTF8."""
-    text = f"the server takes no names beyond ASCII before the @: {', '.join(mail.international)}"
-    ours = mail.international != [mail.recipient]
-    return permanent("AddressNotSupported", text, blames_channel=ours)
+    """The answer if the server has no SMTPUTF8: a part before the @ that is not ASCII has no other form."""
+    text = f"the server accepts only ASCII before the @: {', '.join(mail.international)}"
+    is_sender = mail.international != [mail.recipient]
+    return permanent("AddressNotSupported", text, blames_channel=is_sender)
 
 
 def _not_connected(error: Exception) -> Answer:

@@ -1,4 +1,4 @@
-"""Whether a channel could send with what it refers to, before anything is sent."""
+"""Checks that everything a channel refers to can be used, before anything is sent."""
 
 from __future__ import annotations
 
@@ -17,10 +17,14 @@ if TYPE_CHECKING:
 
 
 def check(spec: NotificationChannelSpec, material: Material) -> None:
-    """Nothing, where every reference leads to something that can be used.
+    """Check the references of a channel.
+
+    Args:
+        spec: spec of the channel.
+        material: data of the Secrets and ConfigMaps that it refers to.
 
     Raises:
-        MaterialError: one does not.
+        MaterialError: a reference cannot be used.
     """
     _check(spec, material)
     if spec.webhook is not UNSET:

@@ -1,4 +1,4 @@
-"""Webhooks as Standard Webhooks has them, with a CloudEvent as body.
+"""Webhooks as specified by Standard Webhooks, with a CloudEvent as the body.
 
 https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 """
@@ -32,7 +32,7 @@ PREFIX: Final = "whsec_"
 
 
 async def send(http: Http, channel: WebhookChannel, material: Material, parcel: Parcel) -> dict[str, Answer]:
-    """Send the message to the channel's URL; see ``providers.factory``."""
+    """Send the message to the channel's URL. Arguments as for :meth:`Providers.send`."""
     url = material.text(channel.url_secret_ref) if channel.url_secret_ref is not UNSET else channel.url or ""
     body = parcel.message.payload.encode()
     reply = await http.request(
@@ -47,10 +47,17 @@ async def send(http: Http, channel: WebhookChannel, material: Material, parcel: 
 
 
 def headers(channel: WebhookChannel, material: Material, message: str, timestamp: int, body: bytes) -> dict[str, str]:
-    """The headers of one try.
+    """The headers of one attempt.
+
+    Args:
+        channel: the channel.
+        material: data of its Secrets.
+        message: ``webhook-id``.
+        timestamp: ``webhook-timestamp``, as Unix seconds.
+        body: the body, exactly as it is sent.
 
     Raises:
-        MaterialError: a Secret holds something that cannot be used.
+        MaterialError: a Secret contains something that cannot be used.
     """
     made = _own(material.headers(channel.headers_secret_ref)) if channel.headers_secret_ref is not UNSET else {}
     made |= {
@@ -65,7 +72,14 @@ def headers(channel: WebhookChannel, material: Material, message: str, timestamp
 
 
 def signature(key: bytes, message: str, timestamp: int, body: bytes) -> str:
-    """``v1,`` and the HMAC-SHA256 of ``id.timestamp.body``."""
+    """The signature of a message: ``v1,`` and the HMAC-SHA256 of ``id.timestamp.body`` in base64.
+
+    Args:
+        key: the decoded secret.
+        message: ``webhook-id``.
+        timestamp: ``webhook-timestamp``, as Unix seconds.
+        body: the body, exactly as it is sent.
+    """
     signed = f"{message}.{timestamp}.".encode() + body
     return "v1," + base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
 
@@ -76,16 +90,16 @@ def _key(secret: str) -> bytes:
     except binascii.Error:
         key = b""
     if not secret.startswith(PREFIX) or not key:
-        raise MaterialError("SecretInvalid", "a signing secret is not whsec_ and base64 after it")
+        raise MaterialError("SecretInvalid", "a signing secret is not whsec_ followed by base64")
     return key
 
 
 def _own(given: dict[str, str]) -> dict[str, str]:
-    """The headers of the Secret, which must not stand in the way of ours."""
+    """The headers in the Secret, which must not replace ours."""
     for name, value in given.items():
         lower = name.lower()
         if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
-            raise MaterialError("SecretInvalid", "headersSecretRef has a key or value that no header can have")
+            raise MaterialError("SecretInvalid", "headersSecretRef has a key or value that is not valid in a header")
         if lower in _OURS or lower.startswith("webhook-"):
             raise MaterialError("SecretInvalid", f"headersSecretRef has {lower}, which the operator sets")
     return {name.lower(): value for name, value in given.items()}
