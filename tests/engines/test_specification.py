@@ -6,6 +6,8 @@ import copy
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from execution_options.admission.creation import decide
 from execution_options.admission.update import restore
@@ -167,6 +169,131 @@ def test_an_original_manifest_that_is_applied_again_gets_its_patch_again() -> No
     again = copy.deepcopy(TRAINJOB)
     restore(TRAINER, again, stored, trusted=False)
     assert again["spec"] == stored["spec"]
+
+
+def by(manager: str, job: str = "node", **template: Any) -> Manifest:
+    """A patch of a job under somebody's name."""
+    jobs = [{"name": job, "template": {"spec": {"template": template}}}]
+    return {"manager": manager, "trainingRuntimeSpec": {"template": {"spec": {"replicatedJobs": jobs}}}}
+
+
+EVIL: Manifest = {"metadata": {"labels": {"team": "evil"}}, "spec": {"serviceAccountName": "evil"}}
+ENFORCED: Manifest = {**OPTIONS, "selector": {}, "mode": "Enforce"}
+DEFAULT: Manifest = {**OPTIONS, "selector": {}}
+
+
+def trained(patches: list[Manifest], spec: Manifest, runtime: Manifest | None = RUNTIME) -> Manifest:
+    """A TrainJob with options, created with these patches."""
+    changed = {**copy.deepcopy(TRAINJOB), "spec": {"runtimeRef": {"name": "torch"}, "runtimePatches": patches}}
+    before = copy.deepcopy(changed)
+    decision = decide(TRAINER, changed, execution(engine="trainjob"), [namespaced("o", spec)], "0a", runtime)
+    assert apply(before, decision.operations) == changed
+    return changed
+
+
+def updated(stored: Manifest, patches: list[Manifest]) -> Manifest:
+    """The same with other patches."""
+    document = copy.deepcopy(stored)
+    document["spec"]["runtimePatches"] = copy.deepcopy(patches)
+    before = copy.deepcopy(document)
+    operations = restore(TRAINER, document, stored, trusted=False)
+    assert apply(before, operations) == document
+    return document
+
+
+def counted(trainjob: Manifest, job: str = "node") -> Manifest:
+    """What counts for the pods of a job of the runtime: a later patch wins."""
+    labels: Manifest = {}
+    account = ""
+    for patch in trainjob["spec"]["runtimePatches"]:
+        for one in read(patch, "trainingRuntimeSpec.template.spec.replicatedJobs") or ():
+            if one["name"] == job:
+                labels |= read(one, "template.spec.template.metadata.labels") or {}
+                account = read(one, "template.spec.template.spec.serviceAccountName") or account
+    return {"labels": labels, "account": account}
+
+
+@pytest.mark.parametrize(
+    "patches",
+    [
+        [{"manager": "execution.dev/options"}, by("example.com/evil", **EVIL)],
+        [by("execution.dev/options", **EVIL), by("example.com/evil", **EVIL)],
+        [by("example.com/evil", **EVIL), by("execution.dev/options", "no-such-job", **EVIL)],
+    ],
+)
+def test_what_is_enforced_is_in_the_last_patch_of_a_trainjob(patches: list[Manifest]) -> None:
+    changed = trained(patches, ENFORCED)
+    managers = [patch["manager"] for patch in changed["spec"]["runtimePatches"]]
+    assert managers == ["example.com/evil", "execution.dev/options"]
+    assert counted(changed) == {
+        "labels": {"team": "ours", "tier": "ours", "execution.dev/id": "0a"},
+        "account": "ours",
+    }
+    assert read(changed, f"{OURS}[name=no-such-job]") is None
+
+
+def test_nobody_else_has_a_patch_under_our_name() -> None:
+    assert trained([by("execution.dev/options", **EVIL)], ENFORCED, None)["spec"]["runtimePatches"] == []
+    document = {**copy.deepcopy(TRAINJOB), "spec": {"runtimePatches": [by("execution.dev/options", **EVIL)]}}
+    decide(TRAINER, document, execution(engine="trainjob"), [], "0a", RUNTIME)
+    assert document["spec"]["runtimePatches"] == []
+
+
+def test_a_default_leaves_what_an_author_says_in_a_patch() -> None:
+    changed = trained([by("example.com/mine", **EVIL)], DEFAULT)
+    assert counted(changed)["labels"] == {"team": "evil", "tier": "ours", "execution.dev/id": "0a"}
+    assert counted(changed)["account"] == "evil"
+    assert counted(changed, "launcher")["account"] == "ours"
+
+
+MANAGERS = ("example.com/a", "example.com/b", "execution.dev/options")
+TEMPLATES = st.builds(
+    lambda labels, account: {
+        "metadata": {"labels": labels},
+        "spec": {"serviceAccountName": account} if account else {},
+    },
+    st.dictionaries(st.sampled_from(["team", "own"]), st.sampled_from(["x", "y"])),
+    st.sampled_from(["", "x"]),
+)
+PATCHES = st.lists(
+    st.builds(
+        lambda manager, job, template: by(manager, job, **template),
+        st.sampled_from(MANAGERS),
+        st.sampled_from(["node", "launcher"]),
+        TEMPLATES,
+    ),
+    max_size=3,
+    unique_by=lambda patch: patch["manager"],
+)
+
+
+@given(PATCHES, PATCHES, st.booleans())
+def test_ours_is_the_last_patch_and_the_only_one_under_our_name_whatever_others_write(
+    first: list[Manifest], later: list[Manifest], enforce: bool
+) -> None:
+    created = trained(copy.deepcopy(first), ENFORCED if enforce else DEFAULT)
+    for patches, trainjob in ((first, created), (later, updated(created, later))):
+        *others, ours = trainjob["spec"]["runtimePatches"]
+        authors = [patch for patch in patches if patch["manager"] != "execution.dev/options"]
+        assert (others, ours["manager"]) == (authors, "execution.dev/options")
+        for job in ("node", "launcher"):
+            without = counted({"spec": {"runtimePatches": authors}}, job)
+            said = counted(trainjob, job)
+            team = None if enforce else without["labels"].get("team")
+            assert said["labels"]["execution.dev/id"] == "0a"
+            assert said["labels"].get("team") in ({team} if team else {"ours", None})
+            if enforce:
+                assert (said["labels"]["team"], said["account"]) == ("ours", "ours")
+            elif without["account"]:
+                assert said["account"] == without["account"]
+
+
+@given(PATCHES, st.booleans())
+def test_an_update_that_leaves_the_patches_changes_none(patches: list[Manifest], enforce: bool) -> None:
+    created = trained(copy.deepcopy(patches), ENFORCED if enforce else DEFAULT)
+    again = copy.deepcopy(created)
+    again["spec"]["suspend"] = True
+    assert restore(TRAINER, again, created, trusted=False) == []
 
 
 def test_nothing_is_patched_where_no_options_apply() -> None:

@@ -27,7 +27,7 @@ from execution_options.engines.effects import effect_notes
 from execution_options.engines.fields import cache_places
 from execution_options.engines.patch import Operation, Patch
 from execution_options.engines.paths import lookup
-from execution_options.engines.specification import add_patches
+from execution_options.engines.specification import add_patches, drop_patches
 from execution_options.engines.translate import (
     AUTHORS_ANNOTATIONS,
     PatchTooLargeError,
@@ -167,6 +167,7 @@ def decide(
     if selection.missing:
         raise RefusedError("OptionsMissing", _missing(selection, execution, known))
     patch = Patch(document)
+    drop_patches(patch, engine)
     places = metadata_places(engine, document)
     mistaken = [
         *_mistaken(strip_forged(patch, places)),

@@ -16,7 +16,7 @@ from execution_options.api.names import LIVE_ANNOTATION, MISSED_ANNOTATION, SNAP
 from execution_options.engines.artifacts import keep_reference
 from execution_options.engines.patch import Operation, Patch, pointer
 from execution_options.engines.paths import lookup
-from execution_options.engines.specification import keep_patches, reference, said_elsewhere
+from execution_options.engines.specification import keep_patches, reference, said_elsewhere, yield_patches
 from execution_options.engines.translate import (
     account_places,
     env_places,
@@ -74,8 +74,6 @@ def restore(
     if engine.is_pod:
         _keep_pod(patch, engine, old, snapshot, effective)
         return patch.operations
-    if manifest or engine.immutable_templates:
-        keep_patches(patch, engine, old)
     _give(lost, engine, snapshot, old, effective)
     enforced = [layer for layer in snapshot.layers if layer.source.level.is_enforced]
     if enforced and not trusted and not engine.immutable_templates:
@@ -87,6 +85,7 @@ def _keep_all(patch: Patch, engine: Engine, old: dict[str, Any], *, trusted: boo
     if not trusted:
         for place in metadata_places(engine, patch.document):
             _keep_ours(patch, place, old)
+        keep_patches(patch, engine, old)
 
 
 def _own_metadata(
@@ -142,7 +141,10 @@ def _give(patch: Patch, engine: Engine, snapshot: Snapshot, old: dict[str, Any],
     keep_reference(patch, engine, old, wanted.output_location_prefix)
     templates = metadata_places(engine, patch.document)[1:]
     # What its author wrote in another object is not read again.
-    elsewhere = said_elsewhere(snapshot.authored) if reference(engine, patch.document) else None
+    elsewhere = {}
+    if reference(engine, patch.document):
+        elsewhere = said_elsewhere(engine, patch.document, snapshot.authored)
+        yield_patches(patch, engine, wanted, elsewhere)
     translate(
         patch,
         templates,

@@ -10,6 +10,7 @@ from execution_options.api.names import GROUP
 from execution_options.engines.patch import parts
 from execution_options.engines.paths import lookup, parse, read
 from execution_options.engines.phases import holds
+from execution_options.options.levels import prevails
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from execution_options.engines.patch import Patch
     from execution_options.engines.paths import Path
     from execution_options.engines.profile import Engine
+    from execution_options.options.levels import Sourced
+    from execution_options.options.merge import Effective
 
 AUTHOR: Final = f"{GROUP}/options"
 """Who our patches of pod templates are by."""
@@ -43,8 +46,11 @@ def reference(engine: Engine, execution: Mapping[str, Any]) -> Reference | None:
 def add_patches(patch: Patch, engine: Engine, specification: Mapping[str, Any] | None) -> dict[str, Any]:
     """Add patches for the pod templates of ``specification`` to an execution, empty ones, where its engine has them.
 
+    They come last, because a later patch wins.
+
     Returns:
-        What the author wrote in ``specification``, at the places of the execution where it counts.
+        What the author wrote in ``specification``, and in patches under other names, at the places of the execution
+        where it counts.
     """
     if specification is None:
         return {}
@@ -52,44 +58,106 @@ def add_patches(patch: Patch, engine: Engine, specification: Mapping[str, Any] |
     if where is UNSET:
         return {field: value for field, value in specification.items() if field != "metadata"}
     things = [thing for thing in read(specification, where.of) or () if isinstance(thing, dict) and "name" in thing]
-    at = _place(where.list)
-    index, ours = _find(patch.document, where)
-    if not ours:
-        items = [{"name": thing["name"], **_nested(_place(where.pod_template), {})} for thing in things]
-        patch.extend(at, [{**_nested(_place(where.author), AUTHOR), **_nested(_place(where.items), items)}])
-    inner = _nested(_place(where.items), things)
-    return _nested(at, [*({} for _ in range(index)), inner])
+    others = _others(patch.document, where)
+    items = [{"name": thing["name"], **_nested(_place(where.pod_template), {})} for thing in things]
+    ours = {**_nested(_place(where.author), AUTHOR), **_nested(_place(where.items), items)}
+    patch.extend(_place(where.list), [ours])
+    return _elsewhere(where, others, things)
+
+
+def drop_patches(patch: Patch, engine: Engine) -> None:
+    """Remove patches of a new execution that its author wrote under our name, or copied from another execution."""
+    _put_patches(patch, engine, None)
 
 
 def keep_patches(patch: Patch, engine: Engine, old: Mapping[str, Any]) -> None:
-    """Put back the patches of ours that ``old`` has and an original manifest has not."""
+    """Put our patches back as ``old`` has them: last, because a later patch wins, and nobody else's under our name."""
     where = engine.template_patches
-    if where is UNSET or _find(patch.document, where)[1]:
+    if where is not UNSET:
+        _put_patches(patch, engine, _ours(old, where))
+
+
+def _put_patches(patch: Patch, engine: Engine, ours: dict[str, Any] | None) -> None:
+    where = engine.template_patches
+    if where is UNSET:
         return
-    _, ours = _find(old, where)
-    if ours:
-        patch.extend(_place(where.list), [ours])
+    wanted = [*_others(patch.document, where), *([] if ours is None else [ours])]
+    if wanted != _listed(patch.document, where.list):
+        patch.put(_place(where.list), wanted)
 
 
-def said_elsewhere(authored: Mapping[str, str]) -> dict[str, Any]:
-    """What an author wrote at :func:`execution_options.engines.translate.translate`, as an object again."""
-    found: dict[str, Any] = {}
+def yield_patches(patch: Patch, engine: Engine, effective: Effective, elsewhere: Mapping[str, Any]) -> None:
+    """Take out of our patches the defaults of which somebody else's patch says something by now: it would lose."""
+    if engine.template_patches is UNSET:
+        return
+    for template in list(engine.templates(patch.document)):
+        wanted: dict[Path, Sourced[Any]] = {
+            ("metadata", kind, key): value
+            for kind, values in (("labels", effective.labels), ("annotations", effective.annotations))
+            for key, value in values.items()
+        }
+        if effective.run_as is not None:
+            wanted["spec", "serviceAccountName"] = effective.run_as
+        for inside, value in wanted.items():
+            if not prevails(value, lookup(elsewhere, (*template, *inside))):
+                patch.remove((*template, *inside))
+
+
+def said_elsewhere(engine: Engine, execution: Mapping[str, Any], authored: Mapping[str, str]) -> dict[str, Any]:
+    """What an author wrote elsewhere at the creation of an ``execution``, and in patches under other names since.
+
+    Args:
+        engine: its engine.
+        execution: as it is to be.
+        authored: of :func:`execution_options.engines.translate.translate`.
+    """
+    found: dict[Any, Any] = {}
     for at, value in authored.items():
         *way, last = parts(at)
-        inner: dict[str, Any] = found
+        inner = found
         for part in way:
-            inner = inner.setdefault(part, {})
+            inner = inner.setdefault(int(part) if part.isdigit() else part, {})
         inner[last] = value
-    return found
+    where = engine.template_patches
+    if where is UNSET or (ours := _ours(execution, where)) is None:
+        return found
+    # Others may have come or gone since, so that ours has another place.
+    stored: dict[int, Any] = lookup(found, _place(where.list)) or {}
+    said: dict[int, Any] = next((lookup(one, _place(where.items)) or {} for one in stored.values()), {})
+    items = enumerate(_listed(ours, where.items))
+    things = [{**said.get(index, {}), "name": item.get("name")} for index, item in items]
+    return _merged(found, _elsewhere(where, _others(execution, where), things))
 
 
-def _find(document: Mapping[str, Any], where: TemplatePatches) -> tuple[int, dict[str, Any] | None]:
-    """Place of our patch in the list, or that of the next one."""
-    patches = lookup(document, _place(where.list)) or []
-    for index, one in enumerate(patches):
-        if read(one, where.author) == AUTHOR:
-            return index, one
-    return len(patches), None
+def _elsewhere(where: TemplatePatches, others: list[Any], things: list[dict[str, Any]]) -> dict[str, Any]:
+    """What counts where our patch, the last one, says nothing: ``things``, as patches under other names make them."""
+    for other in others:
+        items = {item.get("name"): item for item in _listed(other, where.items) if isinstance(item, dict)}
+        things = [_merged(thing, items.get(thing["name"], {})) for thing in things]
+    return _nested(_place(where.list), [*({} for _ in others), _nested(_place(where.items), things)])
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Objects merged by field; whatever else they hold, lists included, is replaced."""
+    merged = dict(below)
+    for name, value in above.items():
+        there = merged.get(name)
+        merged[name] = _merged(there, value) if isinstance(there, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _ours(document: Mapping[str, Any], where: TemplatePatches) -> dict[str, Any] | None:
+    return next((one for one in _listed(document, where.list) if read(one, where.author) == AUTHOR), None)
+
+
+def _others(document: Mapping[str, Any], where: TemplatePatches) -> list[Any]:
+    return [one for one in _listed(document, where.list) if read(one, where.author) != AUTHOR]
+
+
+def _listed(document: Any, text: str) -> list[Any]:
+    """The list at a path; an empty one where none is."""
+    found = lookup(document, _place(text))
+    return found if isinstance(found, list) else []
 
 
 def _place(text: str) -> Path:

@@ -1,0 +1,112 @@
+"""What is enforced stays, wherever else an engine lets somebody say something of its pods."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from support.executions import every_engine
+from support.team import Team, working
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from execution_options.cluster import Cluster
+
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
+
+Manifest = dict[str, Any]
+
+LAW: Manifest = {
+    "selector": {},
+    "mode": "Enforce",
+    "labels": {"team": "platform"},
+    "annotations": {"example.com/owner": "platform"},
+    "securityContext": {"runAs": {"k8sServiceAccount": "trainer"}},
+}
+OURS = "execution.dev/options"
+EVIL = "example.com/evil"
+
+
+@pytest.fixture(scope="module")
+def served(control_plane: Cluster) -> Iterator[Cluster]:
+    """Every engine's kind."""
+    with every_engine(control_plane):
+        yield control_plane
+
+
+@pytest.fixture
+def team(served: Cluster, namespace: str) -> Iterator[Team]:
+    with working(served, namespace) as team:
+        team.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "trainer"}})
+        team.options("law", LAW)
+        yield team
+
+
+def kubectl(team: Team, *arguments: str, manifest: Manifest | None = None) -> Manifest:
+    """The object that a command of kubectl shows."""
+    text = None if manifest is None else json.dumps(manifest)
+    answer: Manifest = json.loads(
+        team.cluster.run_kubectl([*arguments, "-n", team.namespace, "-o", "json"], input=text).stdout
+    )
+    return answer
+
+
+def create(team: Team, manifest: Manifest) -> Manifest:
+    return kubectl(team, "create", "-f", "-", manifest=manifest)
+
+
+# TrainJob
+
+
+def patched(manager: str) -> Manifest:
+    """A patch of the pods of a runtime, under somebody's name."""
+    pod = {"metadata": {"labels": {"team": "evil"}}, "spec": {"serviceAccountName": "evil"}}
+    jobs = [{"name": "node", "template": {"spec": {"template": pod}}}]
+    return {"manager": manager, "trainingRuntimeSpec": {"template": {"spec": {"replicatedJobs": jobs}}}}
+
+
+def trainjob(*patches: Manifest) -> Manifest:
+    return {
+        "apiVersion": "trainer.kubeflow.org/v1alpha1",
+        "kind": "TrainJob",
+        "metadata": {"name": "train"},
+        "spec": {"suspend": True, "runtimeRef": {"name": "torch"}, "runtimePatches": list(patches)},
+    }
+
+
+def last_patch(trainjob: Manifest) -> tuple[list[str], Manifest]:
+    """Who patches the runtime, in order; and the last one's patch of the pods."""
+    patches = trainjob["spec"]["runtimePatches"]
+    (node,) = patches[-1]["trainingRuntimeSpec"]["template"]["spec"]["replicatedJobs"]
+    pod: Manifest = node["template"]["spec"]["template"]
+    return [patch["manager"] for patch in patches], pod
+
+
+def test_the_last_patch_of_a_trainjob_is_ours_whoever_writes_another_and_how(team: Team) -> None:
+    node = {"name": "node", "template": {"spec": {"template": {"spec": {"containers": [{"name": "node"}]}}}}}
+    runtime = {
+        "apiVersion": "trainer.kubeflow.org/v1alpha1",
+        "kind": "ClusterTrainingRuntime",
+        "metadata": {"name": "torch"},
+        "spec": {"template": {"spec": {"replicatedJobs": [node]}}},
+    }
+    team.kubectl("apply", "-f", "-", manifests=[runtime])
+    created = create(team, trainjob({"manager": OURS}, patched(EVIL)))
+    assert last_patch(created)[0] == [EVIL, OURS]
+    ours = last_patch(created)[1]
+    assert ours["spec"]["serviceAccountName"] == "trainer"
+    assert ours["metadata"]["labels"]["team"] == "platform"
+
+    stored = created
+    for manager in ("example.com/second", OURS):
+        apply = ("apply", "--server-side", "--force-conflicts", f"--field-manager={manager}", "-f", "-")
+        stored = kubectl(team, *apply, manifest=trainjob(patched(manager)))
+        managers, last = last_patch(stored)
+        assert (managers.count(OURS), managers[-1]) == (1, OURS)
+        assert last == ours
+
+    stored["spec"]["runtimePatches"] = [patched(OURS), patched(EVIL)]
+    assert last_patch(kubectl(team, "replace", "-f", "-", manifest=stored)) == ([EVIL, OURS], ours)
