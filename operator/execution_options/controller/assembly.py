@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from execution_options.kube.client import Kube
 
 WORKERS: Final = {"channels": 2, "options": 4, "executions": 8, "pods": 8}
-"""One of each, other than of channels, is never at work for the namespace that all others are at work for."""
+"""Workers of each queue. Except for channels, one of them always stays free of the namespace that occupies the rest."""
 
 
 class Parts:
@@ -38,7 +38,7 @@ class Parts:
 
     Args:
         kube: the connection.
-        settings: how it is run.
+        settings: settings of the controller.
     """
 
     def __init__(self, kube: Kube, settings: Settings) -> None:
@@ -47,7 +47,7 @@ class Parts:
         changes = self.changes = Changes(self)
         identity = f"{socket.gethostname()}_{secrets.token_hex(8)}"
         self.metrics = Metrics()
-        # Nothing that the controller has to do may delay the renewal of its Lease.
+        # A connection of its own, so that nothing else delays the renewal of the Lease.
         self.lease_kube = kube.apart()
         self.leasing = self.metrics.watchdog.expect("the Lease", settings.timing.bound)
         self.elector = Elector(
@@ -65,7 +65,7 @@ class Parts:
         self.world = World(kube, builtin_engines(), changes)
         self.index = OptionsIndex(kube, self._is_installed)
         self.relist = asyncio.Event()
-        """Set where the options are to be listed again."""
+        """Set to have all options listed again."""
         writer = self.writer = Writer(kube, self.elector.holds, settings.timing.request_timeout)
         patches = Pace(settings.patch_rate)
         shell = Shell(kube, writer, patches, self.metrics)
@@ -83,7 +83,7 @@ class Parts:
             self.recorder,
             self.metrics,
             settings,
-            changes.pods_counted,
+            changes.pod_numbers_changed,
             changes.options_found,
         )
         directory = self.directory = Directory(

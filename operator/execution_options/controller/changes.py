@@ -1,4 +1,4 @@
-"""For each change of the cluster: who has to look again."""
+"""What each change in the cluster enqueues."""
 
 from __future__ import annotations
 
@@ -20,24 +20,23 @@ if TYPE_CHECKING:
     from execution_options.kube.listing import Unreadable
     from execution_options.notifications.route import ChannelKey
 
-COUNTS_SETTLE: Final = 1.0
-"""Seconds in which many executions may come and go before their options are looked at once."""
-PODS_SETTLE: Final = 5.0
-"""The same for pods that run and wait."""
+EXECUTIONS_DELAY: Final = 1.0
+"""Seconds for which changes of executions are gathered before their options are reconciled."""
+PODS_DELAY: Final = 5.0
+"""Seconds for which changes in the number of pods are gathered before their options are reconciled."""
 
 
 class Changes:
-    """Has the parts reconcile what a change concerns.
+    """Enqueues what a change concerns.
 
     Args:
-        parts: all parts of the process; they are put together while this exists already.
+        parts: all parts of the process, which may be incomplete when this is created.
     """
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self.active = False
-        """Whether this process works; until then changes are only remembered, or whoever stands by would queue them
-        for ever."""
+        """Whether this process is the active controller; the queues of a standby, which has no workers, stay empty."""
 
     def execution_changed(
         self,
@@ -45,11 +44,11 @@ class Changes:
         objects: tuple[ExecutionObject | None, ExecutionObject | None],
         records: tuple[Tracked | None, Tracked | None],
     ) -> None:
-        """Have the execution reconciled, its pods where its options changed, and the counts of its options."""
+        """Enqueue the execution, its pods if its options changed, and its options if their counts changed."""
         (old, new), (before, after) = objects, records
         if new is None and before is not None:
             self._parts.of_executions.forget(key, before.uid)
-        annotated = [None if item is None else _said(item) for item in objects]
+        annotated = [None if item is None else _options_of(item) for item in objects]
         item = new or old
         if item is not None and annotated[0] != annotated[1]:
             self._parts.parallelism.board.execution_changed(key, item.metadata.uid, _identifier(item.metadata))
@@ -58,47 +57,42 @@ class Changes:
         if new is not None:
             self._parts.executions.add(key)
         self._parts.outbox.ends.changed(key, old, new, after or before)
-        if new is not None and (old is None or _told(old) != _told(new)):
+        if new is not None and (old is None or _followed_by_pods(old) != _followed_by_pods(new)):
             for pod in self._parts.world.tracker.pods(key):
                 self._parts.pods.add(pod)
         if before != after:
-            sources = (frozenset() if before is None else before.sources) | (
-                frozenset() if after is None else after.sources
-            )
-            for uid in sources:
-                options = self._parts.index.key_of(uid)
-                if options is not None:
-                    self._parts.options.add(options, COUNTS_SETTLE)
+            for uid in {uid for record in records if record is not None for uid in record.sources}:
+                self._add_options(uid, EXECUTIONS_DELAY)
 
     def execution_unreadable(self, engine: Engine, one: Unreadable) -> None:
-        """Say on the execution that it is left out."""
+        """Post an Event on the execution."""
         if self.active and one.metadata.uid:
             self._parts.recorder.post(engine, one.metadata, unreadable_note(one.problem))
 
     def execution_deleted(self, key: ExecutionKey, item: ExecutionObject, record: Tracked) -> None:
-        """Have it seen what is due at the end of the execution."""
+        """Have the end of the execution notified."""
         self._parts.outbox.ends.deleted(key, item, record)
 
     def collection_changed(self) -> None:
-        """Have the engines reconciled."""
-        self._parts.engines.look()
+        """Enqueue the engines."""
+        self._parts.engines.enqueue()
 
     def engines_used(self, dropped: list[tuple[ExecutionKey, Tracked]]) -> None:
-        """Forget the executions of engines that are none any more, and have options say what they know of engines."""
+        """Forget the executions of engines that are no longer used, and enqueue all options."""
         for key, record in dropped:
             self._parts.of_executions.forget(key, record.uid)
-            # Their pods are held until it is known that nobody has them: the engine may only be replaced.
+            # Their pods stay held until it is certain that no engine owns them: this one may only be replaced.
             self._parts.parallelism.board.execution_changed(key, record.uid, record.id)
         if self.active:
             for options in self._parts.index.all():
                 self._parts.options.add(options)
 
     def part_changed(self, metadata: ObjectMeta) -> None:
-        """Have it seen whose the pods are that the part controls."""
+        """Have the owner of the part's pods determined."""
         self._parts.parallelism.board.part_changed(metadata.uid, metadata.namespace, _identifier(metadata))
 
     def part_updated(self, metadata: ObjectMeta) -> None:
-        """Have the execution look for pods of a part that has no label to give them: it was there before the repair."""
+        """Enqueue a repaired execution whose part does not label its pods, because it is older than the repair."""
         if not self.active or GATE in (metadata.labels or {}):
             return
         tracker = self._parts.world.tracker
@@ -107,36 +101,32 @@ class Changes:
         if key is not None and record is not None and record.missed:
             self._parts.executions.add(key)
 
-    def pods_counted(self, uid: str) -> None:
-        """Have the numbers of pods written into the status of options."""
-        key = self._parts.index.key_of(uid)
-        if key is not None:
-            self._parts.options.add(key, PODS_SETTLE)
+    def pod_numbers_changed(self, uid: str) -> None:
+        """Enqueue options, whose status has the numbers of their pods."""
+        self._add_options(uid, PODS_DELAY)
 
     def repository_changed(self, namespace: str) -> None:
-        """Have options say that the namespace's artifact repository cannot be used, or can again."""
+        """Enqueue the options of a namespace, whose status reports a problem with its artifact repository."""
         for key in self._parts.index.in_namespace(namespace):
             self._parts.options.add(key)
 
     def options_found(self, key: OptionsKey) -> None:
-        """Have options read that exist, but are not known yet."""
+        """Have options read that exist but are not known yet."""
         self._parts.index.hint(key, None)
         self._parts.options.add(key)
 
     def pod_changed(self, key: Key) -> None:
-        """Have the pod reconciled."""
+        """Enqueue the pod."""
         if self.active:
             self._parts.pods.add(key)
 
     def account_changed(self, old: PartialObject | None, new: PartialObject | None) -> None:
-        """Have the options reconciled that own the account or ask for it."""
+        """Enqueue the options that own the account or require it."""
         item = new or old
         if item is None or not self.active:
             return
         for uid in {o.uid for one in (old, new) if one for o in one.metadata.owner_references or ()}:
-            owner = self._parts.index.key_of(uid)
-            if owner is not None:
-                self._parts.options.add(owner)
+            self._add_options(uid)
         for key in self._parts.index.in_namespace(item.metadata.namespace):
             known = self._parts.index.get(key)
             if known is not None and known.options is not None:
@@ -145,33 +135,38 @@ class Changes:
                     self._parts.options.add(key)
 
     def options_handed(self, kind: str, body: dict[str, Any], *, deleted: bool) -> None:
-        """Take over options from kopf, and have them reconciled unless this version of them is known."""
+        """Take options from kopf, and enqueue them unless this version is known."""
         key = self._parts.index.hand(kind, body, deleted=deleted)
-        # Whoever stands by lists everything before it begins to work.
+        # A standby lists all options when it becomes active.
         if key is not None and self.active:
             self._parts.options.add(key)
 
     def channel_changed(self, key: ChannelKey) -> None:
-        """Have the channel reconciled, and the options that may use it; see whether it asks for a test."""
+        """Enqueue the channel and the options that may use it, and check whether it requests a test."""
         self._parts.of_channels.changed(key)
         if self.active:
-            self._parts.outbox.trials.look(OptionsKey(names.CHANNEL_KIND, key.namespace, key.name))
+            self._parts.outbox.trials.check(OptionsKey(names.CHANNEL_KIND, key.namespace, key.name))
             for options in self._parts.index.all():
                 if key.namespace in (options.namespace, self._parts.settings.namespace):
-                    self._parts.options.add(options, COUNTS_SETTLE)
+                    self._parts.options.add(options, EXECUTIONS_DELAY)
+
+    def _add_options(self, uid: str, after: float = 0.0) -> None:
+        key = self._parts.index.key_of(uid)
+        if key is not None:
+            self._parts.options.add(key, after)
 
 
 def _identifier(metadata: ObjectMeta) -> str:
     return (metadata.labels or {}).get(ID_LABEL, "")
 
 
-def _told(item: ExecutionObject) -> tuple[str | None, bool]:
-    """What pods follow: edits, and whether they are to have the label of those that a limit counts."""
+def _followed_by_pods(item: ExecutionObject) -> tuple[str | None, bool]:
+    """What pods take from their execution: edits, and whether they have the label for a limit."""
     metadata = item.metadata
     return (metadata.annotations or {}).get(LIVE_ANNOTATION), GATE in (metadata.labels or {})
 
 
-def _said(item: ExecutionObject) -> tuple[str, str | None, str | None]:
-    """What options said of an execution."""
+def _options_of(item: ExecutionObject) -> tuple[str, str | None, str | None]:
+    """An execution's uid, its options at admission, and the edits since."""
     annotations = item.metadata.annotations or {}
     return item.metadata.uid, annotations.get(SNAPSHOT_ANNOTATION), annotations.get(LIVE_ANNOTATION)

@@ -3,11 +3,10 @@
 ``execution-options controller`` runs these handlers, with the options of that command. So does plain kopf, with the
 defaults of all options: ``kopf run -m execution_options.controller.handlers --all-namespaces``.
 
-kopf watches what people write: options, channels, engines. Each object that it hands over is kept as it is, and
-queued; whoever is at work reads it there, tries again what fails, and writes only while this replica holds the Lease.
-What machines write (executions, pods, deliveries) is followed by typed stores (``kube.store``), because kopf decodes
-and copies whole objects. There are only ``on.event`` handlers: all others put finalizers or annotations on objects that
-people keep in git.
+kopf watches what people write: options, channels, engines. Each object that it hands over is kept and enqueued. The
+workers take it from there, retry what fails, and write only while this replica holds the Lease. Typed stores
+(``kube.store``) follow what machines write (executions, pods, deliveries), because kopf decodes and copies whole
+objects. All handlers are ``on.event``: other kinds put finalizers or annotations on objects that people keep in git.
 """
 
 from __future__ import annotations
@@ -33,14 +32,14 @@ from execution_options.kube.access import NoClusterError
 from execution_options.kube.client import Kube
 
 REGISTRY: Final = kopf.get_default_registry()
-"""Where the decorators put the handlers."""
+"""The registry of the handlers."""
 NO_RETRY: Final = kopf.ErrorsMode.PERMANENT
-"""A process that cannot begin or end in order says so and ends."""
+"""Ends the process with an error if it cannot start or stop in order."""
 
 
 @kopf.on.startup(errors=NO_RETRY)
 async def startup(settings: kopf.OperatorSettings, memo: kopf.Memo, **_: Any) -> None:
-    """Begin to follow the cluster, and to wait for the Lease."""
+    """Start to follow the cluster, and to wait for the Lease."""
     kopf_session.quiet()
     kopf_session.configure(settings)
     if not settings.peering.clusterwide:
@@ -60,38 +59,38 @@ async def startup(settings: kopf.OperatorSettings, memo: kopf.Memo, **_: Any) ->
 
 @kopf.on.login(backoff=5)
 async def login(memo: kopf.Memo, **_: Any) -> kopf.AiohttpSession:
-    """Connect kopf by the same access, proxy and name as all other requests of the controller."""
+    """Connect kopf with the same credentials, proxy and user agent as the controller's own requests."""
     session: kopf.AiohttpSession = await memo.process.connect()
     return session
 
 
 @kopf.on.event(GROUP, VERSION, PLURALS[OPTIONS_KIND])
 async def options(event: kopf.RawEvent, memo: kopf.Memo, **_: Any) -> None:
-    """Options of a namespace came, changed or went."""
+    """Options of a namespace were created, changed or deleted."""
     memo.process.parts.changes.options_handed(OPTIONS_KIND, event["object"], deleted=event["type"] == "DELETED")
 
 
 @kopf.on.event(GROUP, VERSION, PLURALS[CLUSTER_OPTIONS_KIND])
 async def cluster_options(event: kopf.RawEvent, memo: kopf.Memo, **_: Any) -> None:
-    """Options of the cluster came, changed or went."""
+    """Options of the cluster were created, changed or deleted."""
     memo.process.parts.changes.options_handed(CLUSTER_OPTIONS_KIND, event["object"], deleted=event["type"] == "DELETED")
 
 
 @kopf.on.event(GROUP, VERSION, CHANNEL_PLURAL)
 async def channels(event: kopf.RawEvent, memo: kopf.Memo, **_: Any) -> None:
-    """A notification channel came, changed or went."""
+    """A notification channel was created, changed or deleted."""
     memo.process.parts.directory.store.hand(event["object"], deleted=event["type"] == "DELETED")
 
 
 @kopf.on.event(GROUP, VERSION, ENGINE_PLURAL)
 async def engines(event: kopf.RawEvent, memo: kopf.Memo, **_: Any) -> None:
-    """The description of an engine came, changed or went."""
+    """The description of an engine was created, changed or deleted."""
     memo.process.parts.engines.store.hand(event["object"], deleted=event["type"] == "DELETED")
 
 
 @kopf.on.probe(errors=NO_RETRY)
 async def healthy(memo: kopf.Memo, **_: Any) -> str:
-    """``kopf run --liveness``: whether everything advances; the command has ``/healthz`` for that."""
+    """For ``kopf run --liveness``: whether everything makes progress; the command has ``/healthz``."""
     late = memo.process.late()
     if late:
         raise kopf.PermanentError(late)
@@ -100,14 +99,14 @@ async def healthy(memo: kopf.Memo, **_: Any) -> str:
 
 @kopf.on.probe(errors=NO_RETRY)
 async def waits_for(memo: kopf.Memo, **_: Any) -> str:
-    """``kopf run --liveness``: what it waits for before it is ready; the command has ``/readyz`` for that."""
+    """For ``kopf run --liveness``: what it waits for before it is ready; the command has ``/readyz``."""
     missing: str = memo.process.missing()
     return missing or "nothing"
 
 
 @kopf.on.cleanup(errors=NO_RETRY)
 async def cleanup(memo: kopf.Memo, **_: Any) -> None:
-    """Finish what is under way, and give the Lease back."""
+    """Finish what is in progress, and give the Lease back."""
     try:
         await memo.process.stop()
     except LeaseLostError as lost:

@@ -1,8 +1,7 @@
-"""How kopf is run here: its settings, its connection to the API server, and what it logs.
+"""kopf's settings, its connection to the API server, and its log.
 
-kopf ends its whole operator on some answers that pass by themselves (its list or watch is answered with 404 or 410, an
-error comes in a watch). It is the frame of this process, so the connection words these answers as those that kopf
-tries again after.
+kopf ends the whole operator on some temporary answers: a list or watch answered with 404 or 410, or an error in a
+watch. This process runs within kopf, so the connection turns these answers into ones that kopf retries.
 """
 
 from __future__ import annotations
@@ -33,13 +32,13 @@ _RUNNING: Final = "kopf._core.reactor.running"
 _ACTIVITIES: Final = "kopf.activities"
 _REQUESTING: Final = ("kopf._cogs.clients.watching", "kopf._core.reactor.observation")
 BACKOFFS: Final = (0.2, 1.0, 2.0)
-"""Seconds between the first tries of a request of kopf's; the last of the pauses is repeated for ever."""
+"""Seconds between kopf's attempts at a request; the last pause is repeated for ever."""
 PAGE: Final = 50
-"""Objects in one answer: kopf holds the bodies of a whole page."""
+"""Objects in one answer; kopf holds the bodies of a whole page."""
 IDLE_SECONDS: Final = 0.05
-"""How long kopf holds a body after its handler is done."""
+"""Seconds for which kopf holds a body after its handler is done."""
 EXIT_SECONDS: Final = 0.5
-"""What handlers may take that are under way when the process is told to end."""
+"""Seconds for handlers in progress when the process is asked to stop."""
 _EXPIRED: Final = (
     msgspec.json.encode(
         {"type": "ERROR", "object": {"kind": "Status", "code": 410, "reason": "Expired", "message": "list again"}}
@@ -51,7 +50,7 @@ _ATTEMPT: Final = re.compile(r"Request attempt #(\d+)")
 
 
 class _Backoffs:
-    """Pauses without an end: a process that began anew would not do better."""
+    """Endless pauses, because a restarted process would not do better."""
 
     def __iter__(self) -> Iterator[float]:
         yield from BACKOFFS
@@ -60,7 +59,7 @@ class _Backoffs:
 
 
 class _Stateless(kopf.DiffBaseStorage):
-    """Nothing is remembered of an object, so that it need not be copied: ``on.event`` compares nothing."""
+    """Remembers nothing of an object, which saves a copy: ``on.event`` compares nothing."""
 
     def build(self, **_: Any) -> kopf.BodyEssence:
         return kopf.BodyEssence({})
@@ -73,7 +72,7 @@ class _Stateless(kopf.DiffBaseStorage):
 
 
 def configure(settings: kopf.OperatorSettings) -> None:
-    """kopf watches our kinds and does nothing else: no events, no peers, no other collections, nothing written."""
+    """Have kopf watch our kinds and do nothing else: no events, no peers, no other collections, no writes."""
     settings.peering.standalone = True
     settings.posting.enabled = False
     settings.scanning.disabled = True
@@ -86,17 +85,17 @@ def configure(settings: kopf.OperatorSettings) -> None:
     settings.watching.chunk_size = PAGE
     settings.queueing.idle_timeout = IDLE_SECONDS
     settings.queueing.exit_timeout = EXIT_SECONDS
-    # Nothing is ever stored, but what kopf would look for must not be another operator's.
+    # Nothing is ever stored, but the names that kopf reads must not be another operator's.
     settings.persistence.finalizer = f"{names.GROUP}/kopf"
     settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=names.GROUP)
     settings.persistence.diffbase_storage = _Stateless()
 
 
 def end_by(stop: asyncio.Event | None) -> None:
-    """Have signals set the flag instead of kopf's future, which fails at the second one; ``None``: leave it to kopf.
+    """Have signals set ``stop`` instead of kopf's future, which fails at the second signal; ``None`` leaves it to kopf.
 
-    To be called in kopf's event loop while it begins. It sets its own handlers once it has let its start-up begin, so
-    these follow in the next turn of the loop.
+    To be called in kopf's event loop during its start-up. kopf sets its own signal handlers after that has begun, so
+    these are set in the next turn of the loop.
     """
     if stop is not None:
         loop = asyncio.get_running_loop()
@@ -105,17 +104,17 @@ def end_by(stop: asyncio.Event | None) -> None:
 
 
 def quiet() -> None:
-    """Keep from the log what happens inside kopf and not to anybody's object."""
+    """Keep kopf's internals out of the log."""
     logging.getLogger(_KOPF).setLevel(max(logging.WARNING, logging.getLogger().level))
     for name in (_RUNNING, _ACTIVITIES):
-        # They warn of handlers that are cancelled, where the process is told to end while it begins.
+        # They warn of cancelled handlers if the process is stopped during its start.
         logging.getLogger(name).setLevel(logging.ERROR)
     for name in _REQUESTING:
         logging.getLogger(name).addFilter(_is_news)
 
 
 def silence() -> None:
-    """Keep everything of kopf's from the log: what fails from now on fails because it is told to end."""
+    """Keep all of kopf's requests out of the log: they fail from now on because the process stops."""
     for name in _REQUESTING:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
@@ -123,7 +122,7 @@ def silence() -> None:
 def _is_news(record: logging.LogRecord) -> bool:
     message = record.getMessage()
     attempt = _ATTEMPT.match(message)
-    # While the API server takes in a new version of our kinds it asks for another try in a second.
+    # The API server asks for another attempt while it loads a new version of our kinds.
     return INITIALIZING not in message and (attempt is None or attempt[1] == "1")
 
 
@@ -135,9 +134,9 @@ async def connect(
     """A connection for kopf.
 
     Args:
-        access: the cluster, and who to be there.
-        advanced: is told the URL's path of each request that begins, and of each answer of which something comes.
-        listed: is told the URL's path of each list that was answered.
+        access: server and credentials.
+        advanced: called with the URL's path when a request begins and when a part of its answer arrives.
+        listed: called with the URL's path of each list that was answered.
     """
 
     class Answer(_Answer):
@@ -161,7 +160,7 @@ async def connect(
 
 
 class _Answer(aiohttp.ClientResponse):
-    """An answer that kopf bears: nothing in it is nested too deeply to be decoded, no error of it is the end."""
+    """An answer that kopf survives: nothing is nested too deeply to be decoded, and every error is retried."""
 
     on_advance: Callable[[str], None]
     on_list: Callable[[str], None]
@@ -173,9 +172,9 @@ class _Answer(aiohttp.ClientResponse):
             self.status, self.content = 200, _Lines(_Expired(), self._advance)  # type: ignore[assignment]
         elif self.status == 410:
             self.close()
-            raise aiohttp.ClientPayloadError("the list took too long: it begins anew")
+            raise aiohttp.ClientPayloadError("the list took too long: it is started again")
         elif self.status == 404:
-            # The kind is not served just now: it is tried again.
+            # The kind is not served at the moment: kopf retries after 503.
             self.status = 503
         elif self.ok:
             self.content = _Lines(self.content, self._advance)  # type: ignore[assignment]
@@ -193,14 +192,14 @@ class _Answer(aiohttp.ClientResponse):
 
 
 class _Expired:
-    """The content of a watch that cannot go on from where it was."""
+    """The content of a watch that has to start again from a list."""
 
     async def iter_chunked(self, _: int) -> AsyncIterator[bytes]:
         yield _EXPIRED
 
 
 class _Lines:
-    """The lines of a watch, in the way in which kopf reads them."""
+    """The lines of a watch, read by kopf as chunks."""
 
     def __init__(self, content: Any, came: Callable[[], None]) -> None:
         self._content = content
@@ -210,7 +209,7 @@ class _Lines:
         return getattr(self._content, name)
 
     async def iter_chunked(self, size: int) -> AsyncIterator[bytes]:
-        """Whole lines, each pruned where it may be deep, each error as one after which kopf lists again."""
+        """Whole lines: too deep ones are pruned, and every error becomes one after which kopf lists again."""
         pending = b""
         async for chunk in self._content.iter_chunked(size):
             self._came()

@@ -1,4 +1,4 @@
-"""The controller's process within kopf: it follows the cluster, leads while it holds the Lease, and ends in order."""
+"""The controller's process within kopf: it follows the cluster, works while it holds the Lease, and stops in order."""
 
 from __future__ import annotations
 
@@ -28,28 +28,29 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS: Final = 2.0
+"""Seconds until a list of all options is repeated after a failure."""
 SERVED_SECONDS: Final = 1.0
-"""Between two looks whether the cluster has our kinds."""
+"""Seconds between two checks whether the cluster has our kinds."""
 WATCH_SECONDS: Final = 150.0
-"""For how long a watch of kopf's may neither hear anything nor be begun anew. Bookmarks come every minute, and kopf
-gives up a watch after 70 s without a word, and any other request after 30 s."""
+"""Longest time in seconds without an event or a restart in a watch of kopf. Bookmarks come every minute; kopf gives
+up a silent watch after 70 s, and any other request after 30 s."""
 WATCHED: Final = (*names.PLURALS.values(), names.CHANNEL_PLURAL, names.ENGINE_PLURAL)
-"""What people write, and kopf watches."""
+"""The collections that people write and kopf watches."""
 
 
 class Process:
     """Everything that runs beside kopf's watches, in kopf's event loop.
 
     Args:
-        kube: the connection, which is closed in the end.
-        settings: how it is run.
+        kube: the connection; :meth:`stop` closes it.
+        settings: settings of the controller.
     """
 
     def __init__(self, kube: Kube, settings: Settings) -> None:
         self.parts = Parts(kube, settings)
         self._kube = kube
         self._frame: set[asyncio.Task[Any]] = set()
-        """kopf's own tasks, which it ends itself."""
+        """kopf's own tasks, which kopf ends itself."""
         self._tasks: tuple[asyncio.Task[None], ...] = ()
         self._failure: BaseException | None = None
         self._stopping = False
@@ -60,14 +61,14 @@ class Process:
         self._port = Port(health_app(self.late, self.missing, self.parts.metrics.registry))
 
     async def start(self) -> None:
-        """Begin, within kopf's start.
+        """Start, within kopf's start.
 
         Raises:
-            OSError: the port for probes cannot be had.
+            OSError: the port for probes cannot be opened.
         """
         settings = self.parts.settings
         self._frame = asyncio.all_tasks()
-        gc.freeze()  # what was imported stays anyway: looking through it again and again delays releases
+        gc.freeze()  # imported modules stay anyway, and scanning them again and again delays releases
         if settings.health_port is not None:
             logger.info("probes and metrics on port %d", await self._port.open(settings.host, settings.health_port))
         for beat in (self.parts.leasing, *self._watches.values()):
@@ -77,13 +78,13 @@ class Process:
             task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        """Have kopf end the process as if it were told to: none of the tasks ends unless something is wrong."""
+        """Have kopf stop the process as for a signal: a task ends only if something is wrong."""
         if not self._stopping and not task.cancelled() and self._failure is None:
             self._failure = task.exception()
             signal.raise_signal(signal.SIGTERM)
 
     async def connect(self) -> kopf.AiohttpSession:
-        """Connect kopf once the cluster has our kinds, because it looks for them only once."""
+        """Connect kopf once the cluster has our kinds, because kopf looks for them only once."""
         while self._unserved:
             for watch in self._watches.values():
                 watch.advance()
@@ -107,13 +108,13 @@ class Process:
         return f"not installed in the cluster: {', '.join(sorted(missing))}" if missing else ""
 
     def _advanced(self, path: str) -> None:
-        """A request of kopf's for a path begins, or something comes of its answer."""
+        """A request of kopf for a path begins, or a part of its answer arrives."""
         watch = self._watches.get(path.rpartition("/")[2])
         if watch is not None:
             watch.advance()
 
     def _listed(self, path: str) -> None:
-        """kopf has listed anew: what was deleted in between, nobody tells."""
+        """kopf has listed a collection again, and reports no deletions that it missed: list it here, too."""
         plural = path.rpartition("/")[2]
         if plural == names.CHANNEL_PLURAL:
             self.parts.directory.store.relist()
@@ -123,11 +124,11 @@ class Process:
             self.parts.relist.set()
 
     def late(self) -> str:
-        """What does not advance in time, for people; empty where everything does."""
+        """What makes no progress, for people; empty if everything does."""
         return self.parts.metrics.watchdog.late()
 
     def missing(self) -> str:
-        """What the process waits for before it is ready, for people; empty where it is."""
+        """What the process waits for before it is ready, for people; empty if it is ready."""
         parts = self.parts
         if self._stopping:
             return "stopping"
@@ -144,7 +145,7 @@ class Process:
         return ""
 
     async def stop(self) -> None:
-        """End in order, within kopf's end.
+        """Stop in order, within kopf's end.
 
         Raises:
             LeaseLostError: another controller may be active by now.
@@ -162,10 +163,10 @@ class Process:
                 task.cancel()
             ended = await asyncio.gather(*self._tasks, return_exceptions=True)
             await parts.providers.close()
-            # What was cancelled while it was under way may still be carried out.
+            # A request that was cancelled may still take effect.
             await parts.writer.finish()
             await parts.elector.release()
-            # kopf waits 5 s for what its scan has begun, which waits for a connection that it has closed.
+            # kopf waits 5 s for tasks of its scan, which wait for a connection that it has closed.
             for left in asyncio.all_tasks() - self._frame - {asyncio.current_task()}:
                 left.cancel()
             await parts.lease_kube.close()
@@ -205,7 +206,7 @@ class Process:
         await parts.artifacts.wait_synced()
         await self._resync()
         parts.changes.active = True
-        # kopf may have handed over some that are on no page of the list.
+        # kopf may have handed over options that are on no page of the list.
         for options in parts.index.all():
             parts.options.add(options)
         for key in parts.world.tracker.records:
@@ -235,13 +236,13 @@ class Process:
 
     async def _reconcile_options(self, key: OptionsKey) -> float | None:
         again = await self.parts.of_options.reconcile(key)
-        self.parts.outbox.trials.look(key)
+        self.parts.outbox.trials.check(key)
         self.parts.artifacts.options_changed(key.namespace)
         return again
 
     async def _resync(self) -> None:
-        """List all options; while that fails, again and again."""
-        said = ""
+        """List all options, and repeat that until it succeeds."""
+        logged = ""
         while True:
             self.parts.relist.clear()
             try:
@@ -250,9 +251,9 @@ class Process:
                 reason = error_text(error)
                 if isinstance(error, ApiError) and error.status == 404:
                     reason = f"{names.GROUP}/{names.VERSION} is not installed in the cluster"
-                if reason != said:
+                if reason != logged:
                     logger.warning("options cannot be listed: %s", reason)
-                said = reason
+                logged = reason
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             for key in keys:
@@ -260,7 +261,7 @@ class Process:
             return
 
     async def _resync_options(self) -> None:
-        """List all options now and then, and where kopf may have missed something."""
+        """List all options at intervals, and when kopf may have missed something."""
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self.parts.settings.resync):

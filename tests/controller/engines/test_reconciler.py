@@ -172,12 +172,12 @@ async def test_a_kind_is_remembered_until_nothing_can_be_held_of_it(
     other = EngineReconciler(reconciler._kube, reconciler._index, reconciler._world, reconciler._writer, SETTINGS)
     await other._bring([], [], described())
     assert (api.plurals, noted(api), api.listed) == (set(), NOTE, [BACKUPS])
-    assert other._leaving.under_way
-    clock.now += departed.SETTLED
+    assert other._departed.pending
+    clock.now += departed.ADMISSION_SECONDS
     await other._bring([], [], described())
     await other._bring([], [], described())
     assert (noted(api), api.listed) == (None, [BACKUPS] * 2)
-    assert not other._leaving.under_way
+    assert not other._departed.pending
 
 
 async def test_entries_of_an_earlier_version_are_remembered(api: Api, reconciler: EngineReconciler) -> None:
@@ -200,7 +200,7 @@ async def test_without_the_right_it_is_said_and_tried_again(
     api.forbidden = {BACKUPS}
     for _ in range(2):
         await reconciler._bring([], [], described())
-        clock.now += departed.SETTLED
+        clock.now += departed.ADMISSION_SECONDS
     assert caplog.text.count("cannot be let go") == 1
     assert noted(api) == NOTE
     api.forbidden = set()

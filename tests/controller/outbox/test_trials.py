@@ -62,7 +62,7 @@ class Desk:
     async def look(self, key: OptionsKey = KEY) -> int:
         """See whether a test is asked for, and carry it out; how many deliveries that made."""
         before = len(self.recorded)
-        self.trials.look(key)
+        self.trials.check(key)
         if len(self.trials.queue):
             taken = await self.trials.queue.take()
             try:

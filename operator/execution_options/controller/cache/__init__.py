@@ -1,4 +1,4 @@
-"""What the controller knows of the cluster: executions and pods, options and channels, as they were last seen."""
+"""What the controller knows of the cluster: executions, pods, options and channels as last seen."""
 
 from execution_options.controller.cache.directory import Directory
 from execution_options.controller.cache.objects import LIVING, ExecutionObject, PodObject, is_living, kind_of

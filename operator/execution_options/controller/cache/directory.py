@@ -1,4 +1,4 @@
-"""The notification channels of the cluster, as they were last seen."""
+"""The notification channels of the cluster, as last seen."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ logger = logging.getLogger(__name__)
 
 
 class Directory:
-    """Keeps the channels that are handed to its store.
+    """Keeps the channels that kopf hands to its store.
 
     Args:
         kube: the connection.
-        operator_namespace: whose channels are offered to others.
-        namespace_labels: labels of a namespace.
-        changed: is told the key of a channel that came, changed or went.
+        operator_namespace: namespace whose channels other namespaces may use.
+        namespace_labels: returns the labels of a namespace.
+        changed: called with the key of a channel that was created, changed or deleted.
         resync: seconds between two lists of all channels.
     """
 
@@ -41,12 +41,12 @@ class Directory:
     ) -> None:
         self._operator_namespace = operator_namespace
         self._namespace_labels = namespace_labels
-        self._told = changed
+        self._on_change = changed
         self._known: dict[ChannelKey, Channel] = {}
         self.store = Mirror[ChannelObject](kube, CHANNELS, ChannelObject, resync=resync, on_change=self._changed)
 
     def get(self, key: ChannelKey) -> Channel | None:
-        """A channel that can be understood."""
+        """A channel; ``None`` if there is none or its spec is invalid."""
         return self._known.get(key)
 
     def in_namespace(self, namespace: str) -> list[Channel]:
@@ -54,7 +54,7 @@ class Directory:
         return [channel for key, channel in self._known.items() if key.namespace == namespace]
 
     def channels(self, namespace: str | None) -> Channels:
-        """What notifications of a namespace can use; of cluster options, which have none, without it."""
+        """The channels for notifications of a namespace; for cluster options, those of the operator's namespace."""
         namespace = namespace or self._operator_namespace
         near = {namespace, self._operator_namespace}
         known = [channel for key, channel in self._known.items() if key.namespace in near]
@@ -65,17 +65,17 @@ class Directory:
         if item is None:
             return
         key = ChannelKey(item.metadata.namespace, item.metadata.name)
-        if old is not None and new is not None and _said(old) == _said(new):
-            return  # its status was written
+        if old is not None and new is not None and _written(old) == _written(new):
+            return  # only its status has changed
         self._known.pop(key, None)
         if new is not None:
             try:
                 self._known[key] = channel_of(new)
             except msgspec.ValidationError as error:
                 logger.warning("NotificationChannel %s/%s cannot be understood: %s", *key, error)
-        self._told(key)
+        self._on_change(key)
 
 
-def _said(item: ChannelObject) -> tuple[object, ...]:
-    """What others than this operator say in a channel."""
+def _written(item: ChannelObject) -> tuple[object, ...]:
+    """The parts of a channel that others than this operator write."""
     return item.metadata.uid, item.spec, item.metadata.annotations, item.metadata.deletion_timestamp

@@ -1,4 +1,4 @@
-"""The stores of executions, one for each engine, which come and go with the engines."""
+"""The stores of executions, one for each engine."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from execution_options.kube.client import Kube
     from execution_options.kube.listing import Unreadable
 
-PATIENCE: Final = 300.0
-"""Seconds between two looks for a kind that is not installed; the store of definitions tells when it may be."""
+ABSENT_SECONDS: Final = 300.0
+"""Seconds between two requests for a kind that is not installed; a change of its definition causes one at once."""
 ANNOUNCED: Final = 15.0
-"""Seconds in which a kind is served after its definition has changed, if ever."""
+"""Longest time in seconds from the change of a definition until the API server serves its kind."""
 
 
 class _Name(Struct, frozen=True, rename="camel"):
@@ -36,7 +36,7 @@ class _Name(Struct, frozen=True, rename="camel"):
 
 
 class _Definition(Struct, frozen=True):
-    """A CustomResourceDefinition, of which only the name counts; its annotations may be large."""
+    """The name and version of a CustomResourceDefinition, whose annotations may be large."""
 
     metadata: _Name
 
@@ -45,8 +45,8 @@ class _Followed:
     """The executions of one engine.
 
     Attributes:
-        previous: what they were by an earlier description of the engine, until they are listed by this one:
-            an edit must not look as if all of them were gone for a moment.
+        previous: the store by an earlier description of the engine, used until this one is listed. Otherwise an edit
+            of the description would make all executions seem gone for a moment.
     """
 
     def __init__(self, engine: Engine, store: Store[EngineObject], previous: Store[EngineObject] | None) -> None:
@@ -61,9 +61,9 @@ class ExecutionStores:
 
     Args:
         kube: the connection.
-        changed: is told of every change of an execution.
-        deleted: is told how an execution was when it was deleted, before it is gone.
-        state: is told when a collection was listed, is not installed any more, or must not be read.
+        changed: called with the old and the new state of every execution that changes.
+        deleted: called with the last state of a deleted execution, before ``changed``.
+        state: called when a collection has been listed, is no longer installed, or must not be read.
         unreadable: called with each execution that cannot be decoded.
     """
 
@@ -97,7 +97,7 @@ class ExecutionStores:
         return None if one is None else one.store
 
     def find(self, engine: str, namespace: str, name: str) -> EngineObject | None:
-        """An execution as it was last seen."""
+        """An execution as last seen."""
         one = self._followed.get(engine)
         if one is None:
             return None
@@ -115,12 +115,12 @@ class ExecutionStores:
 
     @property
     def answered(self) -> bool:
-        """Whether of every collection it is known what is in it, that it is not there, or that it must not be read."""
+        """Whether every collection was listed, is not installed, or must not be read."""
         return all(one.store.answered.is_set() for one in self._followed.values())
 
     async def wait_answered(self) -> None:
-        """Wait for that."""
-        # Engines may come, change and go meanwhile, and their stores with them.
+        """Wait until every collection was listed, is not installed, or must not be read."""
+        # Engines, and their stores, may come, change and go meanwhile.
         while waiting := [one.store for one in self._followed.values() if not one.store.answered.is_set()]:
             await waiting[0].answered.wait()
 
@@ -133,7 +133,7 @@ class ExecutionStores:
                 self._start(one)
 
     def use(self, engines: Engines) -> set[str]:
-        """Follow the executions of these engines and no others; names of those whose executions are not any more."""
+        """Follow the executions of these engines only; return the names of engines that are no longer followed."""
         gone: set[str] = set()
         for name, one in list(self._followed.items()):
             engine = engines.get(name)
@@ -142,7 +142,7 @@ class ExecutionStores:
             del self._followed[name]
             if one.task is not None:
                 one.task.cancel()
-            one.store.answered.set()  # it will not hear anything any more
+            one.store.answered.set()  # nothing will set it any more
             if engine is None or executions_path(engine) != executions_path(one.engine):
                 gone.add(name)
             else:
@@ -159,7 +159,7 @@ class ExecutionStores:
             followed(engine),
             optional=True,
             hidden=lambda: self._is_defined(engine),
-            patience=PATIENCE,
+            patience=ABSENT_SECONDS,
             on_change=lambda old, new: self._changed(engine, old, new),
             on_unreadable=lambda one: self._unreadable(engine, one),
             on_deleted=lambda item: self._deleted(engine, item),
@@ -183,27 +183,27 @@ class ExecutionStores:
                     self._changed(one.engine, item, None)
 
     def announced(self, engine: Engine) -> bool:
-        """Whether the definition of an engine's kind changed just now, so that it may be served in a moment."""
+        """Whether the definition of an engine's kind has just changed, so that it may be served in a moment."""
         return time.monotonic() - self._announced.get(definition_of(engine), float("-inf")) < ANNOUNCED
 
     def definition_version(self, engine: Engine) -> str:
-        """Resource version of the definition of an engine's kind; empty where there is none."""
+        """Resource version of the definition of an engine's kind; empty if there is none."""
         found = self._definitions.get("", definition_of(engine))
         return "" if found is None else found.metadata.resource_version
 
     def is_absent(self, engine: Engine) -> bool:
-        """Whether the kind of an engine is not in the cluster, so that it has no executions."""
+        """Whether the kind of an engine is not installed, so that it has no executions."""
         store = self.of(engine.name)
         return store is not None and store.missing and not self._is_defined(engine)
 
     def _is_defined(self, engine: Engine) -> bool:
-        """The same of an engine's kind; the API server always has its own, whose groups have no domain."""
+        """Whether objects of an engine's kind may exist; built-in kinds, whose groups have no domain, always may."""
         return "." not in engine.group or self.is_defined(definition_of(engine))
 
     def is_defined(self, definition: str) -> bool:
-        """Whether objects of a kind may be there although its version is not served.
+        """Whether objects of a kind may exist although its version is not served.
 
-        They must not seem deleted: that would be told as their end, or let go what waits for them.
+        They must not seem deleted: that would be notified as their end, or release pods that wait for them.
         """
         return self._definitions.get("", definition) is not None or not self._definitions.synced.is_set()
 

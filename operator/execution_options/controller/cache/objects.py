@@ -19,14 +19,14 @@ _UNKNOWN: Final = Outcome("QUEUED")
 
 
 class EngineObject(Struct, frozen=True):
-    """An execution of an engine other than bare pods; each engine has a subclass with the fields that it reads.
+    """An execution of an engine other than bare pods; each engine has a subclass with the fields that its rules read.
 
-    What the engine's rules make of these is kept in their place, once it is decoded: they may be large.
+    Once decoded, only the outcome by these rules is kept: the fields may be large.
     """
 
     metadata: ObjectMeta
     outcome: Outcome = field(default=_UNKNOWN, name="(outcome)")
-    """Where it is, by the rules of its engine."""
+    """Its phase by the rules of its engine."""
 
     engine: ClassVar[Engine]
 
@@ -40,20 +40,17 @@ class EngineObject(Struct, frozen=True):
 
     @property
     def finished(self) -> bool:
-        """Whether it has ended, well or not."""
+        """Whether it has ended."""
         return self.outcome.terminal
 
 
 class PodObject(Struct, frozen=True):
-    """A pod, which may be an execution itself.
-
-    What the rules of the engine of pods make of its status is kept in its place, as soon as it is judged by them.
-    """
+    """A pod, which may be an execution itself; its status is kept only until :meth:`judge` has made its outcome."""
 
     metadata: ObjectMeta
     status: Any = None
     finished: bool = field(default=False, name="(finished)")
-    """Whether all of its containers have ended for good."""
+    """Whether it has ended."""
     outcome: Outcome = field(default=_UNKNOWN, name="(outcome)")
 
     def __post_init__(self) -> None:
@@ -64,7 +61,7 @@ class PodObject(Struct, frozen=True):
             structs.force_setattr(self, "status", None)
 
     def judge(self, engine: Engine) -> None:
-        """See where it is by the rules of an engine, once: of its status nothing is left then."""
+        """Compute the outcome by the rules of an engine, once, and drop the status."""
         if self.status is not None:
             document = {"metadata": {}, "status": self.status}
             structs.force_setattr(self, "outcome", engine.status.outcome(document))
@@ -76,7 +73,7 @@ ExecutionObject = EngineObject | PodObject
 
 @lru_cache(maxsize=256)
 def followed(engine: Engine) -> type[EngineObject]:
-    """What objects of an engine are decoded into."""
+    """The type into which executions of an engine are decoded."""
     fields = [(name, kind, None) for name, kind in subset(engine.status).items()]
     namespace = {"engine": engine}
     kind = msgspec.defstruct(engine.kind, fields, bases=(EngineObject,), namespace=namespace, frozen=True)
@@ -84,10 +81,10 @@ def followed(engine: Engine) -> type[EngineObject]:
 
 
 def kind_of(engine: Engine) -> type[EngineObject] | type[PodObject]:
-    """What objects of an engine are decoded into, bare pods included."""
+    """The type into which executions of an engine are decoded, bare pods included."""
     return PodObject if engine.is_pod else followed(engine)
 
 
 def is_living(item: ExecutionObject) -> bool:
-    """Whether it has neither ended nor is being deleted."""
+    """Whether it has not ended and is not being deleted."""
     return not item.finished and item.metadata.deletion_timestamp is None

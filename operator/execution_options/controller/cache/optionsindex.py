@@ -1,4 +1,4 @@
-"""The options as the controller read them last, replaced as a whole on every list."""
+"""The options as the controller last read them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Known(Struct, frozen=True, kw_only=True):
-    """One options object as it was read; ``options`` is ``None`` where it cannot be understood."""
+    """One options object as it was read; ``options`` is ``None`` if its spec is invalid."""
 
     key: OptionsKey
     uid: str
@@ -36,15 +36,15 @@ class Known(Struct, frozen=True, kw_only=True):
     """When its spec was written (RFC 3339)."""
     deleting: bool
     stored_status: bytes
-    """Its status as JSON, a quarter of what it takes decoded."""
+    """Its status as JSON, which takes a quarter of the memory of the decoded status."""
     options: OptionsObject | None
     problem: str = ""
     test: str = ""
-    """A request for a test; empty where there is none."""
+    """The request for a test; empty if there is none."""
 
     @property
     def status(self) -> dict[str, Any]:
-        """Its status; empty where that is no object."""
+        """Its status; empty if that is not an object."""
         try:
             return decoding.read_object(self.stored_status)
         except UnreadableError:
@@ -61,7 +61,7 @@ class _Meta(ObjectMeta, frozen=True, kw_only=True):
 
 
 class _Stored(Struct, frozen=True):
-    """An object as the API server gives it; what is decoded of it later is cut out of the answer as it is."""
+    """An object as the API server returns it, with its spec and status not decoded yet."""
 
     metadata: _Meta
     spec: Raw = Raw(b"null")
@@ -71,7 +71,7 @@ class _Stored(Struct, frozen=True):
 class OptionsIndex:
     """All options of the cluster.
 
-    kopf hands over each object as it changes; what may have been missed is read here.
+    kopf hands over each object as it changes; the index reads itself what kopf may have missed.
 
     Args:
         kube: the connection.
@@ -86,7 +86,7 @@ class OptionsIndex:
         self._by_namespace: Members[str, OptionsKey] = Members()
         self._stale: set[OptionsKey] = set()
         self._touched: set[OptionsKey] = set()
-        """Keys of which something was said, or that were read, since the last list began."""
+        """Keys that were handed over, hinted or read since the last list began."""
 
     def get(self, key: OptionsKey) -> Known | None:
         """The object, or ``None``."""
@@ -97,7 +97,7 @@ class OptionsIndex:
         return self._by_uid.get(uid)
 
     def find(self, namespace: str) -> Callable[[str, str], OptionsObject | None]:
-        """Options by kind and name, as an execution of ``namespace`` can have them."""
+        """A function that finds the options of a kind and name for an execution of ``namespace``."""
 
         def found(kind: str, name: str) -> OptionsObject | None:
             known = self._known.get(OptionsKey.of(kind, namespace, name))
@@ -106,7 +106,7 @@ class OptionsIndex:
         return found
 
     def candidates(self, namespace: str) -> Iterator[tuple[OptionsObject, str]]:
-        """The options in reach of a namespace, each with the time since when it says what it says."""
+        """The options that can apply in a namespace, each with the time when its spec was written."""
         for key in {*self._by_namespace.of(""), *self._by_namespace.of(namespace)}:
             known = self._known[key]
             if known.options is not None:
@@ -121,7 +121,11 @@ class OptionsIndex:
         return self._by_namespace.of(namespace)
 
     def hint(self, key: OptionsKey, version: str | None) -> bool:
-        """Note that an object may have the given version (``None``: be gone); whether that is news."""
+        """Have an object read again unless it is known in this version (``None``: it may be gone).
+
+        Returns:
+            Whether it will be read again.
+        """
         known = self._known.get(key)
         if version is not None and known is not None and known.version == version:
             return False
@@ -130,9 +134,12 @@ class OptionsIndex:
         return True
 
     def hand(self, kind: str, body: dict[str, Any], *, deleted: bool) -> OptionsKey | None:
-        """Take over an object as it is now, or as it was when it was deleted; its key, unless that is no news.
+        """Take an object from kopf as it is now, or as it was when it was deleted.
 
-        Changes of one object come in their order, those of different objects in any, and some come twice.
+        Changes of one object come in order, and some come twice.
+
+        Returns:
+            Its key, or ``None`` if this version, or a newer one, is known already.
         """
         metadata = body["metadata"]
         key = OptionsKey.of(kind, metadata.get("namespace", ""), metadata["name"])
@@ -149,15 +156,15 @@ class OptionsIndex:
         return key
 
     def is_gone(self, key: OptionsKey, error: ApiError) -> bool:
-        """Whether an answer to reading an object says that it is not there.
+        """Whether an error means that the object does not exist.
 
-        A proxy's 404 does not: what follows from the end of options cannot be taken back. Of a kind that is not
-        installed the API server has no better answer.
+        A proxy's 404 does not, because the consequences of deleted options cannot be undone. If the kind is not
+        installed, the API server has no better answer.
         """
         return error.is_not_found or (error.status == 404 and not self._is_installed(key.kind))
 
     async def refresh(self, key: OptionsKey) -> Known | None:
-        """The object, read again where something was said about it since."""
+        """The object, read again if it may have changed."""
         if key not in self._stale:
             return self._known.get(key)
         self._stale.discard(key)
@@ -178,10 +185,10 @@ class OptionsIndex:
         return self.put(key.kind, body)
 
     async def resync(self) -> set[OptionsKey]:
-        """List everything and replace what was known; the keys of all objects that are or were there.
+        """List everything and replace what was known; return the keys of all objects known before or now.
 
         Raises:
-            execution_options.kube.client.ApiError: with status 404 where our kinds are not installed.
+            execution_options.kube.client.ApiError: with status 404 if our kinds are not installed.
         """
         self._touched.clear()
         before = set(self._known)
@@ -190,9 +197,9 @@ class OptionsIndex:
             path = path_of(names.GROUP, names.VERSION, plural)
             async for item in listed(self._kube, path, _Stored, page=LARGE_PAGE):
                 now.add(self._put_listed(kind, item))
-                await asyncio.sleep(0)  # it may be many
+                await asyncio.sleep(0)  # lets other tasks run: there may be many
         for key in before - now:
-            # One that was created while we listed is known, but on no page.
+            # It is gone, or was created during the list and is on no page.
             self._stale.add(key)
         return before | now
 
@@ -200,17 +207,17 @@ class OptionsIndex:
         key = OptionsKey.of(kind, item.metadata.namespace, item.metadata.name)
         known = self._known.get(key)
         if key in self._touched:
-            # Something newer may be known than what the list says: read it again.
+            # The index may know a newer version than the list: read it again.
             self._stale.add(key)
         elif known is None or (known.uid, known.version) != (item.metadata.uid, item.metadata.resource_version):
             self._put(kind, item)
         return key
 
     def put(self, kind: str, document: bytes) -> Known:
-        """Remember an object as the API server gave it.
+        """Remember an object as the API server returned it.
 
         Raises:
-            UnreadableError: it is none.
+            UnreadableError: it cannot be decoded.
         """
         return self._put(kind, decoding.read(document, _Stored))
 
@@ -252,7 +259,7 @@ class OptionsIndex:
 
 
 def written_at(document: Mapping[str, Any]) -> str:
-    """When a stored object was last changed, its status apart (RFC 3339); its API server's clock."""
+    """When a stored object, apart from its status, was last changed (RFC 3339, by the API server's clock)."""
     metadata = document.get("metadata", {})
     if metadata.get("generation") == 1:
         return metadata.get("creationTimestamp") or ""

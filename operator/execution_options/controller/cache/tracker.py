@@ -1,4 +1,4 @@
-"""Indexes over executions and pods: who takes part in what, updated object by object."""
+"""Indexes over executions and pods, updated object by object."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, structs
 
 from execution_options.api.names import ID_LABEL, MISSED_ANNOTATION, SNAPSHOT_ANNOTATION
 from execution_options.multimap import Members
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Account(NamedTuple):
-    """The service account that an execution runs under because options said so."""
+    """The service account that options gave an execution."""
 
     source: str
     """uid of the options object."""
@@ -33,28 +33,28 @@ class Account(NamedTuple):
 
 
 class Tracked(Struct, frozen=True):
-    """What is remembered of one execution, so that its snapshot need not be decoded again to count it."""
+    """What is remembered of one execution, so that its snapshot is decoded only once."""
 
     uid: str
     id: str
     active: bool
     missed: bool = False
     unreadable: bool = False
-    """It carries a snapshot that this version cannot read: it is left alone."""
+    """Whether it has a snapshot that this version cannot read, so that it is left alone."""
     sources: frozenset[str] = frozenset()
-    """uids of the options that take part."""
+    """uids of its options."""
     account: Account | None = None
     held: bool = False
-    """Its notifications are guaranteed: it must not go before they are recorded."""
+    """Whether its notifications are guaranteed: it must not be deleted before they are recorded."""
 
     @property
     def stamped(self) -> bool:
-        """Whether it got options."""
+        """Whether it has options."""
         return bool(self.sources)
 
 
 def tracked(item: ExecutionObject) -> Tracked:
-    """What to remember of an execution."""
+    """The record of an execution."""
     metadata = item.metadata
     identifier = (metadata.labels or {}).get(ID_LABEL, "")
     text = (metadata.annotations or {}).get(SNAPSHOT_ANNOTATION)
@@ -64,15 +64,13 @@ def tracked(item: ExecutionObject) -> Tracked:
     try:
         snapshot = decode(text)
     except InvalidSnapshotError:
-        return Tracked(metadata.uid, identifier, active=not item.finished, unreadable=True)
+        return structs.replace(bare, unreadable=True)
     if snapshot.id != identifier or not snapshot.layers:
         return bare
     missed = MISSED_ANNOTATION in (metadata.annotations or {})
     effective = merge(snapshot.layers)
-    return Tracked(
-        metadata.uid,
-        identifier,
-        active=not item.finished,
+    return structs.replace(
+        bare,
         missed=missed,
         # Every layer has a source, but an annotation on the execution itself has no uid.
         sources=_shared(frozenset(layer.source.uid for layer in snapshot.layers)),
@@ -101,18 +99,18 @@ def _account(snapshot: Snapshot, effective: Effective) -> Account | None:
 
 
 class Uses:
-    """What executions make of one options object, counted as they come, change and go."""
+    """The executions that use one options object, in numbers."""
 
     def __init__(self) -> None:
         self.executions: Counter[bool] = Counter()
-        """How many are active, and how many are not."""
+        """How many executions are active (``True``), and how many are not."""
         self.missed = 0
-        """How many of them were created past the webhook."""
+        """How many executions were created past the webhook."""
         self.accounts: Counter[tuple[str, Account]] = Counter()
-        """How many active ones run under an account that these options gave, by namespace and account."""
+        """How many active executions run under an account that these options gave, by namespace and account."""
 
     def count(self, source: str, namespace: str, record: Tracked, by: int) -> None:
-        """Count an execution (1), or no longer (-1)."""
+        """Add an execution (1), or subtract it (-1)."""
         self.executions[record.active] += by
         self.missed += by * record.missed
         if record.active and record.account is not None and record.account.source == source:
@@ -122,7 +120,7 @@ class Uses:
 
 
 class Tracker:
-    """Executions and pods by what relates them."""
+    """Executions and pods, indexed by options, owners and identifiers."""
 
     def __init__(self) -> None:
         self.records: dict[ExecutionKey, Tracked] = {}
@@ -137,7 +135,7 @@ class Tracker:
         self._pods_by_id: Members[tuple[str, str], Key] = Members()
 
     def put(self, key: ExecutionKey, item: ExecutionObject | None) -> tuple[Tracked | None, Tracked | None]:
-        """Remember an execution as it is (``None``: gone); what was remembered before, and what is now."""
+        """Remember an execution as it is now (``None``: gone); return its old and its new record."""
         old = self.records.pop(key, None)
         if old is not None:
             self._index(key, old, add=False)
@@ -177,31 +175,31 @@ class Tracker:
             self._pods_by_id.change((key[0], identifier), key, add=add)
 
     def of_source(self, uid: str) -> Iterator[tuple[ExecutionKey, Tracked]]:
-        """The executions in which an options object takes part."""
+        """The executions that have an options object."""
         for key in self._by_source.of(uid):
             yield key, self.records[key]
 
     def uses(self, uid: str) -> Uses:
-        """What they make of it, without a look at each of them."""
+        """The numbers of executions that use an options object."""
         return self._uses.get(uid) or Uses()
 
     def unstamped(self, namespace: str) -> list[ExecutionKey]:
-        """The executions without options of a namespace; of all namespaces where it is empty."""
+        """The executions without options of a namespace, or of all namespaces if it is empty."""
         groups = [self._unstamped.of(namespace)] if namespace else self._unstamped.sets()
         return [key for group in groups for key in group]
 
     def of_pod(self, metadata: ObjectMeta) -> ExecutionKey | None:
-        """The execution that a pod belongs to: its controller, or what its identifier says of a deeper one."""
+        """The execution of a pod: by its controller, or for deeper ownership by its identifier."""
         owner = metadata.controller
         if owner is None:
             return None
         return self.owning(owner.uid, metadata.namespace, (metadata.labels or {}).get(ID_LABEL, ""))
 
     def owning(self, uid: str, namespace: str, identifier: str) -> ExecutionKey | None:
-        """The execution of a namespace with a uid, or that has a part with it; else the one that an identifier says.
+        """The execution of a namespace that has a uid or a part with it; otherwise the one with an identifier.
 
-        Anybody can write the uid of an owner in another namespace; the API server's garbage collector does not
-        follow it either.
+        Owners in other namespaces do not count, since anybody can write their uid; the API server's garbage collector
+        does not follow them either.
         """
         while uid not in self._by_uid and uid in self._parts:
             uid = self._parts[uid]
@@ -209,7 +207,7 @@ class Tracker:
         return found if found is not None and found.namespace == namespace else self._by_id.get((namespace, identifier))
 
     def put_part(self, uid: str, owner: str, *, add: bool) -> None:
-        """Remember what controls a part of an execution, or forget it."""
+        """Remember the owner of a part of an execution, or forget it."""
         if add:
             self._parts[uid] = owner
         else:

@@ -33,7 +33,7 @@ _PODS: Final = path_of("", "v1", "pods")
 
 
 class Listener(Protocol):
-    """Is told of every change, after the world knows it."""
+    """Called for every change, after the world knows it."""
 
     def execution_changed(
         self,
@@ -41,28 +41,28 @@ class Listener(Protocol):
         objects: tuple[ExecutionObject | None, ExecutionObject | None],
         records: tuple[Tracked | None, Tracked | None],
     ) -> None:
-        """An execution came, changed or went: what it was and is, and what was and is remembered of it."""
+        """An execution was created, changed or deleted; ``objects`` and ``records`` are each the old and the new."""
 
     def execution_deleted(self, key: ExecutionKey, item: ExecutionObject, record: Tracked) -> None:
-        """The API server says that an execution is deleted, or is none any more; how it was then."""
+        """An execution was deleted, or left the watch; ``item`` is its last state."""
 
     def collection_changed(self) -> None:
-        """Executions of an engine can be read now, or cannot any more."""
+        """Executions of an engine have become readable, or unreadable."""
 
     def execution_unreadable(self, engine: Engine, one: Unreadable) -> None:
         """An execution cannot be decoded."""
 
     def part_changed(self, metadata: ObjectMeta) -> None:
-        """An object that an execution controls came or went."""
+        """An object that an execution controls was created or deleted."""
 
     def part_updated(self, metadata: ObjectMeta) -> None:
-        """A part of an execution is another version."""
+        """An object that an execution controls has changed."""
 
     def pod_changed(self, key: Key) -> None:
-        """A pod of an execution came, changed or went."""
+        """A pod of an execution was created, changed or deleted."""
 
     def account_changed(self, old: PartialObject | None, new: PartialObject | None) -> None:
-        """A service account came, changed or went."""
+        """A service account was created, changed or deleted."""
 
 
 class World:
@@ -70,8 +70,8 @@ class World:
 
     Args:
         kube: the connection.
-        engines: whose executions are followed at first.
-        listener: is told of changes.
+        engines: the engines whose executions are followed at first.
+        listener: called for changes.
     """
 
     def __init__(self, kube: Kube, engines: Engines, listener: Listener) -> None:
@@ -79,7 +79,7 @@ class World:
         self._listener = listener
         self.engines = engines
         self.astray: dict[str, tuple[Problem, ...]] = {}
-        """What is wrong with the paths of described engines, by name; known while this process is active."""
+        """Problems with the paths of described engines, by name; known while this process is active."""
         self.tracker = Tracker()
         self.executions = ExecutionStores(
             kube, self._track, self._deleted, listener.collection_changed, listener.execution_unreadable
@@ -107,7 +107,7 @@ class World:
         self._opted: set[str] = set()
         """Namespaces that opted in their bare pods."""
         self._opts_in = asyncio.Event()
-        # One watch, however many namespaces opt in, and only metadata: all pods of the cluster without our label pass.
+        # One watch for all namespaces, and only metadata, because it sees every pod of the cluster without our label.
         self._bare = Store(
             kube,
             _PODS,
@@ -118,7 +118,7 @@ class World:
             keep=self._is_bare,
             on_change=self._bare_changed,
         )
-        """Pods that are executions but got no options, of the namespaces that opted in."""
+        """Bare pods without options, of the namespaces that opted in."""
 
     def _stores(self) -> Iterator[Store[Any]]:
         yield self.pods
@@ -130,15 +130,15 @@ class World:
         return self.engines.of("", "Pod")
 
     def use(self, engines: Engines) -> list[tuple[ExecutionKey, Tracked]]:
-        """Follow the executions of these engines from now on; what was remembered of those that are none any more.
+        """Follow the executions of these engines from now on; return the records of those that are no longer followed.
 
-        The listener is not told that they are gone, because they are not.
+        The listener is not called for these, because they still exist.
         """
         before, self.engines = self.engines, engines
         gone = self.executions.use(engines)
         dropped = [key for key in self.tracker.records if key.engine in gone]
         if engines.owning != before.owning:
-            # What is controlled by an execution of a new engine becomes part of that, and the other way round.
+            # Objects controlled by an execution of a new engine become parts of it, and the other way round.
             for engine, item in self.executions.all():
                 key = ExecutionKey(engine.name, item.metadata.namespace, item.metadata.name)
                 part, known = role(engines, engine, item.metadata) is Role.PART, key in self.tracker.records
@@ -174,7 +174,7 @@ class World:
         await self._bare.run()
 
     def execution(self, key: ExecutionKey) -> ExecutionObject | None:
-        """An execution as it was last seen."""
+        """An execution as last seen."""
         if self._pod_engine is None or key.engine != self._pod_engine.name:
             return self.executions.find(key.engine, key.namespace, key.name)
         return self.pods.get(key.namespace, key.name) or self._bare.get(key.namespace, key.name)
@@ -206,7 +206,7 @@ class World:
         self._listener.execution_changed(key, (old, new), self.tracker.put(key, new))
 
     def _deleted(self, engine: Engine, item: ExecutionObject) -> None:
-        """Have it known how an execution was when it was deleted, before it is gone."""
+        """Report the last state of a deleted execution."""
         if isinstance(item, PodObject):
             item.judge(engine)
         key = ExecutionKey(engine.name, item.metadata.namespace, item.metadata.name)
@@ -276,6 +276,6 @@ class World:
             return
         metadata = item.metadata
         stamped = self.pods.get(metadata.namespace, metadata.name)
-        # One that was just given options has left this collection for the other, in either order.
+        # A pod that just got options moves from this store to the other; the two events come in either order.
         if stamped is None or (new is not None and stamped.metadata.uid != metadata.uid):
             self._track(self._pod_engine, old, new)

@@ -1,4 +1,4 @@
-"""Says whether notification channels can send, and sends by them."""
+"""Checks whether notification channels can send, and sends by them."""
 
 from execution_options.controller.channels.reconciler import ChannelReconciler
 from execution_options.controller.channels.secrets import Materials

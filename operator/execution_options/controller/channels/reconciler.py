@@ -1,4 +1,4 @@
-"""The reconcile of notification channels: whether they can send, and what became of what they sent."""
+"""The reconcile of notification channels: whether they can send, and the results of what they sent."""
 
 from __future__ import annotations
 
@@ -31,18 +31,19 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LATER: Final = 60.0
-"""Seconds after which Secrets are looked at again: the operator may not watch them."""
+"""Seconds between two reads of a channel's Secrets, which the operator may not watch."""
 WAITING: Final = 5.0
-"""The same while something has just been found wrong with them: somebody may be putting it right."""
+"""Seconds between two reads of Secrets with a new problem, so that a correction shows soon."""
+TROUBLED_SECONDS: Final = 300.0
+"""Seconds for which a problem counts as new."""
 IN_A_ROW: Final = 3
-"""Messages that a service refuses one after the other for every recipient, until that is not their fault any more."""
-PATIENCE: Final = 300.0
-"""Seconds after which nobody seems to."""
+"""Messages that a service refuses in a row for every recipient, before the channel is blamed."""
 SOON: Final = 0.5
+"""Seconds until a write is repeated after a conflict."""
 
 
-class _Look(NamedTuple):
-    """What was found when a channel's references were last read."""
+class _Reading(NamedTuple):
+    """The result of reading a channel's references."""
 
     at: float
     channel: Channel
@@ -51,14 +52,14 @@ class _Look(NamedTuple):
 
 
 class ChannelReconciler:
-    """Says in the status of one channel at a time whether it works.
+    """Writes the status of one channel at a time.
 
     Args:
         directory: the channels.
         materials: reads what they refer to.
         writer: writes the status.
-        operator_namespace: whose channels are offered to others.
-        interval: seconds between two writes of an object's status where only numbers changed.
+        operator_namespace: namespace whose channels other namespaces may use.
+        interval: seconds between two writes of an object's status in which only numbers changed.
         clock: monotonic seconds, for tests.
     """
 
@@ -79,33 +80,33 @@ class ChannelReconciler:
         self._clock = clock
         self.queue: Queue[ChannelKey] = Queue()
         self.active = False
-        """Whether this process works; one that stands by looks at everything when it begins to."""
+        """Whether this process is the active controller; :meth:`start` enqueues all channels."""
         self._sent: dict[ChannelKey, Sent] = {}
         self._troubled: dict[ChannelKey, float] = {}
-        """Since when something is wrong with what a channel refers to."""
-        self._looks: dict[ChannelKey, _Look] = {}
+        """Since when a channel's references have a problem."""
+        self._readings: dict[ChannelKey, _Reading] = {}
         self._due: dict[ChannelKey, float] = {}
-        """When what a channel refers to is to be looked at again."""
+        """When a channel's references are to be read again."""
         self._seen: dict[ChannelKey, int] = {}
-        """Fingerprints of what channels refer to: what was wrong with the last message may not be any more."""
+        """Fingerprints of what channels refer to; a change may have ended the problem of the last message."""
         self._gone: dict[ChannelKey, tuple[str, int]] = {}
-        """uid and generation of webhooks that do not want to be told any more."""
+        """uid and generation of webhooks that answered 410 Gone."""
 
     def start(self) -> None:
-        """Begin to work."""
+        """Become active."""
         self.active = True
         for place in self._directory.store.items:
             self.queue.add(ChannelKey(*place))
 
     def changed(self, key: ChannelKey) -> None:
-        """A channel came, changed or went: others of its namespace may be the default now."""
+        """A channel was created, changed or deleted; another of its namespace may be the default now."""
         if self.active:
             self.queue.add(key)
             for other in self._directory.in_namespace(key.namespace):
                 self.queue.add(other.key)
 
     def is_gone(self, key: ChannelKey) -> bool:
-        """Whether a webhook said that it does not want to be told any more, and was not edited since."""
+        """Whether a webhook answered 410 Gone and its channel was not edited since."""
         item = self._directory.store.get(*key)
         if item is None:
             return False
@@ -114,7 +115,7 @@ class ChannelReconciler:
         return self._gone.get(key) == version or (last is not None and last[0] == GONE)
 
     def sent(self, key: ChannelKey, answers: Mapping[str, Answer]) -> None:
-        """A message was sent, or it was tried."""
+        """An attempt to send a message was made, with these answers by recipient."""
         given = [answer.result for answer in answers.values()]
         before, blamed = self._sent.get(key, Sent()), [a for a in answers.values() if a.blames_channel]
         now = datetime.now(UTC).replace(microsecond=0)
@@ -124,7 +125,7 @@ class ChannelReconciler:
         if blamed:
             reason, text = blamed[-1].reason, blamed[-1].text
         elif failed == len(given) and ("" in answers or refused >= IN_A_ROW):
-            # Where the channel itself is the destination, there is no recipient who could be wrong.
+            # If the channel itself is the destination, no recipient can be wrong.
             reason, text = channelstatus.REFUSED, list(answers.values())[-1].text
         item = self._directory.store.get(*key)
         self._sent[key] = structs.replace(
@@ -143,11 +144,10 @@ class ChannelReconciler:
             self.queue.add(key)
 
     async def reconcile(self, key: ChannelKey) -> float | None:
-        """Reconcile one channel; seconds until it must be looked at again, or ``None``."""
+        """Reconcile one channel; seconds until it is due again, or ``None``."""
         item = self._directory.store.get(*key)
         if item is None or item.metadata.deletion_timestamp is not None:
-            states = (self._sent, self._troubled, self._gone, self._looks, self._due, self._seen)
-            for kept in states:
+            for kept in (self._sent, self._troubled, self._gone, self._readings, self._due, self._seen):
                 kept.pop(key, None)
             self._status.forget(key)
             return None
@@ -157,7 +157,7 @@ class ChannelReconciler:
         if sent.reason and sent.generation != generation:
             sent = self._sent[key] = structs.replace(sent, reason=None, text="", refused=0)
         if channel is None:
-            self._looks.pop(key, None)
+            self._readings.pop(key, None)
             aspects = [channelstatus.invalid("its spec is not one of this version")]
         else:
             others = self._directory.in_namespace(key.namespace)
@@ -173,30 +173,26 @@ class ChannelReconciler:
         return again if write.wait is None else write.wait
 
     def _again(self, key: ChannelKey, *, troubled: bool) -> float:
-        """Seconds until what a channel refers to is looked at again."""
+        """Seconds until a channel's references are read again."""
         now, pause = self._clock(), LATER
         if not troubled:
             self._troubled.pop(key, None)
-        elif now - self._troubled.setdefault(key, now) < PATIENCE:
+        elif now - self._troubled.setdefault(key, now) < TROUBLED_SECONDS:
             pause = WAITING
-        look = self._looks.get(key)
-        self._due[key] = (now if look is None else look.at) + pause
+        reading = self._readings.get(key)
+        self._due[key] = (now if reading is None else reading.at) + pause
         return max(0.0, self._due[key] - now)
 
     async def _settings(self, channel: Channel) -> tuple[str, str] | None:
-        """Reason and message of what is wrong with what a channel refers to.
-
-        It is read again when that is due or the channel has changed: neither for every message nor for a change of
-        another channel.
-        """
-        look = self._looks.get(channel.key)
+        """Reason and message of a problem with a channel's references, which are read when due or after a change."""
+        reading = self._readings.get(channel.key)
         now = self._clock()
-        if look is None or look.channel is not channel or now >= self._due.get(channel.key, look.at):
-            look = self._looks[channel.key] = _Look(now, channel, await self._read(channel))
-        return look.problem
+        if reading is None or reading.channel is not channel or now >= self._due.get(channel.key, reading.at):
+            reading = self._readings[channel.key] = _Reading(now, channel, await self._read(channel))
+        return reading.problem
 
     async def _read(self, channel: Channel) -> tuple[str, str] | None:
-        """Where what a channel refers to has changed, what was wrong with the last message is forgotten."""
+        """Read a channel's references; if they have changed, forget the problem of the last message."""
         try:
             material = await self._materials.of(channel.key, channel.spec)
             check(channel.spec, material)
@@ -205,7 +201,7 @@ class ChannelReconciler:
         key, now = channel.key, material.fingerprint()
         if self._seen.setdefault(key, now) != now:
             self._seen[key] = now
-            # An empty reason takes away what is stored, too, until the next message.
+            # An empty reason also clears the stored one, until the next message.
             self._sent[key] = structs.replace(self._sent.get(key, Sent()), reason="", text="", refused=0)
         return None
 
@@ -213,13 +209,13 @@ class ChannelReconciler:
         metadata = item.metadata
         key = ChannelKey(metadata.namespace, metadata.name)
         path = path_of(names.GROUP, names.VERSION, names.CHANNEL_PLURAL, *key, "status")
-        # Counts are added to those that were read: what somebody else wrote since must not be lost.
+        # The new counts build on those that were read: what another process wrote since must not be lost.
         fixed = {"uid": metadata.uid, "resourceVersion": metadata.resource_version}
         name = f"NotificationChannel {key.namespace}/{key.name}"
         write = await self._status.write(key, path, fixed, item.status, document, name)
         if write.answer is not None:
             now = self._sent.get(key, sent)
-            # What was sent while this was written is still to be told.
+            # What was sent during the write is still to be reported.
             self._sent[key] = structs.replace(
                 now, delivered=now.delivered - sent.delivered, failed=now.failed - sent.failed
             )

@@ -1,4 +1,4 @@
-"""Reads what channels refer to: Secrets and ConfigMaps of their own namespaces."""
+"""Reads the Secrets and ConfigMaps that channels refer to, in their own namespaces."""
 
 from __future__ import annotations
 
@@ -22,18 +22,19 @@ if TYPE_CHECKING:
     from execution_options.notifications.route import ChannelKey
 
 FRESH: Final = 1.0
-"""Seconds for which what was read is used again: many messages at once read it once, and every later try anew."""
+"""Seconds for which a read is reused, so that many messages at once share it; every later attempt reads again."""
 MAX_KEPT: Final = 256
+"""Reads that are kept before those no longer fresh are dropped."""
 
 _PLURALS: Final = {"Secret": "secrets", "ConfigMap": "configmaps"}
 
 
 class Materials:
-    """Reads references, without any right to look around: each object by its name.
+    """Reads references, each by its name, because the operator has no right to list them.
 
     Args:
         kube: the connection.
-        operator_namespace: where this process' service account is.
+        operator_namespace: namespace of this process's service account.
         clock: monotonic seconds, for tests.
     """
 
@@ -44,10 +45,10 @@ class Materials:
         self._kept: dict[tuple[str, Reference], tuple[float, asyncio.Task[Mapping[str, bytes]]]] = {}
 
     async def of(self, key: ChannelKey, spec: NotificationChannelSpec) -> Material:
-        """What a channel refers to.
+        """The contents of a channel's references.
 
         Raises:
-            MaterialError: something is not there, or may not be read.
+            MaterialError: an object does not exist, may not be read, or is invalid.
             aiohttp.ClientError: there was no answer; or ``TimeoutError``.
             execution_options.kube.client.ApiError: any other refusal.
         """
@@ -83,7 +84,7 @@ class Materials:
             return {key: value.encode() for key, value in data.items()}
         try:
             return {key: base64.b64decode(value) for key, value in data.items()}
-        except binascii.Error:  # which the API server does not let happen
+        except binascii.Error:  # the API server stores no such Secret
             raise MaterialError("SecretInvalid", f"Secret {reference.name} is not base64") from None
 
     def _forbidden(self, key: ChannelKey, reference: Reference, spec: NotificationChannelSpec) -> str:

@@ -1,4 +1,4 @@
-"""Sends by the channels of the cluster, with what their references lead to now."""
+"""Sends by the channels of the cluster, with their references as they are now."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ NO_CHANNEL: Final = "no channel reached them when it was recorded, and it stays 
 
 
 class Reports(Protocol):
-    """Is told what channels send."""
+    """Receives the results of channels."""
 
     def is_gone(self, key: ChannelKey) -> bool:
-        """Whether nothing is sent by a channel any more."""
+        """Whether nothing more is to be sent by a channel."""
 
     def sent(self, key: ChannelKey, answers: Mapping[str, Answer]) -> None:
-        """A message was sent, or it was tried."""
+        """An attempt to send a message was made, with these answers by recipient."""
 
 
 class ChannelPost:
@@ -36,9 +36,9 @@ class ChannelPost:
 
     Args:
         directory: the channels.
-        materials: what they refer to, read for every attempt, so that a rotated secret counts at once.
-        providers: what sends.
-        reports: is told what became of it.
+        materials: reads what they refer to, for every attempt, so that a rotated secret is used at once.
+        providers: sends messages, by type of channel.
+        reports: receives the results.
     """
 
     def __init__(self, directory: Directory, materials: Materials, providers: Providers, reports: Reports) -> None:
@@ -48,9 +48,9 @@ class ChannelPost:
         self._reports = reports
 
     async def send(self, key: ChannelKey, parcel: Parcel) -> Mapping[str, Answer]:
-        """What became of the message for each recipient."""
+        """Make one attempt to send a message; the answer for each recipient."""
         if not key.name:
-            # Somebody asks for it to be delivered again.
+            # A redelivery of what had no channel was requested.
             return dict.fromkeys(parcel.recipients, permanent("NoChannel", NO_CHANNEL))
         channel = self._directory.get(key)
         if channel is None:
@@ -67,7 +67,7 @@ class ChannelPost:
         try:
             material = await self._materials.of(channel.key, channel.spec)
         except MaterialError as error:
-            # Somebody can put it right, and what is due must still arrive then.
+            # This can be corrected, and the message must arrive then.
             unread = temporary(error.reason, str(error), blames_channel=True)
         except REQUEST_ERRORS as error:
             unread = temporary("SecretUnread", f"its Secrets cannot be read: {type(error).__name__}")

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _ALL: Final = "all"
-"""The one key of the queue: all engines are reconciled together."""
+"""The only key of the queue: all engines are reconciled together."""
 _DEFINITION: Final = f"{names.ENGINE_PLURAL}.{names.GROUP}"
-_SETTLE: Final = 0.05
-"""Seconds in which several things that change at once are looked at together."""
+_DELAY: Final = 0.05
+"""Seconds for which changes are gathered before one reconcile."""
 
 
 class EngineLoop:
@@ -36,9 +36,9 @@ class EngineLoop:
         kube: the connection.
         world: gets the engines.
         writer: sends what is to be changed.
-        settings: how the controller is run.
-        metrics: counts.
-        used: is told after other engines are used than before, with the executions that are none any more.
+        settings: settings of the controller.
+        metrics: counts the reconciles.
+        used: called after the set of engines has changed, with the executions that are no longer followed.
     """
 
     def __init__(
@@ -69,16 +69,16 @@ class EngineLoop:
 
     @property
     def synced(self) -> bool:
-        """Whether the world uses the engines that are described."""
+        """Whether the world uses the described engines."""
         return self._ready.is_set()
 
     async def wait_synced(self) -> None:
-        """Wait for that."""
+        """Wait until the world uses the described engines."""
         await self._ready.wait()
 
-    def look(self) -> None:
-        """Have the engines reconciled soon; what is due is remembered once, so that nothing grows while not active."""
-        self._queue.add(_ALL, _SETTLE)
+    def enqueue(self) -> None:
+        """Have the engines reconciled soon, once however often this is called."""
+        self._queue.add(_ALL, _DELAY)
 
     async def follow(self) -> None:
         """Follow the descriptions until cancelled."""
@@ -92,19 +92,18 @@ class EngineLoop:
                 await self._changed.wait()
 
     async def work(self) -> None:
-        """Reconcile what is due until cancelled."""
-        self.look()
+        """Reconcile until cancelled."""
+        self.enqueue()
         await work("engines", self._queue, lambda _: self._reconciler.reconcile(), self._metrics)
 
     def _note(self) -> None:
         self._changed.set()
-        self.look()
+        self.enqueue()
 
     def _use(self) -> None:
         engines = self._index.engines
         if engines == self._world.engines:
             return
-        dropped = self._world.use(engines)
-        self._used(dropped)
+        self._used(self._world.use(engines))
         described = sorted(set(self._index.names()) - set(self._index.resolution.rejected))
         logger.info("engines: %d, described in the cluster: %s", len(engines), ", ".join(described) or "none")

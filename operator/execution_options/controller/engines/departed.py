@@ -1,4 +1,4 @@
-"""Lets go of executions of engines that were described once, and are no more: nobody else would."""
+"""Releases held executions of engines whose description has gone."""
 
 from __future__ import annotations
 
@@ -18,35 +18,36 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-SETTLED: Final = 20.0
-"""Seconds after which no admission that began under the old entries can hold anything: they last 10 at most."""
+ADMISSION_SECONDS: Final = 20.0
+"""Seconds after which no admission under the old webhook entries can hold an execution; each lasts at most 10."""
 
 
-class Leaving:
-    """The kinds that nobody describes any more.
+class DepartedKinds:
+    """The kinds of engines whose description has gone.
 
     Args:
         kube: the connection.
-        writer: says whether this process may write.
+        writer: checks that this process may write.
     """
 
     def __init__(self, kube: Kube, writer: Writer) -> None:
         self._kube = kube
         self._writer = writer
         self.since: dict[Collection, float] = {}
-        """Those that are looked at, and since when (monotonic, seconds)."""
+        """Each kind and when it was first seen to have gone (monotonic seconds)."""
         self._forbidden: set[Collection] = set()
-        self._looked: set[Collection] = set()
+        self._released: set[Collection] = set()
+        """Kinds whose executions were all released at least once."""
         self.done: set[Collection] = set()
-        """Those that need not be remembered any more."""
+        """Kinds that need not be remembered any more."""
 
     @property
-    def under_way(self) -> bool:
-        """Whether there are any to look at again soon."""
+    def pending(self) -> bool:
+        """Whether executions of some kind have to be released again soon."""
         return bool(self.since.keys() - self.done - self._forbidden)
 
-    async def look(self, gone: Some[Collection]) -> None:
-        """Let go of what is held, as soon as no webhook entry names these kinds any more.
+    async def release(self, gone: Some[Collection]) -> None:
+        """Release all held executions of kinds that no webhook entry names any more.
 
         Raises:
             LeaseLostError: another controller may be active.
@@ -56,7 +57,7 @@ class Leaving:
         self.since = {collection: self.since.get(collection, now) for collection in gone}
         self.done &= self.since.keys()
         self._forbidden &= self.since.keys()
-        self._looked &= self.since.keys()
+        self._released &= self.since.keys()
         for collection, since in self.since.items():
             if collection in self.done:
                 continue
@@ -65,8 +66,8 @@ class Leaving:
             except ApiError as error:
                 if error.status != 403:
                     raise
-                if collection in self._looked:
-                    self.done.add(collection)  # the right has gone, too, but all was let go before
+                if collection in self._released:
+                    self.done.add(collection)  # the right has gone, too, but all were released before
                 elif collection not in self._forbidden:
                     self._forbidden.add(collection)
                     logger.warning(
@@ -77,8 +78,8 @@ class Leaving:
                     )
                 continue
             self._forbidden.discard(collection)
-            self._looked.add(collection)
+            self._released.add(collection)
             if released:
                 logger.info("%s are described no more: %d executions let go", collection, released)
-            if now - since >= SETTLED:
+            if now - since >= ADMISSION_SECONDS:
                 self.done.add(collection)

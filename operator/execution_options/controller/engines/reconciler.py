@@ -1,4 +1,4 @@
-"""The reconcile of engines: whether new executions get options, and if not, what is missing."""
+"""The reconcile of engines: whether new executions get options and, if not, what is missing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from msgspec import UNSET, Struct
 from execution_options.api import decoding, names
 from execution_options.api.engine_kind import ExecutionEngineStatus
 from execution_options.controller.engines import rights
-from execution_options.controller.engines.departed import Leaving
+from execution_options.controller.engines.departed import DepartedKinds
 from execution_options.controller.runtime import StatusWriter
 from execution_options.engines.schema import worded
 from execution_options.install import ENGINES_CONFIGURATION, WEBHOOK_CONFIGURATION, engineentries
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SOON: Final = 2.0
-"""Seconds until what was missing is looked for again, where no watch tells."""
+"""Seconds until something that was missing, and that no watch reports, is checked again."""
 LATER: Final = 60.0
-"""Seconds until rights, entries and numbers are looked at again."""
+"""Seconds until rights, webhook entries and numbers are checked again."""
 _CONFIGURATIONS: Final = path_of("admissionregistration.k8s.io", "v1", "mutatingwebhookconfigurations")
 _CHECKS: Final = path_of("admissionregistration.k8s.io", "v1", "validatingwebhookconfigurations")
 
@@ -57,15 +57,15 @@ class _Discovery(Struct, frozen=True):
 class EngineReconciler:
     """Brings the webhook entries and the status of all described engines up to date.
 
-    They are few, and share one webhook configuration: all of them are looked at together.
+    They are few and share one webhook configuration, so all are reconciled together.
 
     Args:
         kube: the connection.
         index: the descriptions.
-        world: what is known of executions.
-        writer: sends what is to be changed.
-        settings: how the controller is run.
-        led_astray: is told when something else than before is wrong with the paths of an engine.
+        world: executions, and where problems with paths are stored.
+        writer: sends the changes.
+        settings: settings of the controller.
+        paths_changed: called when the problems with the paths of any engine have changed.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class EngineReconciler:
         world: World,
         writer: Writer,
         settings: Settings,
-        led_astray: Callable[[], None] = lambda: None,
+        paths_changed: Callable[[], None] = lambda: None,
     ) -> None:
         self._kube = kube
         self._namespace = settings.namespace
@@ -84,33 +84,34 @@ class EngineReconciler:
         self._writer = writer
         self._status: StatusWriter[str] = StatusWriter(writer, settings.status_interval, ("CRDNotInstalled",))
         self._checked: dict[str, tuple[Engine, float]] = {}
-        """Engines that lacked nothing, and when that was found."""
+        """Engines that lacked nothing, and when that was checked (monotonic seconds)."""
         self._paths: dict[str, tuple[Engine, str, PathCheck | None]] = {}
-        """What was found of the paths of an engine, by this version of its kind's definition."""
-        self._led_astray = led_astray
-        self._leaving = Leaving(kube, writer)
+        """The check of the paths of an engine, with the resource version of its kind's definition."""
+        self._paths_changed = paths_changed
+        self._departed = DepartedKinds(kube, writer)
 
     async def reconcile(self) -> float | None:
-        """Reconcile all; seconds until they must be looked at again, or ``None`` where none is described."""
+        """Reconcile all engines; seconds until they are due again, or ``None`` if none is described."""
         found = {name: await self._judge(name) for name in self._index.names()}
         problem = await self._bring(self._of(found, "True"), self._of(found, "Unknown"), self._described())
-        paths = {name: await self._follow_paths(name) for name in found}
-        self._tell_astray()
-        waits = [LATER] if found or self._leaving.since else []
-        if self._leaving.under_way:
+        paths = {name: await self._check_paths(name) for name in found}
+        self._report_astray()
+        waits = [LATER] if found or self._departed.since else []
+        if self._departed.pending:
             waits.append(SOON)
-        for name, aspect in found.items():
+        for name, ready in found.items():
             stored = self._index.get(name)
             if stored is None:
                 continue
-            said = Aspect("Ready", "False", "NotAdmitted", problem) if problem and aspect.status == "True" else aspect
-            if said.status != "True" and self._is_passing(name, said):
+            if problem and ready.status == "True":
+                ready = Aspect("Ready", "False", "NotAdmitted", problem)
+            if ready.status != "True" and self._is_passing(name, ready):
                 waits.append(SOON)
-            waits.append(await self._report(stored, said, paths[name]))
+            waits.append(await self._report(stored, ready, paths[name]))
         return min(waits, default=SOON if problem else None)
 
-    async def _follow_paths(self, name: str) -> Aspect:
-        """Whether the paths of an engine are in the schema of its kind; asked anew when either changes."""
+    async def _check_paths(self, name: str) -> Aspect:
+        """Whether the paths of an engine are in the schema of its kind; checked again when either changes."""
         engine = self._index.resolution.engines.get(name)
         if engine is None or name in self._index.resolution.rejected:
             self._paths.pop(name, None)
@@ -121,29 +122,29 @@ class EngineReconciler:
             known = self._paths[name] = (engine, version, await read_path_check(self._kube, engine))
         return _paths_exist(engine, known[2])
 
-    def _tell_astray(self) -> None:
+    def _report_astray(self) -> None:
         for name in self._paths.keys() - set(self._index.names()):
             del self._paths[name]
         checks = {name: check for name, (_, _, check) in self._paths.items()}
         astray = {name: check.problems for name, check in checks.items() if check is not None and check.problems}
         if astray != self._world.astray:
             self._world.astray = astray
-            self._led_astray()
+            self._paths_changed()
 
     def _of(self, found: dict[str, Aspect], state: str) -> list[Engine]:
-        """The engines whose condition has a status."""
+        """The engines whose condition has the status ``state``."""
         named = (self._index.engines.get(name) for name, aspect in found.items() if aspect.status == state)
         return [engine for engine in named if engine is not None]
 
     def _described(self) -> set[Collection] | None:
-        """The kinds that are described now; ``None`` where that cannot be told, since a description is broken."""
+        """The kinds that are described now; ``None`` if a broken description leaves that open."""
         resolution = self._index.resolution
         if any(rejection.reason == "InvalidSpec" for rejection in resolution.rejected.values()):
             return None
         return {Collection.of(engine) for engine in resolution.engines.values()}
 
     def _is_passing(self, name: str, aspect: Aspect) -> bool:
-        """Whether something may be different soon, although nobody tells."""
+        """Whether the reason may pass soon without any watch reporting it."""
         if aspect.reason == "CRDNotInstalled":
             engine = self._index.engines.get(name)
             return engine is not None and self._world.executions.announced(engine)
@@ -156,7 +157,7 @@ class EngineReconciler:
         if rejection is not None:
             return Aspect("Ready", "False", rejection.reason, rejection.message)
         engine, store = resolution.engines.get(name), self._world.executions.of(name)
-        # One that came or went just now is not followed yet, or not any more.
+        # An engine that was just added is not followed yet.
         if engine is None or (store is None and not engine.is_pod):
             return _LISTING
         if store is not None:
@@ -173,7 +174,7 @@ class EngineReconciler:
         return Aspect("Ready", "True", "InUse", f"new executions get their options{more}")
 
     async def _lacking(self, engine: Engine) -> Aspect | None:
-        """What of the cluster or of the operator's rights is not as the engine needs it; looked at now and then."""
+        """What the engine lacks in the cluster or in the operator's rights; checked at intervals."""
         known, at = self._checked.get(engine.name, (None, 0.0))
         if known == engine and time.monotonic() - at < LATER - SOON:
             return None
@@ -203,14 +204,16 @@ class EngineReconciler:
         return next((resource for resource in resources if resource.name == engine.plural), None)
 
     async def _bring(self, usable: list[Engine], undecided: list[Engine], described: set[Collection] | None) -> str:
-        """Have executions of usable engines admitted by the webhook; what is in the way, empty where nothing is.
+        """Write the webhook entries of usable engines; return the problem that prevents it, or an empty text.
 
-        Undecided ones (their description was edited, say) keep the entries that they have. What is held of kinds that
-        are not ``described`` any more is let go.
+        Args:
+            usable: engines that get entries.
+            undecided: engines that keep the entries they have, because their description was edited, for example.
+            described: kinds that are described; held executions of all others are released.
         """
         own = await self._configuration(ENGINES_CONFIGURATION)
         present = [] if own is None else own.get("webhooks") or []
-        # What has entries may be held, too: earlier versions noted nothing.
+        # Earlier versions noted no kinds, but executions of kinds with entries may be held.
         noted = remembered(own) | engineentries.kinds(present)
         without = engineentries.uncovered(present, undecided)
         engines = [*usable, *(engine for engine in undecided if engine not in without)]
@@ -230,8 +233,8 @@ class EngineReconciler:
         wanted = engineentries.entries(ours, more)
         if checks is not None and engineentries.trusted(checks.get("webhooks") or ()):
             wanted += engineentries.checks(checks["webhooks"], more)
-        # Noted before the first of a kind can be held.
-        kinds = (noted - self._leaving.done) | {Collection.of(engine) for engine in more}
+        # A kind is noted before its first execution can be held.
+        kinds = (noted - self._departed.done) | {Collection.of(engine) for engine in more}
         if not engineentries.same(present, wanted) or kinds != remembered(own):
             metadata = {"resourceVersion": own["metadata"]["resourceVersion"], "annotations": {ANNOTATION: note(kinds)}}
             try:
@@ -243,7 +246,7 @@ class EngineReconciler:
                     raise
                 return "its webhook entries were changed by somebody else at the same moment"
             logger.info("webhook entries: %s", ", ".join(sorted(engine.name for engine in more)) or "none")
-        await self._leaving.look(set() if described is None else kinds - described)
+        await self._departed.release(set() if described is None else kinds - described)
         return ""
 
     async def _configuration(self, name: str, collection: str = _CONFIGURATIONS) -> dict[str, Any] | None:
@@ -251,7 +254,7 @@ class EngineReconciler:
         return None if answer is None else decoding.read_object(answer)
 
     async def _report(self, stored: StoredEngine, ready: Aspect, paths: Aspect) -> float:
-        """Write the status where it differs; seconds until it must be looked at again."""
+        """Write the status if it differs; seconds until the engine is due again."""
         metadata, present = stored.metadata, stored.status or {}
         store = self._world.executions.of(metadata.name)
         listed = store is not None and store.synced.is_set() and not store.missing

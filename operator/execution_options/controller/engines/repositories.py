@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 _CONFIG_MAPS: Final = path_of("", "v1", "configmaps")
 SOON: Final = 1.0
+"""Seconds until a write is repeated after a conflict."""
 
 
 class ConfigMap(Struct, frozen=True):
@@ -37,19 +38,19 @@ class ConfigMap(Struct, frozen=True):
 class ArtifactRepositories:
     """Renders the repositories of namespaces.
 
-    An entry stays once it is there: a workflow that was just admitted may ask for it, and there are as many as buckets.
+    Entries are never removed: a workflow that was just admitted may need one, and there are only as many as buckets.
 
     Args:
         kube: the connection.
         index: the options.
-        writer: writes.
-        told: is called with a namespace when :meth:`problem` of it has changed.
+        writer: writes the ConfigMaps.
+        changed: called with a namespace when :meth:`problem` of it has changed.
     """
 
-    def __init__(self, kube: Kube, index: OptionsIndex, writer: Writer, told: Callable[[str], None]) -> None:
+    def __init__(self, kube: Kube, index: OptionsIndex, writer: Writer, changed: Callable[[str], None]) -> None:
         self._index = index
         self._writer = writer
-        self._told = told
+        self._problem_changed = changed
         self._problems: dict[str, str] = {}
         self._queue: Queue[str] = Queue()
         self._given, self._rendered = (
@@ -63,7 +64,7 @@ class ArtifactRepositories:
         return self._given.synced.is_set() and self._rendered.synced.is_set()
 
     async def wait_synced(self) -> None:
-        """Wait for that."""
+        """Wait until both collections were listed once."""
         await asyncio.gather(self._given.synced.wait(), self._rendered.synced.wait())
 
     async def follow(self) -> None:
@@ -73,13 +74,13 @@ class ArtifactRepositories:
             group.create_task(self._rendered.run())
 
     def options_changed(self, namespace: str) -> None:
-        """Options of a namespace, or of the cluster where it is empty, came, changed or went."""
+        """Options of a namespace, or of the cluster if it is empty, were created, changed or deleted."""
         for where, _ in self._given.items:
             if namespace in ("", where):
                 self._queue.add(where)
 
     def problem(self, namespace: str | None) -> str:
-        """Why a namespace's own repository cannot be used, for people; empty where it can, or there is none."""
+        """Why a namespace's own repository cannot be used, for people; empty if it can, or if there is none."""
         return self._problems.get(namespace or "", "")
 
     def pending(self) -> int:
@@ -126,7 +127,7 @@ class ArtifactRepositories:
             logger.warning("artifact repositories of namespace %s: %s", namespace, problem)
         else:
             del self._problems[namespace]
-        self._told(namespace)
+        self._problem_changed(namespace)
 
     def _changed(self, old: ConfigMap | None, new: ConfigMap | None) -> None:
         item = new or old

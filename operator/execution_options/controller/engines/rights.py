@@ -1,4 +1,4 @@
-"""What the operator must be allowed to do with the objects of an engine."""
+"""The rights that the operator needs on the objects of an engine."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class _Review(msgspec.Struct):
 
 
 def needed(engine: Engine) -> Iterator[Right]:
-    """What the controller and the webhook do with executions of the engine, and with what these refer to."""
+    """The rights of the controller and the webhook on executions of the engine and on what these refer to."""
     yield from (Right(CONTROLLER, engine.group, engine.plural, verb) for verb in ("get", "list", "watch", "patch"))
     plans = [(plan.group, plan.plural) for plan in engine.launch_plans]
     specifications = [(kind.group, kind.plural) for kind in engine.specifications]
@@ -49,7 +49,7 @@ def needed(engine: Engine) -> Iterator[Right]:
 
 
 def granted(engine: Engine) -> Iterator[Right]:
-    """What is asked for: also to list launch plans, without which references that dangle are not told of."""
+    """The rights to ask for: those needed, and to list launch plans, so that dangling references are reported."""
     plans = {(plan.group, plan.plural) for plan in engine.launch_plans}
     for right in needed(engine):
         yield right
@@ -58,10 +58,10 @@ def granted(engine: Engine) -> Iterator[Right]:
 
 
 async def missing(kube: Kube, rights: Iterable[Right], namespace: str) -> list[Right]:
-    """Those of the rights that the accounts, which are in ``namespace``, do not have.
+    """The rights that the service accounts in ``namespace`` do not have.
 
     Raises:
-        execution_options.kube.client.ApiError: the API server does not say.
+        execution_options.kube.client.ApiError: the API server does not answer the question.
     """
     wanted = list(rights)
     have = await asyncio.gather(*(_allowed(kube, right, namespace) for right in wanted))
@@ -78,7 +78,7 @@ async def _allowed(kube: Kube, right: Right, namespace: str) -> bool:
 
 
 def grant(engine: Engine, lacking: Iterable[Right]) -> str:
-    """A sentence that says what is lacking, and the ClusterRoles that give all that the engine needs."""
+    """A sentence that names the lacking rights, and the ClusterRoles that give all that the engine needs."""
     what = "; ".join(
         f"{account} may not {', '.join(right.verb for right in some)} {plural}.{group}"
         for (account, group, plural), some in groupby(lacking, lambda right: right[:3])

@@ -1,4 +1,4 @@
-"""Brings executions and their pods to what their options say, those that the webhook missed included."""
+"""Applies edits of options to executions and their pods, and repairs executions that the webhook missed."""
 
 from execution_options.controller.executions.notes import unreadable_note
 from execution_options.controller.executions.pods import PodReconciler

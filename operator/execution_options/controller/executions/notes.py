@@ -1,4 +1,4 @@
-"""What is said of an execution in events. Pure."""
+"""The events on executions. Pure."""
 
 from __future__ import annotations
 
@@ -14,47 +14,47 @@ if TYPE_CHECKING:
 
 
 def applied_note(state: State, *, repaired: bool = False) -> Announcement | None:
-    """What of the author's the options replaced or left; ``None`` where nothing.
+    """Which of the author's values the options replaced or kept; ``None`` if none.
 
     Args:
-        state: of the execution.
-        repaired: whether it was created past the webhook: only its own metadata could be changed then.
+        state: state of the execution.
+        repaired: whether it was created past the webhook, so that only its own metadata could be changed.
     """
     authored = state.snapshot.authored
     if repaired:
         authored = {at: written for at, written in authored.items() if at.startswith("/metadata/")}
-    said = notes(authored, state.frozen)
-    return Announcement("Normal", "OptionsApplied", "Admit", "; ".join(said)) if said else None
+    texts = notes(authored, state.frozen)
+    return Announcement("Normal", "OptionsApplied", "Admit", "; ".join(texts)) if texts else None
 
 
 def left_note(left: tuple[Left, ...], where: str = "") -> Announcement:
-    """Values that options would change, but that somebody else changed before."""
-    said = [
+    """Values that the options would change, but that somebody else has changed."""
+    texts = [
         f"{one.key} stays {'absent' if one.value is None else repr(one.value)}, as somebody else left it; "
         f"options want {'it absent' if one.wanted is None else repr(one.wanted)}"
         for one in left
     ]
-    return Announcement("Normal", "OptionsLeft", "Follow", where + "; ".join(said))
+    return Announcement("Normal", "OptionsLeft", "Follow", where + "; ".join(texts))
 
 
 def refused_note(why: str, where: str = "") -> Announcement:
-    """What an edit would change is refused, by a policy or by the webhook of somebody else."""
+    """An edit is refused by a policy or by another webhook."""
     return Announcement("Warning", "OptionsNotFollowed", "Follow", f"{where}it stays as it is: {why}")
 
 
 def unreadable_note(problem: str) -> Announcement:
-    """An execution is left out of everything that the operator does, because it cannot be decoded."""
+    """An execution cannot be decoded, so the operator does nothing for it."""
     note = f"the operator cannot read this object and does nothing for it: {problem}"
     return Announcement("Warning", "ObjectUnreadable", "Read", note)
 
 
 def left_out_note(why: str) -> Announcement:
-    """Options apply to an execution, and it was created without them."""
+    """Options apply to an execution that was created without them."""
     return Announcement("Warning", "OptionsLeftOut", "Admit", f"it gets no options: {why}")
 
 
 def missed_note(state: State) -> Announcement:
-    """What happened to an execution that the webhook missed."""
+    """What the repair of an execution that the webhook missed could change, and what not."""
     lacking = repair.unrepaired(state.frozen, state.snapshot.authored)
     note = "it was created past the webhook"
     if state.frozen.labels or state.frozen.annotations:

@@ -1,4 +1,4 @@
-"""The reconcile of pods: what their execution's options are now, and what their template never got."""
+"""The reconcile of pods: edits of their execution's options, and pods of executions that the webhook missed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 JOB_UID_LABEL: Final = "batch.kubernetes.io/controller-uid"
 MAX_LABEL: Final = 63
-"""Longest value of a label: engines shorten longer names in ways of their own."""
+"""Longest value of a label; each engine shortens longer names in its own way."""
 
 
 class PodReconciler:
@@ -44,7 +44,7 @@ class PodReconciler:
         world: what is known of the cluster.
         shell: reads and writes.
         recorder: posts events.
-        unfollowed: is told which pods an edit does not reach.
+        unfollowed: records the pods that an edit does not reach.
     """
 
     def __init__(self, world: World, shell: Shell, recorder: Recorder, unfollowed: Unfollowed) -> None:
@@ -54,7 +54,7 @@ class PodReconciler:
         self._unfollowed = unfollowed
 
     async def reconcile(self, key: Key) -> None:
-        """Reconcile one pod; one that has ended, or whose execution has, is left alone."""
+        """Reconcile one pod, unless it or its execution has ended."""
         pod = self._world.pods.get(*key)
         if pod is None or not is_living(pod):
             self._unfollowed.pod_followed(key)
@@ -70,17 +70,15 @@ class PodReconciler:
             await self._correct(owner, self._world.engines[owner.engine], execution.metadata, pod.metadata)
 
     async def _free_slot(self, pod: ObjectMeta) -> None:
-        """Take the label from a coordinator that was created while the webhook, which takes it, did not answer."""
+        """Remove the label from a coordinator that was created while the webhook, which removes it, was down."""
         if (pod.labels or {}).get(GATE) == CAPPED and not self._is_unit(pod):
             await self._shell.patch(_path(pod), pod, "pod", _unlabelled)
 
     async def count(self, key: ExecutionKey, engine: Engine, execution: ObjectMeta) -> None:
-        """Have the pods without the label count of an execution with a limit that was created past the webhook.
-
-        They get the label, and take slots as soon as the controller sees that.
+        """Label the pods of an execution with a limit that was created past the webhook, so that they take slots.
 
         Raises:
-            ApiError: a pod cannot be read or written at the moment; one whose label is refused is reported instead.
+            ApiError: a pod cannot be read or written; a pod whose label is refused is reported in an Event instead.
         """
         label = next(iter(engine.pods.labels), "")
         selector = f"{label}={execution.name}" if label and len(execution.name) <= MAX_LABEL else label
@@ -100,7 +98,7 @@ class PodReconciler:
                 self._recorder.post(engine, execution, Announcement("Warning", "LabelRefused", "Count", note))
 
     def _is_unit(self, pod: ObjectMeta) -> bool:
-        """Whether a pod works for itself, so that it counts: no coordinator, and none of a gang."""
+        """Whether a pod takes a slot: it is neither a coordinator nor part of a gang."""
         owner = pod.controller
         if owner is None:
             return False
@@ -108,7 +106,7 @@ class PodReconciler:
         return role_of(self._world.engines, (owner.group, owner.kind), metadata) == "unit"
 
     async def adopt(self, key: ExecutionKey, engine: Engine, execution: ObjectMeta) -> None:
-        """Correct the pods of a Job that do not carry its identifier: their template never got it."""
+        """Correct the pods of a Job that lack its identifier, because they were created before its repair."""
         if (engine.group, engine.kind) != ("batch", "Job"):
             return
         body = await self._shell.kube.get(
@@ -146,15 +144,15 @@ def _path(pod: ObjectMeta) -> str:
 
 
 def _labelled(pod: ObjectMeta) -> edit.Plan:
-    """Give the label to a pod that never waited."""
+    """Add the label to a pod that never waited."""
     labels = pod.labels or {}
     return edit.Plan([] if GATE in labels else metadata_patch(pod, {"labels": {GATE: label_of(labels)}}))
 
 
 def _unlabelled(pod: ObjectMeta) -> edit.Plan:
-    """Take the label from a pod that never waited."""
-    counts = (pod.labels or {}).get(GATE) == CAPPED
-    return edit.Plan(metadata_patch(pod, {"labels": {GATE: None}}) if counts else [])
+    """Remove the label from a pod that never waited."""
+    capped = (pod.labels or {}).get(GATE) == CAPPED
+    return edit.Plan(metadata_patch(pod, {"labels": {GATE: None}}) if capped else [])
 
 
 class _Pods(msgspec.Struct):

@@ -1,4 +1,4 @@
-"""The reconcile of executions and pods: edits that reach them, and what the webhook missed."""
+"""The reconcile of executions: edits of their options, and the repair of those that the webhook missed."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 NEWS: Final = timedelta(minutes=30)
-"""How old what an event says may be: the API server forgets events after an hour, and it is said once."""
+"""Oldest admission that is still reported. The API server forgets events after an hour, and each is posted once."""
 
 
 class ExecutionReconciler:
@@ -52,7 +52,7 @@ class ExecutionReconciler:
         shell: reads and writes.
         recorder: posts events.
         pods: reconciles the pods of executions that the webhook missed.
-        unfollowed: is told which executions an edit does not reach.
+        unfollowed: records the executions that an edit does not reach.
     """
 
     def __init__(
@@ -71,10 +71,10 @@ class ExecutionReconciler:
         self._pods = pods
         self._unfollowed = unfollowed
         self._judged: dict[str, int] = {}
-        """uid of an execution without options → which options were found not to apply to it."""
+        """uid of an execution without options → hash of the options that do not apply to it."""
 
     async def reconcile(self, key: ExecutionKey) -> None:
-        """Reconcile one execution; one that has ended, or that is unknown, is left alone."""
+        """Reconcile one execution, unless it is unknown or has ended."""
         item, record = self._world.execution(key), self._world.tracker.records.get(key)
         if item is None or record is None or not is_living(item):
             if record is not None:
@@ -122,20 +122,20 @@ class ExecutionReconciler:
         if MISSED_ANNOTATION in (metadata.annotations or {}):
             await self._pods.adopt(key, engine, metadata)
             if GATE in (metadata.labels or {}):
-                # What it controlled before its repair gives its pods no label.
+                # Objects that it controlled before its repair do not label their pods.
                 await self._pods.count(key, engine, metadata)
 
     def _announce(self, engine: Engine, metadata: ObjectMeta) -> None:
-        """Say what was overridden or left at admission, or what the repair of a missed one could not give."""
+        """Post what was overridden or kept at admission, and what the repair of a missed execution could not change."""
         state = edit.state(metadata)
         noticed = (metadata.annotations or {}).get(MISSED_ANNOTATION)
         if not _is_news(noticed or metadata.creation_timestamp):
             return
         if noticed is not None:
             self._recorder.post(engine, metadata, missed_note(state))
-        said = applied_note(state, repaired=noticed is not None)
-        if said is not None:
-            self._recorder.post(engine, metadata, said)
+        applied = applied_note(state, repaired=noticed is not None)
+        if applied is not None:
+            self._recorder.post(engine, metadata, applied)
 
     async def _judge(self, key: ExecutionKey, engine: Engine, item: ExecutionObject) -> None:
         metadata = item.metadata
@@ -146,7 +146,7 @@ class ExecutionReconciler:
             return
         plan = await self._plan_annotations(engine, metadata)
         labels = self._world.namespace_labels(metadata.namespace)
-        # The quick look spares unaffected executions all requests.
+        # This quick check needs no requests for executions that are not affected.
         if missed.applies(engine, metadata, before, Situation(labels, "", plan)):
             await self._repair(key, engine, metadata, plan)
         self._judged[metadata.uid] = seen
@@ -182,7 +182,7 @@ class ExecutionReconciler:
                 self._recorder.post(engine, metadata, left_out_note(repair.left_out))
                 return
             if repair.limited:
-                # Before the execution: nobody is released beside them.
+                # Before the repair, so that no pod is released beside those that run already.
                 await self._pods.count(key, engine, metadata)
             await self._shell.bucket.take(metadata.namespace)
             try:
@@ -205,8 +205,8 @@ class ExecutionReconciler:
     def _report_unrepairable(self, engine: Engine, metadata: ObjectMeta, problem: str) -> None:
         if metadata.uid not in self._judged:
             self._shell.metrics.missed.labels(engine.name).inc()
-            whose = f"{engine.kind} {metadata.namespace}/{metadata.name}"
-            logger.warning("%s: created past the webhook: %s", whose, problem)
+            at = (engine.kind, metadata.namespace, metadata.name)
+            logger.warning("%s %s/%s: created past the webhook: %s", *at, problem)
         note = f"it was created past the webhook, which would have refused it: {problem}"
         self._recorder.post(engine, metadata, Announcement("Warning", "AdmissionMissed", "Repair", note))
 

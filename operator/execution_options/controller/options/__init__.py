@@ -1,4 +1,4 @@
-"""Keeps the service accounts and the status of options."""
+"""Maintains the service accounts and the status of options."""
 
 from execution_options.controller.options.reconciler import OptionsReconciler
 

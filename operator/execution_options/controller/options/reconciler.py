@@ -1,4 +1,4 @@
-"""The reconcile of options: service accounts, status, and who else has to look again."""
+"""The reconcile of options: service accounts, status, and the executions to enqueue after an edit."""
 
 from __future__ import annotations
 
@@ -30,49 +30,49 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LATER = 60.0
-"""Seconds after which something is tried again that the API server refused, by a quota for example."""
+"""Seconds until a request is repeated that the API server refused, because of a quota for example."""
 SOON = 0.5
-"""Seconds after which an object is looked at again that changed between being read and being written."""
+"""Seconds until an object is reconciled again that changed between being read and being written."""
 
 
 class Executions(Protocol):
-    """Has executions looked at again."""
+    """The queue of executions."""
 
     def add(self, key: ExecutionKey, after: float = 0.0) -> None:
         """Reconcile an execution in ``after`` seconds."""
 
 
 class Pods(Protocol):
-    """Pods whose number options limit."""
+    """The pods whose number options limit."""
 
     def options_changed(self, uid: str, *, gone: bool = False) -> None:
-        """Options were edited, or are deleted."""
+        """Options were edited or deleted."""
 
     def numbers(self, uid: str) -> tuple[int, int]:
-        """How many pods run, and how many wait, because of options."""
+        """How many pods that options limit run, and how many wait."""
 
 
 class Repositories(Protocol):
-    """Artifact repositories of namespaces."""
+    """The artifact repositories of namespaces."""
 
     def problem(self, namespace: str | None) -> str:
-        """Why that of a namespace cannot be used; empty where it can, or there is none."""
+        """Why a namespace's repository cannot be used; empty if it can, or if there is none."""
 
 
 class OptionsReconciler:
-    """Brings the cluster to one options object at a time.
+    """Reconciles one options object at a time.
 
     Args:
         index: the options.
         world: executions and service accounts.
-        directory: the channels that notifications can use.
-        writer: sends what is to be changed.
-        executions: has the executions of edited options reconciled.
-        pods: knows whose pods wait for a parallelism slot.
-        refusals: knows whose notifications cannot be recorded.
-        unfollowed: knows which executions an edit does not reach.
-        repositories: knows whose artifact repositories cannot be used.
-        status_interval: seconds between two writes of an object's status where only numbers changed.
+        directory: the channels.
+        writer: sends the changes.
+        executions: the queue of executions.
+        pods: knows which pods wait for a parallelism slot.
+        refusals: knows which notifications cannot be recorded.
+        unfollowed: knows which executions an edit did not reach.
+        repositories: knows which artifact repositories cannot be used.
+        status_interval: seconds between two writes of an object's status in which only numbers changed.
     """
 
     def __init__(
@@ -101,13 +101,13 @@ class OptionsReconciler:
         self._seen: dict[OptionsKey, tuple[str, int]] = {}
 
     async def reconcile(self, key: OptionsKey) -> float | None:
-        """Reconcile one object; seconds until it must be looked at again, or ``None``."""
+        """Reconcile one object; seconds until it is due again, or ``None``."""
         known = await self._index.refresh(key)
         before = self._seen.get(key)
         if before is not None and (known is None or known.uid != before[0]):
             self._pods.options_changed(before[0], gone=True)
         if known is None or known.deleting:
-            # Garbage collection removes its accounts; executions keep what they got.
+            # Garbage collection removes its accounts. Executions keep their options.
             self._seen.pop(key, None)
             self._status.forget(key)
             return None
@@ -168,7 +168,7 @@ class OptionsReconciler:
         created = accountplan.created_account(options)
         if created is not None:
             name, role = created
-            # Cluster options have an account wherever an execution runs under it, or did so before.
+            # Cluster options have an account in each namespace where an execution runs or ran under it.
             places = {ns for ns, of in (*wanted, *present) if of == name} if options.namespace is None else set()
             for namespace in places | ({options.namespace} if options.namespace is not None else set()):
                 wanted[namespace, name] = binding(role)
@@ -179,14 +179,14 @@ class OptionsReconciler:
         return accountplan.plan(options, wanted, present, in_use)
 
     def _missing(self, options: OptionsObject) -> list[Verdict]:
-        """Cluster options may be used in namespaces that have the account and in others."""
+        """The required account does not exist; cluster options are exempt, since they serve many namespaces."""
         name = required_account(options)
         if name is None or options.namespace is None or self._world.accounts.get(options.namespace, name) is not None:
             return []
         return [Verdict("ServiceAccountMissing", without_account(name, options.namespace))]
 
     async def _act(self, action: Action) -> bool:
-        """Whether the request was carried out; not where the account changed since it was read."""
+        """Carry out a request; ``False`` if the account has changed since it was read."""
         collection = path_of("", "v1", "serviceaccounts", action.namespace)
         path = f"{collection}/{action.name}"
         try:
@@ -198,11 +198,11 @@ class OptionsReconciler:
                 await self._writer.delete(path, action.body)
         except ApiError as error:
             if error.is_not_found:
-                return True  # what was to go is gone, or the namespace is, and the options with it
+                return True  # the account has gone, or the namespace with the options
             if error.status == 409 or (error.status == 422 and action.verb == "patch"):
                 return False
             if error.status == 403 and "being terminated" in error.message:
-                return True  # the namespace goes, and the options with it
+                return True  # the namespace is being deleted, and the options with it
             raise
         logger.info("service account %s/%s: %s", action.namespace, action.name, _DONE[action.verb])
         return True
@@ -220,12 +220,12 @@ class OptionsReconciler:
         if write.answer is None:
             return write.wait
         fresh = self._index.put(key.kind, write.answer)
-        # An edit that came in between is known now, so whoever tells of it may be taken to tell no news.
+        # An edit made in between is known now, so its event may be ignored as known: reconcile again.
         return None if fresh.generation == known.generation else 0.0
 
 
 def _too_large(options: OptionsObject) -> list[Verdict]:
-    """What was stored before its size was checked may be too large for any execution."""
+    """Options stored before their size was checked may be too large for any execution."""
     source = Source(Level.NAMESPACE_DEFAULT, options.kind, options.name, options.uid, options.generation)
     try:
         encode(Snapshot(id=new_id(), layers=(frozen(Layer(source, options.spec)),)))

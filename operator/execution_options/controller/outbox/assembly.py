@@ -133,7 +133,7 @@ class Outbox:
             self.ends.changed(key, None, self._world.execution(key), record)
         self.deliveries.start()
         for namespace, name in self._directory.store.items:
-            self.trials.look(OptionsKey(CHANNEL_KIND, namespace, name))
+            self.trials.check(OptionsKey(CHANNEL_KIND, namespace, name))
         async with asyncio.TaskGroup() as group:
             group.create_task(self._lanes.run())
             group.create_task(self._cleaning.run())

@@ -39,7 +39,7 @@ class Trials:
         self.queue: Queue[OptionsKey] = Queue()
         self._done: dict[OptionsKey, Request] = {}
 
-    def look(self, key: OptionsKey) -> None:
+    def check(self, key: OptionsKey) -> None:
         """See whether an object (a channel, or options) asks for a test."""
         request = self._request(key)
         if request is not None and self._done.get(key) != request:
