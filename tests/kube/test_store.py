@@ -303,7 +303,7 @@ async def test_a_patient_store_asks_once_for_what_is_not_installed_and_again_whe
 ) -> None:
     collection.missing = True
     async with serving(collection, tmp_path) as kube:
-        store = Store(kube, collection.path, PartialObject, optional=True, patience=3600)
+        store = Store(kube, collection.path, PartialObject, optional=True, missing_pause=3600)
         task = asyncio.create_task(store.run())
         await store.synced.wait()
         asked = collection.requests
@@ -453,7 +453,13 @@ async def test_objects_whose_version_is_not_served_any_more_stay_until_their_kin
 
     async with serving(collection, tmp_path) as kube:
         store = Store(
-            kube, collection.path, PartialObject, optional=True, hidden=lambda: defined, patience=60, on_change=hear
+            kube,
+            collection.path,
+            PartialObject,
+            optional=True,
+            hidden=lambda: defined,
+            missing_pause=60,
+            on_change=hear,
         )
         task = asyncio.create_task(store.run())
         try:

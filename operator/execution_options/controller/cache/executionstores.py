@@ -159,7 +159,7 @@ class ExecutionStores:
             followed(engine),
             optional=True,
             hidden=lambda: self._is_defined(engine),
-            patience=ABSENT_SECONDS,
+            missing_pause=ABSENT_SECONDS,
             on_change=lambda old, new: self._changed(engine, old, new),
             on_unreadable=lambda one: self._unreadable(engine, one),
             on_deleted=lambda item: self._deleted(engine, item),

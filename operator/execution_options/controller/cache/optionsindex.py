@@ -15,8 +15,8 @@ from execution_options.api.meta import ObjectMeta
 from execution_options.api.problem import InvalidOptionsError
 from execution_options.api.resources import OptionsObject, read_stored
 from execution_options.kube.client import ApiError, path_of
+from execution_options.kube.contents import is_old
 from execution_options.kube.listing import LARGE_PAGE, listed
-from execution_options.kube.store import is_old
 from execution_options.multimap import Members
 
 if TYPE_CHECKING:
