@@ -1,4 +1,4 @@
-"""From an end to its deliveries."""
+"""The deliveries of an end."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def mail(*phases: str, to: str = "a@b.c") -> dict[str, Any]:
     return {"phases": list(phases), "email": {"recipients": [to]}}
 
 
-def test_one_delivery_for_each_channel_of_which_everything_follows_from_the_end() -> None:
+def test_each_channel_has_one_delivery_derived_from_the_end() -> None:
     spec = {"notifications": [mail("FAILED"), mail("FAILED", to="d@e.f"), mail("SUCCEEDED", to="x@y.z")]}
     (one,) = composed(spec, mail=MAIL)
     assert one.name.startswith("train-x7k2p-")
@@ -69,7 +69,7 @@ def test_one_delivery_for_each_channel_of_which_everything_follows_from_the_end(
     assert one.name != composed(spec, later, mail=MAIL)[0].name
 
 
-def test_what_is_silenced_or_reaches_nobody_is_recorded_with_its_reason() -> None:
+def test_suppressed_and_unrouted_notifications_are_recorded_with_a_reason() -> None:
     (silent,) = composed({"notifications": [mail("FAILED")], "disableNotifications": True}, mail=MAIL)
     assert silent.spec.unsent is not None
     assert (silent.spec.unsent.state, silent.spec.unsent.reason) == ("Suppressed", "Disabled")
@@ -82,7 +82,7 @@ def test_what_is_silenced_or_reaches_nobody_is_recorded_with_its_reason() -> Non
     assert lost.spec.recipients == ("a@b.c",)
 
 
-def test_a_success_resolves_what_pagerduty_may_have_been_told_before() -> None:
+def test_a_success_resolves_an_earlier_incident_in_pagerduty() -> None:
     spec = {"notifications": [{"phases": ["FAILED"], "pagerDuty": {"recipients": ["svc@example.com"]}}]}
     (failure,) = composed(spec, pager=PAGER)
     (success,) = composed(spec, Outcome("SUCCEEDED", "", "2026-11-23T13:00:00Z"), pager=PAGER)
@@ -108,7 +108,7 @@ def test_the_launch_plan_is_the_lineage() -> None:
         ("tekton-pipelinerun", {"tekton.dev/pipeline": "build"}, "build"),
         ("tekton-taskrun", {"tekton.dev/task": "lint", "tekton.dev/pipeline": ""}, "lint"),
         ("flyte-workflow", {"workflow-name": "flows.train"}, "flows.train"),
-        # Other engines' labels say nothing.
+        # Labels of other engines are ignored.
         ("job", {"workflow-name": "nightly"}, "train"),
     ],
 )
@@ -121,21 +121,21 @@ def test_the_definition_that_the_engine_names_is_the_lineage(
 
 
 @pytest.mark.parametrize(
-    ("level", "said", "disabled"),
+    ("level", "value", "disabled"),
     [
         (Level.EXECUTION, False, True),
         (Level.CLUSTER_ENFORCE, False, False),
         (Level.CLUSTER_ENFORCE, True, True),
     ],
 )
-def test_what_is_enforced_stands_above_the_annotation(level: Level, said: bool, disabled: bool) -> None:
-    layer = Layer(Source(level, "ClusterExecutionOptions", "x", "c"), ExecutionOptionsSpec(disable_notifications=said))
+def test_enforced_options_take_precedence_over_the_annotation(level: Level, value: bool, disabled: bool) -> None:
+    layer = Layer(Source(level, "ClusterExecutionOptions", "x", "c"), ExecutionOptionsSpec(disable_notifications=value))
     assert is_disabled(merge([layer]), True) is disabled
     assert not is_disabled(merge([]), None)
 
 
-def test_what_is_written_is_what_the_definition_knows() -> None:
-    """The API server would drop a field that the definition does not have."""
+def test_the_schema_has_every_field_that_is_written() -> None:
+    """The API server would drop a field that the schema does not have."""
     (one,) = composed({"notifications": [mail("FAILED")], "disableNotifications": True}, mail=MAIL)
     written = one.manifest("team")["spec"]
     assert msgspec.to_builtins(msgspec.convert(written, DeliverySpec)) == written

@@ -1,4 +1,4 @@
-"""Launch plans are told to dangle exactly where what they start is refused."""
+"""A launch plan is reported exactly if its executions are refused."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ NAMES = st.sampled_from(
 
 
 @given(st.lists(NAMES, min_size=1, max_size=4).map(",".join))
-def test_a_reference_dangles_where_an_execution_would_be_refused_for_it(text: str) -> None:
+def test_a_reference_dangles_if_an_execution_would_be_refused_for_it(text: str) -> None:
     document = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "x"}, "spec": {"template": {"spec": {}}}}
     try:
         started = structs.replace(execution(started_by="nightly", plan_options=text), namespace_labels=HERE)
@@ -68,11 +68,11 @@ def test_it_says_what_is_wrong_and_what_would_be_right() -> None:
     assert problem.message == (
         "every execution that CronJob nightly starts is refused: its annotation execution.dev/options refers to what "
         "does not exist: ExecutionOptions gone in its namespace, ClusterExecutionOptions elsewhere for its namespace. "
-        "Create that, or correct the annotation"
+        "Create it, or correct the annotation"
     )
 
 
-def told(*notifications: dict[str, Any], text: str = "o,gone", day: str = "2026-11-30", **spec: Any) -> list[Composed]:
+def sent(*notifications: dict[str, Any], text: str = "o,gone", day: str = "2026-11-30", **spec: Any) -> list[Composed]:
     problem = found(text, namespaced("o", {"notifications": list(notifications), **spec}))
     assert problem is not None
     return notified(JOB, CRON, plan(text), problem, channels(mail=MAIL, pager=PAGER), day)
@@ -83,23 +83,23 @@ PAGED = {"phases": ["FAILED"], "pagerDuty": {"recipients": ["on-call"]}}
 
 
 @pytest.mark.parametrize(("text", "spec"), [("o,gone", {}), ("gone", {"selector": {}})])
-def test_whoever_is_told_of_failures_is_told_once_a_day(text: str, spec: dict[str, Any]) -> None:
-    (mail, page) = told(MAILED, PAGED, {"phases": ["SUCCEEDED"], "email": {"recipients": ["d@e.f"]}}, text=text, **spec)
+def test_recipients_of_failures_are_notified_once_a_day(text: str, spec: dict[str, Any]) -> None:
+    (mail, page) = sent(MAILED, PAGED, {"phases": ["SUCCEEDED"], "email": {"recipients": ["d@e.f"]}}, text=text, **spec)
     assert mail.spec.recipients == ("a@b.c",)
     assert mail.spec.message.subject == "CronJob nightly starts nothing: its executions are refused"
     assert "ExecutionOptions gone in its namespace" in mail.spec.message.text
     # A later success resolves it.
     assert page.spec.lineage == f"job/{NAMESPACE}/CronJob/nightly"
     assert page.spec.serialised
-    assert [one.name for one in told(MAILED, PAGED, text=text, **spec)] == [mail.name, page.name]
-    assert mail.name not in [one.name for one in told(MAILED, text=text, day="2026-12-01", **spec)]
+    assert [one.name for one in sent(MAILED, PAGED, text=text, **spec)] == [mail.name, page.name]
+    assert mail.name not in [one.name for one in sent(MAILED, text=text, day="2026-12-01", **spec)]
 
 
-def test_another_reference_that_dangles_is_told_the_same_day() -> None:
-    assert told(MAILED)[0].name != told(MAILED, text="o,lost")[0].name
+def test_another_dangling_reference_is_notified_the_same_day() -> None:
+    assert sent(MAILED)[0].name != sent(MAILED, text="o,lost")[0].name
 
 
-def test_nothing_links_to_an_execution_that_is_not_there() -> None:
+def test_the_message_has_no_link_to_an_execution() -> None:
     problem = found("o,gone", namespaced("o", {"notifications": [MAILED]}))
     assert problem is not None
     linked = channels(mail={**MAIL, "executionURL": "https://jobs.example.com/{{ name }}"})

@@ -1,4 +1,4 @@
-"""Which ends of executions are news, and which are noted already."""
+"""Which ends of executions are news, and which are already noted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 END = Outcome("FAILED", "", "2026-11-23T12:00:00Z")
 
 
-def test_what_was_given_up_is_noted_as_that_and_not_recorded_again() -> None:
+def test_a_given_up_end_is_noted_as_such_and_not_recorded_again() -> None:
     for outcome in (Outcome("FAILED", "", "2026-01-01T00:00:00Z"), Outcome("FAILED")):
         note = mark(outcome, recorded=False)
         assert note.endswith(" unrecorded")
@@ -72,7 +72,7 @@ def test_nothing_comes_after_an_end_at_or_after_the_deletion(
         ("garbage", True),
     ],
 )
-def test_what_ended_before_is_no_news(since: str | None, news: bool) -> None:
+def test_an_earlier_end_is_no_news(since: str | None, news: bool) -> None:
     assert is_news(END, since, "2020-01-01T00:00:00Z") is news
 
 

@@ -32,14 +32,14 @@ def test_a_failure_is_superseded_by_any_later_success() -> None:
     assert superseded_by(late, [success(1)]) is None  # of two that ended at once the failure counts
 
 
-def test_a_success_is_superseded_by_a_later_failure_that_is_told() -> None:
+def test_a_success_is_superseded_by_a_later_failure_that_is_sent() -> None:
     late = success(1, "Pending")
     assert superseded_by(late, [failure(2)]) == "failure-2"
     assert superseded_by(late, [failure(2, "Suppressed"), failure(3, "Failed")]) is None
     assert superseded_by(late, [failure(1)]) == "failure-1"
 
 
-def test_only_what_may_be_open_is_resolved() -> None:
+def test_only_an_incident_that_may_be_open_is_resolved() -> None:
     assert not has_to_resolve(success(5), [])
     assert has_to_resolve(success(5), [failure(1)])
     assert has_to_resolve(success(5), [failure(1, "Pending")])
@@ -58,9 +58,7 @@ def test_a_delivered_failure_is_open_until_a_later_success_is_delivered() -> Non
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=6), st.randoms())
-def test_in_whatever_order_they_are_sent_the_last_execution_has_the_last_word(
-    ends: list[bool], chance: st.DrawFn
-) -> None:
+def test_the_last_execution_decides_in_whatever_order_deliveries_are_sent(ends: list[bool], chance: st.DrawFn) -> None:
     reports = [success(at, "Pending") if well else failure(at, "Pending") for at, well in enumerate(ends)]
     incident = False
     waiting = list(reports)

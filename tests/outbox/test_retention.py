@@ -1,4 +1,4 @@
-"""Finished deliveries go after a time, but never one that is still needed."""
+"""Finished deliveries are deleted after a while, but never one that is still needed."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ def gone(*some: Finished) -> list[str]:
     return sorted(one.name for one in outdated(some, NOW))
 
 
-def test_a_success_stays_a_day_and_a_failure_a_week() -> None:
+def test_a_success_is_kept_a_day_and_a_failure_a_week() -> None:
     young = [finished("a", "Delivered", 23), finished("b", "Suppressed", 23), finished("c", "Failed", 167)]
     old = [finished("d", "Delivered", 24), finished("e", "Suppressed", 25), finished("f", "Failed", 168)]
     assert gone(*young, *old) == ["d", "e", "f"]
 
 
-def test_what_is_needed_stays_however_old() -> None:
+def test_a_needed_delivery_is_kept_however_old() -> None:
     assert gone(finished("a", "Delivered", 9999, needed=True)) == []
 
 
-def test_what_opened_an_incident_stays_a_month() -> None:
+def test_the_delivery_of_an_open_incident_is_kept_a_month() -> None:
     assert gone(finished("a", "Delivered", 700, incident=True), finished("b", "Delivered", 721, incident=True)) == ["b"]
 
 
-def test_of_too_many_the_oldest_go() -> None:
+def test_the_oldest_of_too_many_are_deleted() -> None:
     many = [finished(f"{number:04}", "Delivered", number / 1000) for number in range(MOST + 2)]
     other = Finished("other", "x", "Delivered", NOW - timedelta(hours=20))
     assert gone(*many, other) == [f"{MOST:04}", f"{MOST + 1:04}"]

@@ -1,4 +1,4 @@
-"""The states of a delivery: never lost, and twice only where nobody could have known."""
+"""The states of a delivery: it is never lost, and arrives twice only if nobody could have known."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def after(seconds: float) -> datetime:
 
 
 def attempt(status: Status, at: datetime, *, keyed: bool = False, chance: float = 1.0, **answers: Answer) -> Status:
-    """One attempt that is recorded, with the answers of recipients by their names."""
+    """Record one attempt with these answers by recipient."""
     return attempt_with(answers, status, at, keyed=keyed, chance=chance)
 
 
 def attempt_with(
     answers: dict[str, Answer], status: Status, at: datetime, *, keyed: bool = False, chance: float = 1.0
 ) -> Status:
-    """One attempt that is recorded."""
+    """Record one attempt."""
     sent = claimed(status, "one", at, SECONDS, keyed=keyed)
     assert sent.claim is not None
     done = answered(sent, sent.claim, answers, at, chance, keyed=keyed)
@@ -80,7 +80,7 @@ def test_a_bad_address_fails_at_once_and_the_others_do_not_get_it_twice() -> Non
     )
 
 
-def test_pauses_grow_and_are_jittered_and_a_provider_may_ask_for_more() -> None:
+def test_pauses_grow_with_jitter_and_a_provider_may_ask_for_more() -> None:
     pauses = [schedule.pause(attempts, 1.0, 0.0) for attempts in range(1, 13)]
     assert pauses[:4] == [2.0, 4.0, 8.0, 16.0]
     assert pauses[-1] == schedule.LONGEST_PAUSE
@@ -93,7 +93,7 @@ def test_pauses_grow_and_are_jittered_and_a_provider_may_ask_for_more() -> None:
     assert due(absurd) == after(schedule.LONGEST_RETRY_AFTER)
 
 
-def test_after_a_day_it_is_given_up_with_one_last_attempt_at_its_end() -> None:
+def test_it_is_given_up_after_a_day_with_one_last_attempt() -> None:
     status, at, attempts = recorded(["a"]), NOW, 0
     while not status.finished:
         status = attempt(status, at, a=BUSY)
@@ -105,7 +105,7 @@ def test_after_a_day_it_is_given_up_with_one_last_attempt_at_its_end() -> None:
     assert 90 < attempts < 130
 
 
-def test_what_waited_longer_than_a_day_for_a_controller_is_tried_all_the_same() -> None:
+def test_a_delivery_that_waited_over_a_day_for_a_controller_is_still_tried() -> None:
     late = after(3 * schedule.GIVE_UP)
     assert attempt(recorded(["a"]), late, a=BUSY).state == "Pending"
     retried = attempt(recorded(["a"]), NOW, a=BUSY)
@@ -124,12 +124,12 @@ def test_a_claim_that_ran_out_is_marked_unless_the_provider_has_a_key(keyed: boo
 
 
 @pytest.mark.parametrize("keyed", [True, False])
-def test_an_attempt_of_which_nobody_knows_is_repeated_and_marked(keyed: bool) -> None:
+def test_an_ambiguous_attempt_is_repeated_and_marked(keyed: bool) -> None:
     status = attempt(recorded(["a"]), NOW, keyed=keyed, a=LOST)
     assert (status.state, status.possible_duplicate) == ("Pending", not keyed)
 
 
-def test_who_was_not_tried_is_no_possible_duplicate() -> None:
+def test_a_recipient_that_was_not_tried_is_no_possible_duplicate() -> None:
     status = attempt(recorded(["a", "b"]), NOW, a=OK)
     assert states(status) == {"a": "Delivered", "b": "Pending"}
     assert not status.possible_duplicate
@@ -141,7 +141,7 @@ def test_many_recipients_are_tried_a_few_at_a_time() -> None:
     assert to_send(first) == tuple(names[:AT_ONCE])
     done = attempt_with(dict.fromkeys(names[:AT_ONCE], OK), recorded(names), NOW)
     assert (done.state, done.reason, due(done)) == ("Pending", "InProgress", NOW)
-    # A problem of one holds up the rest, since it may be the channel's.
+    # A problem of one delays the rest, since it may be the channel's.
     held = attempt_with(dict.fromkeys(names[:AT_ONCE], BUSY), recorded(names), NOW)
     assert due(held) == after(2)
     assert to_send(claimed(held, "one", after(2), SECONDS, keyed=False))[-3:] == tuple(names[-3:])
@@ -149,7 +149,7 @@ def test_many_recipients_are_tried_a_few_at_a_time() -> None:
     assert done.state == "Delivered"
 
 
-def test_an_answer_under_a_claim_that_is_no_more_changes_nothing() -> None:
+def test_an_answer_for_an_old_claim_changes_nothing() -> None:
     first = claimed(recorded(["a"]), "dead", NOW, SECONDS, keyed=False)
     second = claimed(first, "heir", after(SECONDS), SECONDS, keyed=False)
     assert first.claim is not None
@@ -157,14 +157,14 @@ def test_an_answer_under_a_claim_that_is_no_more_changes_nothing() -> None:
     assert answered(recorded(["a"]), Claim("one", 1, NOW), {"a": OK}, NOW, 0.5, keyed=False) is None
 
 
-def test_what_is_suppressed_or_cannot_be_sent_says_so() -> None:
+def test_a_suppressed_or_unsendable_delivery_has_a_reason() -> None:
     silent = suppressed(recorded(["a"]), "Disabled", "disableNotifications by x", NOW)
     assert (silent.state, states(silent), silent.finished_at) == ("Suppressed", {"a": "Suppressed"}, NOW)
     broken = failed(recorded(["a"]), "Unroutable", "x" * 9999, NOW)
     assert (broken.state, states(broken), len(broken.message)) == ("Failed", {"a": "Failed"}, MAX_ANSWER)
 
 
-def test_redelivery_is_for_those_who_did_not_get_it_or_for_all_who_did() -> None:
+def test_redelivery_is_for_recipients_without_the_message_or_for_all() -> None:
     done = attempt(recorded(["a", "b"]), NOW, a=OK, b=NO)
     again = redelivered(done, "x1")
     assert states(again) == {"a": "Delivered", "b": "Pending"}
@@ -175,7 +175,7 @@ def test_redelivery_is_for_those_who_did_not_get_it_or_for_all_who_did() -> None
 
 
 class Actor(Struct):
-    """A controller at work on one delivery: what it read, what it claimed, and what it was told."""
+    """A controller at work on one delivery: what it read, what it claimed, and the answers that it got."""
 
     read: tuple[int, Status] | None = None
     claim: Claim | None = None
@@ -190,7 +190,7 @@ class TwoControllers(RuleBasedStateMachine):
     """Two controllers that both believe to be the active one, an API server with versions, and a provider.
 
     A controller reads, claims, sends to one recipient after the other, records; it can die, be slow, or
-    act on what it read long ago at any point. All that it never does is to send when its claim has run out.
+    act on an old read at any point. It only never sends after its claim has expired.
     """
 
     @initialize(keyed=st.booleans())
@@ -202,7 +202,7 @@ class TwoControllers(RuleBasedStateMachine):
         self.arrived = dict.fromkeys(RECIPIENTS, 0)
         self.actors = {"one": Actor(), "two": Actor()}
         self.unlucky = False
-        """Whether anybody died under a claim, or an answer got lost."""
+        """Whether a controller died under a claim, or an answer was lost."""
 
     def write(self, version: int, status: Status) -> bool:
         if version != self.version:
@@ -264,30 +264,30 @@ class TwoControllers(RuleBasedStateMachine):
 
     def pass_until(self, then: datetime) -> None:
         self.now = max(self.now, then)
-        # A claim that ran out before it was answered is as good as a death.
+        # A claim that expired before it was answered has the effect of a death.
         self.unlucky = self.unlucky or any(
             actor.claim is not None and self.now >= actor.claim.deadline for actor in self.actors.values()
         )
 
     @invariant()
-    def twice_only_where_nobody_could_have_known(self) -> None:
+    def twice_only_if_nobody_could_have_known(self) -> None:
         for one in self.stored.recipients:
             if self.arrived[one.name] > 1:
                 assert self.unlucky
                 assert self.keyed or one.possible_duplicate
 
     @invariant()
-    def what_is_called_delivered_has_arrived(self) -> None:
+    def delivered_messages_have_arrived(self) -> None:
         for one in self.stored.recipients:
             assert one.state != "Delivered" or self.arrived[one.name]
 
     @invariant()
-    def marked_only_where_it_may_be_so(self) -> None:
+    def marked_only_if_a_duplicate_is_possible(self) -> None:
         assert self.unlucky or not self.stored.possible_duplicate
         assert not (self.keyed and self.stored.possible_duplicate)
 
     def teardown(self) -> None:
-        """Whatever happened: one controller that works brings it to its end, and nobody was forgotten."""
+        """Whatever happened before: a working controller finishes it, and nobody is forgotten."""
         if not hasattr(self, "stored"):
             return
         while not self.stored.finished:
@@ -303,7 +303,7 @@ class TwoControllers(RuleBasedStateMachine):
         assert {one.state for one in self.stored.recipients} <= FINISHED
         for one in self.stored.recipients:
             assert self.arrived[one.name] > 0 or one.state == "Failed"
-        self.twice_only_where_nobody_could_have_known()
+        self.twice_only_if_nobody_could_have_known()
 
 
 TestTwoControllers = TwoControllers.TestCase

@@ -1,4 +1,4 @@
-"""Tests that somebody asks for."""
+"""Test notifications."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def channel(name: str, spec: dict[str, Any]) -> Channel:
     return Channel(ChannelKey("team", name), msgspec.convert(spec, NotificationChannelSpec))
 
 
-def test_a_channel_is_tried_with_the_recipients_that_the_request_names() -> None:
+def test_a_channel_is_tested_with_the_recipients_that_the_request_names() -> None:
     mail = of_channel(channel("mail", MAIL), REQUEST)
     assert mail.spec.recipients == ("a@b.c", "d@e.f")
     assert mail.spec.unsent is None
@@ -43,14 +43,14 @@ def test_a_channel_is_tried_with_the_recipients_that_the_request_names() -> None
     assert nobody.spec.unsent.reason == "NoRecipient"
 
 
-def test_a_new_request_has_deliveries_of_its_own_and_the_same_one_has_the_same() -> None:
+def test_each_request_has_its_own_deliveries() -> None:
     first = of_channel(channel("hook", HOOK), Request("u1", "v1"))
     assert first == of_channel(channel("hook", HOOK), Request("u1", "v1"))
     assert first.name != of_channel(channel("hook", HOOK), Request("u1", "v2")).name
     assert first.manifest("team")["metadata"]["labels"] == {"execution.dev/test": Request("u1", "v1").id}
 
 
-def test_options_are_tried_once_for_each_way_even_where_they_are_silenced() -> None:
+def test_options_are_tested_once_for_each_destination_even_if_they_disable_notifications() -> None:
     spec = {
         "notifications": [
             {"phases": ["SUCCEEDED", "FAILED"], "email": {"recipients": ["a@b.c"]}},
@@ -72,7 +72,7 @@ def test_options_are_tried_once_for_each_way_even_where_they_are_silenced() -> N
 
 
 def every_test() -> list[Composed]:
-    """Of a channel of each type, and of options that notify by all of them, of every phase, also in their own words."""
+    """Tests of a channel of each type, and of options with all types and phases, with and without templates."""
     url = {"executionURL": "https://jobs.example.com/{{ namespace }}/{{ name }}"}
     known = [channel(name, {**spec, **url}) for name, spec in CHANNELS.items()]
     words = {"subject": "{{ name }} {{ phase }}", "body": "{{ phase }} {{ error }} {{ url }}"}
@@ -99,7 +99,7 @@ def of_type(kind: str) -> list[Message]:
 
 
 @pytest.mark.parametrize("one", EVERY_TEST, ids=[one.name for one in EVERY_TEST])
-def test_a_test_says_that_it_is_one_names_no_phase_and_links_to_nothing(one: Composed) -> None:
+def test_a_test_says_that_it_is_one_and_has_no_phase_and_no_link(one: Composed) -> None:
     message = one.spec.message
     assert message.subject.startswith("TEST: ")
     assert "This is a test of " in message.text + message.payload
@@ -107,7 +107,7 @@ def test_a_test_says_that_it_is_one_names_no_phase_and_links_to_nothing(one: Com
     everything = "".join((message.subject, message.text, message.html, message.payload, message.resolve))
     assert "https://jobs.example.com" not in everything
     for phase in ("FAILED", "TIMED", "ABORTED", "SUCCEEDED"):
-        # Recipients are named after phases, and stand in no message.
+        # Recipients are named after phases, but no message contains them.
         assert phase not in everything
 
 
@@ -115,12 +115,12 @@ def test_the_mail_of_a_test_is_grey() -> None:
     assert not [message for message in of_type("email") if "#57606a" not in message.html or "#cf222e" in message.html]
 
 
-def test_slack_is_shown_no_sign_of_an_end() -> None:
+def test_slack_shows_no_sign_of_an_end() -> None:
     headers = {json.loads(message.payload)[0]["text"]["text"].split()[0] for message in of_type("slack")}
     assert headers == {":test_tube:"}
 
 
-def test_an_incident_that_a_test_opens_is_information_and_resolved_under_its_key() -> None:
+def test_a_test_opens_an_incident_of_severity_info_and_resolves_it() -> None:
     for message in of_type("pagerDuty"):
         opened, resolved = json.loads(message.payload), json.loads(message.resolve)
         assert (opened["event_action"], resolved["event_action"]) == ("trigger", "resolve")
@@ -130,7 +130,7 @@ def test_an_incident_that_a_test_opens_is_information_and_resolved_under_its_key
         assert "client_url" not in opened
 
 
-def test_a_webhook_tells_a_test_by_its_type_and_its_data() -> None:
+def test_a_webhook_recognises_a_test_by_its_type_and_its_data() -> None:
     for message in of_type("webhook"):
         event = json.loads(message.payload)
         assert event["type"] == "dev.execution.test"

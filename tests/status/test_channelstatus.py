@@ -42,13 +42,13 @@ def test_a_channel_is_ready_until_something_is_wrong() -> None:
     assert ready(Sent(reason="TokenRevoked", text="token_revoked")).message == "the last message: token_revoked"
 
 
-def test_what_was_wrong_with_the_last_message_outlives_a_restart_until_the_next() -> None:
+def test_a_problem_of_the_last_message_outlives_a_restart_until_the_next() -> None:
     assert ready(present=stored("TokenRevoked")).reason == "TokenRevoked"
     assert ready(Sent(reason=""), stored("TokenRevoked")).status == "True"
     assert ready(present=stored("TokenRevoked", generation=2)).status == "True"
 
 
-def test_a_secret_that_is_there_again_is_no_problem_any_more() -> None:
+def test_a_restored_secret_is_no_longer_a_problem() -> None:
     assert ready(present=stored("SecretMissing")).status == "True"
     assert ready(Sent(reason="SecretMissing"), stored("SecretMissing")).status == "True"
 
@@ -57,15 +57,15 @@ def effect(one: Channel, *others: Channel) -> Aspect:
     return channelstatus.fully_effective(one, [one, *others], "execution-options-system")
 
 
-def test_the_second_default_of_a_type_is_told() -> None:
+def test_the_second_default_of_a_type_is_reported() -> None:
     first, second = channel("a", default=True, email=SMTP), channel("b", default=True, email=SMTP)
     hook = channel("a", default=True, webhook={"url": "https://example.com/"})
     assert effect(first, second).status == "True"
     assert effect(second, hook).status == "True"
-    assert "NotificationChannel a is the default for email already" in effect(second, first).message
+    assert "NotificationChannel a is already the default for email" in effect(second, first).message
 
 
-def test_what_has_no_effect_is_told() -> None:
+def test_fields_without_effect_are_reported() -> None:
     one = channel(email=SMTP, allowedNamespaces={}, executionURL="https://a.b/{{ nam }}")
     assert "only channels in namespace execution-options-system are offered" in effect(one).message
     assert "messages have no link: line 1: there is no variable nam" in effect(one).message
@@ -101,11 +101,11 @@ def test_the_last_message_decides_and_a_bad_recipient_is_not_the_channels_fault(
     assert after(broken, accepted()).reason == ""
     assert after(accepted(), permanent("ChannelNotFound", "channel_not_found")).reason == ""
     assert after(broken, temporary("RateLimited", "")).reason == "TokenRevoked"
-    counted = after(accepted(), accepted(), broken, temporary("RateLimited", ""))
-    assert (counted.delivered, counted.failed) == (2, 1)
+    sent = after(accepted(), accepted(), broken, temporary("RateLimited", ""))
+    assert (sent.delivered, sent.failed) == (2, 1)
 
 
-def test_where_every_recipient_is_refused_again_and_again_the_channel_is() -> None:
+def test_a_channel_whose_recipients_are_all_refused_repeatedly_is_to_blame() -> None:
     refused = permanent("Refused", "554 go away")
     assert after(refused, refused).reason is None
     assert after(refused, refused, refused) == Sent(failed=3, reason="LastSendRefused", text="554 go away", refused=3)

@@ -1,4 +1,4 @@
-"""What the status says of options."""
+"""The status of options."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def effective(options: OptionsObject, **astray: str) -> Aspect:
     return optionsstatus.fully_effective(options, builtin_engines(), found)
 
 
-def test_it_is_stable_and_keeps_the_time_of_what_did_not_change() -> None:
+def test_it_is_stable_and_keeps_the_times_of_unchanged_conditions() -> None:
     first = written({}, READY, active=1)
     assert first["conditions"][0]["lastTransitionTime"] == "2026-01-02T03:04:05Z"
     assert written(first, READY, now=LATER, active=1) == first
@@ -40,7 +40,7 @@ def test_it_is_stable_and_keeps_the_time_of_what_did_not_change() -> None:
     assert failed["conditions"][0]["lastTransitionTime"] == "2026-02-02T00:00:00Z"
 
 
-def test_numbers_can_wait_and_nothing_else() -> None:
+def test_only_a_change_of_numbers_can_wait() -> None:
     first = written({}, READY)
     assert not conditions.is_urgent(first, written(first, READY, active=5))
     assert conditions.is_urgent(first, written(first, Aspect("Ready", "True", "Other", "")))
@@ -48,7 +48,7 @@ def test_numbers_can_wait_and_nothing_else() -> None:
     assert conditions.is_urgent(first | {"observedGeneration": 2}, first)
 
 
-def test_conditions_of_others_stay_and_broken_ones_do_no_harm() -> None:
+def test_conditions_of_others_are_kept_and_broken_ones_do_no_harm() -> None:
     others = written({}, Aspect("Theirs", "True", "Other", ""))["conditions"]
     for present in ({"conditions": [*others, {"type": "Broken"}, 7]}, {"conditions": "x"}, {"conditions": others}):
         types = [c["type"] for c in written(present, READY)["conditions"]]
@@ -77,7 +77,7 @@ def test_every_field_without_effect_is_named() -> None:
     assert effective(namespaced("o", {"labels": {"a": "b"}})).status == "True"
 
 
-def test_it_is_said_on_which_engines_an_option_has_no_effect() -> None:
+def test_engines_without_an_effect_of_an_option_are_named() -> None:
     spec = {"overwriteCache": True, "selector": {"engines": ["job", "argo-workflow"]}}
     aspect = effective(namespaced("o", spec))
     assert aspect.status == "False"
@@ -91,28 +91,28 @@ def test_it_is_said_on_which_engines_an_option_has_no_effect() -> None:
     assert "spec.securityContext on flyte-taskaction" in effective(namespaced("o", account)).message
 
 
-def test_it_is_said_why_pods_are_never_held_back() -> None:
-    def said(*engines: str) -> conditions.Aspect:
+def test_the_reason_why_pods_are_never_held_back_is_named() -> None:
+    def aspect(*engines: str) -> conditions.Aspect:
         return effective(namespaced("o", {"maxParallelism": 2, "selector": {"engines": engines}}))
 
     gangs, stop = "pods that need each other to begin", "to hold one of them back would stop all"
     watchers = "pods that start or watch over others"
     for engine in ("jobset", "trainjob", "pytorchjob", "tfjob", "mpijob", "xgboostjob", "paddlejob", "jaxjob"):
-        assert said(engine).message == f"without effect: spec.maxParallelism on {engine} (which has {gangs}: {stop})"
-    assert said("rayjob").message == (
+        assert aspect(engine).message == f"without effect: spec.maxParallelism on {engine} (which has {gangs}: {stop})"
+    assert aspect("rayjob").message == (
         f"without effect: spec.maxParallelism on rayjob (which has {watchers} and {gangs}: {stop})"
     )
-    some = said("tekton-pipelinerun", "flyte-taskaction")
+    some = aspect("tekton-pipelinerun", "flyte-taskaction")
     assert some.status == "True"
     assert some.message.split("; ") == [
         f"spec.maxParallelism on tekton-pipelinerun neither holds back nor counts {watchers}",
         f"spec.maxParallelism on flyte-taskaction neither holds back nor counts {watchers} and {gangs}",
     ]
-    own = said("job", "argo-workflow", "spark-application", "flyte-workflow", "tekton-taskrun", "pod")
+    own = aspect("job", "argo-workflow", "spark-application", "flyte-workflow", "tekton-taskrun", "pod")
     assert (own.status, own.message) == ("True", "")
 
 
-def test_options_without_a_selector_say_how_they_are_referred_to() -> None:
+def test_options_without_a_selector_show_how_to_refer_to_them() -> None:
     assert "options: o)" in optionsstatus.selecting(namespaced("o")).message
     assert "options: cluster/o)" in optionsstatus.selecting(cluster("o")).message
     assert optionsstatus.selecting(namespaced("o", {"selector": {}})).status == "True"
@@ -126,16 +126,16 @@ def test_missed_executions_are_counted() -> None:
 
 def test_options_that_select_an_engine_whose_paths_lead_nowhere_are_not_fully_effective() -> None:
     for selector in ({"engines": ["argo-workflow"]}, {}):
-        said = effective(namespaced("o", {"selector": selector}), argo_workflow="leads nowhere")
-        assert said.status == "False"
-        assert "ExecutionEngine argo-workflow: spec.envs[0]: leads nowhere" in said.message
+        found = effective(namespaced("o", {"selector": selector}), argo_workflow="leads nowhere")
+        assert found.status == "False"
+        assert "ExecutionEngine argo-workflow: spec.envs[0]: leads nowhere" in found.message
     others = effective(namespaced("o", {"selector": {"engines": ["job"]}}), argo_workflow="leads nowhere")
     assert (others.status, others.message) == ("True", "")
     referred = effective(namespaced("o"), argo_workflow="leads nowhere")
     assert (referred.status, "leads nowhere" in referred.message) == ("True", True)
 
 
-def test_what_was_probably_meant_is_said() -> None:
+def test_likely_corrections_are_suggested() -> None:
     spec = {"selector": {"engines": ["jobb"], "launchedBy": {"kind": "Cronjob", "name": "x"}}}
     message = effective(namespaced("o", spec)).message
     assert "jobb is no known engine: did you mean job?" in message
@@ -152,6 +152,6 @@ def test_the_worst_condition_is_shown_until_nothing_is_wrong() -> None:
     assert second["problem"]["reason"] == "FieldsWithoutEffect"
     assert len(second["problem"]["message"]) == 1024
     healed = written({}, READY, Aspect("Selecting", "False", "OnlyByReference", ""))
-    assert healed["problem"] is None, "a merge patch takes it away"
+    assert healed["problem"] is None, "a merge patch removes it"
     assert conditions.is_written({name: value for name, value in healed.items() if value is not None}, healed)
     assert not conditions.is_written(first, healed)

@@ -1,1 +1,1 @@
-"""The outbox: what becomes of a notification once it is recorded. Pure; knows no cluster and no provider."""
+"""The outbox: the states of a notification once it is recorded. Pure; knows no cluster and no provider."""

@@ -1,4 +1,4 @@
-"""From an end to the deliveries that record what is due."""
+"""Composes the deliveries that record the notifications of an end."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MAX_TO = 1024
 
 
 class Metadata(facts.Metadata, Protocol):
-    """What is read of an execution's metadata."""
+    """The part of an execution's metadata that is used."""
 
     @property
     def namespace(self) -> str: ...
@@ -45,7 +45,14 @@ class Metadata(facts.Metadata, Protocol):
 
 
 class Composed(Struct, frozen=True):
-    """A delivery to record: its name, what it says, and its labels where it has them: of its lineage, of a test."""
+    """A delivery to record.
+
+    Attributes:
+        name: its name.
+        spec: its spec.
+        lineage_digest: label of its lineage; empty for none.
+        test_id: label of the test that it belongs to; empty for none.
+    """
 
     name: str
     spec: FullSpec
@@ -53,7 +60,7 @@ class Composed(Struct, frozen=True):
     test_id: str = ""
 
     def manifest(self, namespace: str) -> dict[str, Any]:
-        """The object to create."""
+        """The object to create in a namespace."""
         labels = {LINEAGE_LABEL: self.lineage_digest, TEST_LABEL: self.test_id}
         metadata: dict[str, Any] = {"name": self.name, "namespace": namespace}
         written = {key: value for key, value in labels.items() if value}
@@ -66,7 +73,13 @@ class Composed(Struct, frozen=True):
 
 
 def ended(engine: Engine, metadata: Metadata, outcome: Outcome) -> Ended:
-    """The end of an execution, as messages speak of it."""
+    """The end of an execution, with everything that messages show.
+
+    Args:
+        engine: description of the engine.
+        metadata: metadata of the execution.
+        outcome: its terminal phase.
+    """
     labels, owner = dict(metadata.labels or {}), facts.launcher(engine, metadata)
     plan = "" if owner is None else f"{owner.kind}/{owner.name}"
     return Ended(
@@ -77,7 +90,7 @@ def ended(engine: Engine, metadata: Metadata, outcome: Outcome) -> Ended:
         name=metadata.name,
         uid=metadata.uid,
         id=labels.get(ID_LABEL, ""),
-        # A terminal phase is one of those that notifications name.
+        # The phase of an end is one of those that notifications can name.
         phase=cast("Phase", outcome.phase),
         episode=outcome.episode,
         message=outcome.message,
@@ -97,18 +110,18 @@ def ended(engine: Engine, metadata: Metadata, outcome: Outcome) -> Ended:
 
 
 def compose(end: Ended, effective: Effective, channels: Channels, *, disabled: bool) -> list[Composed]:
-    """The deliveries of one end, each under a name that follows from what it is.
+    """The deliveries of one end. Their names are derived from their content.
 
     Args:
-        end: what happened.
+        end: the end of an execution.
         effective: the execution's options.
-        channels: what its notifications can use.
-        disabled: whether the execution itself says that nobody is to be told.
+        channels: channels that its notifications can use.
+        disabled: whether the execution itself disables its notifications.
     """
     routing = route(effective, end.phase, channels, disabled=disabled)
-    silenced = Unsent("Suppressed", "Disabled", routing.suppressed) if routing.suppressed else None
-    composed = [_of_due(end, due, channels, silenced) for due in routing.due]
-    return composed + [_of_unrouted(end, unrouted, silenced) for unrouted in routing.unrouted]
+    suppressed = Unsent("Suppressed", "Disabled", routing.suppressed) if routing.suppressed else None
+    composed = [_of_due(end, due, channels, suppressed) for due in routing.due]
+    return composed + [_of_unrouted(end, unrouted, suppressed) for unrouted in routing.unrouted]
 
 
 def _of_due(end: Ended, due: Due, channels: Channels, unsent: Unsent | None) -> Composed:
@@ -121,8 +134,8 @@ def _of_due(end: Ended, due: Due, channels: Channels, unsent: Unsent | None) -> 
     return Composed(name, _spec(end, channel, due.sources[0], due.recipients, message, unsent), digest)
 
 
-def _of_unrouted(end: Ended, unrouted: Unrouted, silenced: Unsent | None) -> Composed:
-    """What reaches nobody is recorded, too: otherwise only a log would know."""
+def _of_unrouted(end: Ended, unrouted: Unrouted, suppressed: Unsent | None) -> Composed:
+    """The delivery of a notification that no channel can send. Without it only a log would mention the notification."""
     nowhere = ChannelKey("", "/".join((unrouted.type, unrouted.reason, *unrouted.recipients)))
     name = delivery_name(end, nowhere)
     due = Due(
@@ -133,7 +146,7 @@ def _of_unrouted(end: Ended, unrouted: Unrouted, silenced: Unsent | None) -> Com
         sources=(unrouted.source,),
     )
     message = render(end, due, f"{end.namespace}/{name}")
-    unsent = silenced or Unsent("Failed", unrouted.reason, unrouted.message)
+    unsent = suppressed or Unsent("Failed", unrouted.reason, unrouted.message)
     channel = ChannelRef("", "", unrouted.type)
     return Composed(name, _spec(end, channel, unrouted.source, unrouted.recipients, message, unsent))
 
@@ -163,16 +176,23 @@ def _spec(
 
 
 def addressed(channel: ChannelRef, recipients: Iterable[str]) -> str:
-    """Whom a delivery is for, in one line; the channel, where that leads to one place."""
+    """The recipients of a delivery in one line, or the channel if that is the destination.
+
+    Args:
+        channel: the channel.
+        recipients: names of the recipients.
+    """
     whom = cut(", ".join(filter(None, recipients)), MAX_TO)
     return whom or (f"channel {channel.name}" if channel.name else "")
 
 
 def is_disabled(effective: Effective, flag: bool | None) -> bool:
-    """Whether an execution's annotation silences it, which may have been written after its creation.
+    """Whether an execution's annotation disables its notifications. Enforced options take precedence over it.
 
-    What is enforced stands above it.
+    Args:
+        effective: the execution's options.
+        flag: value of the annotation, which may have been written after the creation; ``None`` if it is absent.
     """
-    said = effective.disable_notifications
-    enforced = said is not None and not said.value and said.source.level > Level.EXECUTION
+    option = effective.disable_notifications
+    enforced = option is not None and not option.value and option.source.level > Level.EXECUTION
     return flag is True and not enforced

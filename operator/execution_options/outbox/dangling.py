@@ -1,4 +1,4 @@
-"""Launch plans whose reference dangles: all that they start is refused, of which nobody else tells."""
+"""Launch plans with a dangling reference. Everything that they start is refused, so no execution can report it."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class Dangling(Struct, frozen=True):
     """Why everything that a launch plan starts is refused.
 
     Attributes:
-        reason: one word for programs, the same as of the refusal.
-        message: what is wrong and what would be right; the same as long as the reference is.
-        layers: of the options that do exist, as far as they are known to apply to whatever it starts.
+        reason: one word for programs, the same as that of the refusal.
+        message: what is wrong and what would be right. It changes only with the reference.
+        layers: layers of the existing options that are known to apply to everything that it starts.
     """
 
     reason: str
@@ -43,7 +43,7 @@ class Dangling(Struct, frozen=True):
 
     @property
     def effective(self) -> Effective:
-        """Whom to tell."""
+        """The options that say whom to notify."""
         return merge(self.layers)
 
 
@@ -54,14 +54,14 @@ def dangling(
     namespace_labels: Mapping[str, str],
     candidates: Iterable[OptionsObject],
 ) -> Dangling | None:
-    """Whether the reference of a launch plan dangles.
+    """Why the reference of a launch plan dangles; ``None`` if it does not.
 
     Args:
-        engine: whose executions it starts.
-        kind: of the launch plan.
-        metadata: of the launch plan.
+        engine: engine of the executions that it starts.
+        kind: kind of the launch plan.
+        metadata: metadata of the launch plan.
         namespace_labels: labels of its namespace.
-        candidates: the options in reach of it.
+        candidates: the options that can apply in its namespace.
     """
     text = (metadata.annotations or {}).get(OPTIONS_ANNOTATION)
     if text is None:
@@ -71,7 +71,7 @@ def dangling(
         parsed = reference.parse(text)
     except reference.InvalidReferenceError as error:
         problem = str(error)
-    # The labels of what it starts are not known: options that select by them may apply, too, but need not.
+    # The labels of its executions are unknown, so options that select by labels may or may not apply.
     execution = Execution(
         engine=engine.name,
         namespace=metadata.namespace,
@@ -87,7 +87,7 @@ def dangling(
         return None
     wanted = ", ".join(f"{one.kind} {one.name} {_WHERE[one.kind]}" for one in selection.missing)
     message = (
-        f"{refused}: its annotation {OPTIONS_ANNOTATION} refers to what does not exist: {wanted}. Create that, or "
+        f"{refused}: its annotation {OPTIONS_ANNOTATION} refers to what does not exist: {wanted}. Create it, or "
         "correct the annotation"
     )
     return Dangling("OptionsMissing", message, selection.layers)
@@ -96,14 +96,14 @@ def dangling(
 def notified(
     engine: Engine, kind: LaunchPlanKind, metadata: Metadata, found: Dangling, channels: Channels, day: str
 ) -> list[Composed]:
-    """The deliveries that tell of it: one a day for each way by which failures of what it starts would be told.
+    """The deliveries for a dangling reference: each day, one for each notification of a FAILED execution.
 
     Args:
-        engine: whose executions it starts.
-        kind: of the launch plan.
-        metadata: of the launch plan.
+        engine: engine of the executions that it starts.
+        kind: kind of the launch plan.
+        metadata: metadata of the launch plan.
         found: what is wrong.
-        channels: what its notifications can use.
+        channels: channels that its notifications can use.
         day: the date (ISO 8601).
     """
     plan = f"{kind.kind}/{metadata.name}"
@@ -115,7 +115,7 @@ def notified(
         name=metadata.name,
         uid=metadata.uid,
         phase="FAILED",
-        # No time: what it is later or earlier than is said by when it was recorded.
+        # It has no time of an end, so the time of recording gives its order.
         episode=f"refused {day} {hashlib.sha256(found.message.encode()).hexdigest()[:_DIGITS]}",
         message=found.message,
         lineage=lineage(engine.name, metadata.namespace, metadata.name, launch_plan=plan),

@@ -1,4 +1,4 @@
-"""Episodes: arrivals of executions at a terminal phase, and which of them are news."""
+"""Episodes: arrivals of executions at a terminal phase, and whether they are worth a notification."""
 
 from __future__ import annotations
 
@@ -9,25 +9,35 @@ if TYPE_CHECKING:
     from execution_options.engines.phases import Outcome
 
 SLACK: Final = timedelta(seconds=60)
-"""How far the clock of an engine may be behind that of the API server."""
+"""Most that the clock of an engine may be behind that of the API server."""
 
 
 UNRECORDED: Final = " unrecorded"
-"""How the note on an execution ends of which not every delivery could be recorded."""
+"""Suffix of the note on an execution if some of its deliveries could not be recorded."""
 
 
 def mark(outcome: Outcome, *, recorded: bool = True) -> str:
-    """What is noted on an execution whose deliveries are recorded, or that was given up."""
-    said = f"{outcome.phase} {outcome.finished_at}".rstrip()
-    return said if recorded else said + UNRECORDED
+    """The note on an execution once its deliveries are recorded or given up.
+
+    Args:
+        outcome: its end.
+        recorded: whether all deliveries are recorded.
+    """
+    note = f"{outcome.phase} {outcome.finished_at}".rstrip()
+    return note if recorded else note + UNRECORDED
 
 
 def is_marked(note: str | None, outcome: Outcome, deleted_at: str = "") -> bool:
-    """Whether ``note`` says that this episode is recorded, or was given up.
+    """Whether the note says that this episode is recorded or was given up.
 
-    Times tell episodes apart: an engine that corrects the phase of an end does not make a second one of it. Where
-    one of both has no time, because it was added later or has vanished, the phase does. Nothing comes after
-    the end of an execution that was being deleted by then.
+    Episodes are distinguished by their times, so an engine that corrects the phase of an end makes no second one. If
+    one of the two has no time, because the time was added later or has vanished, their phases are compared. An
+    execution that ended while it was being deleted has no further end.
+
+    Args:
+        note: the note on the execution; ``None`` if there is none.
+        outcome: the end to compare it with.
+        deleted_at: when the deletion began (RFC 3339); empty if it did not.
     """
     if note is None:
         return False
@@ -39,7 +49,7 @@ def is_marked(note: str | None, outcome: Outcome, deleted_at: str = "") -> bool:
 
 
 def time_of(text: str | None) -> datetime | None:
-    """A time of Kubernetes or of an engine; ``None`` where it is none."""
+    """A time (RFC 3339) written by Kubernetes or an engine; ``None`` if it is missing or invalid."""
     if not text:
         return None
     try:
@@ -50,10 +60,14 @@ def time_of(text: str | None) -> datetime | None:
 
 
 def is_news(outcome: Outcome, *since: str | None) -> bool:
-    """Whether an execution ended after all of these times (RFC 3339), which are the API server's.
+    """Whether an execution ended late enough for a notification.
 
-    An execution that was restored from a backup ended before it was created, and one whose options nobody
-    acted upon then, before the operator could notify: neither is news. One whose end has no time is.
+    An execution that was restored from a backup ended before it was created. Another may have ended before the operator
+    could notify of it. Neither is news. An end without a time is.
+
+    Args:
+        outcome: its end.
+        since: times of the API server (RFC 3339) that the end must not precede.
     """
     ended = time_of(outcome.finished_at)
     return ended is None or all(ended + SLACK >= at for at in (time_of(text) for text in since) if at is not None)

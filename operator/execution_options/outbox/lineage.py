@@ -1,4 +1,4 @@
-"""The order of what belongs to one incident: the last execution of a lineage says whether there is one."""
+"""The order of deliveries about one incident: the last execution of a lineage decides whether it is open."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 class Report(Struct, frozen=True):
-    """What one delivery says of its lineage.
+    """What one delivery reports about its lineage.
 
     Attributes:
-        name: of the delivery.
-        resolves: whether it says that all is well again.
+        name: name of the delivery.
+        resolves: whether it reports a success.
         ended: when its execution ended.
-        state: of the delivery.
+        state: state of the delivery.
     """
 
     name: str
@@ -30,15 +30,19 @@ class Report(Struct, frozen=True):
 
     @property
     def place(self) -> tuple[datetime, bool]:
-        """Its place in time; of two that ended at once the failure counts as the later one."""
+        """Its place in the order of ends. If two ended at the same time, the failure is the later one."""
         return (self.ended, not self.resolves)
 
 
 def superseded_by(report: Report, others: Iterable[Report]) -> str | None:
-    """Name of a later delivery of the lineage that says the opposite; ``None`` where there is none.
+    """Name of a later delivery of the lineage that reports the opposite; ``None`` if there is none.
 
-    An old failure must not open an incident again after a newer success, whether that was told or not, and
-    an old success must not close the incident of a newer failure.
+    An old failure must not open an incident again after a newer success, even if that success was not sent. An old
+    success must not close the incident of a newer failure.
+
+    Args:
+        report: the report of a delivery.
+        others: reports of the other deliveries of its lineage.
     """
     later = [
         other
@@ -51,7 +55,12 @@ def superseded_by(report: Report, others: Iterable[Report]) -> str | None:
 
 
 def has_to_resolve(report: Report, others: Iterable[Report]) -> bool:
-    """Whether an earlier failure of the lineage may have opened an incident that nothing has closed since."""
+    """Whether an earlier failure of the lineage may have opened an incident that nothing has closed since.
+
+    Args:
+        report: the report of a success.
+        others: reports of the other deliveries of its lineage.
+    """
     earlier = [other for other in others if other.place < report.place]
     opened = [other.place for other in earlier if not other.resolves and other.state != "Suppressed"]
     closed = [other.place for other in earlier if other.resolves and other.state == "Delivered"]
@@ -59,7 +68,12 @@ def has_to_resolve(report: Report, others: Iterable[Report]) -> bool:
 
 
 def is_open(report: Report, others: Iterable[Report]) -> bool:
-    """Whether the incident that a delivered failure opened may still be open."""
+    """Whether the incident that a delivered failure opened may still be open.
+
+    Args:
+        report: the report of a delivery.
+        others: reports of the other deliveries of its lineage.
+    """
     if report.resolves or report.state != "Delivered":
         return False
     return not any(other.resolves and other.state == "Delivered" and other.place > report.place for other in others)

@@ -30,7 +30,7 @@ class ExecutionRef(Struct, frozen=True, rename="camel"):
 
 
 class ChannelRef(Struct, frozen=True, rename="camel"):
-    """The channel; its name is empty where there was none."""
+    """The channel; its name is empty if there was none."""
 
     namespace: str
     name: str
@@ -38,7 +38,7 @@ class ChannelRef(Struct, frozen=True, rename="camel"):
 
 
 class OptionsRef(Struct, frozen=True, rename="camel", omit_defaults=True):
-    """The options that ask for the notification; there is no UID where that is an annotation."""
+    """The options that ask for the notification; without a UID if it is an annotation."""
 
     kind: str
     name: str
@@ -46,13 +46,13 @@ class OptionsRef(Struct, frozen=True, rename="camel", omit_defaults=True):
 
 
 class Tested(Struct, frozen=True):
-    """What a test is a test of, as the command names it."""
+    """The object that a test notification tests, as ``kind/name`` of the command ``notify test``."""
 
     name: str
 
 
 class Unsent(Struct, frozen=True, rename="camel"):
-    """Why it is recorded only."""
+    """Why a delivery is recorded without being sent."""
 
     state: Literal["Suppressed", "Failed"]
     reason: str
@@ -60,7 +60,7 @@ class Unsent(Struct, frozen=True, rename="camel"):
 
 
 class Spec(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """``spec`` of a delivery without its message, of which many are kept in memory."""
+    """``spec`` of a delivery without its message, because many are kept in memory."""
 
     execution: ExecutionRef | None = None
     phase: Phase
@@ -74,7 +74,7 @@ class Spec(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True
 
     @property
     def serialised(self) -> bool:
-        """Whether its order among others of its lineage matters."""
+        """Whether it must be sent in order with the others of its lineage."""
         return self.channel.type == "pagerDuty" and bool(self.lineage) and not self.test
 
 
@@ -86,12 +86,19 @@ class FullSpec(Spec, frozen=True, kw_only=True, rename="camel", omit_defaults=Tr
     message: Message
 
     def bare(self) -> Spec:
-        """It without its message."""
+        """The spec without its message."""
         return Spec(**{name: getattr(self, name) for name in Spec.__struct_fields__})
 
 
 def report(name: str, spec: Spec, status: Status | None, created: str | None) -> Report:
-    """What a delivery says of its lineage."""
+    """What a delivery reports about its lineage.
+
+    Args:
+        name: name of the delivery.
+        spec: its spec.
+        status: its status; ``None`` if it has none yet.
+        created: when it was created (RFC 3339), used if its end has no time.
+    """
     ended = time_of(spec.episode) or time_of(created) or datetime.fromtimestamp(0, UTC)
     state: State = "Pending" if status is None else status.state
     return Report(name, spec.phase == RESOLVED_BY, ended, state)

@@ -1,4 +1,4 @@
-"""How long finished deliveries stay to be read."""
+"""How long finished deliveries are kept."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ KEPT: Final[dict[str, timedelta]] = {
     "Failed": timedelta(days=7),
 }
 KEPT_INCIDENT: Final = timedelta(days=30)
-"""How long the delivery stays that opened an incident which nothing has resolved since."""
+"""How long a delivery is kept whose incident is still open."""
 MOST: Final = 1000
-"""Finished deliveries of one namespace."""
+"""Most finished deliveries of one namespace."""
 
 
 class Finished(Struct, frozen=True):
     """A delivery that has finished.
 
     Attributes:
-        needed: its going would cause a second notification.
-        incident: it opened an incident that may still be open.
+        needed: whether deleting it would cause a second notification.
+        incident: whether it opened an incident that may still be open.
     """
 
     namespace: str
@@ -41,7 +41,12 @@ class Finished(Struct, frozen=True):
 
 
 def outdated(finished: Iterable[Finished], now: datetime) -> Iterator[Finished]:
-    """Those that may go: too old, or the oldest where a namespace has too many."""
+    """The deliveries to delete: those that are too old, and the oldest of a namespace with too many.
+
+    Args:
+        finished: all finished deliveries.
+        now: the current time.
+    """
     kept: defaultdict[str, list[Finished]] = defaultdict(list)
     for one in finished:
         age = now - one.finished_at
@@ -52,6 +57,6 @@ def outdated(finished: Iterable[Finished], now: datetime) -> Iterator[Finished]:
         else:
             kept[one.namespace].append(one)
     for many in kept.values():
-        # An incident is forgotten last: without its delivery nothing would close it.
+        # Deliveries of incidents go last: without them nothing would close the incident.
         many.sort(key=lambda one: (one.incident, one.finished_at))
         yield from many[: max(0, len(many) - MOST)]

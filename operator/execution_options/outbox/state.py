@@ -1,8 +1,8 @@
-"""The states of a delivery, and what takes it from one to the next.
+"""The states of a delivery, and its transitions.
 
-A delivery is sent under a claim, which is written before anything is sent. Whoever writes does so only to
-the version that he read, so of two claims one is refused. A claim that nobody answers runs out, and the
-next one does not know whether anything arrived.
+A delivery is sent under a claim, which is written before anything is sent. Every write is conditional on the version
+that was read, so one of two concurrent claims is refused. A claim without an answer expires, and then nobody knows
+whether anything arrived.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ State = Literal["Pending", "Sending", "Delivered", "Failed", "Suppressed"]
 FINISHED: Final[frozenset[State]] = frozenset({"Delivered", "Failed", "Suppressed"})
 
 MAX_ANSWER: Final = 512
-"""Characters that are kept of what a provider said."""
+"""Longest stored text of an answer, in characters."""
 AT_ONCE: Final = 8
-"""Recipients of one attempt: what is lost with it concerns no more of them."""
+"""Most recipients of one attempt. If the attempt is lost, no more of them are in doubt."""
 
 
 class Claim(Struct, frozen=True, rename="camel"):
-    """Who is sending, and until when nobody else does."""
+    """Who is sending, and until when nobody else may send."""
 
     holder: str
     attempt: int
@@ -37,7 +37,7 @@ class Claim(Struct, frozen=True, rename="camel"):
 
 
 class Recipient(Struct, frozen=True, rename="camel", omit_defaults=True):
-    """One recipient's own state; a webhook's only recipient has an empty name."""
+    """The state of one recipient. The only recipient of a webhook has an empty name."""
 
     name: str
     state: State = "Pending"
@@ -52,8 +52,8 @@ class Status(Struct, frozen=True, rename="camel", omit_defaults=True):
     """``status`` of a delivery.
 
     Attributes:
-        since: when its attempts began: when it was first claimed, or asked for again.
-        next_attempt: when the next attempt is due, where there was one.
+        since: when its attempts began: at the first claim, or at the first one after a request to deliver it again.
+        next_attempt: when the next attempt is due, if there was one before.
         redelivery: the last request to deliver it again that was carried out.
     """
 
@@ -72,22 +72,29 @@ class Status(Struct, frozen=True, rename="camel", omit_defaults=True):
 
     @property
     def finished(self) -> bool:
-        """Whether nothing more will be done by itself."""
+        """Whether nothing more happens unless somebody asks for it."""
         return self.state in FINISHED
 
 
 def recorded(recipients: Iterable[str]) -> Status:
-    """The state of a delivery whose status nobody has written yet."""
+    """The status of a delivery that has none yet."""
     return Status("Pending", recipients=tuple(Recipient(name) for name in dict.fromkeys(recipients)))
 
 
 def suppressed(status: Status, reason: str, message: str, now: datetime) -> Status:
-    """A delivery that is not sent, and why."""
+    """The status of a delivery that is not sent.
+
+    Args:
+        status: its status so far.
+        reason: why, as one word for programs.
+        message: why, as a sentence for people.
+        now: the current time.
+    """
     return _closed(status, "Suppressed", reason, message, now)
 
 
 def failed(status: Status, reason: str, message: str, now: datetime) -> Status:
-    """A delivery that cannot be sent at all, or not any more."""
+    """The status of a delivery that cannot be sent. Arguments as for :func:`suppressed`."""
     return _closed(status, "Failed", reason, _kept(message), now)
 
 
@@ -106,33 +113,33 @@ def _closed(status: Status, state: State, reason: str, message: str, now: dateti
 
 
 def due(status: Status) -> datetime | None:
-    """When there is something to do; ``None`` where that is at once, or, if it has finished, never."""
+    """When there is something to do; ``None`` for at once or, if the delivery has finished, never."""
     if status.claim is not None:
         return status.claim.deadline
     return status.next_attempt
 
 
 def ran_out(status: Status, now: datetime) -> bool:
-    """Whether its last attempt neither ended nor may be followed by another."""
+    """Whether the last attempt never ended, and the time for attempts is up."""
     return status.claim is not None and schedule.given_up(status.since or now, now)
 
 
 def next_batch(status: Status) -> frozenset[str]:
-    """The recipients that the next attempt is for: first those that were tried least."""
+    """The recipients of the next attempt. Those with the fewest attempts come first."""
     waiting = [one for one in status.recipients if one.state not in FINISHED]
     return frozenset(one.name for one in sorted(waiting, key=lambda one: one.attempts)[:AT_ONCE])
 
 
 def claimed(status: Status, holder: str, now: datetime, seconds: float, *, keyed: bool) -> Status:
-    """The delivery claimed by ``holder``: to be written before anything is sent.
+    """The status with a claim. It must be written before anything is sent.
 
     Args:
-        status: of a delivery that is due.
-        holder: who is going to send.
-        now: the time.
+        status: status of a delivery that is due.
+        holder: identity of the sender.
+        now: the current time.
         seconds: how long nobody else may claim it.
-        keyed: whether the provider tells a repeated message by its key; where it does not, those whose
-            last claim ran out without an answer may get it twice.
+        keyed: whether the provider recognises a repeated message by its key. If not, recipients whose last claim
+            expired without an answer may get the message twice, and are marked.
     """
     batch = next_batch(status)
     recipients = tuple(_claimed(one, now, chosen=one.name in batch, keyed=keyed) for one in status.recipients)
@@ -171,16 +178,14 @@ def to_send(status: Status) -> tuple[str, ...]:
 def answered(
     status: Status, claim: Claim, answers: Mapping[str, Answer], now: datetime, chance: float, *, keyed: bool
 ) -> Status | None:
-    """The delivery after an attempt; ``None`` where the claim is not the present one any more.
-
-    A recipient without an answer was not tried.
+    """The status after an attempt; ``None`` if the claim is no longer the current one.
 
     Args:
-        status: as it is now.
-        claim: under which the answers were got.
-        answers: by recipient.
-        now: the time.
-        chance: from 0 to 1, for the jitter of the next attempt.
+        status: the current status.
+        claim: the claim of the attempt.
+        answers: answers by recipient. A recipient without an answer was not tried.
+        now: the current time.
+        chance: random number from 0 to 1, for the jitter of the next attempt.
         keyed: as for :func:`claimed`.
     """
     if status.claim is None or (status.claim.holder, status.claim.attempt) != (claim.holder, claim.attempt):
@@ -226,7 +231,7 @@ def _answered(recipient: Recipient, answer: Answer | None, *, given_up: bool, ke
         state = "Delivered"
     elif answer.result == "Permanent":
         state = "Failed"
-    # What is not tried again cannot arrive twice.
+    # A message that is not retried cannot arrive twice.
     uncertain = answer.result == "Ambiguous" and state == "Pending" and not keyed
     return structs.replace(
         recipient,
@@ -253,14 +258,18 @@ def _finished(status: Status, tried: Iterable[Answer], now: datetime, *, given_u
 
 
 def _problem(answers: Iterable[Answer]) -> tuple[str, str]:
-    """Reason and words of the first recipient who was not reached; empty where all were."""
+    """Reason and text of the first answer that is not Accepted; empty if there is none."""
     return next(((one.reason, one.text) for one in answers if one.result != "Accepted"), ("", ""))
 
 
 def redelivered(status: Status, request: str) -> Status:
-    """The delivery, to be sent again because somebody asked for it.
+    """The status of a delivery that somebody asks to deliver again.
 
-    Those who did not get it are tried again; where everybody did, everybody.
+    It is sent to the recipients that did not get it or, if all did, to all.
+
+    Args:
+        status: its status so far.
+        request: the request, which is remembered so that it is carried out once.
     """
     again = {one.name for one in status.recipients if one.state != "Delivered"}
     recipients = tuple(

@@ -1,4 +1,4 @@
-"""Tests that somebody asks for: what a channel would be sent, or everybody whom options would notify."""
+"""Test notifications: to a channel, or to all recipients of some options."""
 
 from __future__ import annotations
 
@@ -26,16 +26,18 @@ if TYPE_CHECKING:
 
 _DIGITS: Final = 20
 ORDER: Final[tuple[Phase, ...]] = cast("tuple[Phase, ...]", ("FAILED", "TIMED_OUT", "ABORTED", "SUCCEEDED"))
-"""Of several phases a test is about the first of these."""
+"""Phases in order of preference: a test uses the first one that a notification has."""
 WORDS: Final = {CHANNEL_KIND: "channel", OPTIONS_KIND: "options", CLUSTER_OPTIONS_KIND: "cluster-options"}
-"""What the command ``notify test`` calls the kinds that can be tested."""
+"""Names of the testable kinds in the command ``notify test``."""
 assert set(ORDER) == set(TERMINAL_PHASES)  # noqa: S101 - no phase is left out
 
 
 class Request(Struct, frozen=True):
-    """A test that is asked for by an annotation: any new text asks again.
+    """A request for a test, made by an annotation. Any new text is a new request.
 
-    What follows the first word of it are recipients, for a channel that has none of its own.
+    Attributes:
+        uid: UID of the object with the annotation.
+        text: value of the annotation. The words after its first are recipients, for a channel that needs some.
     """
 
     uid: str
@@ -48,19 +50,19 @@ class Request(Struct, frozen=True):
 
     @property
     def recipients(self) -> tuple[str, ...]:
-        """Whom it names."""
+        """The recipients that it names."""
         return tuple(dict.fromkeys(self.text.replace(",", " ").split()[1:]))
 
 
 def of_channel(channel: Channel, request: Request) -> Composed:
-    """The test of one channel."""
+    """The delivery that tests a channel."""
     recipients = ("",) if channel.is_destination else request.recipients
     unsent = None
     if not recipients and channel.type == "pagerDuty":
         recipients = ("",)
     if not recipients:
         recipients = ("",)
-        unsent = Unsent("Failed", "NoRecipient", "write recipients behind the first word of the annotation")
+        unsent = Unsent("Failed", "NoRecipient", "write recipients after the first word of the annotation")
     end = _end(CHANNEL_KIND, channel.key.namespace, channel.key.name, request, "SUCCEEDED")
     source = Source(Level.EXECUTION, CHANNEL_KIND, channel.key.name)
     due = Due(channel=channel.key, type=channel.type, recipients=recipients, template=None, sources=(source,))
@@ -82,7 +84,13 @@ def of_channel(channel: Channel, request: Request) -> Composed:
 
 
 def of_options(options: OptionsObject, channels: Channels, request: Request) -> Iterator[Composed]:
-    """A test for each way by which options would notify, whether they are silenced or not."""
+    """A delivery for each channel and set of recipients that options notify, even if they disable notifications.
+
+    Args:
+        options: the options.
+        channels: channels that the namespace can use.
+        request: the request.
+    """
     level = Level.CLUSTER_DEFAULT if options.kind == CLUSTER_OPTIONS_KIND else Level.NAMESPACE_DEFAULT
     source = Source(level, options.kind, options.name, options.uid, options.generation)
     spec = structs.replace(options.spec, disable_notifications=UNSET)
@@ -91,9 +99,9 @@ def of_options(options: OptionsObject, channels: Channels, request: Request) -> 
     for phase in ORDER:
         end = _end(options.kind, channels.namespace, options.name, request, phase)
         for composed in compose(end, effective, channels, disabled=False):
-            way = (composed.spec.channel, composed.spec.recipients)
-            if way not in seen:
-                seen.add(way)
+            destination = (composed.spec.channel, composed.spec.recipients)
+            if destination not in seen:
+                seen.add(destination)
                 tested = structs.replace(composed.spec, test=request.text)
                 yield Composed(composed.name, tested, test_id=request.id)
 

@@ -1,1 +1,1 @@
-"""The status of options and channels: what a person and a program should know of them. Pure."""
+"""The status of options and channels, for people and programs. Pure."""

@@ -1,4 +1,4 @@
-"""The status of a notification channel: what a person and a program should know of it. Pure."""
+"""The status of a notification channel, for people and programs. Pure."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ if TYPE_CHECKING:
     from execution_options.notifications.route import Channel
 
 REFUSED: Final = "LastSendRefused"
-"""Reason where the service refused the last messages, whoever their recipients were."""
+"""Reason if the service refused the last messages for every recipient."""
 GONE: Final = "Gone"
-"""Reason of a webhook that answered 410: nothing is sent to it any more."""
+"""Reason if a webhook answered 410: nothing more is sent to it."""
 _OF_SETTINGS: Final = frozenset(
     {"SecretMissing", "SecretKeyMissing", "SecretForbidden", "SecretInvalid", "InvalidAuthority", "InvalidSpec"}
 )
-"""Reasons that are found out anew each time; others are of the last message, and stay until the next one."""
+"""Reasons that are checked each time. All others are about the last message and stay until the next one."""
 
 
 class Sent(Struct, frozen=True):
-    """What was sent since the status was written last.
+    """The messages that were sent since the last write of the status.
 
     Attributes:
-        delivered: messages that the service accepted.
-        failed: messages that it refused for good.
+        delivered: number of messages that the service accepted.
+        failed: number of messages that it refused for good.
         last: when it last accepted one.
-        reason: of the last message, where the channel is to blame; empty where it was accepted, ``None`` where
-            nothing was sent.
-        text: what was wrong with it.
-        generation: of the channel, when that was found.
-        refused: messages in a row that the service refused for every recipient.
+        reason: why the last message failed, if the channel is to blame; empty if it was accepted, ``None`` if nothing
+            was sent.
+        text: what was wrong with the last message.
+        generation: generation of the channel at that time.
+        refused: number of messages in a row that the service refused for every recipient.
     """
 
     delivered: int = 0
@@ -50,18 +50,18 @@ class Sent(Struct, frozen=True):
 
 
 def invalid(what: str) -> Aspect:
-    """A channel that this version cannot understand."""
+    """The condition ``Ready`` of a channel that this version cannot understand, with the problem."""
     return Aspect("Ready", "False", "InvalidSpec", f"nothing is sent by this channel: {what}")
 
 
 def ready(present: Mapping[str, Any], generation: int, sent: Sent, settings: tuple[str, str] | None) -> Aspect:
-    """Whether messages can be sent.
+    """The condition ``Ready``: whether messages can be sent.
 
     Args:
-        present: the status as it is.
-        generation: of the channel.
-        sent: what was sent since.
-        settings: reason and message of what is wrong with what the channel refers to.
+        present: the stored status.
+        generation: generation of the channel.
+        sent: messages that were sent since.
+        settings: reason and message of a problem with the objects that the channel refers to; ``None`` for none.
     """
     if settings is not None:
         return Aspect("Ready", "False", *settings)
@@ -73,7 +73,12 @@ def ready(present: Mapping[str, Any], generation: int, sent: Sent, settings: tup
 
 
 def last_problem(present: Mapping[str, Any], generation: int) -> tuple[str, str] | None:
-    """Reason and message of a condition that the last message left, of this generation of the channel."""
+    """Reason and message of the problem that the stored status has about the last message; ``None`` for none.
+
+    Args:
+        present: the stored status.
+        generation: generation of the channel. Problems of other generations are out of date.
+    """
     listed = present.get("conditions")
     for condition in listed if isinstance(listed, list) else ():
         if (
@@ -88,12 +93,18 @@ def last_problem(present: Mapping[str, Any], generation: int) -> tuple[str, str]
 
 
 def fully_effective(channel: Channel, others: Iterable[Channel], operator_namespace: str) -> Aspect:
-    """Whether everything that the channel says has an effect."""
+    """The condition ``FullyEffective``: whether every field of the channel has an effect.
+
+    Args:
+        channel: the channel.
+        others: the other channels.
+        operator_namespace: namespace of the shared channels.
+    """
     spec, found = channel.spec, []
     if spec.default is True:
         before = [other.key.name for other in others if _precedes(other, channel)]
         if before:
-            found.append(f"spec.default: NotificationChannel {min(before)} is the default for {channel.type} already")
+            found.append(f"spec.default: NotificationChannel {min(before)} is already the default for {channel.type}")
     if spec.allowed_namespaces is not UNSET and channel.key.namespace != operator_namespace:
         found.append(f"spec.allowedNamespaces: only channels in namespace {operator_namespace} are offered to others")
     if spec.execution_url is not UNSET and (what := problem(spec.execution_url)) is not None:
@@ -116,7 +127,16 @@ def status(
     sent: Sent,
     now: datetime,
 ) -> dict[str, Any]:
-    """The status to be, as it is written."""
+    """The status to write, as JSON.
+
+    Args:
+        present: the stored status.
+        generation: generation of the channel.
+        channel: the channel; ``None`` if this version cannot understand it.
+        aspects: its conditions.
+        sent: messages that were sent since the last write.
+        now: the current time.
+    """
     counts = _counts(present)
     last = sent.last if sent.last is not None else _last(present)
     found = conditions(present, generation, aspects, now)

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 MAX_MESSAGE: Final = 4096
-_ABRIDGED: Final = 1024
+_MAX_PROBLEM: Final = 1024
 _WORST_FIRST: Final = ("Ready", "NotificationsRecorded", "NotificationsRouted", "PathsExist", "FullyEffective")
-"""Conditions by how much somebody wants to know that they are false; what is not listed comes last."""
+"""Conditions by urgency if they are false. Others come last."""
 _HARMLESS: Final = frozenset({"Selecting"})
-"""Conditions that are as their author wants them, whatever they say."""
+"""Conditions that are no problem if they are false."""
 
 
 class Aspect(Struct, frozen=True):
@@ -35,32 +35,41 @@ class Aspect(Struct, frozen=True):
 
 
 def worst(conditions: Iterable[Condition]) -> WorstCondition | UnsetType:
-    """The condition that a person should look at first, of those that say that something is wrong."""
+    """The most urgent condition that says that something is wrong; unset if nothing is."""
     wrong = [one for one in conditions if one.status == "False" and one.type not in _HARMLESS]
     if not wrong:
         return UNSET
     first = min(wrong, key=lambda one: (*_WORST_FIRST, one.type).index(one.type))
-    message = first.message if len(first.message) <= _ABRIDGED else f"{first.message[: _ABRIDGED - 1]}…"
+    message = first.message if len(first.message) <= _MAX_PROBLEM else f"{first.message[: _MAX_PROBLEM - 1]}…"
     return WorstCondition(reason=first.reason, message=message)
 
 
 def written(status: Resource) -> dict[str, Any]:
-    """A status as JSON has it, with lists for tuples, as a merge patch: what can go away is null where it is absent."""
+    """A status as a JSON merge patch, with null for fields that must be removed."""
     document: dict[str, Any] = decoding.read_object(msgspec.json.encode(status))
     return {"problem": None} | document
 
 
 def is_written(present: Mapping[str, Any], document: Mapping[str, Any]) -> bool:
-    """Whether a stored status says everything that is to be written already."""
+    """Whether a stored status already has everything that is to be written.
+
+    Args:
+        present: the stored status.
+        document: the status to write.
+    """
     return all(present.get(name) == value for name, value in document.items())
 
 
 def conditions(
     present: Mapping[str, Any], generation: int, aspects: Iterable[Aspect], now: datetime
 ) -> tuple[Condition, ...]:
-    """The conditions to be, with the transition times of the present ones where nothing changed.
+    """The conditions to write. A transition time is kept if the status of its condition did not change.
 
-    Conditions that others added stay.
+    Args:
+        present: the stored status. Conditions in it that others wrote are kept.
+        generation: generation of the object.
+        aspects: our conditions.
+        now: the current time.
     """
     listed = present.get("conditions")
     known = {c["type"]: c for c in listed if isinstance(c, dict) and "type" in c} if isinstance(listed, list) else {}
@@ -94,7 +103,12 @@ def _time(text: object) -> datetime | None:
 
 
 def is_urgent(present: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    """Whether more than numbers changed: what somebody waits for is not held back."""
+    """Whether conditions changed, so that the write must not be delayed as a change of mere numbers can be.
+
+    Args:
+        present: the stored status.
+        wanted: the status to write.
+    """
 
     def essence(document: Mapping[str, Any]) -> object:
         conditions = document.get("conditions") or ()

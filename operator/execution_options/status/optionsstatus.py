@@ -1,4 +1,4 @@
-"""The status of options: what a person and a program should know of them. Pure."""
+"""The status of options, for people and programs. Pure."""
 
 from __future__ import annotations
 
@@ -22,9 +22,14 @@ if TYPE_CHECKING:
 
 
 class Counts(Struct, frozen=True):
-    """Executions in which options take part; ``missed`` of them were created past the webhook.
+    """Numbers of executions and pods of some options.
 
-    ``running`` and ``waiting`` are pods of theirs whose parallelism these options limit.
+    Attributes:
+        active: executions with these options that have not ended.
+        finished: executions with these options that have ended.
+        missed: executions that were created past the webhook.
+        running: running pods whose parallelism these options limit.
+        waiting: pods that wait because of that limit.
     """
 
     active: int = 0
@@ -35,7 +40,12 @@ class Counts(Struct, frozen=True):
 
 
 def ready(verdicts: Iterable[Verdict], role_problem: str = "") -> Aspect:
-    """Whether the options work as written."""
+    """The condition ``Ready``: whether the options work as written.
+
+    Args:
+        verdicts: results for their service accounts.
+        role_problem: what is wrong with their cloud role; empty for nothing.
+    """
     if role_problem:
         return Aspect("Ready", "False", "InvalidIamRole", role_problem)
     ordered = sorted(verdicts, key=lambda verdict: verdict.works)
@@ -46,20 +56,20 @@ def ready(verdicts: Iterable[Verdict], role_problem: str = "") -> Aspect:
 
 
 def invalid(problem: str) -> Aspect:
-    """Options that this version cannot understand."""
+    """The condition ``Ready`` of options that this version cannot understand, with the problem."""
     return Aspect("Ready", "False", "InvalidSpec", f"no execution gets these options: {problem}")
 
 
 def fully_effective(
     options: OptionsObject, engines: Mapping[str, Engine], astray: Astray, repository_problem: str = ""
 ) -> Aspect:
-    """Whether everything that the options say has an effect.
+    """The condition ``FullyEffective``: whether every field of the options has an effect.
 
     Args:
         options: the options.
-        engines: all that there are.
-        astray: what is written astray among them.
-        repository_problem: why the artifact repository of their namespace cannot be used; empty where it can.
+        engines: all engines by name.
+        astray: paths of engines that lead nowhere.
+        repository_problem: why the artifact repository of their namespace cannot be used; empty if it can.
     """
     found = ineffective(options, engines, astray)
     wholly = found.wholly
@@ -72,7 +82,7 @@ def fully_effective(
 
 
 def selecting(options: OptionsObject) -> Aspect:
-    """Whether the options select executions by themselves."""
+    """The condition ``Selecting``: whether the options select executions by themselves."""
     if options.spec.selector is UNSET:
         message = (
             "there is no selector: only executions that refer to these options get them "
@@ -83,7 +93,12 @@ def selecting(options: OptionsObject) -> Aspect:
 
 
 def notifications_routed(options: OptionsObject, channels: Channels) -> Aspect:
-    """Whether a channel reaches every recipient of the notifications."""
+    """The condition ``NotificationsRouted``: whether a channel reaches every recipient.
+
+    Args:
+        options: the options.
+        channels: channels that their notifications can use.
+    """
     given = options.spec.notifications
     if given is UNSET or not given:
         return Aspect("NotificationsRouted", "True", "NoNotifications", "")
@@ -94,7 +109,7 @@ def notifications_routed(options: OptionsObject, channels: Channels) -> Aspect:
 
 
 def admission(counts: Counts) -> Aspect:
-    """Whether every execution got the options at its admission."""
+    """The condition ``AdmissionComplete``: whether every execution got the options at its admission."""
     if not counts.missed:
         return Aspect("AdmissionComplete", "True", "NoneMissed", "")
     were = "1 execution was" if counts.missed == 1 else f"{counts.missed} executions were"
@@ -105,8 +120,16 @@ def admission(counts: Counts) -> Aspect:
 def status(
     present: Mapping[str, Any], generation: int, aspects: Iterable[Aspect], counts: Counts, now: datetime
 ) -> dict[str, Any]:
-    """The status to be, as it is written."""
-    # Once written, a number can only be replaced.
+    """The status to write, as JSON.
+
+    Args:
+        present: the stored status.
+        generation: generation of the options.
+        aspects: their conditions.
+        counts: numbers of executions and pods.
+        now: the current time.
+    """
+    # A merge patch can replace numbers once they are written, but not remove them.
     has_pods = bool(counts.running or counts.waiting or "pods" in present)
     found = conditions(present, generation, aspects, now)
     wanted = OptionsStatus(

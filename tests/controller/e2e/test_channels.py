@@ -82,7 +82,7 @@ def test_a_channel_says_what_it_lacks_and_how_to_give_it(running: Process, team:
 
         slack(team, server, "second")
         effective = eventually(lambda: (found := told(team, "FullyEffective", "second")) and found)
-        assert "NotificationChannel chat is the default for slack already" in effective["message"]
+        assert "NotificationChannel chat is already the default for slack" in effective["message"]
 
 
 def test_a_revoked_token_is_told_a_rotated_one_is_used_and_none_is_ever_seen(
