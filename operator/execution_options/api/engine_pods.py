@@ -45,6 +45,13 @@ class PodRules(Resource, frozen=True):
             max_length=16,
         ),
     ] = ()
+    outcomes: Annotated[
+        bool,
+        described(
+            "Whether the outcomes count that programs write to the termination messages of succeeded pods which the "
+            "execution itself controls; of several the worst. Absent: false."
+        ),
+    ] = False
     single: Annotated[
         bool,
         described(

@@ -23,6 +23,23 @@ class PhaseRule(Resource, frozen=True):
     when: Terms = ()
 
 
+class OutcomeRule(Resource, frozen=True):
+    """Executions that their engine calls succeeded although their program may have failed."""
+
+    required: Annotated[
+        bool,
+        described(
+            "Whether an execution for which every condition holds has succeeded only if its program says so. "
+            "Absent: true; false exempts it from the rules after this one."
+        ),
+    ] = True
+    remedy: (
+        Annotated[str, described("How such programs are made to write their outcome: one sentence.", max_length=512)]
+        | UnsetType
+    ) = UNSET
+    when: Terms = ()
+
+
 class StatusRules(Resource, frozen=True):
     """How an engine's status is read."""
 
@@ -56,3 +73,22 @@ class StatusRules(Resource, frozen=True):
         ]
         | UnsetType
     ) = UNSET
+    outcomes: Annotated[
+        tuple[Path, ...],
+        described(
+            "Where a program writes its outcome, as the text of a JSON object: execution.dev/phase, one of "
+            "SUCCEEDED, FAILED, ABORTED and TIMED_OUT, and message. It counts if the phase is SUCCEEDED otherwise; "
+            "of several the worst.",
+            extra=ATOMIC_LIST,
+            max_length=8,
+        ),
+    ] = ()
+    outcome_required: Annotated[
+        tuple[OutcomeRule, ...],
+        described(
+            "Which executions have succeeded only if their program says so. If it says nothing, nobody is notified. "
+            "Tried in order, the first that holds decides.",
+            extra=ATOMIC_LIST,
+            max_length=16,
+        ),
+    ] = ()

@@ -15,7 +15,7 @@ from execution_options.controller.channels import ChannelPost, ChannelReconciler
 from execution_options.controller.engines import ArtifactRepositories, EngineLoop
 from execution_options.controller.executions import ExecutionReconciler, PodReconciler, Unfollowed
 from execution_options.controller.options import OptionsReconciler
-from execution_options.controller.outbox import DanglingReferences, Outbox, Refusals
+from execution_options.controller.outbox import DanglingReferences, Outbox, Outcomes, Refusals
 from execution_options.controller.parallelism import Parallelism
 from execution_options.controller.runtime import Elector, Metrics, Pace, Queue, Recorder, SharedBucket, Shell, Writer
 from execution_options.engines.registry import builtin_engines
@@ -92,6 +92,7 @@ class Parts:
         materials = Materials(kube, settings.namespace)
         self.of_channels = ChannelReconciler(directory, materials, writer, settings.namespace, settings.status_interval)
         refusals = Refusals(self.index, self.recorder, self.metrics, self.options.add)
+        outcomes = Outcomes(self.index, self.recorder, self.options.add)
         self.of_options = OptionsReconciler(
             self.index,
             self.world,
@@ -99,6 +100,7 @@ class Parts:
             writer,
             self.executions,
             self.parallelism.board,
+            outcomes,
             refusals,
             unfollowed,
             self.artifacts,
@@ -116,6 +118,7 @@ class Parts:
             ChannelPost(directory, materials, self.providers, self.of_channels),
             self.recorder,
             refusals,
+            outcomes,
             self.metrics,
         )
         self.dangling = DanglingReferences(

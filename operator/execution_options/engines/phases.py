@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, structs
 
 from execution_options.api.engine_status import EnginePhase, StatusRules
+from execution_options.engines import programs
 from execution_options.engines.paths import locate, lookup
 from execution_options.options.selection import matches
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from execution_options.api.term import Term
+    from execution_options.engines.programs import ProgramOutcome
 
 TERMINAL: frozenset[EnginePhase] = frozenset({"SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT"})
 
-
+DEFAULT_REMEDY: Final = f"have the program write {programs.PHASE_KEY} to its termination message"
 DELETED: Final = "deleted"
 """What tells the end that is a deletion from the other ends of an execution: an object is deleted once."""
 
@@ -34,6 +36,12 @@ class Outcome(Struct, frozen=True):
     finished_at: str = ""
     deleted: bool = False
     """Whether its deletion is its end."""
+    remedy: str = ""
+    """Where the engine calls it succeeded whatever became of its program: what has such programs say that."""
+    unknown: bool = False
+    """Whether nobody knows what became of its program."""
+    problem: str = ""
+    """Why what the program wrote cannot be read; empty where nothing is wrong with it."""
 
     @property
     def terminal(self) -> bool:
@@ -45,6 +53,21 @@ class Outcome(Struct, frozen=True):
         """What tells this end from the others of the same UID."""
         return DELETED if self.deleted else self.finished_at
 
+    def with_program(self, program: ProgramOutcome | None) -> Outcome:
+        """The same with what the program says, which makes of a success what it was, and of nothing else a success.
+
+        An end that the engine itself calls another keeps its phase: an exit code is the last word of a program, and
+        what kills it has none.
+        """
+        if program is None or not self.terminal or self.deleted:
+            return self
+        if program.phase is None:
+            return structs.replace(self, problem=program.problem)
+        if self.phase == "SUCCEEDED":
+            message = program.message or self.message
+            return structs.replace(self, phase=program.phase, message=message, unknown=False, problem="")
+        return self if self.message or program.phase != self.phase else structs.replace(self, message=program.message)
+
 
 class Status(StatusRules, frozen=True):
     """How an engine's status is read."""
@@ -53,8 +76,19 @@ class Status(StatusRules, frozen=True):
         """Where ``execution`` is, by what its engine writes of it."""
         rule = next((rule for rule in self.phases if all(holds(term, execution) for term in rule.when)), None)
         phase: EnginePhase = "QUEUED" if rule is None else rule.phase
-        at = _first(execution, self.finished_at) if phase in TERMINAL else ""
-        return Outcome(phase, _first(execution, self.message), at)
+        message = _first(execution, self.message)
+        if phase not in TERMINAL:
+            return Outcome(phase, message)
+        remedy = self._remedy(execution) if phase == "SUCCEEDED" else ""
+        outcome = Outcome(phase, message, _first(execution, self.finished_at), remedy=remedy, unknown=bool(remedy))
+        return outcome.with_program(programs.worst_of(_all(execution, self.outcomes)))
+
+    def _remedy(self, execution: dict[str, Any]) -> str:
+        """What has the program say its outcome; empty where the engine knows that."""
+        rule = next((rule for rule in self.outcome_required if all(holds(term, execution) for term in rule.when)), None)
+        if rule is None or not rule.required:
+            return ""
+        return DEFAULT_REMEDY if rule.remedy is UNSET else rule.remedy
 
     def after_deletion(self, outcome: Outcome, at: str) -> Outcome:
         """The end of an execution that was deleted at a time (RFC 3339).
@@ -78,5 +112,8 @@ def _is_one_of(value: Any, patterns: tuple[str, ...]) -> bool:
 
 
 def _first(execution: dict[str, Any], paths: Iterable[str]) -> str:
-    found = (lookup(execution, place) for path in paths for place in locate(execution, path))
-    return next((str(value) for value in found if value not in (None, "")), "")
+    return next((str(value) for value in _all(execution, paths) if value not in (None, "")), "")
+
+
+def _all(execution: dict[str, Any], paths: Iterable[str]) -> Iterator[Any]:
+    return (lookup(execution, place) for path in paths for place in locate(execution, path))

@@ -83,6 +83,7 @@ def _unreachable(spec: Mapping[str, Any]) -> Iterator[Problem]:
     """Rules after one that always holds."""
     lists = {
         "spec.status.phases": spec["status"]["phases"],
+        "spec.status.outcomeRequired": spec["status"].get("outcomeRequired") or (),
         "spec.pods.roles": (spec.get("pods") or {}).get("roles") or (),
     }
     for path, rules in lists.items():

@@ -210,6 +210,7 @@ def _wanted(engine: Engine) -> Iterator[_Wanted]:
         "timeouts": (engine.timeouts, ""),
         "status.message": (engine.status.message, ""),
         "status.finishedAt": (engine.status.finished_at, ""),
+        "status.outcomes": (engine.status.outcomes, "string"),
     }
     for name, (listed, kind) in plain.items():
         yield from (_Wanted(f"spec.{name}[{number}]", path, path, kind) for number, path in enumerate(listed))
@@ -234,6 +235,8 @@ def _wanted(engine: Engine) -> Iterator[_Wanted]:
         yield _Wanted(f"{where}.podTemplate", patches.pod_template, f"{items}[*].{patches.pod_template}", "object")
     for number, rule in enumerate(engine.status.phases):
         yield from _of_terms(f"spec.status.phases[{number}].when", rule.when)
+    for number, required in enumerate(engine.status.outcome_required):
+        yield from _of_terms(f"spec.status.outcomeRequired[{number}].when", required.when)
 
 
 _TEMPLATE: Final = (

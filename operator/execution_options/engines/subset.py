@@ -24,8 +24,9 @@ read whole."""
 def subset(status: Status) -> dict[str, Any]:
     """The type of each field of an execution, ``metadata`` apart, that ``status`` reads."""
     tree: _Tree = {}
-    terms = (term.path for rule in status.phases for term in rule.when)
-    for text in (*terms, *status.message, *status.finished_at):
+    conditions = [*(rule.when for rule in status.phases), *(rule.when for rule in status.outcome_required)]
+    terms = (term.path for when in conditions for term in when)
+    for text in (*terms, *status.message, *status.finished_at, *status.outcomes):
         _grow(tree, parse(text))
     tree.pop("metadata", None)
     return {str(name): _type(str(name), below) | None for name, below in tree.items()}

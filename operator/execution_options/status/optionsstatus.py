@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import UNSET, Struct
 
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from execution_options.api.resources import OptionsObject
     from execution_options.engines.profile import Engine
     from execution_options.notifications.route import Channels
+
+
+OUTCOME_UNKNOWN: Final = "OutcomeUnknown"
+_BESIDES: Final = "; without effect: "
 
 
 class Counts(Struct, frozen=True):
@@ -60,8 +64,29 @@ def invalid(problem: str) -> Aspect:
     return Aspect("Ready", "False", "InvalidSpec", f"no execution gets these options: {problem}")
 
 
+def outcome_unknown(engine: Engine, name: str, remedy: str) -> str:
+    """That the success of an execution is not notified."""
+    return (
+        f"ends of {engine.kind}s such as {name} are not notified as SUCCEEDED: they exit with 0 whatever became of "
+        f"their program, and it says nothing of it; {remedy}"
+    )
+
+
+def stored_outcome_unknown(present: Mapping[str, Any]) -> str:
+    """What a stored status says of ends that are not notified; empty where it says nothing."""
+    listed = present.get("conditions")
+    for one in listed if isinstance(listed, list) else ():
+        if isinstance(one, dict) and one.get("reason") == OUTCOME_UNKNOWN:
+            return str(one.get("message")).partition(_BESIDES)[0]
+    return ""
+
+
 def fully_effective(
-    options: OptionsObject, engines: Mapping[str, Engine], astray: Astray, repository_problem: str = ""
+    options: OptionsObject,
+    engines: Mapping[str, Engine],
+    astray: Astray,
+    repository_problem: str = "",
+    unknown: str = "",
 ) -> Aspect:
     """The condition ``FullyEffective``: whether every field of the options has an effect.
 
@@ -70,12 +95,16 @@ def fully_effective(
         engines: all engines by name.
         astray: paths of engines that lead nowhere.
         repository_problem: why the artifact repository of their namespace cannot be used; empty if it can.
+        unknown: which ends are not notified because nobody knows how they ended; empty if there are none.
     """
     found = ineffective(options, engines, astray)
     wholly = found.wholly
     if repository_problem and options.output_location_prefix:
         where = "spec.rawOutputDataConfig.outputLocationPrefix on Argo's artifacts"
         wholly = [*wholly, f"{where}: {repository_problem}"]
+    if unknown:
+        besides = f"{_BESIDES}{'; '.join(wholly)}" if wholly else ""
+        return Aspect("FullyEffective", "False", OUTCOME_UNKNOWN, f"{unknown}{besides}")
     if not wholly:
         return Aspect("FullyEffective", "True", "EveryFieldHasEffect", "; ".join(found.partly))
     return Aspect("FullyEffective", "False", "FieldsWithoutEffect", f"without effect: {'; '.join(wholly)}")

@@ -55,7 +55,7 @@ async def test_stored_options_that_no_execution_can_have_are_not_ready() -> None
 
     world = SimpleNamespace(tracker=Tracker(), accounts_of=lambda _: {}, engines=builtin_engines(), astray={})
     index = OptionsIndex(cast("Kube", api))
-    nothing = cast("Any", SimpleNamespace(aspects=lambda _: [], problem=lambda _: ""))
+    nothing = cast("Any", SimpleNamespace(aspects=lambda _: [], problem=lambda _: "", unknown=lambda _: ""))
     directory = cast("Any", SimpleNamespace(channels=lambda _: Channels((), "ns", {}, "system")))
     executions = cast("Any", SimpleNamespace(add=None))
     reconciler = OptionsReconciler(
@@ -65,7 +65,7 @@ async def test_stored_options_that_no_execution_can_have_are_not_ready() -> None
         cast("Writer", Written()),
         executions,
         Pods(),
-        *(nothing, nothing, nothing),
+        *(nothing, nothing, nothing, nothing),
         0.0,
     )
     index.hint(KEY, None)
@@ -94,7 +94,7 @@ async def test_an_edit_while_the_status_is_written_is_looked_at_although_nobody_
         cast("Any", SimpleNamespace(channels=lambda _: None)),
         cast("Any", SimpleNamespace(add=None)),
     )
-    nothing = cast("Any", SimpleNamespace(aspects=lambda _: [], problem=lambda _: ""))
+    nothing = cast("Any", SimpleNamespace(aspects=lambda _: [], problem=lambda _: "", unknown=lambda _: ""))
     reconciler = OptionsReconciler(
         index,
         cast("World", world),
@@ -102,7 +102,7 @@ async def test_an_edit_while_the_status_is_written_is_looked_at_although_nobody_
         cast("Writer", Edited()),
         executions,
         Pods(),
-        *(nothing, nothing, nothing),
+        *(nothing, nothing, nothing, nothing),
         0.0,
     )
     index.hint(KEY, None)

@@ -23,21 +23,26 @@ from execution_options.controller.cache.objects import EngineObject, followed
 from execution_options.controller.cache.optionsindex import Known
 from execution_options.controller.cache.tracker import tracked
 from execution_options.controller.outbox.due import Due
-from execution_options.controller.outbox.ends import PATIENCE, EndKey, Ends
+from execution_options.controller.outbox.ends import PATIENCE, PODS_DELAY, TIME_DELAY, EndKey, Ends
+from execution_options.controller.outbox.outcomes import Outcomes
 from execution_options.controller.outbox.refusals import Refusals
 from execution_options.controller.runtime.metrics import Metrics
 from execution_options.engines.profile import builtin
+from execution_options.engines.programs import ProgramOutcome
 from execution_options.kube.client import ApiError
 from execution_options.notifications.route import Channel, ChannelKey, Channels
 from execution_options.options.levels import Layer, Level, Source
 from execution_options.options.snapshot import Snapshot, encode
+from execution_options.status import optionsstatus
 from support.fakes import Clock
+from support.options import namespaced
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
     from execution_options.admission.edit import Plan
     from execution_options.controller.runtime.events import Announcement, Regarding
+    from execution_options.engines.profile import Engine
     from execution_options.outbox.compose import Composed
 
 JOB = next(engine for engine in builtin() if engine.name == "job")
@@ -52,6 +57,7 @@ class Desk:
     def __init__(self) -> None:
         self.refuse: dict[str, ApiError] = {}
         self.recorded: list[str] = []
+        self.told: list[tuple[str, str]] = []
         self.said: list[tuple[str, str]] = []
         self.changed: list[OptionsKey] = []
         self.written: list[Plan] = []
@@ -65,14 +71,18 @@ class Desk:
             since="2026-01-01T00:00:00Z",
             deleting=False,
             stored_status=b"{}",
-            options=None,
+            options=namespaced("nightly", {"notifications": [{"phases": ["FAILED"], "webhook": {}}]}),
         )
         index = cast("Any", SimpleNamespace(key_of=lambda _: OPTIONS, get=lambda _: self.options, find=None))
         self.refusals = Refusals(index, cast("Any", self), self.metrics, self.changed.append)
-        world = cast("Any", SimpleNamespace(engines={"job": JOB}))
+        self.outcomes = Outcomes(index, cast("Any", self), self.changed.append)
+        self.program: ProgramOutcome | None = None
+        self.complete = True
+        programs = SimpleNamespace(of=lambda _: self.program, are_complete=lambda _: self.complete)
+        world = cast("Any", SimpleNamespace(engines={"job": JOB}, programs=programs))
         directory = cast("Any", SimpleNamespace(channels=self.channels))
         shell = cast("Any", SimpleNamespace(patch=self.patch))
-        self.ends = Ends(world, Due(index, directory), shell, self, self.refusals, self.clock)
+        self.ends = Ends(world, Due(index, directory), shell, self, self.refusals, self.outcomes, self.clock)
         self.ends.active = True
 
     def channels(self, namespace: str) -> Channels:
@@ -89,6 +99,10 @@ class Desk:
         if kind in self.refuse:
             raise self.refuse[kind]
         self.recorded.append(kind)
+        self.told.append((composed.spec.phase, composed.spec.message.text))
+
+    def post(self, engine: Engine, _: ObjectMeta, said: Announcement) -> None:
+        self.said.append((engine.kind, said.reason))
 
     def post_on(self, regarding: Regarding, said: Announcement) -> None:
         self.said.append((regarding.kind, said.reason))
@@ -96,8 +110,9 @@ class Desk:
     async def patch(self, path: str, metadata: ObjectMeta, what: str, plan: Any) -> None:
         self.written.append(plan(metadata))
 
-    def end(self, *, held: bool) -> EndKey:
-        told = [{"phases": ["FAILED"], "email": {"recipients": ["a@b.c"]}}, {"phases": ["FAILED"], "webhook": {}}]
+    def end(self, *, held: bool, condition: str = "Failed", **labels: str) -> EndKey:
+        phases = ["FAILED", "SUCCEEDED"]
+        told = [{"phases": phases, "email": {"recipients": ["a@b.c"]}}, {"phases": phases, "webhook": {}}]
         spec = msgspec.convert({"notifications": told}, ExecutionOptionsSpec)
         source = Source(Level.NAMESPACE_DEFAULT, OPTIONS_KIND, "nightly", "o1", 1)
         snapshot = Snapshot(id="0123456789abcdef", layers=(Layer(source, spec),))
@@ -107,12 +122,12 @@ class Desk:
             uid="u1",
             resource_version="7",
             creation_timestamp="2026-11-23T11:00:00Z",
-            labels={ID_LABEL: snapshot.id},
+            labels={ID_LABEL: snapshot.id} | {key.replace("__", "/"): value for key, value in labels.items()},
             annotations={SNAPSHOT_ANNOTATION: encode(snapshot)},
             finalizers=[NOTIFICATIONS_FINALIZER] if held else [],
         )
         at = {"status": "True", "lastTransitionTime": "2026-11-23T12:00:00Z"}
-        document = {"metadata": metadata, "status": {"conditions": [{"type": "Failed", **at}]}}
+        document = {"metadata": metadata, "status": {"conditions": [{"type": condition, **at}]}}
         item: EngineObject = msgspec.json.decode(msgspec.json.encode(document), type=followed(JOB))
         self.ends.changed(KEY, None, item, tracked(item))
         return EndKey(*KEY, "u1")
@@ -191,3 +206,87 @@ async def test_what_passes_by_itself_is_no_refusal() -> None:
             await desk.ends.reconcile(desk.end(held=True))
         desk.clock.now += PATIENCE
     assert (desk.said, desk.written) == ([], [])
+
+
+RUN = {"dagster__run-id": "r1"}
+FAILED = ProgramOutcome("FAILED", "no such table")
+
+
+async def test_a_job_whose_program_says_that_it_failed_has_failed() -> None:
+    desk = Desk()
+    desk.program = FAILED
+    await desk.ends.reconcile(desk.end(held=False, condition="Complete"))
+    assert [phase for phase, _ in desk.told] == ["FAILED", "FAILED"]
+    assert all("no such table" in text for _, text in desk.told)
+    assert desk.said == []
+
+
+async def test_the_last_word_of_a_program_is_waited_for_and_not_for_ever() -> None:
+    desk = Desk()
+    desk.complete = False
+    end = desk.end(held=False, condition="Complete")
+    assert await desk.ends.reconcile(end) == PODS_DELAY
+    desk.program, desk.complete = FAILED, True
+    await desk.ends.reconcile(end)
+    assert {phase for phase, _ in desk.told} == {"FAILED"}
+
+    later = Desk()
+    later.complete = False
+    end = later.end(held=False, condition="Complete")
+    await later.ends.reconcile(end)
+    assert later.told == []
+    later.clock.now += TIME_DELAY
+    await later.ends.reconcile(end)
+    assert {phase for phase, _ in later.told} == {"SUCCEEDED"}
+
+
+async def test_a_job_that_failed_is_not_waited_for_and_no_program_makes_a_success_of_it() -> None:
+    desk = Desk()
+    desk.complete, desk.program = False, ProgramOutcome("SUCCEEDED")
+    await desk.ends.reconcile(desk.end(held=False, **RUN))
+    assert {phase for phase, _ in desk.told} == {"FAILED"}
+
+
+async def test_what_is_not_known_is_not_told_and_its_options_say_what_would_tell() -> None:
+    desk = Desk()
+    assert await desk.ends.reconcile(desk.end(held=True, condition="Complete", **RUN)) is None
+    assert desk.told == []
+    assert desk.changed == [OPTIONS]
+    assert "execution-options[dagster]" in desk.outcomes.unknown(desk.options)
+    assert "Jobs such as train are not notified as SUCCEEDED" in desk.outcomes.unknown(desk.options)
+    (plan,) = desk.written
+    assert [operation["op"] for operation in plan.operations] == ["test", "test", "remove"], "it is let go"
+
+
+async def test_once_a_program_says_it_the_options_do_not_complain_any_more() -> None:
+    desk = Desk()
+    await desk.ends.reconcile(desk.end(held=False, condition="Complete", **RUN))
+    desk.program = ProgramOutcome("SUCCEEDED", "42 rows")
+    await desk.ends.reconcile(desk.end(held=False, condition="Complete", **RUN))
+    assert {phase for phase, _ in desk.told} == {"SUCCEEDED"}
+    assert desk.outcomes.unknown(desk.options) == ""
+    assert desk.changed == [OPTIONS, OPTIONS]
+
+
+async def test_another_process_may_have_complained_before() -> None:
+    desk = Desk()
+    await desk.ends.reconcile(desk.end(held=False, condition="Complete", **RUN))
+    said = desk.outcomes.unknown(desk.options)
+    aspect = optionsstatus.fully_effective(namespaced("nightly"), {}, {}, unknown=said)
+    later = Desk()
+    condition = {"type": aspect.type, "status": aspect.status, "reason": aspect.reason, "message": aspect.message}
+    stored = msgspec.json.encode({"conditions": [condition]})
+    later.options = msgspec.structs.replace(later.options, stored_status=stored)
+    assert later.outcomes.unknown(later.options) == said
+    later.program = ProgramOutcome("FAILED")
+    await later.ends.reconcile(later.end(held=False, condition="Complete", **RUN))
+    assert later.outcomes.unknown(later.options) == ""
+    assert later.changed == [OPTIONS]
+
+
+async def test_an_outcome_that_cannot_be_read_is_said_and_changes_nothing() -> None:
+    desk = Desk()
+    desk.program = ProgramOutcome(None, problem="execution.dev/phase is 'FAIL'")
+    await desk.ends.reconcile(desk.end(held=False, condition="Complete"))
+    assert {phase for phase, _ in desk.told} == {"SUCCEEDED"}
+    assert desk.said == [("Job", "OutcomeInvalid")]

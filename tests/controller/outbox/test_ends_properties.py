@@ -28,6 +28,7 @@ from execution_options.controller.cache.objects import PodObject, kind_of
 from execution_options.controller.cache.tracker import tracked
 from execution_options.controller.outbox.due import Due
 from execution_options.controller.outbox.ends import EndKey, Ends
+from execution_options.controller.outbox.outcomes import Outcomes
 from execution_options.controller.outbox.refusals import Refusals
 from execution_options.controller.runtime.conflicts import ConflictError, Shell
 from execution_options.controller.runtime.metrics import Metrics
@@ -186,7 +187,8 @@ class EndsOfOne(RuleBasedStateMachine):
 
     def _start(self) -> None:
         """A controller takes over: it lists, and knows nothing of what its predecessor knew."""
-        world = cast("Any", SimpleNamespace(engines=ENGINES))
+        programs = SimpleNamespace(of=lambda _: None, are_complete=lambda _: True)
+        world = cast("Any", SimpleNamespace(engines=ENGINES, programs=programs))
         index = cast("Any", SimpleNamespace(get=lambda _: None, key_of=lambda _: None))
         channels = Channels([Channel(ChannelKey("team", "mail"), MAIL)], "team", {}, "system")
         directory = cast("Any", SimpleNamespace(channels=lambda _: channels))
@@ -195,7 +197,9 @@ class EndsOfOne(RuleBasedStateMachine):
         shell = Shell(api, api, Pace(1e6), metrics)
         self.clock = Clock()
         refusals = Refusals(index, recorder, metrics, lambda _: None)
-        self.ends = Ends(world, Due(index, directory), shell, api, refusals, self.clock)
+        self.ends = Ends(
+            world, Due(index, directory), shell, api, refusals, Outcomes(index, recorder, lambda _: None), self.clock
+        )
         self.ends.queue = queue
         self.ends.active = True
         self.due: float | None = None

@@ -9,8 +9,10 @@ import msgspec
 from msgspec import Struct, field, structs
 
 from execution_options.api.meta import ObjectMeta, share
+from execution_options.engines import programs
 from execution_options.engines.phases import Outcome
 from execution_options.engines.profile import Engine
+from execution_options.engines.programs import ProgramOutcome
 from execution_options.engines.subset import subset
 
 LIVING: Final = "status.phase!=Succeeded,status.phase!=Failed"
@@ -33,7 +35,7 @@ class EngineObject(Struct, frozen=True):
     def __post_init__(self) -> None:
         share(self.metadata)
         names = self.__struct_fields__[2:]
-        document = {name: msgspec.to_builtins(getattr(self, name)) for name in names}
+        document = {name: msgspec.to_builtins(getattr(self, name)) for name in names} | _metadata(self.metadata)
         structs.force_setattr(self, "outcome", self.engine.status.outcome(document))
         for name in names:
             structs.force_setattr(self, name, None)
@@ -51,24 +53,37 @@ class PodObject(Struct, frozen=True):
     status: Any = None
     finished: bool = field(default=False, name="(finished)")
     """Whether it has ended."""
+    succeeded: bool = field(default=False, name="(succeeded)")
+    """Whether all of its containers have exited with 0."""
+    program: ProgramOutcome | None = field(default=None, name="(program)")
+    """What its programs say of their end, where something controls it and they have exited with 0."""
     outcome: Outcome = field(default=_UNKNOWN, name="(outcome)")
 
     def __post_init__(self) -> None:
         share(self.metadata)
-        phase = self.status.get("phase") if isinstance(self.status, dict) else None
+        status = self.status if isinstance(self.status, dict) else {}
+        phase = status.get("phase")
         structs.force_setattr(self, "finished", phase in ("Succeeded", "Failed"))
+        structs.force_setattr(self, "succeeded", phase == "Succeeded")
         if self.metadata.controller is not None:
+            if self.succeeded:
+                structs.force_setattr(self, "program", programs.of_pod(status))
             structs.force_setattr(self, "status", None)
 
     def judge(self, engine: Engine) -> None:
         """Compute the outcome by the rules of an engine, once, and drop the status."""
         if self.status is not None:
-            document = {"metadata": {}, "status": self.status}
+            document = {"status": self.status} | _metadata(self.metadata)
             structs.force_setattr(self, "outcome", engine.status.outcome(document))
             structs.force_setattr(self, "status", None)
 
 
 ExecutionObject = EngineObject | PodObject
+
+
+def _metadata(metadata: ObjectMeta) -> dict[str, Any]:
+    """What rules may read of metadata, as in the object."""
+    return {"metadata": {"name": metadata.name, "labels": metadata.labels, "annotations": metadata.annotations}}
 
 
 @lru_cache(maxsize=256)

@@ -14,7 +14,7 @@ from execution_options.options.merge import merge
 from execution_options.options.snapshot import InvalidSnapshotError, Snapshot, decode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Set
 
     from execution_options.api.keys import ExecutionKey, Key
     from execution_options.api.meta import ObjectMeta
@@ -219,6 +219,14 @@ class Tracker:
         if record is None:
             return set()
         return {*self._pods_by_owner.of(record.uid), *self._pods_by_id.of((key.namespace, record.id))}
+
+    def controlled(self, uid: str) -> Set[Key]:
+        """The pods whose controller has a UID."""
+        return self._pods_by_owner.of(uid)
+
+    def key_of(self, uid: str) -> ExecutionKey | None:
+        """The execution with a UID."""
+        return self._by_uid.get(uid)
 
     def counts(self) -> Counter[tuple[str, ...]]:
         """How many executions have options, by engine and state (``active``, ``finished``)."""

@@ -10,6 +10,7 @@ from execution_options.api.meta import PartialObject
 from execution_options.api.names import ID_LABEL, PODS_LABEL
 from execution_options.controller.cache.executionstores import ExecutionStores
 from execution_options.controller.cache.objects import LIVING, ExecutionObject, PodObject
+from execution_options.controller.cache.programs import Programs
 from execution_options.controller.cache.tracker import Tracker
 from execution_options.engines.facts import Role, role
 from execution_options.kube.client import path_of
@@ -93,6 +94,7 @@ class World:
             on_change=self._pod_changed,
             on_deleted=self._pod_deleted,
         )
+        self.programs = Programs(self.pods, self.tracker, self._reads_programs)
         self.namespaces = Store(
             kube, path_of("", "v1", "namespaces"), PartialObject, metadata_only=True, on_change=self._namespace_changed
         )
@@ -204,6 +206,14 @@ class World:
             return
         key = ExecutionKey(engine.name, item.metadata.namespace, item.metadata.name)
         self._listener.execution_changed(key, (old, new), self.tracker.put(key, new))
+        if new is None:
+            self.programs.forget(item.metadata.uid)
+
+    def _reads_programs(self, uid: str) -> bool:
+        """Whether what the pods of an execution say of their end counts."""
+        key = self.tracker.key_of(uid)
+        engine = None if key is None else self.engines.get(key.engine)
+        return engine is not None and engine.pods.outcomes
 
     def _deleted(self, engine: Engine, item: ExecutionObject) -> None:
         """Report the last state of a deleted execution."""
@@ -242,6 +252,8 @@ class World:
             self.tracker.put_pod(key, old.metadata, add=False)
         if new is not None:
             self.tracker.put_pod(key, new.metadata, add=True)
+        elif old is not None:
+            self.programs.pod_gone(old)
         self._listener.pod_changed(key)
 
     def _account_changed(self, old: PartialObject | None, new: PartialObject | None) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from execution_options.api.resources import OptionsObject
     from execution_options.controller.cache import Directory, Known, OptionsIndex, World
     from execution_options.controller.executions import Unfollowed
-    from execution_options.controller.outbox import Refusals
+    from execution_options.controller.outbox import Outcomes, Refusals
     from execution_options.controller.runtime import Writer
     from execution_options.status.conditions import Aspect
 
@@ -69,6 +69,7 @@ class OptionsReconciler:
         writer: sends the changes.
         executions: the queue of executions.
         pods: knows which pods wait for a parallelism slot.
+        outcomes: knows which ends are not notified.
         refusals: knows which notifications cannot be recorded.
         unfollowed: knows which executions an edit did not reach.
         repositories: knows which artifact repositories cannot be used.
@@ -83,6 +84,7 @@ class OptionsReconciler:
         writer: Writer,
         executions: Executions,
         pods: Pods,
+        outcomes: Outcomes,
         refusals: Refusals,
         unfollowed: Unfollowed,
         repositories: Repositories,
@@ -94,6 +96,7 @@ class OptionsReconciler:
         self._writer = writer
         self._executions = executions
         self._pods = pods
+        self._outcomes = outcomes
         self._refusals = refusals
         self._unfollowed = unfollowed
         self._repositories = repositories
@@ -143,7 +146,11 @@ class OptionsReconciler:
         aspects = [
             optionsstatus.ready(verdicts, problem),
             optionsstatus.fully_effective(
-                options, self._world.engines, self._world.astray, self._repositories.problem(options.namespace)
+                options,
+                self._world.engines,
+                self._world.astray,
+                self._repositories.problem(options.namespace),
+                self._outcomes.unknown(known),
             ),
             optionsstatus.selecting(options),
             optionsstatus.notifications_routed(options, self._directory.channels(options.namespace)),

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from execution_options.controller.cache import Directory, OptionsIndex, World
+    from execution_options.controller.outbox.outcomes import Outcomes
     from execution_options.controller.outbox.refusals import Refusals
     from execution_options.controller.outbox.sending import Post
     from execution_options.controller.runtime import Metrics, Recorder, Settings, Writer
@@ -58,6 +59,7 @@ class Outbox:
         directory: the channels.
         recorder: posts events.
         refusals: is told what the API server does not record.
+        outcomes: is told of ends of which only the program knows what they were.
         metrics: counts.
     """
 
@@ -73,6 +75,7 @@ class Outbox:
         post: Post,
         recorder: Recorder,
         refusals: Refusals,
+        outcomes: Outcomes,
         metrics: Metrics,
     ) -> None:
         self._kube = kube
@@ -85,7 +88,7 @@ class Outbox:
         # Notes on executions must not hold up edits of options, nor these the notes.
         notes = Pace(settings.patch_rate)
         self._due = Due(index, directory)
-        self.ends = Ends(world, self._due, Shell(kube, writer, notes, metrics), self.deliveries, refusals)
+        self.ends = Ends(world, self._due, Shell(kube, writer, notes, metrics), self.deliveries, refusals, outcomes)
         self._lanes = Lanes(
             "deliveries",
             self.deliveries.queue,

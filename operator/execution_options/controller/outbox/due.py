@@ -55,7 +55,11 @@ class Due:
     def of(self, engine: Engine, known: Ending, outcome: Outcome) -> list[Composed]:
         """The deliveries of an end; none where nobody is to hear of it."""
         metadata = known.item.metadata
-        if not known.record.stamped or not episode.is_news(outcome, metadata.creation_timestamp, self.since):
+        if (
+            outcome.unknown
+            or not known.record.stamped
+            or not episode.is_news(outcome, metadata.creation_timestamp, self.since)
+        ):
             return []
         try:
             effective = self._effective(metadata, outcome)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from execution_options.controller.cache import ExecutionObject, Tracked
     from execution_options.engines.phases import Outcome
     from execution_options.engines.profile import Engine
+    from execution_options.engines.programs import ProgramOutcome
 
 
 class Ending:
@@ -25,6 +26,7 @@ class Ending:
         note_at: when that is to be noted on the object (monotonic seconds).
         kept: whether the note stays here alone, because there is no need for it on the object, or no room.
         awaited: until when the engine may write when the execution ended (monotonic seconds).
+        program: what programs in its pods say of the end, where that counts.
         refused: since when the API server refuses to record deliveries (monotonic seconds).
     """
 
@@ -37,6 +39,7 @@ class Ending:
         self.note_at = 0.0
         self.kept = False
         self.awaited: float | None = None
+        self.program: ProgramOutcome | None = None
         self.refused: float | None = None
 
     @property
@@ -61,7 +64,7 @@ class Ending:
 
     def outcome(self, engine: Engine) -> Outcome:
         """Where it is; an execution that is deleted before it has ended ends by that."""
-        outcome = self.item.outcome
+        outcome = self.item.outcome.with_program(self.program)
         return engine.status.after_deletion(outcome, self.deletion) if self.deletion else outcome
 
     def is_told(self, outcome: Outcome) -> bool:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from execution_options.api.meta import ObjectMeta
     from execution_options.controller.cache import ExecutionObject, Tracked, World
     from execution_options.controller.outbox.due import Due
+    from execution_options.controller.outbox.outcomes import Outcomes
     from execution_options.controller.outbox.refusals import Refusals
     from execution_options.controller.runtime import Shell
     from execution_options.engines.patch import Operation
@@ -43,7 +44,11 @@ PATIENCE: Final = 600.0
 RECORDERS_OF_ONE: Final = 12
 """Ends of one namespace that are recorded at the same time, of all that are."""
 TIME_DELAY: Final = 3.0
-"""Seconds that an engine has to write when an execution ended, where it does so later than that it ended."""
+"""Seconds that an engine has to write when an execution ended, where it does so later than that it ended.
+
+As long may the news of its last pod take, which come by another watch."""
+PODS_DELAY: Final = 0.1
+"""Seconds between two looks whether they have come."""
 
 
 class EndKey(NamedTuple):
@@ -71,6 +76,7 @@ class Ends:
         shell: reads and writes.
         deliveries: sends what was recorded.
         refusals: is told what the API server does not record.
+        outcomes: is told of ends of which only the program knows what they were.
         clock: monotonic seconds, for tests.
     """
 
@@ -81,6 +87,7 @@ class Ends:
         shell: Shell,
         deliveries: Recording,
         refusals: Refusals,
+        outcomes: Outcomes,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._world = world
@@ -88,6 +95,7 @@ class Ends:
         self._shell = shell
         self._deliveries = deliveries
         self._refusals = refusals
+        self._outcomes = outcomes
         self._clock = clock
         self.active = False
         """Whether this process works; one that stands by looks at everything when it begins to."""
@@ -110,6 +118,7 @@ class Ends:
         if new is None:
             if known is None:
                 return  # nothing was to be done, or it vanished unseen, and nobody knows how it ended
+            self._read_programs(self._world.engines[key.engine], known)
             known.gone = True
         elif known is not None:
             known.item, known.record = new, record
@@ -141,9 +150,11 @@ class Ends:
             self._known.pop(end, None)
             return None
         item, gone = known.item, known.gone
+        if not gone:
+            self._read_programs(engine, known)
         outcome = known.outcome(engine)
         if outcome.terminal and not known.is_told(outcome):
-            pause = self._pause(known, outcome)
+            pause = self._pause(engine, known, outcome)
             if pause > 0:
                 return pause
             outcome = await self._tell(end, engine, known, outcome)
@@ -161,17 +172,33 @@ class Ends:
 
     # What is due.
 
-    def _pause(self, known: Ending, outcome: Outcome) -> float:
-        """Seconds in which the engine may still write when the execution ended."""
-        if outcome.finished_at or known.gone:
+    def _read_programs(self, engine: Engine, known: Ending) -> None:
+        """See what programs in the pods of an execution say of its end."""
+        if engine.pods.outcomes:
+            known.program = self._world.programs.of(known.item.metadata.uid)
+
+    def _pause(self, engine: Engine, known: Ending, outcome: Outcome) -> float:
+        """Seconds in which something may still be heard: when the execution ended, or what its program says of that."""
+        if known.gone:
+            return 0.0
+        waits_for_pods = (
+            engine.pods.outcomes
+            and known.item.outcome.phase == "SUCCEEDED"
+            and not self._world.programs.are_complete(known.item.metadata.uid)
+        )
+        if outcome.finished_at and not waits_for_pods:
             return 0.0
         if known.awaited is None:
             known.awaited = self._clock() + TIME_DELAY
-        return known.awaited - self._clock()
+        left = known.awaited - self._clock()
+        # A change of the execution itself has it looked at again at once; one of its pods has not.
+        return min(left, PODS_DELAY) if waits_for_pods else left
 
     async def _tell(self, end: EndKey, engine: Engine, known: Ending, outcome: Outcome) -> Outcome:
         """Record what is due; the outcome that it was recorded for."""
         metadata, gone = known.item.metadata, known.gone
+        if known.record.stamped:
+            self._outcomes.ended(engine, metadata, known.record, outcome)
         composed = self._due.of(engine, known, outcome)
         if outcome.deleted:
             if composed and metadata.deletion_timestamp is None and await self._is_there(engine, metadata):

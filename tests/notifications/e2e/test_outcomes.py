@@ -1,0 +1,146 @@
+"""Ends that are notified as what the program says, and not as what its exit code says."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from execution_options.api.names import GROUP
+from support.waiting import eventually
+
+from .conftest import MERGE, Controller, Office
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from execution_options.local import LocalOperator
+    from support.services import WebhookReceiver
+
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
+
+EVERY_END = {"phases": ["SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT"], "webhook": {}}
+RUNNING = {f"{GROUP}/options": "o", "sim.execution.dev/outcome": "never"}
+AIRFLOW = {"kubernetes_executor": "True", "dag_id": "sensor"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def controller(operator: LocalOperator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Controller]:
+    """One controller for all tests of this module."""
+    running = Controller(operator.logs / "controller.kubeconfig", tmp_path_factory.mktemp("controller") / "log")
+    yield running.active()
+    running.process.terminate()
+    assert running.process.wait(60) == 0, running.log.read_text()
+    assert "Traceback" not in running.log.read_text()
+
+
+@pytest.fixture(autouse=True)
+def hook(office: Office, receiver: WebhookReceiver) -> None:
+    """Every end can be told."""
+    office.channel("hook", webhook={"url": receiver.url})
+
+
+def pod(office: Office, name: str, **labels: str) -> None:
+    spec = {"restartPolicy": "Never", "containers": [{"name": "base", "image": "none"}]}
+    metadata = {"name": name, "annotations": RUNNING, "labels": labels}
+    office.team.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+
+
+def job(office: Office, name: str, **labels: str) -> str:
+    """A Job with one pod; the pod's name."""
+    spec = {"restartPolicy": "Never", "containers": [{"name": "base", "image": "none"}]}
+    template = {"metadata": {"annotations": {"sim.execution.dev/outcome": "never"}}, "spec": spec}
+    metadata = {"name": name, "labels": labels}
+    body = {"backoffLimit": 0, "template": template}
+    office.team.create({"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": body})
+    pods = eventually(lambda: [p for p in office.team.listed("Pod") if p["metadata"]["name"].startswith(f"{name}-")])
+    return str(pods[0]["metadata"]["name"])
+
+
+def exits(office: Office, name: str, code: int = 0, said: str | None = None) -> None:
+    """The program of a pod exits with a code, after it wrote its termination message: what a kubelet reports."""
+    eventually(lambda: office.team.get("Pod", name)["status"].get("phase") == "Running")
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    ended = {"exitCode": code, "startedAt": now, "finishedAt": now} | ({} if said is None else {"message": said})
+    container = {"name": "base", "image": "none", "imageID": "", "ready": False, "restartCount": 0}
+    status = {
+        "phase": "Failed" if code else "Succeeded",
+        "conditions": [],
+        "containerStatuses": [container | {"state": {"terminated": ended}}],
+    }
+    office.team.request("PATCH", office.team.path("Pod", name) + "/status", {"status": status}, MERGE)
+
+
+def outcome(phase: str, message: str) -> str:
+    return json.dumps({f"{GROUP}/phase": phase, "message": message})
+
+
+def told(office: Office) -> dict[str, str]:
+    """By name of the execution, the one phase that was recorded of it."""
+    found = [(one["spec"]["execution"]["name"], one["spec"]["phase"]) for one in office.deliveries()]
+    assert len(found) == len(dict(found))
+    return dict(found)
+
+
+def effective(office: Office) -> dict[str, Any]:
+    """The condition of the options."""
+    conditions = office.team.get("ExecutionOptions", "o").get("status", {}).get("conditions", [])
+    return next((one for one in conditions if one["type"] == "FullyEffective"), {})
+
+
+def test_a_pod_and_a_job_end_as_their_program_says(office: Office, receiver: WebhookReceiver) -> None:
+    office.options(EVERY_END)
+    for name in ("late", "broke", "fine"):
+        pod(office, name)
+    of_job = job(office, "train")
+    exits(office, "late", said=outcome("TIMED_OUT", "waited for a file"))
+    exits(office, "broke", code=1, said=outcome("SUCCEEDED", "so it thinks"))
+    exits(office, "fine", said="done")
+    exits(office, of_job, said=outcome("FAILED", "no such table"))
+    for name in ("late", "broke", "fine", "train"):
+        office.delivery(name)
+    assert told(office) == {"late": "TIMED_OUT", "broke": "FAILED", "fine": "SUCCEEDED", "train": "FAILED"}
+    assert "no such table" in json.dumps(office.delivery("train")["spec"]["message"])
+    assert effective(office)["status"] == "True"
+
+
+def test_an_outcome_that_cannot_be_read_is_said(office: Office) -> None:
+    office.options(EVERY_END)
+    pod(office, "typo")
+    exits(office, "typo", said=outcome("FAILLED", ""))
+    office.delivery("typo")
+    assert told(office) == {"typo": "SUCCEEDED"}
+    events = eventually(lambda: found if "OutcomeInvalid" in (found := office.team.kubectl("get", "events")) else "")
+    assert "did you mean FAILED?" in events
+
+
+def test_a_success_of_which_nobody_knows_is_not_told_and_a_failure_is(office: Office) -> None:
+    office.options(EVERY_END)
+    for name in ("waits", "lost"):
+        pod(office, name, **AIRFLOW)
+    exits(office, "waits")
+    condition = eventually(lambda: found if (found := effective(office)).get("reason") == "OutcomeUnknown" else {})
+    assert condition["status"] == "False"
+    assert "Pods such as waits" in condition["message"]
+    assert "execution-options[airflow]" in condition["message"]
+    exits(office, "lost", code=137)
+    office.delivery("lost")
+    assert told(office) == {"lost": "FAILED"}
+
+    pod(office, "says", **AIRFLOW)
+    exits(office, "says", said=outcome("FAILED", "no such table"))
+    office.delivery("says")
+    assert told(office) == {"lost": "FAILED", "says": "FAILED"}
+    eventually(lambda: effective(office).get("status") == "True")
+
+
+def test_the_same_of_a_run_that_is_a_job(office: Office) -> None:
+    office.options(EVERY_END)
+    exits(office, job(office, "silent", **{"dagster/run-id": "r1"}))
+    condition = eventually(lambda: found if (found := effective(office)).get("reason") == "OutcomeUnknown" else {})
+    assert "Jobs such as silent" in condition["message"]
+    exits(office, job(office, "says", **{"prefect.io/flow-run-id": "f1"}), said=outcome("ABORTED", "cancelled"))
+    office.delivery("says")
+    assert told(office) == {"says": "ABORTED"}
