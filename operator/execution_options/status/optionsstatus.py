@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from execution_options.notifications.route import Channels
 
 
-OUTCOME_UNKNOWN: Final = "OutcomeUnknown"
 _BESIDES: Final = "; without effect: "
 
 
@@ -76,7 +75,7 @@ def stored_outcome_unknown(present: Mapping[str, Any]) -> str:
     """What a stored status says of ends that are not notified; empty where it says nothing."""
     listed = present.get("conditions")
     for one in listed if isinstance(listed, list) else ():
-        if isinstance(one, dict) and one.get("reason") == OUTCOME_UNKNOWN:
+        if isinstance(one, dict) and one.get("reason") == "OutcomeUnknown":
             return str(one.get("message")).partition(_BESIDES)[0]
     return ""
 
@@ -104,7 +103,7 @@ def fully_effective(
         wholly = [*wholly, f"{where}: {repository_problem}"]
     if unknown:
         besides = f"{_BESIDES}{'; '.join(wholly)}" if wholly else ""
-        return Aspect("FullyEffective", "False", OUTCOME_UNKNOWN, f"{unknown}{besides}")
+        return Aspect("FullyEffective", "False", "OutcomeUnknown", f"{unknown}{besides}")
     if not wholly:
         return Aspect("FullyEffective", "True", "EveryFieldHasEffect", "; ".join(found.partly))
     return Aspect("FullyEffective", "False", "FieldsWithoutEffect", f"without effect: {'; '.join(wholly)}")
