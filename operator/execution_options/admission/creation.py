@@ -34,6 +34,7 @@ from execution_options.engines.translate import (
     account_places,
     metadata_places,
     output_location,
+    prevailing_places,
     strip_forged,
     translate,
 )
@@ -170,7 +171,7 @@ def decide(
     drop_patches(patch, engine)
     places = metadata_places(engine, document)
     mistaken = [
-        *_mistaken(strip_forged(patch, places)),
+        *_mistaken(strip_forged(patch, [*places, *prevailing_places(engine, document)])),
         *of_template(document, places[1:], engine.kind),
     ]
     if not selection.layers:

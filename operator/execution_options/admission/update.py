@@ -24,6 +24,7 @@ from execution_options.engines.translate import (
     is_ours,
     keep_order,
     metadata_places,
+    prevailing_places,
     translate,
 )
 from execution_options.options.levels import prevails
@@ -86,6 +87,17 @@ def _keep_all(patch: Patch, engine: Engine, old: dict[str, Any], *, trusted: boo
         for place in metadata_places(engine, patch.document):
             _keep_ours(patch, place, old)
         keep_patches(patch, engine, old)
+        _drop_forged(patch, engine, old)
+
+
+def _drop_forged(patch: Patch, engine: Engine, old: dict[str, Any]) -> None:
+    """Remove metadata of ours from where it would win over what pods get of it, unless an engine copied it there."""
+    given = [lookup(old, place) or {} for place in metadata_places(engine, old)[1:]]
+    for place in prevailing_places(engine, patch.document):
+        for kind in KINDS:
+            for key, value in list((lookup(patch.document, (*place, kind)) or {}).items()):
+                if is_ours(kind, key) and not any((one.get(kind) or {}).get(key) == value for one in given):
+                    patch.remove((*place, kind, key))
 
 
 def _own_metadata(

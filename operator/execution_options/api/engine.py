@@ -129,6 +129,15 @@ class ExecutionEngineSpec(Resource, frozen=True, kw_only=True):
             "More objects whose labels and annotations reach pods, besides pod templates.", extra=SET, max_length=32
         ),
     ] = ()
+    prevailing_metadata: Annotated[
+        tuple[Path, ...],
+        described(
+            "Objects whose labels and annotations win in the engine over those above. They get none of their own, but "
+            "what options replace is replaced there, too.",
+            extra=SET,
+            max_length=16,
+        ),
+    ] = ()
     service_account_names: Annotated[
         tuple[Path, ...],
         described("More fields with the service account, besides pod templates.", extra=SET, max_length=32),

@@ -8,9 +8,9 @@ from msgspec import UNSET
 
 from execution_options.api.names import PREFIX_ENV
 from execution_options.engines.fields import ENV, key
-from execution_options.engines.patch import pointer
+from execution_options.engines.patch import parts, pointer
 from execution_options.engines.paths import Path, locate, lookup, read
-from execution_options.engines.translate import account_places, env_places, metadata_places
+from execution_options.engines.translate import account_places, env_places, metadata_places, prevailing_places
 from execution_options.options.levels import Level
 from execution_options.options.rows import rows
 
@@ -65,6 +65,7 @@ def differences(
             continue
         inside = at[0] != "metadata"
         yield Difference(pointer(at), value, _why(authored.get(pointer(at)), value, before, after, missed, inside))
+    yield from _prevailing(engine, execution, authored, shown)
     for place, there in _variables(engine, execution):
         for name, wanted_value in shown.envs.items():
             value = there.get(name)
@@ -73,6 +74,20 @@ def differences(
                 said = frozen.envs[name].value if name in frozen.envs else None
                 written = authored.get(pointer(at), authored.get(key(ENV, at)))
                 yield Difference(pointer(at), value, _why(written, value, said, said, missed, True))
+
+
+def _prevailing(
+    engine: Engine, execution: dict[str, Any], authored: Mapping[str, str], shown: Effective
+) -> Iterator[Difference]:
+    """Other labels and annotations where these win in the engine; of what an author wrote, the first is remembered."""
+    remembered = {tuple(parts(at)[-2:]) for at in authored}
+    for place in prevailing_places(engine, execution):
+        for kind in ("labels", "annotations"):
+            wanted = getattr(shown, kind)
+            for name, value in (lookup(execution, (*place, kind)) or {}).items():
+                if name in wanted and value != wanted[name].value:
+                    why = AUTHORS if (kind, name) in remembered else CHANGED
+                    yield Difference(pointer((*place, kind, name)), value, why)
 
 
 def _variables(engine: Engine, execution: dict[str, Any]) -> Iterator[tuple[Path, dict[str, str]]]:

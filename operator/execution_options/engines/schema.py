@@ -201,6 +201,7 @@ def _wanted(engine: Engine) -> Iterator[_Wanted]:
         for below in ("labels", "annotations"):
             yield _Wanted(f"spec.podMetadata[{number}]", metadata, f"{metadata}.{below}", "object")
     plain = {
+        "prevailingMetadata": (engine.prevailing_metadata, "object"),
         "serviceAccountNames": (engine.service_account_names, "string"),
         "serviceAccountFallbacks": (engine.service_account_fallbacks, "string"),
         "envs": (engine.envs, "array"),

@@ -109,8 +109,15 @@ def translate(
     """
     envs, lists = environment(effective, location), list(env_places(engine, patch.document))
     maps = [place for text in engine.env_maps for place in locate(patch.document, text)]
-    _check_size(len(places), {**effective.labels, **effective.annotations}, len(lists) + len(maps), envs)
+    prevailing = [
+        place for place in prevailing_places(engine, patch.document) if _says(patch.document, place, effective)
+    ]
+    count = len(places) + len(prevailing)
+    _check_size(count, {**effective.labels, **effective.annotations}, len(lists) + len(maps), envs)
     work = _Work(patch, engine, effective, elsewhere or {})
+    for place in prevailing:
+        work.replace((*place, "labels"), effective.labels)
+        work.replace((*place, "annotations"), effective.annotations)
     for place in places:
         work.mapping((*place, "labels"), effective.labels, {ID_LABEL: identifier})
         work.mapping((*place, "annotations"), effective.annotations, {})
@@ -130,6 +137,18 @@ def metadata_places(engine: Engine, execution: dict[str, Any]) -> list[Path]:
     templates = ((*template, "metadata") for template in engine.templates(execution))
     others = (place for text in engine.pod_metadata for place in locate(execution, text))
     return list(dict.fromkeys([("metadata",), *templates, *others]))
+
+
+def prevailing_places(engine: Engine, execution: dict[str, Any]) -> list[Path]:
+    """What holds labels and annotations that win in the engine over those of :func:`metadata_places`."""
+    found = (place for text in engine.prevailing_metadata for place in locate(execution, text))
+    return [place for place in dict.fromkeys(found) if isinstance(lookup(execution, place), dict)]
+
+
+def _says(execution: dict[str, Any], place: Path, effective: Effective) -> bool:
+    """Whether a ``metadata`` has a key of which options say something."""
+    labels, annotations = (lookup(execution, (*place, kind)) or () for kind in ("labels", "annotations"))
+    return any(key in effective.labels for key in labels) or any(key in effective.annotations for key in annotations)
 
 
 def account_places(engine: Engine, execution: dict[str, Any]) -> Iterator[Path]:
@@ -180,6 +199,7 @@ class _Work:
         self.engine = engine
         self.effective = effective
         self.authored: dict[str, str] = {}
+        self._replaced: set[tuple[str | int, str]] = set()
 
     def _settle(self, at: Path, written: str | None, wanted: Sourced[Any]) -> bool:
         """Whether to write ``wanted`` where the author has ``written`` (``None``: nothing)."""
@@ -199,6 +219,19 @@ class _Work:
             if key not in there or self._settle((*place, key), there[key], value)
         }
         self.patch.update(place, {**fresh, **ours})
+
+    def replace(self, place: Path, wanted: dict[str, Sourced[str]]) -> None:
+        """Labels or annotations that win in the engine over others: what is there alone is replaced.
+
+        Of what an author wrote in many such places, the first is remembered: the others would fill the snapshot.
+        """
+        there = lookup(self.patch.document, place) or {}
+        for key in [key for key in there if key in wanted and there[key] != wanted[key].value]:
+            if (place[-1], key) not in self._replaced:
+                self._replaced.add((place[-1], key))
+                self.authored[pointer((*place, key))] = there[key]
+            if prevails(wanted[key], there[key]):
+                self.patch.put((*place, key), wanted[key].value)
 
     def account(self, at: Path) -> None:
         """The service account, and the pull secrets that came with the old one."""

@@ -142,13 +142,13 @@ def test_the_kubelet_enforces_the_deadline_of_a_workflow(desk: Desk) -> None:
 
 
 @pytest.mark.usefixtures("argo_controller")
-def test_the_metadata_for_all_pods_of_a_workflow_wins_over_a_templates(desk: Desk) -> None:
+def test_a_templates_metadata_win_over_those_for_all_pods_of_a_workflow(desk: Desk) -> None:
     manifest = workflow(podMetadata={"labels": {"team": "a"}, "annotations": {"example.com/note": "a"}})
     manifest["spec"]["templates"][1]["metadata"] = {"labels": {"team": "b"}, "annotations": {"example.com/note": "b"}}
     desk.start(manifest)
     assert ended_workflow(desk)["phase"] == "Succeeded"
     pods = [pod["metadata"] for pod in desk.pods()]
-    assert [(pod["labels"]["team"], pod["annotations"]["example.com/note"]) for pod in pods] == [("a", "a"), ("a", "a")]
+    assert [(pod["labels"]["team"], pod["annotations"]["example.com/note"]) for pod in pods] == [("b", "b"), ("a", "a")]
 
 
 # Tekton Pipelines

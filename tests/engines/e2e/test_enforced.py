@@ -110,3 +110,40 @@ def test_the_last_patch_of_a_trainjob_is_ours_whoever_writes_another_and_how(tea
 
     stored["spec"]["runtimePatches"] = [patched(OURS), patched(EVIL)]
     assert last_patch(kubectl(team, "replace", "-f", "-", manifest=stored)) == ([EVIL, OURS], ours)
+
+
+# Ray and Argo Workflows
+
+
+def ray_group(**labels: str) -> Manifest:
+    template = {"spec": {"containers": [{"name": "ray", "image": "none"}]}}
+    return {"rayStartParams": {}, "labels": labels, "template": template}
+
+
+def test_labels_of_a_ray_group_do_not_win_over_what_is_enforced(team: Team) -> None:
+    def cluster(head: str, worker: str) -> Manifest:
+        workers = [{"groupName": "small", **ray_group(team=worker, own="1")}]
+        return {"headGroupSpec": ray_group(team=head), "workerGroupSpecs": workers}
+
+    def groups(rayjob: Manifest) -> list[Manifest]:
+        spec = rayjob["spec"]["rayClusterSpec"]
+        return [group["labels"] for group in (spec["headGroupSpec"], *spec["workerGroupSpecs"])]
+
+    spec = {"entrypoint": "python train.py", "rayClusterSpec": cluster("mine", "mine")}
+    created = create(team, {"apiVersion": "ray.io/v1", "kind": "RayJob", "metadata": {"name": "train"}, "spec": spec})
+    wanted = [{"team": "platform"}, {"team": "platform", "own": "1"}]
+    assert groups(created) == wanted
+    created["spec"]["rayClusterSpec"] = cluster("again", "again")
+    assert groups(kubectl(team, "replace", "-f", "-", manifest=created)) == wanted
+
+
+def test_a_template_that_is_added_to_a_workflow_does_not_win_over_what_is_enforced(team: Team) -> None:
+    def template(name: str) -> Manifest:
+        return {"name": name, "metadata": {"labels": {"team": "mine"}}, "container": {"image": "none"}}
+
+    spec = {"entrypoint": "main", "templates": [template("main")]}
+    workflow = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": {"name": "train"}, "spec": spec}
+    stored = create(team, workflow)
+    stored["spec"]["templates"] = [template("main"), template("other")]
+    stored = kubectl(team, "replace", "-f", "-", manifest=stored)
+    assert [one["metadata"]["labels"]["team"] for one in stored["spec"]["templates"]] == ["platform"] * 2

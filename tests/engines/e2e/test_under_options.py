@@ -116,6 +116,32 @@ def test_argos_pods_get_variables_below_what_their_template_says(desk: Desk) -> 
     assert main_env(pods["run[1].script"])["MINE"] == "options'"
 
 
+LAW: Manifest = {"labels": {"team": "vision"}, "annotations": {"example.com/owner": "ana"}}
+
+
+def overruling(name: str) -> Manifest:
+    """A template with words of its own about what options say."""
+    said = {"labels": {"team": "mine"}, "annotations": {"example.com/owner": "me", OUTCOME: "succeed"}}
+    return {**container(name), "metadata": said}
+
+
+@pytest.mark.usefixtures("argo_controller")
+@pytest.mark.parametrize("by", ["enforced", "reference"])
+def test_what_options_replace_is_replaced_in_argos_templates_which_win_over_all_else(desk: Desk, by: str) -> None:
+    selector = {"selector": {"names": ["run"]}, "mode": "Enforce"} if by == "enforced" else {}
+    manifest = {"apiVersion": "execution.dev/v1beta1", "kind": "ExecutionOptions", "metadata": {"name": "law"}}
+    desk.kubectl("apply", "-f", "-", manifest={**manifest, "spec": {**LAW, **selector}})
+    inline = {"name": "main", "steps": [[{"name": "a", "template": "own"}, {"name": "b", "inline": overruling("")}]]}
+    del inline["steps"][0][1]["inline"]["name"]
+    run = argo([inline, overruling("own")], templateDefaults={"metadata": {"labels": {"team": "default"}}})
+    run["metadata"] = {} if by == "enforced" else {"annotations": {"execution.dev/options": "law"}}
+    desk.start(run)
+    assert outcome(desk, "Workflow").phase == "SUCCEEDED"
+    pods = [pod["metadata"] for pod in desk.pods()]
+    said = [(pod["labels"]["team"], pod["annotations"]["example.com/owner"]) for pod in pods]
+    assert said == [("vision", "ana")] * 2
+
+
 @pytest.mark.usefixtures("argo_controller")
 def test_options_reach_the_pods_of_a_workflow_template(desk: Desk) -> None:
     template = argo([steps("only"), container("only")])
