@@ -131,8 +131,8 @@ def test_what_options_replace_is_replaced_in_argos_templates_which_win_over_all_
     selector = {"selector": {"names": ["run"]}, "mode": "Enforce"} if by == "enforced" else {}
     manifest = {"apiVersion": "execution.dev/v1beta1", "kind": "ExecutionOptions", "metadata": {"name": "law"}}
     desk.kubectl("apply", "-f", "-", manifest={**manifest, "spec": {**LAW, **selector}})
-    inline = {"name": "main", "steps": [[{"name": "a", "template": "own"}, {"name": "b", "inline": overruling("")}]]}
-    del inline["steps"][0][1]["inline"]["name"]
+    nameless = {field: value for field, value in overruling("").items() if field != "name"}
+    inline = {"name": "main", "steps": [[{"name": "a", "template": "own"}, {"name": "b", "inline": nameless}]]}
     run = argo([inline, overruling("own")], templateDefaults={"metadata": {"labels": {"team": "default"}}})
     run["metadata"] = {} if by == "enforced" else {"annotations": {"execution.dev/options": "law"}}
     desk.start(run)
