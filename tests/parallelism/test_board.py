@@ -1,4 +1,4 @@
-"""Whose pods are whose, in whatever order executions, their parts and pods are seen."""
+"""Pods are assigned to their executions in whatever order executions, their parts and pods are seen."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from execution_options.api.keys import ExecutionKey, GroupKey
 from execution_options.controller.cache.objects import followed
 from execution_options.engines.registry import builtin_engines
 from support.board import NAMESPACE, Cluster, pod
-from support.podapi import KIND, TEAM, PodApi, Watcher, bare, owned, said
+from support.podapi import KIND, TEAM, PodApi, Watcher, bare, options_document, owned
 
 if TYPE_CHECKING:
     from execution_options.controller.cache.objects import EngineObject
@@ -35,9 +35,9 @@ EVENTS = st.one_of(
 
 @given(st.lists(EVENTS, max_size=40))
 @settings(max_examples=300, deadline=None)
-def test_however_it_came_to_be_the_board_is_as_if_told_anew(events: list[tuple[str, Any, Any]]) -> None:
+def test_the_board_does_not_depend_on_the_order_of_events(history: list[tuple[str, Any, Any]]) -> None:
     cluster = Cluster()
-    for what, which, how in events:
+    for what, which, how in history:
         if what == "execution":
             cluster.execution(which, there=how)
         elif what == "part":
@@ -54,7 +54,7 @@ def test_however_it_came_to_be_the_board_is_as_if_told_anew(events: list[tuple[s
         assert cluster.shown() == cluster.again().shown()
 
 
-def test_a_group_of_bare_pods_has_the_least_of_their_limits() -> None:
+def test_a_group_of_bare_pods_has_their_lowest_limit() -> None:
     cluster = Cluster()
     for cap in (3, 2, 5):
         cluster.pod(f"p{cap}", pod(f"p{cap}", group="g", cap=cap))
@@ -63,8 +63,8 @@ def test_a_group_of_bare_pods_has_the_least_of_their_limits() -> None:
     assert cluster.shown()[GroupKey("pod", NAMESPACE, "g")][1] == 3
 
 
-def test_an_edit_that_reached_a_bare_pod_counts_where_a_later_one_does_not() -> None:
-    """Options ``o`` were 4 at first, then 1, then for later executions only."""
+def test_an_edit_that_reached_a_bare_pod_applies_even_if_a_later_one_does_not() -> None:
+    """The limit of options ``o`` is 4, then 1, and then an edit applies to later executions only."""
     watcher = Watcher(PodApi())
     for number in range(6):
         bare(watcher.api, f"p{number}", "g", 4, 2, "gated")
@@ -77,18 +77,18 @@ def test_an_edit_that_reached_a_bare_pod_counts_where_a_later_one_does_not() -> 
     for one in watcher.api.pods.values():
         one["metadata"]["annotations"]["execution.dev/live"] = msgspec.json.encode({"layers": [edit]}).decode()
     watcher.watch()
-    later = said("o", 9, 4)
+    later = options_document("o", 9, 4)
     later["spec"]["updatePolicy"] = "NextExecution"
     watcher.index.put(KIND, msgspec.json.encode(later))
     watcher.board.options_changed("o")
     assert group.slots.cap == 1
-    assert len(group.said) == 1
+    assert len(group.declared) == 1
 
 
-def test_an_edit_gives_no_limit_to_what_was_created_without_one() -> None:
+def test_an_edit_gives_no_first_limit() -> None:
     watcher = Watcher(PodApi())
     watcher.options("o", 1, 2)
-    # Labels that somebody gave them, or an operator of another version, hold nobody back.
+    # A label from somebody else, or from another version of the operator, holds nothing back.
     watcher.run("run", None)
     owned(watcher.api, "p", "run", labels={"execution.dev/max-parallelism": "gated"})
     bare(watcher.api, "q", "g", None, 1, "gated")
@@ -99,7 +99,7 @@ def test_an_edit_gives_no_limit_to_what_was_created_without_one() -> None:
         assert slots.next() is not None
 
 
-def test_a_limit_that_is_lifted_and_set_again_holds_for_what_was_created_with_it() -> None:
+def test_a_limit_that_is_lifted_can_be_set_again() -> None:
     watcher = Watcher(PodApi())
     watcher.options("o", 2, 1)
     watcher.run("run", 2)
@@ -112,8 +112,8 @@ def test_a_limit_that_is_lifted_and_set_again_holds_for_what_was_created_with_it
         assert slots.cap == (cap or None)
 
 
-def test_what_carries_no_identifier_has_a_snapshot_of_its_authors_alone() -> None:
-    """The operator writes the identifier with the snapshot, and the API server lets nobody else."""
+def test_the_snapshot_of_a_pod_without_an_identifier_is_ignored() -> None:
+    """The operator writes the identifier with the snapshot, and the API server allows nobody else to."""
     cluster = Cluster()
     cluster.pod("real", pod("real", group="g", cap=2))
     cluster.pod(
@@ -133,7 +133,7 @@ def test_an_owner_in_another_namespace_takes_none_of_its_slots() -> None:
     assert cluster.shown() == {GroupKey("", "elsewhere", "id-of-another"): ({"p"}, None)}
 
 
-def test_nobody_is_released_beside_pods_whose_engine_goes_or_is_replaced() -> None:
+def test_no_pod_is_released_while_its_engine_is_gone_or_replaced() -> None:
     cluster = Cluster()
     cluster.execution("bb", there=True)
     for number in range(4):
@@ -148,7 +148,7 @@ def test_nobody_is_released_beside_pods_whose_engine_goes_or_is_replaced() -> No
     assert (again.used, again.waiting, again.next()) == (2, 2, None)
 
 
-def test_nobody_is_released_whose_engine_goes_while_another_has_its_parts() -> None:
+def test_no_pod_is_released_while_its_engine_is_gone_and_another_has_its_parts() -> None:
     cluster = Cluster()
     cluster.execution("bb", there=True)
     cluster.part("bb.1", "bb", there=True)
@@ -156,7 +156,7 @@ def test_nobody_is_released_whose_engine_goes_while_another_has_its_parts() -> N
         cluster.pod(f"p{number}", pod(f"p{number}", owner="bb.1", identifier="id-bb"))
     slots = cluster.board.groups[GroupKey("tekton-pipelinerun", NAMESPACE, "bb")].slots
     assert (slots.next(), slots.next(), slots.next())[2] is None
-    # It is an execution of its own now, without options, although it carries the label of what made it.
+    # It is now an execution itself, without options, although it has the label of the execution that made it.
     task = ExecutionKey("tekton-taskrun", NAMESPACE, "bb.1")
     metadata = {"name": "bb.1", "namespace": NAMESPACE, "uid": "bb.1", "labels": {"execution.dev/id": "id-bb"}}
     item: EngineObject = msgspec.convert({"metadata": metadata}, followed(builtin_engines()["tekton-taskrun"]))
@@ -172,7 +172,7 @@ def test_nobody_is_released_whose_engine_goes_while_another_has_its_parts() -> N
     assert (again.used, again.waiting, again.next()) == (2, 2, None)
 
 
-def test_what_was_not_answered_stays_in_doubt_whoever_has_the_pod() -> None:
+def test_an_unanswered_release_stays_doubtful_when_the_pod_moves() -> None:
     cluster = Cluster()
     cluster.pod("p", pod("p", owner="bb", identifier="id-bb"))
     cluster.board.abandon(GroupKey("", NAMESPACE, "id-bb"))
@@ -187,13 +187,13 @@ def test_what_was_not_answered_stays_in_doubt_whoever_has_the_pod() -> None:
     assert now.next() is not None, "it is repeated"
 
 
-def test_what_kueue_has_takes_no_slot_and_that_it_is_left_is_said_once() -> None:
+def test_a_pod_of_kueues_takes_no_slot_and_is_reported_once() -> None:
     cluster = Cluster()
-    told: list[tuple[str, object]] = []
+    events: list[tuple[str, object]] = []
     listener: Any = SimpleNamespace(
-        to_be_left=lambda pod: told.append(("to be left", pod.facts.name)),
-        left_to_kueue=lambda key: told.append(("left", key.name)),
-        changed=lambda group: told.append(("changed", group.key.name)),
+        to_be_left=lambda pod: events.append(("to be left", pod.facts.name)),
+        left_to_kueue=lambda key: events.append(("left", key.name)),
+        changed=lambda group: events.append(("changed", group.key.name)),
     )
     cluster.board._listener = listener
     both = pod("p", group="g", gates=("execution.dev/max-parallelism", "kueue.x-k8s.io/admission"))
@@ -203,10 +203,10 @@ def test_what_kueue_has_takes_no_slot_and_that_it_is_left_is_said_once() -> None
     for gates in (("kueue.x-k8s.io/admission",), ()):
         cluster.pod("p", pod("p", group="g", gates=gates, labels=labels))
     assert cluster.shown() == {}
-    assert told == [("to be left", "p"), ("left", "g")]
+    assert events == [("to be left", "p"), ("left", "g")]
 
 
-def test_the_pod_that_a_task_of_airflow_waits_for_is_none_of_its_dag_run() -> None:
+def test_a_pod_that_an_airflow_task_waits_for_is_not_in_the_dag_run() -> None:
     cluster = Cluster()
     run = {"dag_id": "etl", "run_id": "monday"}
     for name, more in (("worker", {}), ("operator", {"kubernetes_pod_operator": "True"})):
@@ -217,41 +217,41 @@ def test_the_pod_that_a_task_of_airflow_waits_for_is_none_of_its_dag_run() -> No
     }
 
 
-def test_that_nobody_of_a_group_waits_any_more_is_told() -> None:
+def test_the_listener_is_notified_when_the_last_pod_stops_waiting() -> None:
     cluster = Cluster()
-    told: list[tuple[str, int]] = []
+    events: list[tuple[str, int]] = []
     listener: Any = cluster.board._listener
-    listener.changed = lambda group: told.append((group.key.name, group.slots.waiting))
+    listener.changed = lambda group: events.append((group.key.name, group.slots.waiting))
     cluster.execution("a", there=True)
     cluster.pod("runs", pod("runs", owner="a", gates=()))
     cluster.pod("waits", pod("waits", owner="a"))
-    assert told[-1] == ("a", 1)
+    assert events[-1] == ("a", 1)
     cluster.pod("waits", None)
-    assert told[-1] == ("a", 0)
-    told.clear()
+    assert events[-1] == ("a", 0)
+    events.clear()
     cluster.pod("runs", None)
-    assert told == [("a", 0)]
+    assert events == [("a", 0)]
     assert cluster.shown() == {}
 
 
-def test_a_part_that_comes_has_only_its_own_pods_looked_at_again() -> None:
+def test_a_new_part_only_reassigns_its_own_pods() -> None:
     cluster = Cluster()
     cluster.execution("a", there=True)
-    looked: list[str] = []
+    asked: list[str] = []
     owning = cluster.tracker.owning
-    cluster.tracker.owning = lambda *said: looked.append(said[0]) or owning(*said)  # type: ignore[method-assign, func-returns-value]
+    cluster.tracker.owning = lambda *key: asked.append(key[0]) or owning(*key)  # type: ignore[method-assign, func-returns-value]
     for number in range(100):
         cluster.part(f"a.{number}", "a", there=True)
         cluster.pod(f"p{number}", pod(f"p{number}", owner=f"a.{number}", identifier="id-a"))
-    assert len(looked) == 100
+    assert len(asked) == 100
 
 
-def test_what_is_kept_of_a_pod_is_what_was_read() -> None:
+def test_the_kept_fields_of_a_pod_are_those_that_were_read() -> None:
     found = pod("p", owner="a", identifier="id-a")
     facts = found.facts
     assert (facts.uid, facts.namespace, facts.name, facts.gated) == ("uid of p", NAMESPACE, "p", True)
     assert (found.metadata.uid, found.metadata.resource_version) == ("uid of p", "1")
-    assert (found.owner, found.id, found.group, found.said) == ("a", "id-a", "", ())
+    assert (found.owner, found.id, found.group, found.declared) == ("a", "id-a", "", ())
     twin = pod("q", owner="a", identifier="id-a")
     assert twin.owner is found.owner
     assert twin.facts.namespace is facts.namespace
@@ -268,12 +268,14 @@ def test_little_is_kept_of_each_pod() -> None:
     assert kept < 1000 * 1100
 
 
-def test_nothing_is_kept_of_deleted_options_that_nobody_has() -> None:
+def test_nothing_is_kept_of_deleted_options_that_nothing_uses() -> None:
     cluster, found = Cluster(), pod("p", group="g")
     tracemalloc.start()
     for number in range(2000):
         uid = f"{number:036}"
-        cluster.pod("p", structs.replace(found, said=tuple(structs.replace(one, uid=uid) for one in found.said)))
+        cluster.pod(
+            "p", structs.replace(found, declared=tuple(structs.replace(one, uid=uid) for one in found.declared))
+        )
         cluster.board.options_changed(uid, gone=True)
         assert cluster.shown()[GroupKey("pod", NAMESPACE, "g")][1] is None
         cluster.pod("p", None)

@@ -1,4 +1,4 @@
-"""In whatever order pods, executions and options are heard of, the board ends as one that saw the end alone."""
+"""In whatever order pods, executions and options are seen, the board ends like one that saw only their last states."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ CAPS = st.sampled_from([None, 0, 1, 2, 3])
 
 
 class Known:
-    """What a controller has heard: the board, and what it asks of the world and of options."""
+    """What a controller has seen: the board, and the executions and options that the board reads."""
 
     def __init__(self, truth: Truth) -> None:
         self.truth = truth
@@ -65,7 +65,7 @@ class Known:
     def find(self, namespace: str) -> Callable[[str, str], OptionsObject | None]:
         return lambda _, name: self.options.get(name) if namespace == TEAM else None
 
-    # What the board tells.
+    # The listener of the board.
 
     def changed(self, group: Group) -> None:
         there = self.board.groups.get(group.key)
@@ -84,16 +84,16 @@ class Known:
     def left_to_kueue(self, key: GroupKey) -> None:
         self.left.append(key)
 
-    # What it hears.
+    # Events.
 
-    def hear_pod(self, name: str, document: Document | None) -> None:
+    def see_pod(self, name: str, document: Document | None) -> None:
         old, new = self.pods.pop(name, None), None if document is None else convert(document, GatedPod)
         if new is not None:
             self.pods[name] = new
         if old is not None or new is not None:
             self.board.pod_changed(old, new)
 
-    def hear_execution(self, name: str, document: Document | None) -> None:
+    def see_execution(self, name: str, document: Document | None) -> None:
         key = ExecutionKey(RUN.name, TEAM, name)
         old = self.executions.pop(key, None)
         new = None if document is None else convert(document, followed(RUN))
@@ -104,7 +104,7 @@ class Known:
         if item is not None:
             self.board.execution_changed(key, item.metadata.uid, (item.metadata.labels or {})[ID_LABEL])
 
-    def hear_options(self, name: str, options: OptionsObject | None) -> None:
+    def see_options(self, name: str, options: OptionsObject | None) -> None:
         old = self.options.pop(name, None)
         if options is not None:
             self.options[name] = options
@@ -112,7 +112,7 @@ class Known:
             self.board.options_changed(uid, gone=options is None)
 
     def find_out(self) -> None:
-        """What is asked of the API server."""
+        """Ask the API server for doubtful options."""
         while self.doubts:
             doubts, self.doubts = self.doubts, set()
             for key, uid in doubts:
@@ -133,7 +133,7 @@ class Known:
 
 
 class Truth:
-    """What the API server has."""
+    """The objects of the API server."""
 
     def __init__(self) -> None:
         self.pods: dict[str, Document] = {}
@@ -141,14 +141,14 @@ class Truth:
         self.options: dict[str, OptionsObject] = {}
 
 
-class Hearing(RuleBasedStateMachine):
-    """Events of three collections, each in its order, the collections in any."""
+class Watching(RuleBasedStateMachine):
+    """Events of three collections. Each collection keeps its order; across collections any order is possible."""
 
     def __init__(self) -> None:
         super().__init__()
         self.truth = Truth()
         self.known = Known(self.truth)
-        self.unheard: dict[str, list[tuple[str, Any]]] = {"pod": [], "execution": [], "options": []}
+        self.unseen: dict[str, list[tuple[str, Any]]] = {"pod": [], "execution": [], "options": []}
         self.count = 0
 
     def happens(self, what: str, name: str, item: Any) -> None:
@@ -157,7 +157,7 @@ class Hearing(RuleBasedStateMachine):
             del there[name]
         else:
             there[name] = item
-        self.unheard[what].append((name, item))
+        self.unseen[what].append((name, item))
 
     def number(self) -> int:
         self.count += 1
@@ -167,8 +167,8 @@ class Hearing(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from("ab"), cap=CAPS, policy=st.sampled_from([None, None, "NextExecution"]))
     def write_options(self, name: str, cap: int | None, policy: str | None) -> None:
-        said = ({} if cap is None else {"maxParallelism": cap}) | ({} if policy is None else {"updatePolicy": policy})
-        spec = convert(said, ExecutionOptionsSpec)
+        fields = ({} if cap is None else {"maxParallelism": cap}) | ({} if policy is None else {"updatePolicy": policy})
+        spec = convert(fields, ExecutionOptionsSpec)
         before = self.truth.options.get(name)
         uid, generation = (f"o{self.number()}", 1) if before is None else (before.uid, before.generation + 1)
         made = OptionsObject(kind=KIND, name=name, namespace=TEAM, uid=uid, generation=generation, spec=spec)
@@ -281,13 +281,13 @@ class Hearing(RuleBasedStateMachine):
         }
         self.happens("pod", name, changes[how])
 
-    # What the controller hears.
+    # What the controller sees.
 
     @rule(what=st.sampled_from(["pod", "pod", "execution", "options"]), number=st.integers(1, 4))
-    def hear(self, what: str, number: int) -> None:
-        for _ in range(min(number, len(self.unheard[what]))):
-            name, item = self.unheard[what].pop(0)
-            getattr(self.known, f"hear_{what}")(name, item)
+    def see(self, what: str, number: int) -> None:
+        for _ in range(min(number, len(self.unseen[what]))):
+            name, item = self.unseen[what].pop(0)
+            getattr(self.known, f"see_{what}")(name, item)
 
     @rule()
     def find_out(self) -> None:
@@ -307,13 +307,13 @@ class Hearing(RuleBasedStateMachine):
         )
 
     @invariant()
-    def nobody_is_released_whose_execution_is_not_known(self) -> None:
+    def no_pod_of_an_unknown_execution_is_released(self) -> None:
         for key, group in self.known.board.groups.items():
             assert key.engine or group.slots.cap == BLOCKED
 
     def teardown(self) -> None:
         for what in ("options", "pod", "execution"):
-            self.hear(what, len(self.unheard[what]))
+            self.see(what, len(self.unseen[what]))
         self.known.find_out()
         for fresh in (self.anew(("execution", "options", "pod")), self.anew(("pod", "options", "execution"))):
             assert self.known.shown() == fresh.shown()
@@ -321,7 +321,7 @@ class Hearing(RuleBasedStateMachine):
                 assert self.known.board.numbers(uid) == fresh.board.numbers(uid)
 
     def anew(self, order: tuple[str, ...]) -> Known:
-        """A board that hears of nothing but the end."""
+        """A board that sees only the last states."""
         known = Known(self.truth)
         there: dict[str, dict[str, Any]] = {
             "pod": self.truth.pods,
@@ -330,10 +330,10 @@ class Hearing(RuleBasedStateMachine):
         }
         for what in order:
             for name, item in sorted(there[what].items(), reverse=True):
-                getattr(known, f"hear_{what}")(name, item)
+                getattr(known, f"see_{what}")(name, item)
         known.find_out()
         return known
 
 
-TestHearing = Hearing.TestCase
-TestHearing.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+TestWatching = Watching.TestCase
+TestWatching.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)

@@ -1,4 +1,4 @@
-"""Which cap holds now."""
+"""Which cap applies now."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def layer(name: str, cap: int | None, level: Level = Level.NAMESPACE_DEFAULT) ->
 
 
 def now(name: str, cap: int | None, **changes: Any) -> OptionsObject:
-    said = {} if cap is None else {"maxParallelism": cap}
-    spec = convert({**said, **changes.pop("spec", {})}, ExecutionOptionsSpec)
+    declared = {} if cap is None else {"maxParallelism": cap}
+    spec = convert({**declared, **changes.pop("spec", {})}, ExecutionOptionsSpec)
     return OptionsObject(
         kind=KIND, name=name, namespace="team", **{"uid": f"uid-{name}", "generation": 2, **changes}, spec=spec
     )
@@ -36,8 +36,8 @@ def now(name: str, cap: int | None, **changes: Any) -> OptionsObject:
 
 def cap_of(layers: list[Layer], *options: OptionsObject, gone: str = "", live: Live = Live()) -> int | None:  # noqa: B008
     by_name = {one.name: one for one in options}
-    said = recorded(encode(Snapshot(id="i", layers=tuple(layers))), encode_live(live))
-    found = effective(said, lambda _, name: by_name.get(name), lambda one: one.name == gone)
+    declared = recorded(encode(Snapshot(id="i", layers=tuple(layers))), encode_live(live))
+    found = effective(declared, lambda _, name: by_name.get(name), lambda one: one.name == gone)
     return None if found is None else found.value
 
 
@@ -48,7 +48,7 @@ def test_the_highest_level_decides_and_zero_is_no_limit() -> None:
     assert cap_of([layer("a", None)]) is None
 
 
-def test_an_edit_counts_at_once_unless_it_is_for_the_next_execution() -> None:
+def test_an_edit_applies_at_once_unless_it_is_for_the_next_execution() -> None:
     layers = [layer("a", 3)]
     assert cap_of(layers, now("a", 7)) == 7
     assert cap_of(layers, now("a", None)) is None
@@ -58,29 +58,29 @@ def test_an_edit_counts_at_once_unless_it_is_for_the_next_execution() -> None:
 
 
 @pytest.mark.parametrize("frozen", [[None], [0], [3, 0], [0, None]])
-def test_an_edit_gives_no_limit_to_what_was_created_without_one(frozen: list[int | None]) -> None:
+def test_an_edit_gives_no_first_limit(frozen: list[int | None]) -> None:
     layers = [layer(str(number), cap) for number, cap in enumerate(frozen)]
     assert cap_of(layers, *(now(str(number), 2) for number in range(len(frozen)))) is None
 
 
-def test_a_limit_that_was_lifted_may_be_set_again() -> None:
+def test_a_limit_that_was_lifted_can_be_set_again() -> None:
     lifted = edited(Snapshot(id="i", layers=(layer("a", 3),)), Live(), lambda *_: now("a", None))
     assert cap_of([layer("a", 3)], live=lifted) is None
     assert cap_of([layer("a", 3)], now("a", 4, generation=3), live=lifted) == 4
 
 
-def test_options_that_are_gone_hold_nothing_back() -> None:
+def test_deleted_options_hold_nothing_back() -> None:
     assert cap_of([layer("a", 3)], gone="a") is None
     assert cap_of([layer("a", 3), layer("b", 5)], gone="b") == 3
 
 
 def test_a_cap_names_its_source() -> None:
-    said = recorded(encode(Snapshot(id="i", layers=(layer("a", 3),))), None)
-    assert effective(said, lambda *_: None, lambda _: False) == Cap(3, KIND, "a", "uid-a")
+    declared = recorded(encode(Snapshot(id="i", layers=(layer("a", 3),))), None)
+    assert effective(declared, lambda *_: None, lambda _: False) == Cap(3, KIND, "a", "uid-a")
 
 
 @pytest.mark.parametrize("text", [None, "", "junk", "[]", '{"layers": 3}'])
-def test_what_is_no_snapshot_says_nothing(text: str | None) -> None:
+def test_an_invalid_snapshot_declares_nothing(text: str | None) -> None:
     assert recorded(text, None) == ()
 
 
@@ -88,7 +88,7 @@ caps = st.one_of(st.none(), st.integers(0, 9))
 
 
 @given(frozen=st.lists(caps, min_size=1, max_size=4), edits=st.dictionaries(st.integers(0, 3), caps))
-def test_it_is_what_the_merge_of_all_that_holds_says(frozen: list[int | None], edits: dict[int, int | None]) -> None:
+def test_the_cap_equals_that_of_the_merged_options(frozen: list[int | None], edits: dict[int, int | None]) -> None:
     layers = [layer(str(number), cap) for number, cap in enumerate(frozen)]
     options = [now(str(number), cap) for number, cap in edits.items()]
     by_name = {one.name: one for one in options}
@@ -98,11 +98,11 @@ def test_it_is_what_the_merge_of_all_that_holds_says(frozen: list[int | None], e
     limited = first is not None and first.value > 0
     expected = None if merged is None or merged.value == 0 or not limited else merged.value
     assert cap_of(layers, *options) == expected
-    # Once the edits are recorded on the execution, the options themselves are not needed any more.
+    # Once the edits are recorded on the execution, the options themselves are no longer needed.
     assert cap_of(layers, live=live) == expected
 
 
-def test_pods_with_the_same_options_share_what_was_said() -> None:
+def test_pods_with_the_same_options_share_their_declared_limits() -> None:
     text = encode(Snapshot(id="i", layers=(layer("a", 3),)))
     other = msgspec.json.encode(structs.replace(msgspec.json.decode(text, type=Snapshot), id="j")).decode()
     assert recorded(text, None) is recorded(other, None)

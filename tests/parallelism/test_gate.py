@@ -52,7 +52,7 @@ def test_engines_with_a_limit_of_their_own_and_gangs_are_not_held_back() -> None
 
 
 @pytest.mark.parametrize(("cap", "expected"), [(CAP, CAPPED), (Sourced(0, CAP.source), None), (None, None)])
-def test_an_execution_is_marked_where_there_is_a_cap(cap: Sourced[int] | None, expected: str | None) -> None:
+def test_an_execution_is_marked_if_it_has_a_cap(cap: Sourced[int] | None, expected: str | None) -> None:
     engine = ENGINES["tekton-pipelinerun"]
     patch = Patch(copy.deepcopy(RUN))
     gate.mark(patch, metadata_places(engine, RUN), engine, cap)
@@ -65,7 +65,7 @@ def test_a_bare_pod_is_gated_only_as_one_of_a_group() -> None:
         (pod(annotations={"execution.dev/group": "g"}), True),
         (pod(labels={"dag_id": "d", "run_id": "r"}), True),
         (pod(labels={"dag_id": "d"}), False),
-        # The task's own pod waits for this one, and has a slot: it would for ever.
+        # The task's own pod has a slot and waits for this one: that would be a deadlock.
         (pod(labels={"dag_id": "d", "run_id": "r", "kubernetes_pod_operator": "True"}), False),
         (pod(labels={"kubernetes_pod_operator": "True"}, annotations={"execution.dev/group": "g"}), True),
     ]
@@ -76,7 +76,7 @@ def test_a_bare_pod_is_gated_only_as_one_of_a_group() -> None:
         assert (patch.document["spec"].get("schedulingGates") == OURS) is expected
 
 
-def test_the_gate_goes_beside_those_of_others_and_is_given_once() -> None:
+def test_the_gate_is_added_once_beside_those_of_others() -> None:
     other = {"name": "example.com/other"}
     assert gated(pod())["spec"]["schedulingGates"] == OURS
     after = gated(pod(schedulingGates=[other]))
@@ -85,13 +85,13 @@ def test_the_gate_goes_beside_those_of_others_and_is_given_once() -> None:
 
 
 @pytest.mark.parametrize("role", ["coordinator", "gang"])
-def test_who_starts_or_needs_others_is_neither_gated_nor_counted(role: str) -> None:
+def test_coordinators_and_gangs_are_neither_gated_nor_labelled(role: str) -> None:
     after = gated(pod(labels={GATE: CAPPED}), role)
     assert label(after) is None
     assert "schedulingGates" not in after["spec"]
 
 
-def test_a_pod_with_a_node_counts_but_is_not_gated() -> None:
+def test_a_pod_with_a_node_takes_a_slot_but_is_not_gated() -> None:
     after = gated(pod(labels={GATE: CAPPED}, nodeName="n"))
     assert label(after) == CAPPED
     assert "schedulingGates" not in after["spec"]
@@ -100,7 +100,7 @@ def test_a_pod_with_a_node_counts_but_is_not_gated() -> None:
 KUEUES = {"name": "kueue.x-k8s.io/admission"}
 
 
-def test_what_kueue_holds_already_is_left_to_it() -> None:
+def test_a_pod_that_kueue_holds_is_left_to_it() -> None:
     document = pod(schedulingGates=[KUEUES])
     after = gated(document)
     assert label(after) == LEFT_TO_KUEUE
@@ -108,20 +108,20 @@ def test_what_kueue_holds_already_is_left_to_it() -> None:
 
 
 @pytest.mark.parametrize("name", ["kueue.x-k8s.io/queue-name", "kueue.x-k8s.io/managed"])
-def test_a_label_of_kueues_alone_spares_nobody_the_wait(name: str) -> None:
+def test_a_pod_with_only_a_label_of_kueues_waits(name: str) -> None:
     after = gated(pod(labels={name: "true"}))
     assert label(after) == GATED
     assert after["spec"]["schedulingGates"] == OURS
 
 
-def test_of_pods_that_exist_kueue_says_which_are_its_own() -> None:
+def test_the_label_of_kueues_webhook_marks_its_pods() -> None:
     assert gate.label_of({"kueue.x-k8s.io/managed": "true"}) == LEFT_TO_KUEUE
     assert gate.label_of({"kueue.x-k8s.io/queue-name": "q"}) == CAPPED
     assert gate.label_of({"kueue.x-k8s.io/managed": "false"}) == CAPPED
 
 
 @pytest.mark.parametrize("gates", [[*OURS, KUEUES], [KUEUES, {"name": "example.com/other"}, *OURS]])
-def test_leaving_a_pod_to_kueue_takes_our_gate_alone_and_only_while_kueue_holds_it(gates: list[Any]) -> None:
+def test_leaving_a_pod_to_kueue_removes_only_our_gate_and_only_while_kueue_holds_it(gates: list[Any]) -> None:
     document: dict[str, Any] = {
         "metadata": {"uid": "u", "labels": {GATE: GATED}},
         "spec": {"schedulingGates": gates},
@@ -137,7 +137,7 @@ def test_leaving_a_pod_to_kueue_takes_our_gate_alone_and_only_while_kueue_holds_
             apply(changed, operations)
 
 
-def test_the_role_of_a_pod_is_told_by_its_controllers_engine() -> None:
+def test_the_engine_of_a_pods_controller_decides_its_role() -> None:
     assistant = pod(labels={"app.kubernetes.io/component": "affinity-assistant"})
     assert gate.role_of(ENGINES, ("apps", "StatefulSet"), assistant) == "coordinator"
     assert gate.role_of(ENGINES, TASK_RUN, pod()) == "unit"
@@ -149,15 +149,15 @@ def test_only_pods_of_engines_that_try_again_are_refused_for_a_quota() -> None:
     assert refused == {"tekton-pipelinerun"}
 
 
-def test_time_outs_that_pass_meanwhile_are_named() -> None:
+def test_time_outs_that_pass_while_pods_wait_are_named() -> None:
     engine = ENGINES["tekton-pipelinerun"]
     run = {**RUN, "spec": {"timeouts": {"pipeline": "1h"}}}
-    (said,) = gate.notes(engine, run, CAP)
-    assert "spec.timeouts.pipeline=1h passes meanwhile" in said
+    (note,) = gate.notes(engine, run, CAP)
+    assert "spec.timeouts.pipeline=1h passes meanwhile" in note
     assert gate.notes(engine, RUN, CAP) == gate.notes(engine, run, None) == []
     tasks = {**RUN, "spec": {"pipelineSpec": {"tasks": [{"name": "a"}, {"name": "b", "timeout": "5m"}]}}}
-    (said,) = gate.notes(engine, tasks, CAP)
-    assert "tasks[*].timeout=5m passes meanwhile" in said
+    (note,) = gate.notes(engine, tasks, CAP)
+    assert "tasks[*].timeout=5m passes meanwhile" in note
 
 
 def test_an_execution_of_one_pod_is_not_marked() -> None:
@@ -168,7 +168,7 @@ def test_an_execution_of_one_pod_is_not_marked() -> None:
     assert patch.document == run
 
 
-def test_a_release_is_of_one_pod_whose_last_gate_is_ours() -> None:
+def test_a_release_tests_the_uid_and_that_ours_is_the_last_gate() -> None:
     document = {
         "metadata": {"uid": "u", "annotations": {"execution.dev/waiting": "w"}},
         "spec": {"schedulingGates": OURS},

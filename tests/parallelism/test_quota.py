@@ -1,4 +1,4 @@
-"""What of a quota is nearly used, by Kubernetes' own notation of quantities."""
+"""Which resources of a quota are nearly used, in Kubernetes' notation of quantities."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ def test_quantities_of_one_suffix_are_ordered_like_their_numbers(number: int, su
 
 
 @given(st.text())
-def test_no_text_breaks_it(text: str) -> None:
+def test_any_text_is_a_quantity_or_invalid(text: str) -> None:
     found = quota.amount(text)
     assert found is None or found.is_finite()
 
 
 @pytest.mark.parametrize(
-    ("hard", "used", "said"),
+    ("hard", "used", "texts"),
     [
         ({"pods": "8"}, {"pods": "5"}, []),
         ({"pods": "8"}, {"pods": "6"}, ["pods 6 of 8"]),
@@ -69,15 +69,15 @@ def test_no_text_breaks_it(text: str) -> None:
         ),
         ({"pods": "8"}, {}, []),
         ({"pods": "?"}, {"pods": "8"}, []),
-        # What is forbidden altogether is never nearly used.
+        # A resource that is forbidden altogether is never nearly used.
         ({"requests.nvidia.com/gpu": "0", "pods": "8"}, {"requests.nvidia.com/gpu": "0", "pods": "1"}, []),
     ],
 )
-def test_what_pods_use_counts_from_three_quarters_on(
-    hard: dict[str, str], used: dict[str, str], said: list[str]
+def test_resources_of_pods_are_nearly_used_from_three_quarters_on(
+    hard: dict[str, str], used: dict[str, str], texts: list[str]
 ) -> None:
     found = quota.nearly_used(hard, used)
-    assert list(found.values()) == said
+    assert list(found.values()) == texts
     assert found.keys() <= hard.keys()
 
 
@@ -86,7 +86,7 @@ BUSY = pod_spec(containers=[{"name": "main", "resources": {"requests": {"cpu": "
 
 
 @pytest.mark.parametrize(
-    ("spec", "resource", "counted"),
+    ("spec", "resource", "used"),
     [
         (BUSY, "pods", True),
         (BUSY, "count/pods", True),
@@ -106,8 +106,8 @@ BUSY = pod_spec(containers=[{"name": "main", "resources": {"requests": {"cpu": "
         (pod_spec(containers=[{"resources": {}}, {"resources": None}], initContainers=None), "cpu", False),
     ],
 )
-def test_a_pod_counts_against_what_it_asks_for(spec: dict[str, Any], resource: str, counted: bool) -> None:
-    assert quota.counts(resource, {"spec": spec}) is counted
+def test_a_pod_uses_the_resources_that_it_requests(spec: dict[str, Any], resource: str, used: bool) -> None:
+    assert quota.uses(resource, {"spec": spec}) is used
 
 
 def test_a_quota_for_other_things_limits_no_pods() -> None:
@@ -115,5 +115,5 @@ def test_a_quota_for_other_things_limits_no_pods() -> None:
     assert not quota.limits_pods({"services": "1", "requests.storage": "1Gi"})
 
 
-def test_a_refusal_has_the_words_by_which_engines_try_again() -> None:
+def test_a_refusal_begins_like_those_after_which_engines_try_again() -> None:
     assert quota.refusal("q", "pods 6 of 8").startswith("exceeded quota: q, used: pods 6 of 8")

@@ -1,4 +1,4 @@
-"""Who gets a slot, and who keeps it."""
+"""Which pods get a slot, and which keep it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def released(made: Slots) -> list[str]:
     return found
 
 
-def test_as_many_are_released_as_fit() -> None:
+def test_as_many_pods_are_released_as_fit() -> None:
     made = slots(2, pod("a"), pod("b"), pod("c"))
     assert released(made) == ["a", "b"]
     assert (made.used, made.waiting) == (2, 1)
@@ -47,17 +47,17 @@ def test_priority_decides_then_age_then_name() -> None:
     assert released(made) == ["urgent", "old", "a", "b"]
 
 
-def test_pods_that_run_already_count() -> None:
+def test_running_pods_take_slots() -> None:
     made = slots(2, pod("running", gated=False), pod("a"), pod("b"))
     assert released(made) == ["a"]
 
 
-def test_without_a_limit_all_are_released_and_with_none_nobody() -> None:
+def test_without_a_limit_all_are_released_and_with_zero_slots_none() -> None:
     assert released(slots(None, pod("a"), pod("b"))) == ["a", "b"]
     assert released(slots(0, pod("a"))) == []
 
 
-def test_a_lowered_cap_kills_nobody_and_a_raised_one_counts_at_once() -> None:
+def test_a_lowered_cap_kills_no_pod_and_a_raised_one_applies_at_once() -> None:
     made = slots(2, *(pod(name) for name in "abcde"))
     assert released(made) == ["a", "b"]
     made.cap = 1
@@ -67,7 +67,7 @@ def test_a_lowered_cap_kills_nobody_and_a_raised_one_counts_at_once() -> None:
     assert released(made) == ["c", "d"]
 
 
-def test_a_pod_that_others_hold_is_passed_over_until_they_let_go() -> None:
+def test_a_pod_with_gates_of_others_is_passed_over_until_they_are_removed() -> None:
     made = slots(1, pod("a", held_otherwise=True), pod("b"), pod("c"))
     assert released(made) == ["b"]
     made.put(pod("a"))
@@ -102,7 +102,7 @@ def test_a_refused_release_gives_the_slot_to_the_next_one_in_line() -> None:
     assert released(made) == ["a"]
 
 
-def test_a_release_that_may_have_been_carried_out_keeps_its_slot_whatever_a_later_one_says() -> None:
+def test_a_doubtful_release_keeps_its_slot_whatever_the_answer_to_a_later_one() -> None:
     made = slots(1, pod("a"), pod("b"))
     assert released(made) == ["a"]
     made.doubt("a")
@@ -126,14 +126,14 @@ def test_nothing_is_left_of_a_pod_that_is_gone(gone: str) -> None:
     assert len(made) == 1
 
 
-def test_who_left_the_line_and_came_back_is_in_it_once() -> None:
+def test_a_pod_that_left_the_line_and_came_back_is_in_it_once() -> None:
     made = slots(0, pod("a"), pod("b"))
     for held in (True, False, True, False):
         made.put(pod("a", held_otherwise=held))
     assert [one.name for one in made.line()] == ["a", "b"]
 
 
-def test_nothing_is_kept_of_those_who_came_and_went_behind_one_who_waits() -> None:
+def test_nothing_is_kept_of_pods_that_came_and_went_behind_a_waiting_one() -> None:
     made = slots(0, pod("a"))
     tracemalloc.start()
     for number in range(10_000):
@@ -144,6 +144,6 @@ def test_nothing_is_kept_of_those_who_came_and_went_behind_one_who_waits() -> No
     assert kept < 100_000
 
 
-def test_the_line_is_in_order_with_those_last_that_others_hold() -> None:
+def test_the_line_is_in_order_and_pods_with_gates_of_others_are_last() -> None:
     made = slots(0, pod("a", held_otherwise=True), pod("c"), pod("b"), pod("u", priority=1))
     assert [one.name for one in made.line()] == ["u", "b", "c", "a"]

@@ -1,4 +1,4 @@
-"""Whatever gets lost, is told twice or comes late: the cap holds, nobody waits for ever, no slot leaks."""
+"""Whatever is lost, repeated or late: the cap holds, no pod waits for ever, and no slot leaks."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ ANSWERS = ("done", "done", "lost", "lost late", "refused", "busy")
 
 @dataclass(frozen=True)
 class Stored:
-    """A pod as the API server has it."""
+    """A pod in the API server."""
 
     pod: Pod
     born_gated: bool
 
 
 class Execution(RuleBasedStateMachine):
-    """An API server, a network that loses and delays, and the one who releases."""
+    """An API server, a network that loses and delays messages, and a controller that releases pods."""
 
     def __init__(self) -> None:
         super().__init__()
         self.server: dict[str, Stored] = {}
         self.events: deque[tuple[str, Pod | None]] = deque()
-        self.told: list[tuple[str, Pod | None]] = []
+        self.seen: list[tuple[str, Pod | None]] = []
         self.under_way: list[str] = []
-        """Releases that were sent and may still be carried out."""
+        """Releases that were sent and may still take effect."""
         self.unanswered: list[str] = []
-        """Those of them whose sender still waits for an answer."""
+        """Those of them that the controller still expects an answer for."""
         self.parked: list[str] = []
-        self.to_ask: list[str] = []
-        """Pods of which has to be found out what became of their release."""
+        self.to_verify: list[str] = []
+        """Pods whose release must be verified."""
         self.count = 0
         self.slots = Slots(1)
 
@@ -67,7 +67,7 @@ class Execution(RuleBasedStateMachine):
             pod = Pod(uid, "team", uid, f"{self.count // 3:04}", priority, gated, held)
             self.server[uid] = Stored(pod, gated)
             self.events.append((uid, pod))
-        self.tell("all")
+        self.deliver("all")
 
     @precondition(lambda self: self.server)
     @rule(data=st.data(), waiting=st.booleans())
@@ -87,26 +87,26 @@ class Execution(RuleBasedStateMachine):
         self.slots.cap = cap
         self.send()
 
-    # What the controller is told.
+    # Events that reach the controller.
 
     @rule(what=st.sampled_from(["all", "all", "next", "again", "nothing", "list"]))
-    def tell(self, what: str) -> None:
+    def deliver(self, what: str) -> None:
         if what == "list":
             self.relist()
         elif what == "again":
-            for uid, pod in self.told:
-                # The store lets nothing come back that it saw go.
+            for uid, pod in self.seen:
+                # The store never repeats an event of a pod after it saw the pod's deletion.
                 if pod is not None and self.slots.get(uid) is not None:
-                    self.see(uid, pod)
+                    self.observe(uid, pod)
         elif what == "nothing" and self.events:
             self.events.popleft()
         for _ in range({"all": len(self.events), "next": min(1, len(self.events))}.get(what, 0)):
             event = self.events.popleft()
-            self.told.append(event)
-            self.see(*event)
+            self.seen.append(event)
+            self.observe(*event)
         self.send()
 
-    def see(self, uid: str, pod: Pod | None) -> None:
+    def observe(self, uid: str, pod: Pod | None) -> None:
         if pod is None:
             self.slots.remove(uid)
         else:
@@ -114,7 +114,7 @@ class Execution(RuleBasedStateMachine):
 
     def relist(self) -> None:
         self.events.clear()
-        self.told.clear()
+        self.seen.clear()
         for pod in list(self.slots.pods()):
             if pod.uid not in self.server:
                 self.slots.remove(pod.uid)
@@ -124,10 +124,10 @@ class Execution(RuleBasedStateMachine):
     # What the controller does.
 
     def send(self) -> None:
-        """What it does after whatever it learns."""
+        """Send all releases that are possible."""
         while (pod := self.slots.next()) is not None:
-            if self.slots.must_ask(pod.uid):
-                self.to_ask.append(pod.uid)
+            if self.slots.must_verify(pod.uid):
+                self.to_verify.append(pod.uid)
                 continue
             self.under_way.append(pod.uid)
             self.unanswered.append(pod.uid)
@@ -168,7 +168,7 @@ class Execution(RuleBasedStateMachine):
             self.slots.repeat(uid)
 
     def read(self, uid: str) -> None:
-        """After an answer the pod is known as it is."""
+        """Read the pod after an answer."""
         one = self.server.get(uid)
         if one is None:
             self.slots.remove(uid)
@@ -183,11 +183,11 @@ class Execution(RuleBasedStateMachine):
         late = [uid for uid in self.under_way if self.under_way.count(uid) > self.unanswered.count(uid)]
         self.carry_out(late[0])
 
-    @precondition(lambda self: self.to_ask)
+    @precondition(lambda self: self.to_verify)
     @rule(carried_out=st.booleans())
     def ask(self, carried_out: bool) -> None:
-        """As late as nothing that was sent before can be carried out any more."""
-        uid = self.to_ask.pop(0)
+        """Verify a release when no earlier request can still take effect."""
+        uid = self.to_verify.pop(0)
         while uid in self.under_way:
             if carried_out:
                 self.carry_out(uid)
@@ -199,12 +199,12 @@ class Execution(RuleBasedStateMachine):
         else:
             self.slots.put(one.pod)
             if one.pod.gated:
-                self.slots.settle(uid)
+                self.slots.requeue(uid)
         self.send()
 
     @rule()
     def belong_to_another(self) -> None:
-        """All of them turn out to be of another execution."""
+        """Move all pods to another execution."""
         before, self.slots = self.slots, Slots(self.slots.cap)
         for pod in list(before.pods()):
             self.slots.take(pod, before)
@@ -220,12 +220,12 @@ class Execution(RuleBasedStateMachine):
 
     @rule()
     def crash(self) -> None:
-        """Another takes over: after the requests of the last one, from a list."""
+        """Another controller takes over from a list, after the requests of the last one."""
         while self.under_way:
             self.carry_out(self.under_way[0])
         self.unanswered.clear()
         self.parked.clear()
-        self.to_ask.clear()
+        self.to_verify.clear()
         self.slots = Slots(self.slots.cap)
         self.relist()
         self.send()
@@ -243,7 +243,7 @@ class Execution(RuleBasedStateMachine):
         assert free == sorted(free, key=lambda pod: (-pod.priority, pod.created, pod.name))
 
     def teardown(self) -> None:
-        """In the end, when nothing is lost any more, everybody has had his turn."""
+        """In the end, when nothing more is lost, every pod has had its turn."""
         if self.slots.cap == 0:
             self.slots.cap = 1
         for _ in range(3 * self.count + 3):
@@ -253,7 +253,7 @@ class Execution(RuleBasedStateMachine):
             self.unanswered.clear()
             self.relist()
             self.readmit()
-            while self.to_ask:
+            while self.to_verify:
                 self.ask(carried_out=True)
             self.answer_all()
             for uid in [uid for uid, one in self.server.items() if not one.pod.gated]:

@@ -1,4 +1,4 @@
-"""What those who wait are told."""
+"""Messages about executions and pods that wait."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def slots(cap: int, *pods: Pod) -> Slots:
     return made
 
 
-def test_each_pod_is_told_its_place() -> None:
+def test_the_message_of_a_pod_has_its_place() -> None:
     made = slots(1, *(pod(name) for name in "abc"))
     assert [(one.name, text) for one, text in waiting.lines(made)] == [
         ("b", "waiting for a parallelism slot: 1 of 1 in use, 1st in line"),
@@ -32,36 +32,36 @@ def test_each_pod_is_told_its_place() -> None:
     assert waiting.execution_text(made) == "2 pods wait for a parallelism slot: 1 of 1 in use"
 
 
-def test_they_are_told_who_has_a_slot_but_no_place_to_run() -> None:
+def test_messages_name_pods_that_have_a_slot_but_cannot_be_scheduled() -> None:
     made = slots(1, pod("a", gated=False, unschedulable=True), pod("b"))
     assert waiting.execution_text(made) == (
         "1 pod waits for a parallelism slot: 1 of 1 in use; the scheduler finds no place for a"
     )
 
 
-def test_a_pod_that_others_hold_is_told_so() -> None:
+def test_the_message_of_a_pod_mentions_gates_of_others() -> None:
     ((_, text),) = waiting.lines(slots(1, pod("a", held_otherwise=True)))
     assert text == "waiting for other scheduling gates to be removed, then for a parallelism slot"
 
 
-def test_only_pods_that_did_not_wait_are_blamed_for_what_is_over_the_cap() -> None:
+def test_only_pods_that_did_not_wait_are_blamed_for_exceeding_the_cap() -> None:
     assert waiting.over_text(slots(1, pod("a", gated=False), pod("b", gated=False))) == (
         "2 of 1 in use: the limit was lowered, or others removed gates; none is released until it fits"
     )
     assert waiting.over_text(slots(2, pod("a", gated=False, skipped=True))) == ""
     over = slots(1, *(pod(name, gated=False, skipped=True) for name in "abcde"))
     assert waiting.over_text(over) == (
-        "5 of 1 in use: these did not wait, created past the webhook or on a node: a, b, c and 2 more"
+        "5 of 1 in use: created past the webhook or on a node, these did not wait: a, b, c and 2 more"
     )
 
 
-def test_that_pods_are_refused_is_said_only_where_they_are() -> None:
-    said = waiting.quota_text("q", "pods 6 of 8", refused=False)
+def test_refused_pods_are_mentioned_only_if_there_are_any() -> None:
+    text = waiting.quota_text("q", "pods 6 of 8", refused=False)
     assert (
-        said == "pods that wait for a parallelism slot count against ResourceQuota q, which is nearly used: pods 6 of 8"
+        text == "pods that wait for a parallelism slot count against ResourceQuota q, which is nearly used: pods 6 of 8"
     )
     assert waiting.quota_text("q", "pods 6 of 8", refused=True) == (
-        f"{said}; more pods of this execution that need any of it are refused until fewer wait or less is used"
+        f"{text}; more pods of this execution that need any of it are refused until fewer wait or less is used"
     )
 
 

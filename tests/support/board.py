@@ -1,4 +1,4 @@
-"""A board, and what it is told of executions, their parts and pods."""
+"""A board, and the events of executions, their parts and pods."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Listening:
 
 @dataclass
 class Cluster:
-    """A board and what it is told, an event at a time."""
+    """A board that gets one event at a time."""
 
     tracker: Tracker = field(default_factory=Tracker)
     executions: dict[str, EngineObject] = field(default_factory=dict)
@@ -76,7 +76,7 @@ class Cluster:
         self.board.pod_changed(old, pod)
 
     def again(self) -> Cluster:
-        """One that is told what is left, in the order of its dependencies."""
+        """A new cluster with the remaining objects, in the order of their dependencies."""
         other = Cluster()
         for name in self.executions:
             other.execution(name, there=True)

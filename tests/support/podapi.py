@@ -1,7 +1,7 @@
 """Pods as the API server has them, and a controller's part that follows them, both in memory.
 
-Requests are answered as the API server does: selectors, pages, preconditions, refusals; what the watch of labelled pods
-tells is told when a test says so, because between the two anything may happen.
+Requests are answered as the API server does, with selectors, pages, preconditions and refusals. The events of the watch
+of labelled pods are delivered when a test asks for them, because anything may happen in between.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ PODS = f"/api/v1/namespaces/{TEAM}/pods"
 
 
 def snapshot(cap: int | None, generation: int = 1, options: str = "o") -> str:
-    """What an execution says of the options that it got, which are called like their uid."""
+    """The snapshot of an execution with these options, whose name equals their uid."""
     source = {"level": 2, "kind": KIND, "name": options, "uid": options, "generation": generation}
     spec = {} if cap is None else {"maxParallelism": cap}
     return json.dumps({"id": "x", "layers": [{"source": source, "spec": spec}]})
 
 
-def said(name: str, cap: int | None, generation: int = 1) -> Document:
+def options_document(name: str, cap: int | None, generation: int = 1) -> Document:
     """An options object."""
     spec = {} if cap is None else {"maxParallelism": cap}
     metadata = {"name": name, "namespace": TEAM, "uid": name, "generation": generation, "resourceVersion": "1"}
@@ -165,7 +165,7 @@ class Watcher:
         self.board.execution_changed(key, name, f"id-{name}")
         return key
 
-    # What the board tells is of no interest.
+    # Nothing listens to the board.
 
     def __getattr__(self, name: str) -> Any:
         if name in ("changed", "unknown", "unsure", "left_to_kueue", "to_be_left"):
@@ -176,7 +176,7 @@ class Watcher:
 
     def options(self, name: str, cap: int | None, generation: int) -> None:
         """Options are edited, and the controller reads them."""
-        self.index.put(KIND, msgspec.json.encode(said(name, cap, generation)))
+        self.index.put(KIND, msgspec.json.encode(options_document(name, cap, generation)))
         self.board.options_changed(name)
 
     def watch(self) -> None:

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from execution_options.kube.client import path_of
 from execution_options.kube.store import Store
-from execution_options.parallelism.quota import counts, limits_pods, nearly_used
+from execution_options.parallelism.quota import limits_pods, nearly_used, uses
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Set
@@ -67,7 +67,7 @@ class Quotas:
             pod: only what this one counts against matters; absent: all that pods use.
         """
         for quota, resources in sorted(self._nearly.get(namespace, {}).items()):
-            found = [text for resource, text in resources.items() if pod is None or counts(resource, pod)]
+            found = [text for resource, text in resources.items() if pod is None or uses(resource, pod)]
             if found:
                 return NearlyUsed(quota, ", ".join(found))
         return None

@@ -1,5 +1,5 @@
-"""How many pods of an execution run at once, where its engine has no field for that: the pure core.
+"""Limits the pods of an execution that run at once, if its engine has no field for that. Pure.
 
-Pods are created with a scheduling gate; one slot after the other is given away by removing it.
+Pods are created with a scheduling gate. A pod gets a slot when its gate is removed.
 https://kubernetes.io/docs/concepts/scheduling-eviction/pod-scheduling-readiness/
 """

@@ -1,4 +1,4 @@
-"""What the controller tells the webhook: which executions have pods that wait where a ResourceQuota counts these."""
+"""The quota backlog: executions whose waiting pods use up a ResourceQuota, as the controller reports to the webhook."""
 
 from __future__ import annotations
 
@@ -8,18 +8,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 RENEW_SECONDS: Final = 10.0
-"""How often it is said anew that it is true, while anybody is named."""
+"""Seconds between two renewals of a backlog that names any execution."""
 VALID_SECONDS: Final = 30.0
-"""How long it counts: without a controller nobody is refused for ever by what was true once."""
+"""Seconds for which a backlog is valid, so that no pod is refused for ever when there is no controller."""
 MAX_NAMED: Final = 20_000
-"""Identifiers of 16 characters that fit into a ConfigMap; who is not named is not refused either."""
+"""Most identifiers (16 characters each) that fit into a ConfigMap. Pods of other executions are not refused."""
 
 
 def written(identifiers: Iterable[str], most: int) -> str:
-    """The identifiers of executions as one text, ``most`` of them."""
+    """The identifiers of executions as one text.
+
+    Args:
+        identifiers: all identifiers.
+        most: most identifiers to write.
+    """
     return " ".join(sorted(identifiers)[:most])
 
 
 def read(text: str) -> frozenset[str]:
-    """The inverse of :func:`written`."""
+    """Read the identifiers that :func:`written` wrote."""
     return frozenset(text.split())

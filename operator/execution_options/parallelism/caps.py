@@ -1,4 +1,4 @@
-"""The limit of an execution now: what its frozen options say, with later edits, without options that are gone.
+"""The current limit of an execution: from its frozen options, with later edits, without deleted options.
 
 An execution has a limit from its creation, or never.
 """
@@ -20,8 +20,16 @@ if TYPE_CHECKING:
     from execution_options.api.resources import OptionsObject
 
 
-class Said(Struct, frozen=True):
-    """What one options object says of parallelism, as far as that was recorded; ``value`` is ``None`` for nothing."""
+class DeclaredLimit(Struct, frozen=True):
+    """The limit that one options object declares for an execution.
+
+    Attributes:
+        kind: kind of the options.
+        name: their name.
+        uid: their uid.
+        generation: their generation when the limit was recorded.
+        value: the limit; 0 for no limit, ``None`` if they declare nothing.
+    """
 
     kind: str
     name: str
@@ -31,7 +39,7 @@ class Said(Struct, frozen=True):
 
 
 class Cap(Struct, frozen=True):
-    """A cap above zero and where it comes from."""
+    """A cap above zero, and the options that it comes from."""
 
     value: int
     kind: str
@@ -64,54 +72,61 @@ class _Live(Struct):
     layers: tuple[_Edited, ...] = ()
 
 
-def recorded(snapshot: str | None, live: str | None) -> tuple[Said, ...]:
-    """What the annotations of an execution say of parallelism, highest level first.
+def recorded(snapshot: str | None, live: str | None) -> tuple[DeclaredLimit, ...]:
+    """The declared limits in the annotations of an execution, highest level first.
 
-    Empty where it had no limit when it was created: an edit that gives one first is for later executions. Empty for
-    junk, too. Only the few bytes that matter are decoded: thousands of bare pods have a snapshot each.
+    They are empty if the execution had no limit when it was created: a first limit that an edit gives is for later
+    executions. They are empty for invalid annotations, too. Only the necessary fields are decoded, because thousands of
+    bare pods can have a snapshot each.
+
+    Args:
+        snapshot: annotation with the snapshot of the options; ``None`` if it is absent.
+        live: annotation with later edits; ``None`` if it is absent.
     """
     try:
         layers = decoding.read(snapshot or "{}", _Snapshot).layers
         edits = {(e.kind, e.name, e.uid): e for e in decoding.read(live or "{}", _Live).layers}
     except UnreadableError:
         return ()
-    # An annotation of the execution itself is a layer too, but no options object, and says nothing of parallelism.
+    # The layer of the execution's own annotations has no uid and declares no limit.
     named = [layer for layer in reversed(layers) if layer.source.uid]
     frozen = (layer.spec.max_parallelism for layer in named)
     if not next((value for value in frozen if value is not UNSET), 0):
         return ()
-    said: list[Said] = []
+    declared: list[DeclaredLimit] = []
     for layer in named:
         source = layer.source
         edit = edits.get((source.kind, source.name, source.uid))
         spec, generation = (layer.spec, source.generation) if edit is None else (edit.spec, edit.generation)
         value = spec.max_parallelism
-        said.append(Said(source.kind, source.name, source.uid, generation, None if value is UNSET else value))
-    return _shared(tuple(said))
+        declared.append(
+            DeclaredLimit(source.kind, source.name, source.uid, generation, None if value is UNSET else value)
+        )
+    return _shared(tuple(declared))
 
 
 @lru_cache(maxsize=4096)
-def _shared(said: tuple[Said, ...]) -> tuple[Said, ...]:
-    """One object for all pods that have the same options."""
-    return said
+def _shared(declared: tuple[DeclaredLimit, ...]) -> tuple[DeclaredLimit, ...]:
+    """One object for all pods with the same options."""
+    return declared
 
 
 def effective(
-    said: tuple[Said, ...],
+    declared: tuple[DeclaredLimit, ...],
     find: Callable[[str, str], OptionsObject | None],
-    gone: Callable[[Said], bool],
+    gone: Callable[[DeclaredLimit], bool],
 ) -> Cap | None:
-    """The cap; ``None`` where there is none, or 0 was said.
+    """The cap; ``None`` if there is none, or the declared limit is 0.
 
-    Edits count at once, as in :func:`execution_options.options.live.edited`; options that are gone count no more,
-    so that nothing is held back by what nobody can edit.
+    Edits apply at once, as in :func:`execution_options.options.live.edited`. Deleted options no longer apply, so that
+    no pod waits because of options that nobody can edit.
 
     Args:
-        said: as :func:`recorded`.
-        find: options by kind and name, in reach of the execution.
+        declared: the declared limits, as from :func:`recorded`.
+        find: finds options of the execution's namespace or the cluster by kind and name.
         gone: whether an options object is known to be deleted.
     """
-    for one in said:
+    for one in declared:
         if gone(one):
             continue
         value, options = one.value, find(one.kind, one.name)

@@ -1,4 +1,4 @@
-"""Which executions are held back by gates, and which of their pods are."""
+"""Which executions are held back by gates, and which of their pods."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from execution_options.options.levels import Sourced
 
 KUEUE: Final = "kueue.x-k8s.io/"
-"""What Kueue's labels and gates begin with. https://kueue.sigs.k8s.io/docs/reference/labels-and-annotations/"""
+"""Prefix of Kueue's labels and gates. https://kueue.sigs.k8s.io/docs/reference/labels-and-annotations/"""
 KUEUE_MANAGED: Final = f"{KUEUE}managed"
-"""Label that Kueue's webhook writes, with ``true``; the name of a queue is written by anybody, Kueue or not."""
+"""Label that Kueue's webhook sets to ``true``. The label with the name of a queue can be written by anybody."""
 AIRFLOW_LABELS: Final = ("dag_id", "run_id")
-"""Together they name a DAG run, whose tasks are bare pods.
+"""Labels that together identify a DAG run, whose tasks are bare pods.
 https://airflow.apache.org/docs/apache-airflow-providers-cncf-kubernetes/stable/kubernetes_executor.html"""
 AIRFLOW_OPERATOR: Final = "kubernetes_pod_operator"
-"""Label of the pod that a KubernetesPodOperator makes, while its task's own pod, of the same DAG run, waits for it.
+"""Label of the pod that a KubernetesPodOperator creates. The task's own pod, of the same DAG run, waits for it.
 https://airflow.apache.org/docs/apache-airflow-providers-cncf-kubernetes/stable/operators.html"""
 
 _LABEL: Final = ("metadata", "labels", GATE)
@@ -35,22 +35,26 @@ _TO_GATES: Final = "/spec/schedulingGates"
 
 
 def holds_back(engine: Engine) -> bool:
-    """Whether the operator itself holds back pods of an engine's executions: where that has no limit of its own.
+    """Whether the operator holds back pods of an engine's executions, because the engine has no limit of its own.
 
-    An execution of one pod never has more than its limit, so that to hold that back would only cost time.
+    An execution of one pod never has more than its limit, so holding it back would only cost time.
     """
     return not engine.parallelism and not engine.pods.inseparable and not engine.pods.single
 
 
 def is_capped(cap: Sourced[int] | None) -> bool:
-    """Whether there is a cap; 0 says that there is none."""
+    """Whether there is a cap; 0 means none."""
     return cap is not None and cap.value > 0
 
 
 def mark(patch: Patch, places: Iterable[Path], engine: Engine, cap: Sourced[int] | None) -> None:
-    """Have pods of an execution gated: by the label at ``places``, whose metadata reach them.
+    """Mark an execution, so that its pods get the gate. A bare pod that is in a group gets the gate itself.
 
-    A bare pod that is one of a group is gated itself.
+    Args:
+        patch: patch of the execution.
+        places: paths of metadata that the engine copies to pods; they get the label.
+        engine: engine of the execution.
+        cap: its cap; ``None`` if options declare none.
     """
     if not is_capped(cap):
         return
@@ -64,22 +68,28 @@ def mark(patch: Patch, places: Iterable[Path], engine: Engine, cap: Sourced[int]
 
 
 def label_of(labels: Mapping[str, str]) -> str:
-    """The label of a pod that was created without it."""
+    """The value of our label for a pod that was created without the label."""
     return LEFT_TO_KUEUE if labels.get(KUEUE_MANAGED) == "true" else CAPPED
 
 
 def is_kueues(gates: Iterable[str]) -> bool:
-    """Whether Kueue has a pod with these gates, and decides when it runs."""
+    """Whether one of these gates is Kueue's, so that Kueue decides when the pod runs."""
     return any(gate.startswith(KUEUE) for gate in gates)
 
 
 def refuses(engine: Engine) -> bool:
-    """Whether pods of an engine's executions may be refused for the sake of a quota: they come again then."""
+    """Whether pods of an engine's executions may be refused to spare a quota, because the engine tries again."""
     return not engine.is_pod and engine.pods.retries_exceeded_quota
 
 
 def notes(engine: Engine, execution: Mapping[str, Any], cap: Sourced[int] | None) -> list[str]:
-    """What whoever creates an execution should know of its cap."""
+    """Warnings about its cap for the author of an execution.
+
+    Args:
+        engine: engine of the execution.
+        execution: the execution as JSON.
+        cap: its cap; ``None`` if options declare none.
+    """
     if cap is None or not is_capped(cap):
         return []
     passing = running_timeouts(engine, execution)
@@ -89,16 +99,25 @@ def notes(engine: Engine, execution: Mapping[str, Any], cap: Sourced[int] | None
 
 
 def running_timeouts(engine: Engine, execution: Mapping[str, Any]) -> str:
-    """The time-outs of an execution that pass while its pods wait, for people; empty where it has none."""
+    """The time-outs of an execution that keep running while its pods wait, for people; empty if it has none.
+
+    Args:
+        engine: engine of the execution.
+        execution: the execution as JSON.
+    """
     found = [(path, value) for path in engine.timeouts if (value := read(execution, path)) is not None]
     return ", ".join(f"{path}={value}" for path, value in found)
 
 
 def group_of(labels: Mapping[str, str], annotations: Mapping[str, str]) -> str:
-    """The group of a bare pod, which is one execution as far as parallelism goes; empty for a pod by itself.
+    """The group of a bare pod, which shares one limit; empty if the pod is in no group.
 
-    What another pod of a DAG run waits for is none of the group, unless its author says so: that pod has a slot, and
-    both would wait for ever.
+    A pod that another pod of the DAG run waits for is not in the group, unless its author puts it there. The other pod
+    has a slot, and both would wait for ever.
+
+    Args:
+        labels: labels of the pod.
+        annotations: annotations of the pod.
     """
     group = annotations.get(GROUP_ANNOTATION, "")
     if group or AIRFLOW_OPERATOR in labels:
@@ -108,9 +127,15 @@ def group_of(labels: Mapping[str, str], annotations: Mapping[str, str]) -> str:
 
 
 def role_of(engines: Engines, owner: tuple[str, str], pod: Mapping[str, Any]) -> PodRole:
-    """What a pod is for, by the engines whose executions, or parts of them, are of its controller's kind."""
-    concerned = (e for e in engines.values() if owner == (e.group, e.kind) or owner in _parts(e))
-    return next((role for engine in concerned if (role := engine.pods.role(pod)) != "unit"), "unit")
+    """The role of a pod, according to the engines whose executions or parts have the kind of its controller.
+
+    Args:
+        engines: all engines.
+        owner: API group and kind of the pod's controller.
+        pod: the pod as JSON.
+    """
+    matching = (e for e in engines.values() if owner == (e.group, e.kind) or owner in _parts(e))
+    return next((role for engine in matching if (role := engine.pods.role(pod)) != "unit"), "unit")
 
 
 def _parts(engine: Engine) -> set[tuple[str, str]]:
@@ -118,11 +143,15 @@ def _parts(engine: Engine) -> set[tuple[str, str]]:
 
 
 def gate(patch: Patch, role: PodRole = "unit") -> None:
-    """Hold back a pod that is being created; the label says what became of it.
+    """Hold back a pod that is being created. The label records the result.
 
-    Coordinators start the others, and those of a gang need each other: to hold one back would be a deadlock.
-    One with a nodeName is past scheduling, and the API server refuses the gate; it counts like any other. One that
-    Kueue has is left to it; where Kueue's webhook comes after ours, that is seen later (:func:`leave_to_kueue`).
+    Coordinators start other pods, and the pods of a gang need each other, so holding one back would be a deadlock. A
+    pod with a nodeName is already scheduled and the API server refuses the gate, but it takes a slot. A pod of Kueue's
+    is left to Kueue. If Kueue's webhook runs after ours, that shows only later (:func:`leave_to_kueue`).
+
+    Args:
+        patch: patch of the pod.
+        role: role of the pod.
     """
     pod = patch.document
     if role != "unit":
@@ -140,28 +169,28 @@ def gate(patch: Patch, role: PodRole = "unit") -> None:
 
 
 def release(uid: str, *, annotated: bool) -> list[Operation]:
-    """The JSON Patch that lets a pod go: only this one, and only where ours is the last gate.
+    """The JSON Patch that releases a pod. It tests the uid, and that ours is the last gate.
 
     Args:
-        uid: of the pod.
-        annotated: whether it says what it waits for, which is not true any more.
+        uid: uid of the pod.
+        annotated: whether the pod has the annotation about its wait, which the patch then removes.
     """
-    said = "/metadata/annotations/execution.dev~1waiting"
+    annotation = "/metadata/annotations/execution.dev~1waiting"
     return [
         *_tests(uid, [GATE]),
         {"op": "remove", "path": _TO_GATES},
-        *([{"op": "remove", "path": said}] if annotated else []),
+        *([{"op": "remove", "path": annotation}] if annotated else []),
     ]
 
 
 def leave_to_kueue(uid: str, gates: Sequence[str]) -> list[Operation]:
-    """The JSON Patch that leaves a pod to Kueue: only this one, and only while Kueue holds it back.
+    """The JSON Patch that leaves a pod to Kueue. It tests the uid, and that Kueue still holds the pod back.
 
-    Without that test it would let a pod run that Kueue has let go meanwhile, and that has no slot.
+    Without the second test, the patch could start a pod without a slot that Kueue has released in the meantime.
 
     Args:
-        uid: of the pod.
-        gates: all that it has, ours and Kueue's among them.
+        uid: uid of the pod.
+        gates: names of all its gates, with ours and Kueue's.
     """
     return [
         *_tests(uid, gates),

@@ -1,4 +1,4 @@
-"""Groups of pods that share a cap, and who is told what follows from them."""
+"""Groups of pods that share a cap, and the listener for their changes."""
 
 from __future__ import annotations
 
@@ -9,32 +9,37 @@ from execution_options.parallelism.slots import Slots
 
 if TYPE_CHECKING:
     from execution_options.api.keys import GroupKey, OptionsKey
-    from execution_options.parallelism.caps import Cap, Said
+    from execution_options.parallelism.caps import Cap, DeclaredLimit
     from execution_options.parallelism.pods import GatedPod
 
 BLOCKED: Final = 0
-"""The cap of pods of which it is not known yet whose they are: none of them is released."""
+"""The cap of pods whose execution is not known yet: none of them is released."""
 BARE: Final = "pod"
 """The engine of bare pods."""
 
 
 class Listener(Protocol):
-    """Is told what to do. It may note what it is told, and must not call back at once."""
+    """Receives the events of a board. It may queue work, but must not call the board back from within an event."""
 
     def changed(self, group: Group) -> None:
-        """The slots of a group have changed: pods may be released, wait, or be gone, and the numbers are others."""
+        """The slots of a group changed: there may be pods to release, and its numbers may differ."""
 
     def unknown(self, key: GroupKey) -> None:
-        """It is not known whose the pods are that came."""
+        """The execution of new pods is unknown."""
 
     def unsure(self, key: OptionsKey, uid: str) -> None:
-        """Options are not known that may be deleted, or so new that nothing was heard of them."""
+        """Options with a declared limit are not in the index: they may be deleted, or too new.
+
+        Args:
+            key: key of the options.
+            uid: their uid.
+        """
 
     def to_be_left(self, pod: GatedPod) -> None:
-        """Kueue has a pod that has our gate, too."""
+        """A pod has both Kueue's gate and ours, and must be left to Kueue."""
 
     def left_to_kueue(self, key: GroupKey) -> None:
-        """A pod of a group is left to Kueue."""
+        """A pod of a group was left to Kueue."""
 
 
 class Group:
@@ -44,5 +49,5 @@ class Group:
         self.key = key
         self.slots = Slots(BLOCKED)
         self.cap: Cap | None = None
-        self.said: Counter[tuple[Said, ...]] = Counter()
-        """What options said of it: of an execution once, of a group of bare pods as often as it has pods."""
+        self.declared: Counter[tuple[DeclaredLimit, ...]] = Counter()
+        """Declared limits: one entry for an execution; for a group of bare pods, entries with their numbers of pods."""

@@ -17,7 +17,7 @@ from execution_options.api.names import (
     SNAPSHOT_ANNOTATION,
 )
 from execution_options.api.names import WAITING_ANNOTATION as WAITING
-from execution_options.parallelism.caps import Said, recorded
+from execution_options.parallelism.caps import DeclaredLimit, recorded
 from execution_options.parallelism.gate import AIRFLOW_LABELS, AIRFLOW_OPERATOR, group_of, is_kueues
 from execution_options.parallelism.slots import Pod
 
@@ -30,7 +30,7 @@ class _Labels(Struct, frozen=True):
     operator: str | None = field(name=AIRFLOW_OPERATOR, default=None)
 
     def of_group(self) -> dict[str, str]:
-        """Those that say which group a bare pod is in."""
+        """The labels that decide the group of a bare pod."""
         operator = {} if self.operator is None else {AIRFLOW_OPERATOR: self.operator}
         return dict(zip(AIRFLOW_LABELS, (self.dag, self.run), strict=True)) | operator
 
@@ -84,7 +84,8 @@ class _Identity(Struct, frozen=True, gc=False):
 class GatedPod(Struct, frozen=True):
     """A pod with our label.
 
-    What is made of it takes the place of what was read, once it is decoded: ten thousand may wait.
+    After decoding, the fields with public names are computed and replace the decoded ones, to save memory: ten thousand
+    pods may wait.
     """
 
     _metadata: _Metadata | None = field(name="metadata")
@@ -92,23 +93,23 @@ class GatedPod(Struct, frozen=True):
     _status: _Status | None = field(name="status", default=_Status())
     metadata: _Identity = field(name="(metadata)", default=_Identity("", "", "", ""))
     facts: Pod = field(name="(facts)", default=Pod("", "", "", ""))
-    """What the scheduler has to know."""
+    """What slots need to know of the pod."""
     owner: str = field(name="(owner)", default="")
-    """uid of what controls it; empty for a bare pod."""
+    """uid of its controller; empty for a bare pod."""
     kind: tuple[str, str] = field(name="(kind)", default=("", ""))
-    """Group and kind of what controls it."""
+    """API group and kind of its controller."""
     id: str = field(name="(id)", default="")
-    """Identifier of the execution that it is a part of; empty for a bare pod."""
+    """Identifier of the execution that it belongs to; empty for a bare pod."""
     group: str = field(name="(group)", default="")
-    """The group of a bare pod."""
-    said: tuple[Said, ...] = field(name="(said)", default=())
-    """What options said of a bare pod."""
+    """The group of a bare pod; empty if it is in none."""
+    declared: tuple[DeclaredLimit, ...] = field(name="(declared)", default=())
+    """The declared limits of a bare pod."""
     kueue: bool = field(name="(kueue)", default=False)
     """Whether it is left to Kueue."""
     gates: tuple[str, ...] = field(name="(gates)", default=())
-    """All that it has, where Kueue's is beside ours: it is to be left to Kueue."""
+    """Names of all its gates if it has both Kueue's and ours, so that it must be left to Kueue; otherwise empty."""
     ended: bool = field(name="(ended)", default=False)
-    """Whether its containers have ended for good."""
+    """Whether it has ended."""
 
     def __post_init__(self) -> None:
         metadata, spec, status = self._metadata, self._spec, self._status
@@ -128,16 +129,16 @@ class GatedPod(Struct, frozen=True):
         if controller is not None:
             made["owner"], made["id"] = shared(controller.uid), shared(labels.id)
             made["kind"] = _kind(controller.api_version, controller.kind)
-        elif labels.id:  # nobody else can write it, and without it a snapshot is anybody's
+        elif labels.id:  # only the operator can write the label; without it anybody may have written the snapshot
             made["group"] = shared(group_of(labels.of_group(), {GROUP_ANNOTATION: annotations.group}))
-            made["said"] = recorded(annotations.snapshot, annotations.live)
+            made["declared"] = recorded(annotations.snapshot, annotations.live)
         for name, value in (*made.items(), ("_metadata", None), ("_spec", None), ("_status", None)):
             structs.force_setattr(self, name, value)
 
 
 @lru_cache(maxsize=64)
 def _kind(api_version: str, kind: str) -> tuple[str, str]:
-    """One object for all pods that are controlled by objects of a kind."""
+    """One object for all pods whose controllers have the same kind."""
     return api_version.rpartition("/")[0], kind
 
 

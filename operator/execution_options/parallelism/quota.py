@@ -1,7 +1,7 @@
-"""How much of a ResourceQuota pods may use that only wait.
+"""How much of a ResourceQuota waiting pods may use.
 
-A gated pod counts like a running one (https://kubernetes.io/docs/concepts/policy/resource-quotas/), so that one large
-execution could keep everybody else out of a namespace with pods that do nothing.
+A quota charges a gated pod like a running one (https://kubernetes.io/docs/concepts/policy/resource-quotas/). Without a
+bound, the waiting pods of one large execution could block a namespace for everybody else.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SHARE: Final = Decimal("0.75")
-"""What may be in use, of any resource of a quota, before pods that would wait are refused."""
+"""Share of a quota's resource from which pods that would only wait are refused."""
 
 _SUFFIXES: Final = {
     **{suffix: Decimal(1000) ** power for suffix, power in {"n": -3, "u": -2, "m": -1, "k": 1, "M": 2, "G": 3}.items()},
@@ -24,7 +24,7 @@ _OF_PODS: Final = ("pods", "count/pods", "cpu", "memory", "ephemeral-storage")
 
 
 def amount(quantity: str) -> Decimal | None:
-    """A quantity as a number: ``1500m``, ``2Gi``, ``1e3``; ``None`` where it is none.
+    """A quantity such as ``1500m``, ``2Gi`` or ``1e3`` as a number; ``None`` if it is invalid.
 
     https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
     """
@@ -43,13 +43,16 @@ def limits_pods(hard: Mapping[str, str]) -> bool:
 
 
 def nearly_used(hard: Mapping[str, str], used: Mapping[str, str]) -> dict[str, str]:
-    """The resources of pods of which :data:`SHARE` or more is in use, each with how much, for people.
+    """The resources of pods of which :data:`SHARE` or more is used.
 
-    Where nothing is allowed at all, nothing is left to keep for others.
+    A resource of which the quota allows nothing is left out: there is nothing to keep for others.
 
     Args:
-        hard: what a quota allows.
-        used: what is in use.
+        hard: quantities that the quota allows, by resource.
+        used: quantities in use, by resource.
+
+    Returns:
+        For each resource a text for people, such as ``pods 6 of 8``.
     """
     found = {}
     for resource in sorted(filter(_is_of_pods, hard)):
@@ -59,11 +62,15 @@ def nearly_used(hard: Mapping[str, str], used: Mapping[str, str]) -> dict[str, s
     return found
 
 
-def counts(resource: str, pod: Mapping[str, Any]) -> bool:
-    """Whether a pod counts against a resource of a quota: any does where pods are counted, else who asks for it.
+def uses(resource: str, pod: Mapping[str, Any]) -> bool:
+    """Whether a pod uses a resource of a quota. Every pod uses ``pods``; other resources must be requested.
 
-    How much it asks for does not matter here, so that it is enough to look at each place that Kubernetes adds up.
+    The amount does not matter here, so it is enough to check each field that Kubernetes adds up.
     https://kubernetes.io/docs/concepts/workloads/pods/init-containers/#resource-sharing-within-containers
+
+    Args:
+        resource: resource of the quota, for example ``requests.cpu``.
+        pod: the pod as JSON.
     """
     if resource in ("pods", "count/pods"):
         return True
@@ -84,15 +91,15 @@ def _is_of_pods(resource: str) -> bool:
 
 
 def refusal(quota: str, text: str) -> str:
-    """Why a pod is not admitted that would only wait.
+    """The message that refuses a pod that would only wait.
 
-    Engines try again where a refusal speaks of an exceeded quota, in these words of the API server's own.
+    It begins like the API server's own message about an exceeded quota, because engines try again after that one.
 
     Args:
         quota: name of the ResourceQuota.
-        text: what of it is nearly used.
+        text: the resources that are nearly used.
     """
     return (
-        f"exceeded quota: {quota}, used: {text}: pods of this execution wait for a parallelism slot already, and no "
-        "more may while three quarters are used"
+        f"exceeded quota: {quota}, used: {text}: pods of this execution already wait for a parallelism slot, and no "
+        "more may wait while three quarters are used"
     )

@@ -1,4 +1,4 @@
-"""The slots of one execution: who has one, who waits, who is next."""
+"""The slots of one execution: which pods have one, which wait, and which is next."""
 
 from __future__ import annotations
 
@@ -13,59 +13,61 @@ if TYPE_CHECKING:
 
 
 SLACK: Final = 32
-"""Entries of a line that may be out of date besides as many as are not."""
+"""Outdated entries that the line may have in addition to as many as it has current ones."""
 
 
 class Pod(Struct, frozen=True, gc=False):
-    """What is to be known of a pod that has not ended."""
+    """The facts about a pod that has not ended."""
 
     uid: str
     namespace: str
     name: str
     created: str
-    """RFC 3339."""
+    """Time of creation (RFC 3339)."""
     priority: int = 0
     gated: bool = True
     """Whether it has our gate."""
     held_otherwise: bool = False
-    """Whether it has other gates, which are others' to remove: ours has to be the last."""
+    """Whether it has other gates, too. Others must remove them first, because ours must be the last."""
     deleting: bool = False
     unschedulable: bool = False
-    """Whether the scheduler finds no place for it."""
+    """Whether the scheduler finds no node for it."""
     skipped: bool = False
-    """Whether it was created past the webhook, without the gate."""
+    """Whether it never waited, because it was created past the webhook or with a node."""
     waiting: str = ""
-    """What its annotation says that it waits for."""
+    """Its annotation about what it waits for."""
 
 
 class Slots:
     """Decides which pods of one execution to release, so that no release makes more than ``cap`` run.
 
-    A slot is held from the moment at which a release is sent (:meth:`next`) or a pod is seen without the gate,
-    until the pod is :meth:`remove`-d: it has succeeded, failed or is gone. What was seen once is never unseen:
-    an old event that is told again gives no slot back.
+    A pod has a slot from the moment its release is sent (:meth:`next`) or it is seen without the gate, until it is
+    removed (:meth:`remove`) because it has succeeded, failed or is gone. A repeated old event gives no slot back.
     """
 
     def __init__(self, cap: int | None = 0) -> None:
         self.cap = cap
-        """``None``: no limit."""
+        """Most slots; ``None`` for no limit."""
         self._pods: dict[str, Pod] = {}
         self._using: set[str] = set()
         self._waiting: set[str] = set()
-        """Gated ones without a slot, whoever else holds them."""
+        """uids of gated pods without a slot."""
         self._line: list[tuple[int, str, str, str]] = []
-        """A heap; entries that do not hold any more are skipped."""
+        """A heap. Outdated entries are skipped."""
         self._in_line: set[str] = set()
         self._parked: set[str] = set()
+        """uids of pods whose release was refused."""
         self._doubtful: set[str] = set()
+        """uids of pods with a release whose result is unknown."""
         self._again: deque[str] = deque()
+        """uids of pods whose release is to be repeated."""
 
     def __len__(self) -> int:
         return len(self._pods)
 
     @property
     def used(self) -> int:
-        """How many slots are in use; more than the cap where it was lowered, or pods started without the gate."""
+        """Number of slots in use. It exceeds the cap if that was lowered, or pods started without the gate."""
         return len(self._using)
 
     @property
@@ -79,11 +81,11 @@ class Slots:
 
     @property
     def waiting(self) -> int:
-        """How many pods wait."""
+        """Number of waiting pods."""
         return len(self._waiting)
 
     def get(self, uid: str) -> Pod | None:
-        """The pod, or ``None``."""
+        """The pod with a uid, or ``None``."""
         return self._pods.get(uid)
 
     def has_slot(self, uid: str) -> bool:
@@ -91,14 +93,19 @@ class Slots:
         return uid in self._using
 
     def put(self, pod: Pod) -> None:
-        """A pod came or changed."""
+        """Add or update a pod."""
         self._pods[pod.uid] = pod
         if not pod.gated:
             self._using.add(pod.uid)
         self._place(pod)
 
     def take(self, pod: Pod, before: Slots) -> None:
-        """A pod turns out to belong here, with all that it has elsewhere: a slot, doubts, a release to be repeated."""
+        """Move a pod here with its state: its slot, its doubts, and its release that is to be repeated.
+
+        Args:
+            pod: the pod.
+            before: the slots that it was in.
+        """
         uid = pod.uid
         mine = (self._using, self._parked, self._doubtful)
         for members, others in zip(mine, (before._using, before._parked, before._doubtful), strict=True):
@@ -110,7 +117,7 @@ class Slots:
         self.put(pod)
 
     def remove(self, uid: str) -> bool:
-        """A pod has ended or is gone; whether it had a slot."""
+        """Remove a pod that has ended or is gone. Returns whether it had a slot."""
         had = uid in self._using
         self._pods.pop(uid, None)
         for members in (self._using, self._waiting, self._in_line, self._parked, self._doubtful):
@@ -118,9 +125,9 @@ class Slots:
         return had
 
     def next(self) -> Pod | None:
-        """A pod whose release is to be sent now, which has a slot from now on; ``None`` where nothing is to do.
+        """Give a slot to the next pod and return it, so that its release is sent; ``None`` if there is nothing to do.
 
-        For a doubtful one see :meth:`must_ask` first.
+        Before the release of a doubtful pod is sent again, check :meth:`must_verify`.
         """
         while self._again:
             again = self._pods.get(self._again.popleft())
@@ -128,7 +135,7 @@ class Slots:
                 continue
             if again.uid in self._doubtful or not self._is_over:
                 return again
-            self.settle(again.uid)
+            self.requeue(again.uid)
         while self.releasable:
             uid = heapq.heappop(self._line)[-1]
             pod = self._pods[uid]
@@ -139,40 +146,41 @@ class Slots:
 
     @property
     def releasable(self) -> bool:
-        """Whether :meth:`next` has one."""
+        """Whether :meth:`next` may return a pod."""
         while self._line and self._line[0][-1] not in self._in_line:
             heapq.heappop(self._line)
         return bool(self._again) or (bool(self._line) and (self.cap is None or len(self._using) < self.cap))
 
     def doubt(self, uid: str) -> None:
-        """Nobody knows whether a release was carried out, or will be: the pod keeps its slot."""
+        """Record that the result of a pod's release is unknown. The pod keeps its slot."""
         if uid in self._pods:
             self._doubtful.add(uid)
 
-    def settle(self, uid: str) -> None:
-        """No release of a pod was carried out, or will be, whatever was in doubt: it is in line again."""
+    def requeue(self, uid: str) -> None:
+        """Put a pod in line again, because no release of it took effect or can still take effect."""
         pod = self._pods.get(uid)
         self._doubtful.discard(uid)
         if pod is not None and pod.gated:
             self._using.discard(uid)
             self._place(pod)
 
-    def must_ask(self, uid: str) -> bool:
-        """Whether to send a doubtful release again could be one too many, since more have slots than the cap allows.
+    def must_verify(self, uid: str) -> bool:
+        """Whether the result of a doubtful release must be verified before it is sent again.
 
-        It has to be found out first what became of it (:meth:`settle`).
+        That is so while more pods have slots than the cap allows. If it did not take effect, see :meth:`requeue`.
         """
         return uid in self._doubtful and self._is_over
 
     def repeat(self, uid: str) -> None:
-        """Send a release of a pod that has its slot once more; one that is not doubtful while the cap allows it."""
+        """Let :meth:`next` return a pod with a slot again; one that is not doubtful only while the cap allows it."""
         if uid in self._using and uid in self._pods:
             self._again.append(uid)
 
     def refuse(self, uid: str) -> bool:
-        """A release was certainly not carried out: whether the slot was given back.
+        """Handle that a release certainly did not take effect. The pod is out of line until :meth:`readmit`.
 
-        It is not where an earlier one of the same pod may still be. The pod is out of line until :meth:`readmit`.
+        Returns:
+            Whether the slot was given back. It is kept if an earlier release of the pod may still take effect.
         """
         pod = self._pods.get(uid)
         if pod is None or not pod.gated or uid in self._doubtful:
@@ -189,9 +197,9 @@ class Slots:
             self._place(self._pods[uid])
 
     def line(self) -> Iterator[Pod]:
-        """Those who wait, in the order of their release; those that cannot be released now come last.
+        """The waiting pods in the order of their release. Pods that cannot be released now come last.
 
-        Each is found when it is asked for, in logarithmic time: nothing may change meanwhile.
+        Each pod is found when it is asked for, in logarithmic time. Nothing may change during the iteration.
         """
         entries = self._line
         ahead = [(entries[0], 0)] if entries else []
@@ -200,7 +208,7 @@ class Slots:
             (*_, uid), place = heapq.heappop(ahead)
             for below in range(2 * place + 1, min(2 * place + 3, len(entries))):
                 heapq.heappush(ahead, (entries[below], below))
-            # One that left the line and came back is in it twice.
+            # A pod that left the line and came back has two entries.
             if uid in self._in_line and uid != last:
                 last = uid
                 yield self._pods[uid]
@@ -217,10 +225,10 @@ class Slots:
         return iter(self._pods.values())
 
     def _place(self, pod: Pod) -> None:
-        """Bring what is known of a pod's place up to date."""
+        """Update the place of a pod in the line."""
         uid = pod.uid
         if uid in self._using or pod.deleting:
-            # One that is deleted while gated was never scheduled: it needs no slot any more.
+            # A pod that is deleted while gated was never scheduled, so it needs no slot.
             self._waiting.discard(uid)
             self._in_line.discard(uid)
             return
@@ -237,5 +245,5 @@ class Slots:
 
 
 def _rank(pod: Pod) -> tuple[int, str, str, str]:
-    """By priority, then age."""
+    """Sort key of a pod: by priority, then age, then name."""
     return (-pod.priority, pod.created, pod.name, pod.uid)

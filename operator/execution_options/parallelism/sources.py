@@ -1,4 +1,4 @@
-"""What the board has to know of executions and options, whoever keeps them."""
+"""Protocols for what the board reads of executions and options."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Execution(Protocol):
-    """An execution, as far as it is read here."""
+    """An execution, reduced to what the board reads."""
 
     @property
     def metadata(self) -> ObjectMeta:
@@ -21,10 +21,16 @@ class Execution(Protocol):
 
 
 class Owners(Protocol):
-    """Who takes part in which execution."""
+    """Which objects belong to which execution."""
 
     def owning(self, uid: str, namespace: str, identifier: str) -> ExecutionKey | None:
-        """The execution that an owner by its uid is, or is a part of."""
+        """The execution that an object is, or is a part of; ``None`` if it is unknown.
+
+        Args:
+            uid: uid of the object.
+            namespace: its namespace.
+            identifier: the label ``execution.dev/id`` of its pod.
+        """
 
 
 class Executions(Protocol):
@@ -32,14 +38,14 @@ class Executions(Protocol):
 
     @property
     def tracker(self) -> Owners:
-        """Who takes part in what."""
+        """Which objects belong to which execution."""
 
     def execution(self, key: ExecutionKey) -> Execution | None:
-        """An execution, or ``None``."""
+        """The execution, or ``None``."""
 
 
 class Known(Protocol):
-    """An options object, as far as it is read here."""
+    """An options object, reduced to what the board reads."""
 
     @property
     def uid(self) -> str:
@@ -53,4 +59,4 @@ class Options(Protocol):
         """The object, or ``None``."""
 
     def find(self, namespace: str) -> Callable[[str, str], OptionsObject | None]:
-        """Options by kind and name, as an execution of ``namespace`` can have them."""
+        """A function that finds options for executions of a namespace by kind and name."""

@@ -1,4 +1,4 @@
-"""What is said of executions and pods that wait."""
+"""Messages about executions and pods that wait."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ UNKNOWN: Final = "not released yet: its execution is not known"
 
 
 def lines(slots: Slots) -> Iterator[tuple[Pod, str]]:
-    """Each waiting pod with its text, in the order of their release; nothing may change meanwhile."""
+    """Each waiting pod with its message, in the order of release. Nothing may change during the iteration."""
     in_use, blocked = _in_use(slots), _blocked(slots)
     for place, pod in enumerate(slots.line(), 1):
         if pod.held_otherwise:
@@ -26,47 +26,47 @@ def lines(slots: Slots) -> Iterator[tuple[Pod, str]]:
 
 
 def unread_text(kinds: Iterable[str]) -> str:
-    """Why it is not known whether a pod has an execution: what may be one cannot be read."""
+    """The message of a pod whose execution is unknown because objects of these kinds cannot be read."""
     return f"{UNKNOWN}, and {_named(sorted(kinds))} cannot be read"
 
 
 def unlabelled_text(pod: str, reason: str) -> str:
-    """That a pod runs which could not be labelled.
+    """The message about a running pod whose label was refused.
 
     Args:
-        pod: its name.
-        reason: in the words of who refused it.
+        pod: name of the pod.
+        reason: the text of the refusal.
     """
-    return f"pod {pod} takes no slot, since it was refused the label {GATE}: {reason}"
+    return f"pod {pod} takes no slot, because its label {GATE} was refused: {reason}"
 
 
 def execution_text(slots: Slots) -> str:
-    """How many pods of an execution wait for what."""
+    """The message about the waiting pods of an execution."""
     pods = "1 pod waits" if slots.waiting == 1 else f"{slots.waiting} pods wait"
     return f"{pods} for a parallelism slot: {_in_use(slots)}{_blocked(slots)}"
 
 
 def over_text(slots: Slots) -> str:
-    """That more pods run than the cap allows; empty where that is not so."""
+    """The message that more pods run than the cap allows; empty if that is not so."""
     if slots.cap is None or slots.used <= slots.cap:
         return ""
     skipped = skipping(slots)
     if not skipped:
         return f"{_in_use(slots)}: the limit was lowered, or others removed gates; none is released until it fits"
-    return f"{_in_use(slots)}: these did not wait, created past the webhook or on a node: {_named(skipped)}"
+    return f"{_in_use(slots)}: created past the webhook or on a node, these did not wait: {_named(skipped)}"
 
 
 def skipping(slots: Slots) -> list[str]:
-    """Names of the pods that run without having waited."""
+    """Names of the running pods that never waited."""
     return sorted(pod.name for pod in slots.users() if pod.skipped)
 
 
 def quota_text(quota: str, used: str, *, refused: bool) -> str:
-    """That pods which wait count against a quota of which not much is left.
+    """The message that waiting pods use up a quota.
 
     Args:
-        quota: its name.
-        used: what of it, and how much.
+        quota: name of the ResourceQuota.
+        used: the resources that are nearly used, and how much of them.
         refused: whether more pods are refused.
     """
     text = f"pods that wait for a parallelism slot count against ResourceQuota {quota}, which is nearly used: {used}"
@@ -80,7 +80,7 @@ def _in_use(slots: Slots) -> str:
 
 
 def _blocked(slots: Slots) -> str:
-    """Who has a slot but cannot run."""
+    """The part of a message about pods that have a slot but cannot be scheduled."""
     names = sorted(pod.name for pod in slots.users() if pod.unschedulable)
     return f"; the scheduler finds no place for {_named(names)}" if names else ""
 
@@ -91,6 +91,6 @@ def _named(names: list[str]) -> str:
 
 
 def ordinal(number: int) -> str:
-    """``1st``, ``2nd``, ``3rd``, ``11th`` …"""
+    """A number as ``1st``, ``2nd``, ``3rd``, ``11th`` …"""
     suffix = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
     return f"{number}{suffix}"

@@ -133,7 +133,7 @@ async def test_a_pod_that_refuses_the_label_is_reported_and_keeps_no_other_from_
     run.api.refused["a"] = POLICY
     await run.count()
     assert (run.label("a"), run.label("b")) == (None, "capped")
-    text = f"pod a takes no slot, since it was refused the label {GATE}: {POLICY.message}"
+    text = f"pod a takes no slot, because its label {GATE} was refused: {POLICY.message}"
     assert run.events == [("run", "LabelRefused", text)]
 
 

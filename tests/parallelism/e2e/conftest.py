@@ -1,4 +1,4 @@
-"""A team whose pods wait for slots, and somebody who counts, apart from the operator."""
+"""A team whose pods wait for slots, and a count of running pods that is independent of the operator."""
 
 from __future__ import annotations
 
@@ -64,12 +64,12 @@ def team(control_plane: Cluster, namespace: str, tolerated: list[str]) -> Iterat
 
 @pytest.fixture
 def counting(control_plane: Cluster, namespace: str) -> Callable[..., Concurrency]:
-    """Counts who runs in the test's namespace, by default by group."""
+    """Counts the running pods in the test's namespace, by default for each group."""
 
-    def counted(execution: Callable[[Manifest], str | None] = group_of) -> Concurrency:
+    def watched(execution: Callable[[Manifest], str | None] = group_of) -> Concurrency:
         return Concurrency(control_plane, namespace, execution)
 
-    return counted
+    return watched
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def run(team: Team, name: str) -> Manifest:
 
 
 def start(team: Team, of: Manifest, name: str, labels: dict[str, str] | None = None, **spec: Any) -> str:
-    """A pod as Tekton's controller makes it; what the API server says."""
+    """Create a pod as Tekton's controller does. Returns the output of the API server."""
     carried = {key: of["metadata"]["labels"][key] for key in CARRIED}
     made = pod(name, labels=carried | (labels or {}), annotations={DURATION: "1h"}, **spec)
     owned = controlled_by(made, "tekton.dev/v1", "PipelineRun", of["metadata"]["name"], of["metadata"]["uid"])

@@ -1,4 +1,4 @@
-"""The cap holds, and everybody gets his turn, whatever fails on the way."""
+"""The cap holds, and every pod gets its turn, whatever fails on the way."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ pytestmark = [pytest.mark.e2e, pytest.mark.long]
 LEASE = "execution-options-controller"
 CAPS = {"a": 1, "b": 3, "c": 5}
 PODS, MANY = 8, 100
-"""Of each group; and where there are thousands in all."""
+"""Pods of each group, and the same for a test with thousands of pods."""
 
 
 @pytest.fixture(scope="module")
 def operator(control_plane: Cluster) -> Iterator[LocalOperator]:
-    """The webhook; controllers are each test's own."""
+    """The webhook. Each test starts its own controllers."""
     with LocalOperator(control_plane.kubeconfig, control_plane.context, processes=("webhook",)) as running:
         yield running
-    # Whoever comes next need not wait for one who was killed.
+    # The next controller need not wait for one that was killed.
     control_plane.run_kubectl(["delete", "lease", LEASE, "-n", SYSTEM_NAMESPACE])
 
 
@@ -54,14 +54,14 @@ def team(control_plane: Cluster, namespace: str, operator: LocalOperator) -> Ite
 
 
 def direct(operator: LocalOperator) -> dict[str, str]:
-    """How the controller reaches the API server, as in a kubeconfig."""
+    """The cluster of a kubeconfig for the controller."""
     config = yaml.safe_load((operator.logs / "controller.kubeconfig").read_text())
     cluster: dict[str, str] = config["clusters"][0]["cluster"]
     return cluster
 
 
 def reaching(operator: LocalOperator, url: str, folder: Path) -> Path:
-    """The controller's kubeconfig, by way of a proxy."""
+    """A kubeconfig for the controller that goes through a proxy."""
     config = yaml.safe_load((operator.logs / "controller.kubeconfig").read_text())
     config["clusters"][0]["cluster"] = {"server": url}
     kubeconfig = folder / "kubeconfig"
@@ -71,7 +71,7 @@ def reaching(operator: LocalOperator, url: str, folder: Path) -> Path:
 
 @contextlib.contextmanager
 def controller(kubeconfig: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A controller as a process of its own; killed in the end."""
+    """A controller in its own process, which is killed at the end."""
     command = [sys.executable, "-m", "execution_options", "controller", "--kubeconfig", str(kubeconfig)]
     command += ["--host", "127.0.0.1", "--health-port", "0", "--lease-duration", "2", "--resync", "2"]
     with log.open("ab") as target:
@@ -85,7 +85,7 @@ def controller(kubeconfig: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]
 
 @pytest.fixture
 def pods(full_size: bool) -> int:
-    """How many of each group."""
+    """Number of pods of each group."""
     return MANY if full_size else PODS
 
 
@@ -128,7 +128,7 @@ def test_killed_again_and_again(
         while runs.done < total:
             before = runs.done
             with controller(operator.logs / "controller.kubeconfig", log) as process:
-                # In the midst of its work: as soon as a few more have run.
+                # In the middle of its work: as soon as a few more pods have run.
                 eventually(lambda: runs.done >= min(before + total // 5 + 1, total), timeout=120)  # noqa: B023
                 process.send_signal(signal.SIGKILL)
                 kills += 1
@@ -141,7 +141,7 @@ def test_killed_again_and_again(
 def test_one_that_is_stopped_keeps_the_lease_until_its_releases_are_over(
     team: Team, operator: LocalOperator, tmp_path: Path, late: float
 ) -> None:
-    """A request may take half a second here; whoever received it may carry it out later."""
+    """A request may take half a second here; the API server may carry it out later."""
     cluster, log, holders = direct(operator), tmp_path / "controller.log", list[str]()
     way = FaultyWay(cluster["server"], base64.b64decode(cluster["certificate-authority-data"]).decode())
 

@@ -1,4 +1,4 @@
-"""What Kueue has is left to Kueue; what merely carries its label waits like any other."""
+"""Pods that Kueue holds are left to Kueue; pods that merely have its label wait like any other."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def label(team: Team, name: str) -> str:
 
 
 def as_kueue_does(pod: Manifest) -> list[Manifest]:
-    """What Kueue's webhook makes of a pod: https://kueue.sigs.k8s.io/docs/tasks/run/plain_pods/."""
+    """The changes of a pod by Kueue's webhook: https://kueue.sigs.k8s.io/docs/tasks/run/plain_pods/."""
     if not QUEUED.keys() <= pod["metadata"].get("labels", {}).keys():
         return []
     gate = {"name": KUEUES}
@@ -53,7 +53,7 @@ def as_kueue_does(pod: Manifest) -> list[Manifest]:
 
 @contextmanager
 def kueue(team: Team) -> Iterator[None]:
-    """Kueue's webhook, under its name: it comes after ours."""
+    """Kueue's webhook under its real name, so that it runs after ours."""
     with peers(team, ("kueue-mutating-webhook-configuration",), PODS, as_kueue_does):
 
         def heard() -> bool:
@@ -65,15 +65,13 @@ def kueue(team: Team) -> Iterator[None]:
 
 
 def admit(team: Team, name: str) -> None:
-    """Let a pod go, as Kueue does once there is room in its queue."""
+    """Release a pod, as Kueue does once there is room in its queue."""
     at = gates(team, name).index(KUEUES)
     patch = [{"op": "remove", "path": f"/spec/schedulingGates/{at}"}]
     team.request("PATCH", team.path("Pod", name), patch, "application/json-patch+json")
 
 
-def test_a_label_of_kueues_without_kueue_spares_nobody_the_wait(
-    team: Team, counting: Callable[..., Concurrency]
-) -> None:
+def test_pods_with_a_label_of_kueues_wait_without_kueue(team: Team, counting: Callable[..., Concurrency]) -> None:
     team.options("o", {"maxParallelism": 1})
     with counting() as runs:
         for name in ("a", "b", "c"):
@@ -85,7 +83,7 @@ def test_a_label_of_kueues_without_kueue_spares_nobody_the_wait(
     assert runs.most == {"g": 1}
 
 
-def test_what_kueue_has_is_left_to_it_and_takes_no_slot(team: Team) -> None:
+def test_a_pod_that_kueue_holds_is_left_to_it_and_takes_no_slot(team: Team) -> None:
     team.options("o", {"maxParallelism": 1})
     with kueue(team):
         for name in ("a", "b"):
@@ -104,16 +102,16 @@ def test_what_kueue_has_is_left_to_it_and_takes_no_slot(team: Team) -> None:
 
 
 @pytest.mark.usefixtures("runs")
-def test_that_pods_of_an_execution_are_left_to_kueue_is_said(team: Team) -> None:
+def test_an_event_reports_pods_that_are_left_to_kueue(team: Team) -> None:
     team.options("o", {"maxParallelism": 1})
     with kueue(team):
         assert "created" in start(team, run(team, "r"), "p", labels=QUEUED)
         eventually(lambda: gates(team, "p") == [KUEUES])
-    said = ("get", "events", "--field-selector=reason=LeftToKueue")
-    eventually(lambda: "maxParallelism is left to its quota" in team.kubectl(*said))
+    events = ("get", "events", "--field-selector=reason=LeftToKueue")
+    eventually(lambda: "maxParallelism is left to its quota" in team.kubectl(*events))
 
 
-def test_a_gate_of_kueues_that_is_there_at_once_is_left_to_it_at_once(team: Team) -> None:
+def test_a_pod_that_is_created_with_kueues_gate_is_left_to_it_at_once(team: Team) -> None:
     team.options("o", {"maxParallelism": 1})
     held: Any = [{"name": "kueue.x-k8s.io/topology"}]
     made = team.create(member("p", "g", "1h", options="o", schedulingGates=held))
@@ -121,7 +119,7 @@ def test_a_gate_of_kueues_that_is_there_at_once_is_left_to_it_at_once(team: Team
     assert made["metadata"]["labels"][GATE] == "kueue"
 
 
-def test_what_kueue_let_go_before_we_could_leave_it_waits_for_a_slot(
+def test_a_pod_that_kueue_released_before_we_left_it_to_kueue_waits_for_a_slot(
     team: Team, operator: LocalOperator, counting: Callable[..., Concurrency]
 ) -> None:
     team.options("o", {"maxParallelism": 1})

@@ -47,7 +47,7 @@ def create_all(team: Team, pods: Iterable[dict[str, Any]]) -> None:
 
 
 def report(runs: Concurrency, caps: dict[str, int], began: float) -> None:
-    """Say what was seen, for whoever runs it at full size."""
+    """Print the results, for those who run the tests at full size."""
     seconds = time.monotonic() - began
     overshoots = sum(map(len, runs.over(caps).values()))
     reached = sum(runs.most[name] == min(cap, runs.ended[name]) for name, cap in caps.items())
@@ -82,9 +82,9 @@ def test_many_executions_with_caps_of_their_own_are_served_in_turn(
     for cap in range(1, caps + 1):
         team.options(f"cap-{cap}", {"maxParallelism": cap})
     if full_size:
-        # A busy API server may take longer for a list than an admission waits.
+        # A busy API server may need longer for a list than an admission waits.
         tolerated.append("answered from memory: timed out")
-    # All of them wait before the first one goes, and the first ones run until every execution has come to its limit.
+    # All pods wait before the first one is released, and the first ones run until every execution is at its limit.
     first = "30s" if full_size else "2s"
     operator.kill("controller", signal.SIGTERM)
     try:
@@ -122,7 +122,7 @@ def test_tasks_of_airflow_wait_within_their_dag_run(team: Team, counting: Callab
     assert runs.most == {"monday": 2, "tuesday": 2}
 
 
-def test_the_pod_that_a_task_of_airflow_waits_for_does_not_wait_for_the_task(
+def test_a_pod_that_an_airflow_task_waits_for_does_not_wait_for_the_task(
     team: Team, counting: Callable[..., Concurrency]
 ) -> None:
     team.options("o", {"maxParallelism": 1})
@@ -146,7 +146,7 @@ def test_the_pod_that_a_task_of_airflow_waits_for_does_not_wait_for_the_task(
         eventually(lambda: runs.now.get("load-worker") == 1)
 
 
-def test_an_edit_counts_at_once_up_and_down(team: Team, counting: Callable[..., Concurrency]) -> None:
+def test_an_edit_applies_at_once_up_and_down(team: Team, counting: Callable[..., Concurrency]) -> None:
     team.options("o", {"maxParallelism": 2})
     with counting() as runs:
         for number in range(8):
@@ -166,7 +166,7 @@ def test_an_edit_counts_at_once_up_and_down(team: Team, counting: Callable[..., 
         eventually(lambda: runs.now == {"g": 3})
 
 
-def test_a_first_limit_that_an_edit_gives_holds_for_later_executions_and_kubectl_says_so(
+def test_a_first_limit_by_an_edit_applies_to_later_executions_and_kubectl_warns(
     team: Team, control_plane: Cluster, counting: Callable[..., Concurrency]
 ) -> None:
     team.options("o", {"labels": {"a": "1"}})
@@ -197,13 +197,13 @@ def test_a_first_limit_that_an_edit_gives_holds_for_later_executions_and_kubectl
         eventually(lambda: runs.now == {"g": 8})
 
 
-def test_without_a_cap_nobody_waits(team: Team) -> None:
+def test_without_a_cap_no_pod_waits(team: Team) -> None:
     for name, spec in (("uncapped", {"labels": {"a": "1"}}), ("zero", {"maxParallelism": 0})):
         team.options(name, spec)
         assert "schedulingGates" not in team.create(member(name, "g", options=name))["spec"]
 
 
-def test_options_that_are_deleted_strand_nobody(team: Team, counting: Callable[..., Concurrency]) -> None:
+def test_deleted_options_leave_no_pod_waiting(team: Team, counting: Callable[..., Concurrency]) -> None:
     team.options("o", {"maxParallelism": 1})
     with counting() as runs:
         for number in range(4):
@@ -213,7 +213,7 @@ def test_options_that_are_deleted_strand_nobody(team: Team, counting: Callable[.
         eventually(lambda: runs.now == {"g": 4})
 
 
-def test_a_release_waits_for_the_gates_of_others_and_passes_those_by_who_have_them(team: Team) -> None:
+def test_a_release_waits_for_gates_of_others_and_other_pods_go_first(team: Team) -> None:
     team.options("o", {"maxParallelism": 1})
     other = {"name": "example.com/other"}
     team.create(member("held", "g", "1h", options="o", schedulingGates=[other]))
@@ -226,7 +226,7 @@ def test_a_release_waits_for_the_gates_of_others_and_passes_those_by_who_have_th
     eventually(lambda: gates(team, "held") == [])
 
 
-def test_those_who_wait_are_told_for_what_and_by_whom(team: Team) -> None:
+def test_pods_and_events_say_what_pods_wait_for(team: Team) -> None:
     team.options("o", {"maxParallelism": 1})
     team.create(member("first", "g", "1h", options="o", nodeSelector={"nobody": "has-this"}))
     eventually(lambda: gates(team, "first") == [])
@@ -247,15 +247,15 @@ def test_those_who_wait_are_told_for_what_and_by_whom(team: Team) -> None:
     assert WAITING not in team.get("Pod", "second")["metadata"]["annotations"]
 
 
-def test_pods_that_did_not_wait_count_and_are_reported(team: Team) -> None:
+def test_pods_that_did_not_wait_take_slots_and_are_reported(team: Team) -> None:
     team.options("o", {"maxParallelism": 1})
     node = json.loads(team.kubectl("get", "nodes", "-o", "json"))["items"][0]["metadata"]["name"]
     for name in ("placed", "placed-too"):
-        # The API server refuses a gate on a pod that has its node.
+        # The API server refuses a gate on a pod with a node.
         assert "schedulingGates" not in team.create(member(name, "g", "1h", options="o", nodeName=node))["spec"]
     team.create(member("waits", "g", "1h", options="o"))
     eventually(lambda: "2 of 1 in use" in team.get("Pod", "waits")["metadata"]["annotations"].get(WAITING, ""))
-    over = "2 of 1 in use: these did not wait, created past the webhook or on a node: placed, placed-too"
+    over = "2 of 1 in use: created past the webhook or on a node, these did not wait: placed, placed-too"
     eventually(lambda: over in events(team, "OverParallelism"))
     for name in ("placed", "placed-too"):
         team.request("DELETE", team.path("Pod", name) + "?gracePeriodSeconds=0")

@@ -1,4 +1,4 @@
-"""Pods that wait count against a ResourceQuota; they leave a part of it to others."""
+"""Waiting pods use up a ResourceQuota, but leave a part of it to others."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def used(team: Team) -> str:
 
 
 def backlog(team: Team) -> Manifest:
-    """What the controller tells the webhook; it is written for the first time when somebody waits."""
+    """The quota backlog. The controller writes it for the first time when pods wait."""
     get = ["get", "configmap", "execution-options-waiting", "--namespace=execution-options-system", "-o", "json"]
     found: Manifest = json.loads(team.cluster.run_kubectl(get, check=False).stdout or "{}")
     return found
@@ -35,10 +35,10 @@ def is_named(team: Team, execution: Manifest) -> bool:
 
 
 def refused(team: Team, execution: Manifest, name: str, **spec: Any) -> str:
-    """Why a pod of an execution is refused; one that is not goes again, so that the next try has its name."""
-    said = start(team, execution, name, **spec)
-    if "created" not in said:
-        return said
+    """Why a pod of an execution is refused. A pod that is not is deleted, so that the next attempt can use its name."""
+    output = start(team, execution, name, **spec)
+    if "created" not in output:
+        return output
     team.request("DELETE", team.path("Pod", name) + "?gracePeriodSeconds=0")
     return ""
 
@@ -48,7 +48,7 @@ def state(team: Team, name: str) -> str:
 
 
 @pytest.mark.usefixtures("runs")
-def test_those_who_wait_leave_a_part_of_the_quota_to_others(team: Team) -> None:
+def test_waiting_pods_leave_a_part_of_the_quota_to_others(team: Team) -> None:
     team.kubectl("create", "quota", "quota", "--hard=pods=8")
     eventually(lambda: used(team) == "0")
     team.options("o", {"maxParallelism": 2})
@@ -59,14 +59,15 @@ def test_those_who_wait_leave_a_part_of_the_quota_to_others(team: Team) -> None:
     eventually(lambda: is_named(team, large))
     for number in range(3, 6):
         assert "created" in start(team, large, f"large-{number}")
-    # Three quarters are used: who would only wait must come again, in the words that engines know a quota by.
-    said = eventually(lambda: refused(team, large, "large-6"))
-    assert "Forbidden" in said
+    # Three quarters are used: pods that would only wait are refused like those that exceed a quota.
+    refusal = eventually(lambda: refused(team, large, "large-6"))
+    assert "Forbidden" in refusal
     assert (
-        "exceeded quota: quota, used: pods 6 of 8: pods of this execution wait for a parallelism slot already" in said
+        "exceeded quota: quota, used: pods 6 of 8: pods of this execution already wait for a parallelism slot"
+        in refusal
     )
-    eventually(lambda: "no more" in said and "which is nearly used: pods 6 of 8" in events(team))
-    # Who has slots left is admitted, and so is who has nothing to do with it.
+    eventually(lambda: "no more" in refusal and "which is nearly used: pods 6 of 8" in events(team))
+    # Executions with free slots are admitted, and so are pods of no execution.
     assert "created" in start(team, small, "small-0")
     eventually(lambda: state(team, "small-0") == "runs")
     team.create(member("bare", "", "1h"))
@@ -80,7 +81,7 @@ def events(team: Team) -> str:
     return team.kubectl("get", "events", "--field-selector=reason=QuotaNearlyUsed")
 
 
-def test_bare_pods_are_not_refused_but_it_is_said(team: Team) -> None:
+def test_bare_pods_are_not_refused_but_reported(team: Team) -> None:
     team.kubectl("create", "quota", "quota", "--hard=pods=4")
     eventually(lambda: used(team) == "0")
     team.options("o", {"maxParallelism": 1})
@@ -98,7 +99,7 @@ def asking(gpus: int) -> list[Manifest]:
 
 
 @pytest.mark.usefixtures("runs")
-def test_who_needs_nothing_of_what_is_nearly_used_is_not_refused(team: Team) -> None:
+def test_pods_that_request_nothing_of_the_nearly_used_resource_are_not_refused(team: Team) -> None:
     team.kubectl("create", "quota", "quota", f"--hard=pods=100,requests.{GPU}=4,requests.example.com/forbidden=0")
     eventually(lambda: used(team) == "0")
     team.options("o", {"maxParallelism": 1})
@@ -106,17 +107,17 @@ def test_who_needs_nothing_of_what_is_nearly_used_is_not_refused(team: Team) -> 
     assert "created" in start(team, large, "large-0", containers=asking(3))
     assert "created" in start(team, large, "large-1")
     eventually(lambda: is_named(team, large))
-    said = eventually(
+    refusal = eventually(
         lambda: (answer := start(team, large, "gpu", containers=asking(1))) and "created" not in answer and answer
     )
-    assert f"exceeded quota: quota, used: requests.{GPU} 3 of 4: pods of this execution wait" in said
+    assert f"exceeded quota: quota, used: requests.{GPU} 3 of 4: pods of this execution already wait" in refusal
     assert "created" in start(team, large, "large-2")
 
 
 @pytest.mark.long
 @pytest.mark.timeout(240)
 @pytest.mark.usefixtures("runs")
-def test_nobody_is_refused_for_ever_by_what_a_controller_said_that_is_gone(team: Team, operator: LocalOperator) -> None:
+def test_an_old_backlog_of_a_controller_that_is_gone_refuses_no_pod(team: Team, operator: LocalOperator) -> None:
     team.kubectl("create", "quota", "quota", "--hard=pods=4")
     eventually(lambda: used(team) == "0")
     team.options("o", {"maxParallelism": 1})
@@ -126,14 +127,14 @@ def test_nobody_is_refused_for_ever_by_what_a_controller_said_that_is_gone(team:
     eventually(lambda: is_named(team, large))
 
     def renewed() -> str:
-        said: str = backlog(team)["metadata"]["annotations"]["execution.dev/renewed"]
-        return said
+        renewed: str = backlog(team)["metadata"]["annotations"]["execution.dev/renewed"]
+        return renewed
 
     first = renewed()
     eventually(lambda: renewed() != first, timeout=30)
     operator.kill("controller", signal.SIGTERM)
     try:
-        assert "no more may while" in start(team, large, "large-3")
+        assert "no more may wait while" in start(team, large, "large-3")
         eventually(lambda: "created" in start(team, large, "large-3"), timeout=60)
         assert is_named(team, large)
     finally:

@@ -112,7 +112,7 @@ class Releaser:
     async def _release(self, board: Board, pod: Pod, since: float) -> None:
         path = path_of("", "v1", "pods", pod.namespace, pod.name)
         slots = board.slots_of(pod.uid)
-        if slots is not None and slots.must_ask(pod.uid):
+        if slots is not None and slots.must_verify(pod.uid):
             result = await self._settle(board, pod, path)
         else:
             result = await self._send(board, pod, path, since)
@@ -148,7 +148,7 @@ class Releaser:
         # Where nothing is wrong with the pod, it keeps its turn: a busy API server is not asked for all others, too.
         if error.status not in (409, 429) and slots is not None and slots.refuse(pod.uid):
             self._later(board, pod, error, Slots.readmit)
-            board.tell(pod.uid)
+            board.notify(pod.uid)
             return "refused"
         self._later(board, pod, error, Slots.repeat)
         return "repeated"
@@ -166,8 +166,8 @@ class Releaser:
         self._failed.pop(pod.uid, None)
         slots = board.slots_of(pod.uid)
         if slots is not None:
-            slots.settle(pod.uid)
-            board.tell(pod.uid)
+            slots.requeue(pod.uid)
+            board.notify(pod.uid)
         return "settled"
 
     async def _look(self, board: Board, pod: Pod, path: str) -> str:
@@ -211,7 +211,7 @@ class Releaser:
             slots = board.slots_of(uid)
             if slots is not None:
                 action(slots, uid)
-                board.tell(uid)
+                board.notify(uid)
 
         asyncio.get_running_loop().call_later(seconds, act)
 
