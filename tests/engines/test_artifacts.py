@@ -228,6 +228,17 @@ def test_a_default_leaves_the_authors_repository(spec: Manifest, template: Manif
     assert "replaces 'mine/k'" in note
 
 
+@pytest.mark.parametrize("empty", [None, {}, {"configMap": "", "key": ""}])
+def test_an_empty_reference_is_open(empty: Manifest | None) -> None:
+    document, notes = decided(spec={"artifactRepositoryRef": copy.deepcopy(empty)})
+    assert document["spec"]["artifactRepositoryRef"]["key"] == "s3.ours"
+    assert notes == []
+    # An author who applies such a manifest again has not replaced it.
+    again: Manifest = {"kind": "Workflow", "metadata": {"name": "train-1"}, "spec": {"artifactRepositoryRef": empty}}
+    restore(ARGO, again, document, trusted=False)
+    assert again["spec"]["artifactRepositoryRef"] == document["spec"]["artifactRepositoryRef"]
+
+
 @pytest.mark.parametrize(
     ("prefix", "repositories", "problem"),
     [

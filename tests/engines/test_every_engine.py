@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 
 from execution_options.engines.patch import Patch
+from execution_options.engines.paths import locate, lookup
 from execution_options.engines.registry import builtin_engines
 from execution_options.engines.specification import add_patches, drop_patches
-from execution_options.engines.translate import metadata_places, strip_forged, translate
+from execution_options.engines.translate import account_places, metadata_places, strip_forged, translate
 from execution_options.options.levels import Layer, Level
 from execution_options.options.merge import merge
+from support.options import layer
 from support.rfc6902 import apply
 from support.strategies import layer_stacks
 
@@ -113,3 +115,26 @@ def test_an_execution_without_options_stays_byte_for_byte(engine: str, manifest:
 
 def test_there_is_an_execution_of_every_engine() -> None:
     assert {engine for engine, _ in EXECUTIONS} == set(ENGINES)
+
+
+@pytest.mark.parametrize("empty", ["", None])
+@pytest.mark.parametrize(("engine", "manifest"), EXECUTIONS, ids=[engine for engine, _ in EXECUTIONS])
+def test_a_default_fills_in_empty_fields_like_absent_ones(
+    engine: str, manifest: dict[str, Any], empty: str | None
+) -> None:
+    options = {
+        "securityContext": {"runAs": {"k8sServiceAccount": "trainer"}},
+        "rawOutputDataConfig": {"outputLocationPrefix": "s3://bucket"},
+        "overwriteCache": True,
+    }
+    layers = [layer(Level.CLUSTER_DEFAULT, options)]
+    emptied = Patch(copy.deepcopy(manifest))
+    profile = ENGINES[engine]
+    fields = [field.path for field in profile.cache]
+    places = [place for text in (*profile.output_locations, *fields) for place in locate(emptied.document, text)]
+    for place in [*account_places(profile, emptied.document), *places]:
+        if isinstance(lookup(emptied.document, place[:-1]), dict):
+            emptied.put(place, empty)
+    filled_in, expected = (worked(engine, document, layers).document for document in (emptied.document, manifest))
+    for place in [*account_places(profile, expected), *places]:
+        assert lookup(filled_in, place) == lookup(expected, place), place

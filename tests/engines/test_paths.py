@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from execution_options.engines.paths import InvalidPathError, locate, lookup, parse, read
+from execution_options.engines.paths import InvalidPathError, filled, locate, lookup, parse, read
 from execution_options.engines.profile import builtin
 
 OBJECT: dict[str, Any] = {
@@ -43,6 +43,16 @@ def test_reading_takes_the_first_place_that_is_there() -> None:
     assert read(OBJECT, 'metadata.labels["a.b/c"]') == "x"
     assert read(OBJECT, "spec.jobs[name=two].template.n") is None
     assert lookup(OBJECT, ("spec", "jobs", 7, "x")) is None
+
+
+@pytest.mark.parametrize("empty", [None, "", [], {}, {"configMap": "", "key": None}])
+def test_an_empty_field_is_as_good_as_an_absent_one(empty: Any) -> None:
+    assert filled({"spec": {"field": empty}}, ("spec", "field")) is None
+
+
+@pytest.mark.parametrize("value", [False, 0, "0", " ", [""], {"key": "k"}, {"clusterScope": False}])
+def test_every_other_value_counts(value: Any) -> None:
+    assert filled({"spec": {"field": value}}, ("spec", "field")) == value
 
 
 @pytest.mark.parametrize(

@@ -246,14 +246,24 @@ def test_a_default_leaves_what_an_author_says_in_a_patch() -> None:
     assert counted(changed, "launcher")["account"] == "ours"
 
 
+def test_an_empty_account_in_a_patch_changes_nothing_but_an_empty_label_is_a_value() -> None:
+    empty: Manifest = {"metadata": {"labels": {"team": ""}}, "spec": {"serviceAccountName": ""}}
+    changed = trained([by("example.com/mine", **empty), by("example.com/mine2", "launcher", **empty)], DEFAULT)
+    *others, ours = changed["spec"]["runtimePatches"]
+    for job, account in (("node", ""), ("launcher", "ours")):  # the runtime has an account for its node
+        assert counted({"spec": {"runtimePatches": [ours]}}, job)["account"] == account
+        assert counted(changed, job)["labels"] == {"team": "", "tier": "ours", "execution.dev/id": "0a"}
+    assert updated(changed, others) == changed
+
+
 MANAGERS = ("example.com/a", "example.com/b", "execution.dev/options")
 TEMPLATES = st.builds(
     lambda labels, account: {
         "metadata": {"labels": labels},
-        "spec": {"serviceAccountName": account} if account else {},
+        "spec": {} if account is None else {"serviceAccountName": account},
     },
     st.dictionaries(st.sampled_from(["team", "own"]), st.sampled_from(["x", "y"])),
-    st.sampled_from(["", "x"]),
+    st.sampled_from([None, "", "x"]),
 )
 PATCHES = st.lists(
     st.builds(

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from execution_options.api.names import OUTPUT_KEY_ANNOTATION
 from execution_options.engines import fields
-from execution_options.engines.paths import locate, lookup
+from execution_options.engines.paths import filled, locate, lookup
 from execution_options.options.levels import prevails
 
 if TYPE_CHECKING:
@@ -205,9 +205,9 @@ def refer(
     authored: dict[str, str] = {}
     for text in engine.artifact_repository_refs:
         for at in locate(patch.document, text):
-            written = lookup(patch.document, at) or lookup(elsewhere, at)
-            if written:
-                authored[fields.key(fields.LOCATION, at)] = shown(written)
+            now = filled(patch.document, at) or filled(elsewhere, at)
+            if now is not None:
+                authored[fields.key(fields.LOCATION, at)] = shown(now)
                 if not wanted.source.level.overrules_author:
                     continue
             location = location_of(wanted.value)
@@ -227,8 +227,8 @@ def keep_reference(patch: Patch, engine: Engine, old: Mapping[str, Any], wanted:
         for at in locate(patch.document, text):
             if lookup(old, (*at, "configMap")) != RENDERED:
                 continue
-            stored, written = (lookup(version, at) for version in (old, patch.document))
-            if written != stored and prevails(wanted, written or None):
+            stored, now = (filled(version, at) for version in (old, patch.document))
+            if now != stored and prevails(wanted, now):
                 patch.put(at, stored)
 
 
@@ -245,8 +245,8 @@ def _problem(location: Location | None, text: str, repositories: Repositories) -
     return f"the namespace's artifact repository is none for {location.scheme}://, or cannot be used", False
 
 
-def shown(written: Any) -> str:
-    """What an author wrote in a field, as it is recorded."""
-    if not isinstance(written, dict):
-        return str(written)
-    return "/".join(str(written[name]) for name in ("configMap", "key") if written.get(name))
+def shown(reference: Any) -> str:
+    """Return a reference as it is recorded, for example ``my-repositories/s3``."""
+    if not isinstance(reference, dict):
+        return str(reference)
+    return "/".join(str(reference[name]) for name in ("configMap", "key") if reference.get(name))

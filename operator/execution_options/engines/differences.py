@@ -9,7 +9,7 @@ from msgspec import UNSET
 from execution_options.api.names import PREFIX_ENV
 from execution_options.engines.fields import ENV, key
 from execution_options.engines.patch import parts, pointer
-from execution_options.engines.paths import Path, locate, lookup, read
+from execution_options.engines.paths import Path, filled, locate, lookup
 from execution_options.engines.translate import account_places, env_places, metadata_places, prevailing_places
 from execution_options.options.levels import Level
 from execution_options.options.rows import rows
@@ -112,13 +112,15 @@ def absent(engine: Engine, execution: dict[str, Any], shown: Effective) -> dict[
             name for place in metadata_places(engine, execution) for name in lookup(execution, (*place, kind)) or ()
         }
         found |= {f"{kind}[{name}]": ("metadata",) for name in getattr(shown, kind) if name not in there}
-    if _account(shown) and not any(lookup(execution, at) for at in account_places(engine, execution)):
+    if _account(shown) and all(filled(execution, at) is None for at in account_places(engine, execution)):
         found["securityContext.runAs.k8sServiceAccount"] = (*engine.pod_templates, *engine.service_account_names)
     variables = {name for _, there in _variables(engine, execution) for name in there}
     lists = (*engine.pod_templates, *engine.envs, *engine.env_maps)
     found |= {f"envs[{name}]": lists for name in shown.envs if name not in variables}
     locations = (*engine.output_locations, *engine.artifact_repository_refs)
-    located = PREFIX_ENV in variables or any(read(execution, text) for text in locations)
+    located = PREFIX_ENV in variables or any(
+        filled(execution, at) is not None for text in locations for at in locate(execution, text)
+    )
     if shown.output_location_prefix is not None and not located:
         found["rawOutputDataConfig.outputLocationPrefix"] = (*lists, *locations)
     return found

@@ -8,7 +8,7 @@ from msgspec import UNSET
 
 from execution_options.engines.managedfields import is_owned
 from execution_options.engines.patch import pointer
-from execution_options.engines.paths import Path, locate, lookup, read
+from execution_options.engines.paths import Path, filled, locate, lookup, read
 from execution_options.engines.phases import holds
 from execution_options.options.levels import prevails
 
@@ -61,14 +61,14 @@ def lower_parallelism(
         if all(holds(term, patch.document) for term in field.when)
         for at in locate(patch.document, field.path)
     ]
-    written = [limit for limit in limits if limit.now is not None and _is_written(patch.document, limit.at)]
-    stays = not wanted.source.level.overrules_author and any(limit.is_above(wanted.value) for limit in written)
+    authors = [limit for limit in limits if limit.now is not None and _is_written(patch.document, limit.at)]
+    stays = not wanted.source.level.overrules_author and any(limit.is_above(wanted.value) for limit in authors)
     above = [limit for limit in limits if wanted.value and limit.is_above(wanted.value)]
     gangs = [limit for limit in above if _is_gang(limit.field, patch.document, limit.now)]
     for limit in above if not stays else ():
         if limit not in gangs:
             patch.put(limit.at, wanted.value)
-    return {key(PARALLELISM, limit.at): str(limit.now) for limit in written if limit not in gangs}
+    return {key(PARALLELISM, limit.at): str(limit.now) for limit in authors if limit not in gangs}
 
 
 def _is_written(document: Mapping[str, Any], at: Path) -> bool:
@@ -118,9 +118,9 @@ def bypass_cache(patch: Patch, engine: Engine, wanted: Sourced[bool] | None) -> 
     for at in cache_places(engine, patch.document):
         field = next(field for field in engine.cache if at in set(locate(patch.document, field.path)))
         value: Any = True if field.value is UNSET else field.value
-        written = lookup(patch.document, at)
-        if written not in (None, False, "", value):
-            yield key(CACHE, at), str(written)
+        now = filled(patch.document, at)
+        if now not in (None, False, value):
+            yield key(CACHE, at), str(now)
         patch.put(at, value)
 
 
@@ -136,10 +136,10 @@ def put_location(patch: Patch, engine: Engine, wanted: Sourced[str] | None) -> I
         return
     for text in engine.output_locations:
         for at in locate(patch.document, text):
-            written = lookup(patch.document, at)
-            if written:
-                yield key(LOCATION, at), str(written)
-            if prevails(wanted, written or None):
+            now = filled(patch.document, at)
+            if now is not None:
+                yield key(LOCATION, at), str(now)
+            if prevails(wanted, now):
                 patch.put(at, wanted.value)
 
 
@@ -149,8 +149,8 @@ def put_variables(patch: Patch, engine: Engine, wanted: Mapping[str, Sourced[str
         for place in list(locate(patch.document, text)):
             there = lookup(patch.document, place) or {}
             for name, value in wanted.items():
-                written = there.get(name)
-                if written is not None:
-                    yield key(ENV, (*place, name)), str(written)
-                if prevails(value, written):
+                now = there.get(name)
+                if now is not None:
+                    yield key(ENV, (*place, name)), str(now)
+                if prevails(value, now):
                     patch.put((*place, name), value.value)

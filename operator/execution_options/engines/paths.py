@@ -114,6 +114,24 @@ def lookup(document: Any, path: Path) -> Any:
     return document
 
 
+def filled(document: Any, path: Path) -> Any:
+    """Return the value of a field; ``None`` if the field is absent or empty.
+
+    The API server and the engines decode fields into Go structs and Protobuf messages, in which an empty string, list
+    or object is the same as an absent one (``omitempty``). Use :func:`lookup` for keys of free-form maps and for values
+    of variables: an empty label, annotation or variable is a value.
+    https://github.com/kubernetes/community/blob/master/contributors/devel/sig-architecture/api-conventions.md#optional-vs-required
+    """
+    value = lookup(document, path)
+    return None if _is_empty(value) else value
+
+
+def _is_empty(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(_is_empty(one) for one in value.values())
+    return value is None or value in ("", [])
+
+
 def read(document: Any, text: str) -> Any:
     """What stands at the first place that a path means and that is there; ``None`` where none is."""
     found = (lookup(document, place) for place in locate(document, text))

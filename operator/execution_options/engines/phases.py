@@ -8,7 +8,7 @@ from msgspec import UNSET, Struct, structs
 
 from execution_options.api.engine_status import EnginePhase, StatusRules
 from execution_options.engines import programs
-from execution_options.engines.paths import locate, lookup
+from execution_options.engines.paths import filled, locate, lookup
 from execution_options.options.selection import matches
 
 if TYPE_CHECKING:
@@ -112,7 +112,8 @@ def _is_one_of(value: Any, patterns: tuple[str, ...]) -> bool:
 
 
 def _first(execution: dict[str, Any], paths: Iterable[str]) -> str:
-    return next((str(value) for value in _all(execution, paths) if value not in (None, "")), "")
+    found = (filled(execution, place) for path in paths for place in locate(execution, path))
+    return next((str(value) for value in found if value is not None), "")
 
 
 def _all(execution: dict[str, Any], paths: Iterable[str]) -> Iterator[Any]:

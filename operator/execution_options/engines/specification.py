@@ -8,7 +8,7 @@ from msgspec import UNSET
 
 from execution_options.api.names import GROUP
 from execution_options.engines.patch import parts
-from execution_options.engines.paths import lookup, parse, read
+from execution_options.engines.paths import filled, lookup, parse, read
 from execution_options.engines.phases import holds
 from execution_options.options.levels import prevails
 
@@ -99,7 +99,9 @@ def yield_patches(patch: Patch, engine: Engine, effective: Effective, elsewhere:
         if effective.run_as is not None:
             wanted["spec", "serviceAccountName"] = effective.run_as
         for inside, value in wanted.items():
-            if not prevails(value, lookup(elsewhere, (*template, *inside))):
+            # An empty label is a value, an empty account is none.
+            there = (lookup if inside[0] == "metadata" else filled)(elsewhere, (*template, *inside))
+            if not prevails(value, there):
                 patch.remove((*template, *inside))
 
 
@@ -137,12 +139,22 @@ def _elsewhere(where: TemplatePatches, others: list[Any], things: list[dict[str,
     return _nested(_place(where.list), [*({} for _ in others), _nested(_place(where.items), things)])
 
 
-def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Objects merged by field; whatever else they hold, lists included, is replaced."""
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any], *, free_form: bool = False) -> dict[str, Any]:
+    """Merge two objects field by field; a field that is no object, lists included, is replaced unless it is empty.
+
+    Args:
+        below: the object that is patched.
+        above: the patch.
+        free_form: whether the objects are maps with free keys, in which an empty value is a value.
+    """
     merged = dict(below)
     for name, value in above.items():
         there = merged.get(name)
-        merged[name] = _merged(there, value) if isinstance(there, dict) and isinstance(value, dict) else value
+        if isinstance(value, dict):
+            inner = there if isinstance(there, dict) else {}
+            merged[name] = _merged(inner, value, free_form=name in ("labels", "annotations"))
+        elif free_form or filled(above, (name,)) is not None:
+            merged[name] = value
     return merged
 
 

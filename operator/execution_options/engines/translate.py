@@ -19,7 +19,7 @@ from execution_options.api.names import (
 from execution_options.engines import fields
 from execution_options.engines.managedfields import disown, is_owned
 from execution_options.engines.patch import pointer
-from execution_options.engines.paths import Path, locate, lookup
+from execution_options.engines.paths import Path, filled, locate, lookup
 from execution_options.options.levels import Sourced, prevails
 
 if TYPE_CHECKING:
@@ -247,10 +247,10 @@ class _Work:
             *(place for text in self.engine.service_account_fallbacks for place in locate(document, text)),
         ]
         sources = (document, self.elsewhere)
-        now = next((said for source in sources for place in places if (said := lookup(source, place))), "")
+        now = next((name for source in sources for place in places if (name := filled(source, place))), "")
         # The ServiceAccount plugin has written "default" before any webhook sees a pod.
-        written = any(is_owned(document, place) for place in places)
-        defaulted = not now or (self.engine.is_pod and now == "default" and not written)
+        owned = any(is_owned(document, place) for place in places)
+        defaulted = not now or (self.engine.is_pod and now == "default" and not owned)
         if not self._settle(at, None if defaulted else now, Sourced(run_as.value, run_as.source)):
             return
         account = run_as.value.k8s_service_account or ("default" if self.engine.is_pod else "")

@@ -114,6 +114,19 @@ def test_what_an_author_derives_from_variables_sees_those_that_options_give(
         assert names[:3] == ["EXECUTION_RAW_OUTPUT_DATA_PREFIX", "EXECUTION_OUTPUT_LOCATION_PREFIX", "REGION"], place
 
 
+def test_an_empty_account_is_an_absent_one(served: ControlPlane, namespace: str) -> None:
+    job = manifest("job")
+    job["spec"] = json.loads(json.dumps(job["spec"]))
+    job["spec"]["template"]["spec"]["serviceAccountName"] = ""
+    create = ["create", "-n", namespace, "-o", "json", "-f", "-"]
+    stored = json.loads(served.run_kubectl(create, input=json.dumps({**job, "metadata": {"name": "before"}})).stdout)
+    assert "serviceAccountName" not in stored["spec"]["template"]["spec"]
+    served.run_kubectl(["create", "serviceaccount", "trainer", "-n", namespace])
+    served.run_kubectl(["apply", "-n", namespace, "-f", "-"], input=OPTIONS)
+    stored = json.loads(served.run_kubectl(create, input=json.dumps({**job, "metadata": {"name": "after"}})).stdout)
+    assert stored["spec"]["template"]["spec"]["serviceAccountName"] == "trainer"
+
+
 @pytest.fixture
 def team(served: ControlPlane, namespace: str) -> Iterator[Team]:
     with working(served, namespace) as team:
