@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import defaultdict
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from execution_options.fairness import LARGE_WORK, BusyError, Processor, RoundRobin, Turns
+from execution_options.fairness import LARGE_WORK, BusyError, Processor, RoundRobin, Turns, wait_until
 
 SHARES = st.sampled_from("abcd")
 
@@ -109,6 +110,45 @@ async def test_whoever_waits_too_long_is_told() -> None:
                 pass
     async with turns.turn("b"):
         pass
+
+
+async def test_no_wait_lasts_beyond_the_deadline_of_its_task() -> None:
+    turns, processor, may = Turns(1, 1), Processor(), threading.Event()
+
+    async def large(deadline: float) -> bool:
+        wait_until(deadline)
+        return await processor.run("large", LARGE_WORK, lambda: may.wait(10))
+
+    async def room(deadline: float) -> None:
+        wait_until(deadline)
+        async with turns.turn("room"):
+            pass
+
+    soon, later = (asyncio.get_running_loop().time() + seconds for seconds in (0.05, 60))
+    first = asyncio.create_task(large(soon))
+    async with turns.turn("a"):
+        await asyncio.sleep(0.01)
+        given_up = await asyncio.gather(large(soon), room(soon), return_exceptions=True)
+        assert [type(one) for one in given_up] == [BusyError, BusyError]
+        waiting = [asyncio.create_task(large(later)), asyncio.create_task(room(later))]
+        await asyncio.sleep(0.01)
+        may.set()
+    assert await asyncio.gather(first, *waiting) == [True, True, None]
+
+
+async def test_no_wait_for_the_event_loop_lasts_beyond_the_deadline_of_its_task() -> None:
+    processor = Processor()
+
+    async def piece() -> bool:
+        wait_until(asyncio.get_running_loop().time() + 0.02)
+        await processor.turn("a")
+        time.sleep(0.05)  # a decision  # noqa: ASYNC251
+        return True
+
+    first, *_, last = await asyncio.gather(*(piece() for _ in range(8)), return_exceptions=True)
+    assert first is True
+    assert isinstance(last, BusyError)
+    assert await piece()
 
 
 async def test_a_share_never_has_all_room() -> None:

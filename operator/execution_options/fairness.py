@@ -6,7 +6,9 @@ A share is whoever is to be treated alike: here a namespace. Within a share the 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -70,7 +72,39 @@ class RoundRobin(Generic[T]):
 
 
 class BusyError(Exception):
-    """It was nobody's turn for too long: others of the same share are before it."""
+    """A turn did not come in time, because others were served first."""
+
+
+_deadline: ContextVar[float] = ContextVar("deadline", default=math.inf)
+
+
+def wait_until(deadline: float) -> None:
+    """Bound how long the current task waits for its turns from now on, at :class:`Turns` and :class:`Processor`.
+
+    Args:
+        deadline: time of the event loop; a wait that lasts until then ends with :class:`BusyError`.
+    """
+    _deadline.set(deadline)
+
+
+async def _granted(future: asyncio.Future[None], seconds: float | None = None) -> None:
+    """Wait until a turn is granted.
+
+    Args:
+        future: done once it is.
+        seconds: longest wait; ``None``: until the task's deadline.
+
+    Raises:
+        BusyError: it was not granted in time.
+    """
+    until = _deadline.get()
+    if seconds is not None:
+        until = min(until, future.get_loop().time() + seconds)
+    try:
+        async with asyncio.timeout_at(None if until == math.inf else until):
+            await future
+    except TimeoutError:
+        raise BusyError from None
 
 
 class Turns:
@@ -79,7 +113,7 @@ class Turns:
     Args:
         total: how much at once.
         each: how much of it of one share.
-        seconds: how long somebody waits; ``None``: for ever.
+        seconds: longest wait of one task; ``None``: until its deadline (:func:`wait_until`), if it has one.
     """
 
     def __init__(self, total: int, each: int, seconds: float | None = None) -> None:
@@ -115,13 +149,10 @@ class Turns:
         future = asyncio.get_running_loop().create_future()
         self._waiting.add(share, future)
         try:
-            async with asyncio.timeout(self._seconds):
-                await future
-        except BaseException as error:
+            await _granted(future, self._seconds)
+        except BaseException:
             if future.done() and not future.cancelled():
-                self.leave(share)  # it came in the same moment
-            if isinstance(error, TimeoutError):
-                raise BusyError from None
+                self.leave(share)  # it was granted in the same moment
             raise
 
     def leave(self, share: Hashable) -> None:
@@ -173,6 +204,9 @@ class Processor:
             share: whose turn to wait for.
             size: bytes of the objects to work on.
             work: must touch nothing that the event loop changes.
+
+        Raises:
+            BusyError: the turn did not come before the task's deadline.
         """
         await self.turn(share)
         if size < LARGE_WORK:
@@ -181,7 +215,11 @@ class Processor:
             return await asyncio.to_thread(work)
 
     async def turn(self, share: Hashable) -> None:
-        """Wait for the task's turn, which lasts until it waits for something else."""
+        """Wait for the task's turn, which lasts until it waits for something else.
+
+        Raises:
+            BusyError: the turn did not come before the task's deadline.
+        """
         task = asyncio.current_task()
         if self._holder is task:
             return
@@ -192,7 +230,7 @@ class Processor:
             return
         future = loop.create_future()
         self._waiting.add(share, (future, task))
-        await future
+        await _granted(future)
 
     def _next(self) -> None:
         self._holder = None

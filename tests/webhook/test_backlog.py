@@ -94,7 +94,7 @@ async def answer(made: Index, identifier: str, **requests: str) -> dict[str, Any
     request = Request(
         "u", GroupVersionKind("", "v1", "Pod"), "CREATE", namespace="team", user_info=UserInfo(TEKTON), object=body
     )
-    found: dict[str, Any] = json.loads(await Handler(made, (), (TEKTON,)).answer(request))["response"]
+    found: dict[str, Any] = json.loads((await Handler(made, (), (TEKTON,)).answer(request)).body)["response"]
     return found
 
 

@@ -49,7 +49,8 @@ async def answered(kind: str, document: Any, group: str = "execution.dev", **req
         object=msgspec.Raw(msgspec.json.encode(document)),
         **request,
     )
-    response: dict[str, Any] = msgspec.json.decode(await Objects(cluster, cluster, "system").answer(asked))["response"]
+    answer = await Objects(cluster, cluster, "system").answer(asked)
+    response: dict[str, Any] = msgspec.json.decode(answer.body)["response"]
     return response
 
 

@@ -79,19 +79,19 @@ def answer(body: bytes) -> dict[str, Any]:
 
 
 def test_no_change_is_no_patch() -> None:
-    assert answer(review.allowed("u", [], [])) == {"uid": "u", "allowed": True}
+    assert answer(review.allowed("u", [], []).body) == {"uid": "u", "allowed": True}
 
 
 def test_a_patch_and_warnings() -> None:
     operations = [{"op": "add", "path": "/metadata/labels/a", "value": "é"}]
-    response = answer(review.allowed("u", operations, ["look"]))
+    response = answer(review.allowed("u", operations, ["look"]).body)
     assert response["patchType"] == "JSONPatch"
     assert json.loads(base64.b64decode(response["patch"])) == operations
     assert response["warnings"] == ["look"]
 
 
 def test_a_refusal_says_why() -> None:
-    assert answer(review.refused("u", "no such options")) == {
+    assert answer(review.refused("u", "no such options").body) == {
         "uid": "u",
         "allowed": False,
         "status": {"code": 422, "message": "no such options"},

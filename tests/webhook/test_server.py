@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import threading
 import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ import pytest
 from aiohttp import web
 
 from execution_options.engines.registry import builtin_engines
+from execution_options.fairness import LARGE_WORK, Processor
 from execution_options.health import health_app
 from execution_options.kube.client import ApiError
 from execution_options.webhook import metrics, review, server
@@ -29,6 +31,9 @@ REVIEW = {
 }
 
 
+PASSED = review.allowed("u", [], [])
+
+
 def written(namespace: str, thing: Any = None) -> bytes:
     """A review as an API server writes it."""
     head = REVIEW["request"]
@@ -37,15 +42,15 @@ def written(namespace: str, thing: Any = None) -> bytes:
 
 
 class Answers:
-    """A handler that answers, or fails, as told."""
+    """A handler that always gives the same answer, or fails in the same way."""
 
-    def __init__(self, outcome: bytes | Exception) -> None:
+    def __init__(self, outcome: review.Answer | Exception = PASSED) -> None:
         self.outcome = outcome
 
     def engine(self, request: review.Request) -> Engine | None:
         return builtin_engines().of(request.kind.group, request.kind.kind)
 
-    async def answer(self, _: review.Request) -> bytes:
+    async def answer(self, _: review.Request) -> review.Answer:
         if isinstance(self.outcome, Exception):
             raise self.outcome
         return self.outcome
@@ -64,7 +69,7 @@ async def served(app: web.Application) -> AsyncIterator[aiohttp.ClientSession]:
         await runner.cleanup()
 
 
-async def posted(outcome: bytes | Exception, body: Any = REVIEW) -> tuple[int, bytes]:
+async def posted(outcome: review.Answer | Exception, body: Any = REVIEW) -> tuple[int, bytes]:
     handler: Any = Answers(outcome)
     async with served(admission_app(handler, handler)) as session:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -72,9 +77,23 @@ async def posted(outcome: bytes | Exception, body: Any = REVIEW) -> tuple[int, b
             return response.status, await response.read()
 
 
-async def test_an_answer_is_passed_on() -> None:
-    body = review.allowed("u", [], [])
-    assert await posted(body) == (200, body)
+def counted(result: str) -> float:
+    labels = {"engine": "job", "operation": "CREATE", "result": result}
+    return metrics.REGISTRY.get_sample_value("execution_options_admission_requests_total", labels) or 0.0
+
+
+@pytest.mark.parametrize(
+    ("outcome", "result"),
+    [
+        (review.allowed("u", [{"op": "remove", "path": "/a"}], []), "changed"),
+        (review.allowed("u", [], ['"allowed":false and "patch"']), "unchanged"),
+        (review.refused("u", '"patch"'), "refused"),
+    ],
+)
+async def test_an_answer_is_passed_on_and_counted(outcome: review.Answer, result: str) -> None:
+    before = counted(result)
+    assert await posted(outcome) == (200, outcome.body)
+    assert counted(result) == before + 1
 
 
 @pytest.mark.parametrize(
@@ -87,21 +106,23 @@ async def test_an_answer_is_passed_on() -> None:
     ],
 )
 async def test_no_answer_of_the_api_server_is_left_to_the_failure_policy(error: Exception) -> None:
+    before = counted("error")
     status, text = await posted(error)
+    assert counted("error") == before + 1
     assert status == 503
     assert text == b"the options cannot be read at the moment"
 
 
 @pytest.mark.parametrize("body", [b"", b"\xff\xfe", b"{}", b'{"request": {"uid": "u"}}'])
 async def test_what_is_no_review_is_a_bad_request(body: bytes) -> None:
-    status, text = await posted(b"unused", body)
+    status, text = await posted(PASSED, body)
     assert status == 400
     assert text.startswith(b"no AdmissionReview")
 
 
 async def test_two_large_objects_fit() -> None:
     large = {"request": {**REVIEW["request"], "object": {"a": "x" * 3_000_000}, "oldObject": {"a": "x" * 3_000_000}}}
-    assert (await posted(b"{}", large))[0] == 200
+    assert (await posted(PASSED, large))[0] == 200
 
 
 DEEP = '{"f:a":' * 100_000 + "1" + "}" * 100_000
@@ -116,7 +137,7 @@ DEEP = '{"f:a":' * 100_000 + "1" + "}" * 100_000
     ids=["deep", "large"],
 )
 async def test_what_cannot_be_read_is_refused_with_the_reason(body: str, problem: str) -> None:
-    status, answer = await posted(b"unused", body.encode())
+    status, answer = await posted(PASSED, body.encode())
     response = json.loads(answer)["response"]
     assert (status, response["uid"], response["allowed"]) == (200, "u", False)
     assert "the operator cannot read or patch this object" in response["status"]["message"]
@@ -128,15 +149,15 @@ async def test_few_large_bodies_are_in_memory_at_once(monkeypatch: pytest.Monkey
     under_way, most, answered = 0, 0, asyncio.Event()
 
     class Slow(Answers):
-        async def answer(self, _: review.Request) -> bytes:
+        async def answer(self, _: review.Request) -> review.Answer:
             nonlocal under_way, most
             under_way += 1
             most = max(most, under_way)
             await answered.wait()
             under_way -= 1
-            return review.allowed("u", [], [])
+            return PASSED
 
-    handler: Any = Slow(b"")
+    handler: Any = Slow()
     async with served(admission_app(handler, handler)) as session:
 
         async def post(body: bytes) -> int:
@@ -166,14 +187,14 @@ class Held(Answers):
     """Answers by namespace, once it may."""
 
     def __init__(self) -> None:
-        super().__init__(b"")
+        super().__init__()
         self.begun: list[str] = []
         self.may = asyncio.Event()
 
-    async def answer(self, request: review.Request) -> bytes:
+    async def answer(self, request: review.Request) -> review.Answer:
         self.begun.append(request.namespace)
         await self.may.wait()
-        return review.allowed("u", [], [])
+        return PASSED
 
 
 @pytest.mark.parametrize("size", [10, 3000], ids=["small", "large"])
@@ -208,12 +229,12 @@ async def test_a_quiet_namespace_is_decided_on_between_two_decisions_of_a_noisy_
     begun: list[str] = []
 
     class Busy(Answers):
-        async def answer(self, request: review.Request) -> bytes:
+        async def answer(self, request: review.Request) -> review.Answer:
             begun.append(request.namespace)
             time.sleep(0.01)  # a decision  # noqa: ASYNC251
-            return review.allowed("u", [], [])
+            return PASSED
 
-    handler: Any = Busy(b"")
+    handler: Any = Busy()
     async with served(admission_app(handler, handler)) as session:
 
         async def post(namespace: str) -> None:
@@ -226,6 +247,36 @@ async def test_a_quiet_namespace_is_decided_on_between_two_decisions_of_a_noisy_
         await post("quiet")
         assert begun.index("quiet") - before < 20
         await asyncio.gather(*noisy)
+
+
+async def test_who_waits_too_long_for_work_on_large_objects_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "BUSY_SECONDS", 0.5)
+    processor, may = Processor(), threading.Event()
+
+    class Large(Answers):
+        async def answer(self, request: review.Request) -> review.Answer:
+            return await processor.run(request.namespace, LARGE_WORK, self.work)
+
+        def work(self) -> review.Answer:
+            assert may.wait(10)
+            return PASSED
+
+    handler: Any = Large()
+    async with served(admission_app(handler, handler, processor=processor)) as session:
+
+        async def post(namespace: str) -> dict[str, Any]:
+            async with session.post("/executions", data=io.BytesIO(written(namespace))) as response:
+                answer: dict[str, Any] = json.loads(await response.read())["response"]
+                return answer
+
+        asked = [asyncio.create_task(post(namespace)) for namespace in ("noisy", "noisy", "quiet")]
+        await until(lambda: sum(one.done() for one in asked) == 2)
+        refused = [one.result() for one in asked if one.done()]
+        may.set()
+        assert sum(answer["allowed"] for answer in await asyncio.gather(*asked)) == 1
+        assert (await post("later"))["allowed"]
+    assert {answer["status"]["code"] for answer in refused} == {429}
+    assert all("has so many requests under way" in answer["status"]["message"] for answer in refused)
 
 
 @pytest.mark.parametrize(
@@ -243,7 +294,7 @@ def test_the_namespace_is_told_by_the_beginning_of_a_body(body: bytes, namespace
 
 
 async def test_more_than_an_api_server_sends_is_a_bad_request() -> None:
-    assert (await posted(b"unused", b"x" * (server.MAX_DRAINED + 1)))[0] == 400
+    assert (await posted(PASSED, b"x" * (server.MAX_DRAINED + 1)))[0] == 400
 
 
 @pytest.mark.parametrize("error", [AttributeError("'int' object has no attribute 'items'"), RecursionError("too deep")])

@@ -68,7 +68,7 @@ class Handler:
         kind = request.kind
         return self._index.engines.serving(kind.group, kind.version, kind.kind)
 
-    async def answer(self, request: review.Request) -> bytes:
+    async def answer(self, request: review.Request) -> review.Answer:
         """The answer to ``request``; errors of the API server are raised to the caller."""
         kind = request.kind
         engines = await self._index.engines_with(kind)
@@ -94,7 +94,7 @@ class Handler:
         owner = metadata.controller
         return owner is not None and owner.uid in user.extra.get(POD_UID, ())
 
-    async def _update(self, request: review.Request, engines: Engines, engine: Engine) -> bytes:
+    async def _update(self, request: review.Request, engines: Engines, engine: Engine) -> review.Answer:
         if role(engines, engine, decoding.read(request.old_object, PartialObject).metadata) is Role.PART:
             return review.allowed(request.uid, [], [])
         trusted = request.user_info.username in self._trusted
@@ -107,7 +107,7 @@ class Handler:
         size = review.size_of(request.object, request.old_object)
         return review.allowed(request.uid, await self._processor.run(request.namespace, size, restored), [])
 
-    async def _create(self, request: review.Request, engines: Engines, engine: Engine) -> bytes:
+    async def _create(self, request: review.Request, engines: Engines, engine: Engine) -> review.Answer:
         metadata = decoding.read(request.object, PartialObject).metadata
         if role(engines, engine, metadata) is Role.PART and self._believes(request.user_info, metadata):
             # What it carries of ours it got with its execution, the engine's own way.
@@ -149,7 +149,7 @@ class Handler:
         wanted = entries(prefix for options in candidates if (prefix := options.output_location_prefix))
         return await self._index.repositories(namespace, wanted) if wanted else Repositories()
 
-    def _held_back(self, request: review.Request, engines: Engines, metadata: ObjectMeta) -> bytes:
+    def _held_back(self, request: review.Request, engines: Engines, metadata: ObjectMeta) -> review.Answer:
         """A pod of an execution whose parallelism is limited by us."""
         owner = metadata.controller
         patch = Patch(_whole(request.object))

@@ -12,7 +12,6 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-import aiohttp
 import msgspec
 from msgspec import Raw, Struct, structs
 
@@ -21,7 +20,7 @@ from execution_options.api.meta import ObjectMeta, PartialObject
 from execution_options.api.problem import InvalidOptionsError
 from execution_options.api.resources import OptionsObject, read_stored
 from execution_options.engines.artifacts import RENDERED, REPOSITORIES, Repositories
-from execution_options.kube.client import METADATA, METADATA_LIST, ApiError, Kube, get_if_exists, path_of
+from execution_options.kube.client import METADATA, METADATA_LIST, REQUEST_ERRORS, Kube, get_if_exists, path_of
 from execution_options.kube.engines import EngineIndex, read_engines, specification_path
 from execution_options.kube.listing import LARGE_PAGE
 from execution_options.kube.quotas import Quotas
@@ -166,7 +165,7 @@ class Index:
         """The options that executions of ``namespace`` can have, including any applied just before."""
         try:
             return await self._fresh.call(namespace)
-        except (TimeoutError, aiohttp.ClientError, ApiError) as error:
+        except REQUEST_ERRORS as error:
             logger.warning("options of namespace %s: answered from memory: %s", namespace, str(error) or "timed out")
             return self.known(namespace)
 

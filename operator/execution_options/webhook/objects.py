@@ -54,7 +54,7 @@ class Objects:
         self._index = index
         self._namespace = namespace
 
-    async def answer(self, request: review.Request) -> bytes:
+    async def answer(self, request: review.Request) -> review.Answer:
         """The answer to a request for an object, in the words in which the API server refuses one."""
         document = await self._read(request, request.object)
         old = await self._read(request, request.old_object) if request.operation == "UPDATE" else {}

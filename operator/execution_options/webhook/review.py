@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Raw, Struct
@@ -55,6 +55,18 @@ class Review(Struct, frozen=True):
     request: Request
 
 
+class Answer(Struct, frozen=True):
+    """The answer to a request.
+
+    Attributes:
+        body: an ``AdmissionReview`` as JSON.
+        result: the decision in it, for metrics.
+    """
+
+    body: bytes
+    result: Literal["changed", "unchanged", "refused"]
+
+
 def namespace_of(beginning: bytes) -> str:
     """The namespace of a request by the first bytes of its body; empty where they tell none.
 
@@ -96,21 +108,21 @@ def size_of(*objects: Raw) -> int:
     return sum(memoryview(one).nbytes for one in objects)
 
 
-def allowed(uid: str, operations: list[dict[str, Any]], warnings: list[str]) -> bytes:
+def allowed(uid: str, operations: list[dict[str, Any]], warnings: list[str]) -> Answer:
     """The answer that lets the object pass, changed by a JSON patch; warnings are shown by kubectl."""
     response: dict[str, Any] = {"uid": uid, "allowed": True}
     if operations:
         response |= {"patchType": "JSONPatch", "patch": base64.b64encode(msgspec.json.encode(operations)).decode()}
     if warnings:
         response["warnings"] = warnings
-    return _answer(response)
+    return Answer(_encoded(response), "changed" if operations else "unchanged")
 
 
-def refused(uid: str, message: str, code: int = 422, reason: str = "") -> bytes:
+def refused(uid: str, message: str, code: int = 422, reason: str = "") -> Answer:
     """The answer that refuses the object; ``code`` is the HTTP status that the client gets, ``reason`` its word."""
     status = {"code": code, "message": message} | ({"reason": reason} if reason else {})
-    return _answer({"uid": uid, "allowed": False, "status": status})
+    return Answer(_encoded({"uid": uid, "allowed": False, "status": status}), "refused")
 
 
-def _answer(response: dict[str, Any]) -> bytes:
+def _encoded(response: dict[str, Any]) -> bytes:
     return msgspec.json.encode({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response})

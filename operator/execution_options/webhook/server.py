@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import time
@@ -11,7 +12,7 @@ import aiohttp
 from aiohttp import web
 
 from execution_options.api.decoding import UnreadableError
-from execution_options.fairness import BusyError, Processor, Turns
+from execution_options.fairness import BusyError, Processor, Turns, wait_until
 from execution_options.kube.client import REQUEST_ERRORS
 from execution_options.webhook import metrics, review
 
@@ -41,7 +42,10 @@ server, to which there are few connections."""
 WAIT_SECONDS = 3.5
 """How long a request waits for room to be decided on."""
 LARGE_SECONDS = 1.0
-"""How long a large body waits to be read before; both fit into 5 s, the shortest time-out of the webhook's entries."""
+"""How long a large body waits to be read before that."""
+BUSY_SECONDS = 4.5
+"""A request that still waits for a turn this long after its arrival is refused. The shortest time-out of the webhook's
+entries is 5 s."""
 
 BUSY = (
     "namespace {} has so many requests under way that this one would have waited too long for the operator; try again"
@@ -103,9 +107,12 @@ def admission_app(
     room = Turns(AT_ONCE, AT_ONCE_OF_ONE, WAIT_SECONDS)
     time_of = processor or Processor()
 
-    def route(answer: Callable[[review.Request], Awaitable[bytes]], name: Callable[[review.Request], str]) -> Route:
+    def route(
+        answer: Callable[[review.Request], Awaitable[review.Answer]], name: Callable[[review.Request], str]
+    ) -> Route:
         async def received(http: web.Request) -> web.Response:
             began = time.perf_counter()
+            wait_until(asyncio.get_running_loop().time() + BUSY_SECONDS)
             size = http.content_length
             first = await http.content.readany()
             namespace = review.namespace_of(first)
@@ -128,33 +135,34 @@ def admission_app(
             problem = BUSY.format(request.namespace or "(none)")
             metrics.REFUSALS.labels(name(request), "TooManyRequests").inc()
             logger.warning("%s %s: %s", request.kind.kind, request.name or "(new)", problem)
-            body = review.refused(request.uid, problem, 429, "TooManyRequests")
-            return web.Response(body=body, headers=_JSON)
+            refusal = review.refused(request.uid, problem, 429, "TooManyRequests")
+            return web.Response(body=refusal.body, headers=_JSON)
 
         async def answered(request: review.Request, problem: str, began: float) -> web.Response:
             whose = f"{request.kind.kind} {request.namespace}/{request.name or '(new)'}"
             try:
-                body = review.refused(request.uid, UNREADABLE.format(problem)) if problem else await answer(request)
-                result = "refused" if b'"allowed":false' in body else "changed" if b'"patch"' in body else "unchanged"
+                found = review.refused(request.uid, UNREADABLE.format(problem)) if problem else await answer(request)
+            except BusyError:
+                raise
             except REQUEST_ERRORS as error:
-                # An answer that is no AdmissionReview: the failure policy of the webhook's entry decides.
+                # A response that is not an AdmissionReview: the failure policy of the webhook's entry decides.
                 logger.warning("%s: %r", whose, error)
-                body, result = b"", "error"
+                found = None
             except Exception as error:
-                # An object of an unforeseen shape must not pass for one that nothing is enforced on.
+                # An object of an unforeseen shape must not pass without the values that are enforced on it.
                 logger.exception("%s", whose)
                 problem = f"{type(error).__name__}: {error}"
-                body, result = review.refused(request.uid, UNREADABLE.format(problem)), "refused"
+                found = review.refused(request.uid, UNREADABLE.format(problem))
             if problem:
                 metrics.REFUSALS.labels(name(request), "Unreadable").inc()
                 logger.warning("%s refused: %s", whose, problem)
             operation = request.operation if request.operation in ("CREATE", "UPDATE") else "other"
-            metrics.ADMISSIONS.labels(name(request), operation, result).inc()
+            metrics.ADMISSIONS.labels(name(request), operation, "error" if found is None else found.result).inc()
             metrics.SECONDS.observe(time.perf_counter() - began)
-            if result == "error":
+            if found is None:
                 response = web.Response(status=503, text="the options cannot be read at the moment")
             else:
-                response = web.Response(body=body, headers=_JSON)
+                response = web.Response(body=found.body, headers=_JSON)
             if stopping():
                 response.force_close()
             return response
