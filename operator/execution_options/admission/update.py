@@ -1,12 +1,12 @@
 """What happens to an execution when it is updated.
 
-Whoever applies its manifest again writes lists without what options gave there, and would be refused where its pod
-template is immutable. So a manifest gets what the execution got when it was created.
+A manifest that is applied again has lists without the items that options added, and would be refused because its pod
+template is immutable. So the items are added again.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -36,16 +36,44 @@ from execution_options.parallelism import gate
 if TYPE_CHECKING:
     from execution_options.engines.paths import Path
     from execution_options.engines.profile import Engine
+    from execution_options.options.levels import Sourced
     from execution_options.options.merge import Effective
     from execution_options.options.snapshot import Snapshot
 
 KINDS = ("labels", "annotations")
 
 
+class _Update(NamedTuple):
+    """An update of an execution that got options when it was created.
+
+    Attributes:
+        patch: changes the new object in place.
+        engine: engine of both objects.
+        old: the stored object.
+        snapshot: the options that it got.
+        effective: their values.
+        trusted: whether the request is the operator's own.
+        manifest: whether a manifest was applied; ``None`` if that is unknown.
+    """
+
+    patch: Patch
+    engine: Engine
+    old: dict[str, Any]
+    snapshot: Snapshot
+    effective: Effective
+    trusted: bool
+    manifest: bool | None
+
+
 def restore(
     engine: Engine, document: dict[str, Any], old: dict[str, Any], *, trusted: bool, manager: str = ""
 ) -> list[Operation]:
-    """Give ``document`` what ``old`` got from us; ``document`` is changed in place.
+    """Restore in ``document`` what options gave to ``old``; ``document`` is changed in place.
+
+    - Metadata that only the operator may write stays as it is stored, whatever the execution.
+    - An execution that got options keeps their labels and annotations, as the options are now.
+    - Elsewhere a pod keeps the values of options that its containers still have, and another execution gets back those
+      that the update lost. An execution that was created past the webhook never had any there.
 
     Args:
         engine: engine of both.
@@ -53,36 +81,44 @@ def restore(
         old: the stored object.
         trusted: whether the request is the operator's own, which may change its own metadata.
         manager: the field manager that the request names.
+
+    Returns:
+        The changes as a JSON patch.
     """
     patch = Patch(document)
-    # Who read the object himself says what is to be there; who applies a manifest gets what it got at first.
-    manifest = is_manifest(document, old, manager)
-    try:
-        snapshot = decode(lookup(old, ("metadata", "annotations", SNAPSHOT_ANNOTATION)) or "")
-    except InvalidSnapshotError:
-        _keep_all(patch, engine, old, trusted=trusted)
+    snapshot = _snapshot(old)
+    if snapshot is None:
+        _restore_reserved(patch, engine, old, trusted=trusted)
         return patch.operations
-    effective = merge(snapshot.layers)
-    # Of what was sent, before anything in it is changed.
-    sent = {name: value for name, value in document.items() if name not in ("metadata", "status")}
-    sent = decoding.read(msgspec.json.encode(sent), dict[str, Any], prune=False)
-    lost = Selective(patch, Written(engine, sent, old, manifest, snapshot, effective))
-    _keep_all(patch, engine, old, trusted=trusted)
-    _own_metadata(patch, old, snapshot, manifest, trusted=trusted)
-    # A missed execution was repaired in its metadata alone: its pod template never had anything of ours.
-    if lookup(old, ("metadata", "annotations", MISSED_ANNOTATION)) is not None:
+    manifest = is_manifest(document, old, manager)
+    update = _Update(patch, engine, old, snapshot, merge(snapshot.layers), trusted, manifest)
+    lost = _lost(update)
+    _restore_reserved(patch, engine, old, trusted=trusted)
+    _restore_metadata(update)
+    if _was_missed(old):
         return patch.operations
     if engine.is_pod:
-        _keep_pod(patch, engine, old, snapshot, effective)
-        return patch.operations
-    _give(lost, engine, snapshot, old, effective)
-    enforced = [layer for layer in snapshot.layers if layer.source.level.is_enforced]
-    if enforced and not trusted and not engine.immutable_templates:
-        _give(patch, engine, snapshot, old, merge(enforced))
+        _restore_pod(update)
+    else:
+        _restore_templates(update, lost)
     return patch.operations
 
 
-def _keep_all(patch: Patch, engine: Engine, old: dict[str, Any], *, trusted: bool) -> None:
+def _snapshot(old: dict[str, Any]) -> Snapshot | None:
+    """The snapshot of the stored object; ``None`` if it has none, or one that cannot be read."""
+    try:
+        return decode(lookup(old, ("metadata", "annotations", SNAPSHOT_ANNOTATION)) or "")
+    except InvalidSnapshotError:
+        return None
+
+
+def _was_missed(old: dict[str, Any]) -> bool:
+    """Whether the execution was created past the webhook: options then gave something to its metadata alone."""
+    return lookup(old, ("metadata", "annotations", MISSED_ANNOTATION)) is not None
+
+
+def _restore_reserved(patch: Patch, engine: Engine, old: dict[str, Any], *, trusted: bool) -> None:
+    """Undo every change of what only the operator may write, unless the operator made it."""
     if not trusted:
         for place in metadata_places(engine, patch.document):
             _keep_ours(patch, place, old)
@@ -100,38 +136,73 @@ def _drop_forged(patch: Patch, engine: Engine, old: dict[str, Any]) -> None:
                     patch.remove((*place, kind, key))
 
 
-def _own_metadata(
-    patch: Patch, old: dict[str, Any], snapshot: Snapshot, manifest: bool | None, *, trusted: bool
-) -> None:
-    """Labels and annotations of the execution itself, which follow edits of its options."""
-    now = merge(current_layers(snapshot, _live(old)))
+def _restore_metadata(update: _Update) -> None:
+    """Restore labels and annotations of the execution itself, which follow edits of its options."""
+    now = merge(current_layers(update.snapshot, _live(update.old)))
     for kind, wanted in zip(KINDS, (now.labels, now.annotations), strict=True):
         for key, value in wanted.items():
-            at = ("metadata", kind, key)
-            stored, written = (lookup(version, at) for version in (old, patch.document))
-            first = snapshot.authored.get(pointer(at))
-            # A merge of a manifest writes its author's first word again.
-            applied = manifest or (manifest is None and written is not None and written == first)
-            if stored is None:
-                if not trusted and value.source.level.is_enforced:
-                    patch.put(at, value.value)
-                continue
-            if (applied and prevails(value, written)) or (not trusted and value.source.level.is_enforced):
-                # What its author wrote no more is no longer his word.
-                patch.put(at, value.value if written is None and stored == first else stored)
+            _restore_entry(update, ("metadata", kind, key), value)
 
 
-def _keep_pod(patch: Patch, engine: Engine, old: dict[str, Any], snapshot: Snapshot, effective: Effective) -> None:
-    """Put back into a pod, which is immutable, what stood there in the place of its author's words.
+def _restore_entry(update: _Update, at: Path, value: Sourced[str]) -> None:
+    """Restore one label or annotation of the execution.
 
-    Containers that others added are none of ours, so nothing that is absent is given.
+    An enforced value always stays, unless the operator changes it. A default stays if a manifest was applied and the
+    options prevail over what it has there; whoever read the object may change it.
+
+    Args:
+        update: the update.
+        at: place of the label or annotation.
+        value: its value by the options as they are now.
     """
+    stored, written = (lookup(version, at) for version in (update.old, update.patch.document))
+    enforced = value.source.level.is_enforced and not update.trusted
+    if stored is None:
+        if enforced:
+            update.patch.put(at, value.value)
+        return
+    authored = update.snapshot.authored.get(pointer(at))
+    # A manifest that is merged has the author's original value again.
+    applied = update.manifest or (update.manifest is None and written is not None and written == authored)
+    if enforced or (applied and prevails(value, written)):
+        # The author's original value no longer counts once the manifest lacks it.
+        update.patch.put(at, value.value if written is None and stored == authored else stored)
+
+
+def _lost(update: _Update) -> Selective:
+    """A patch that changes only places where the update lost what options gave; to be made before other changes."""
+    sent = {name: value for name, value in update.patch.document.items() if name not in ("metadata", "status")}
+    # A copy, because the document changes.
+    sent = decoding.read(msgspec.json.encode(sent), dict[str, Any], prune=False)
+    written = Written(update.engine, sent, update.old, update.manifest, update.snapshot, update.effective)
+    return Selective(update.patch, written)
+
+
+def _restore_templates(update: _Update, lost: Selective) -> None:
+    """Restore everything but the execution's own metadata.
+
+    Args:
+        update: the update.
+        lost: changes only what the update lost.
+    """
+    _give(lost, update, update.effective)
+    enforced = [layer for layer in update.snapshot.layers if layer.source.level.is_enforced]
+    if enforced and not update.trusted and not update.engine.immutable_templates:
+        _give(update.patch, update, merge(enforced))
+
+
+def _restore_pod(update: _Update) -> None:
+    """Restore what options gave to a pod, which is immutable, in place of its author's values.
+
+    Nothing that is absent is added: it may be missing in a container that somebody else added.
+    """
+    patch, engine, old, snapshot = update.patch, update.engine, update.old, update.snapshot
     for place in account_places(engine, patch.document):
         if snapshot.account and lookup(old, place) == snapshot.account:
             patch.put(place, snapshot.account)
             if lookup(patch.document, older := (*place[:-1], "serviceAccount")) is not None:
                 patch.put(older, snapshot.account)
-    wanted = environment(effective, snapshot.location)
+    wanted = environment(update.effective, snapshot.location)
     for place in env_places(engine, patch.document):
         stored = {entry.get("name"): entry for entry in lookup(old, place) or ()}
         for index, entry in enumerate(lookup(patch.document, place) or ()):
@@ -141,18 +212,25 @@ def _keep_pod(patch: Patch, engine: Engine, old: dict[str, Any], snapshot: Snaps
 
 
 def _live(old: dict[str, Any]) -> Live:
-    """Edits that reached the execution; its pod template has none of them."""
+    """Edits of options that reached the execution. They reach no pod template."""
     try:
         return decode_live(lookup(old, ("metadata", "annotations", LIVE_ANNOTATION)))
     except InvalidLiveError:
         return Live()
 
 
-def _give(patch: Patch, engine: Engine, snapshot: Snapshot, old: dict[str, Any], wanted: Effective) -> None:
-    """Write what an execution got when it was created everywhere but into its own metadata."""
-    keep_reference(patch, engine, old, wanted.output_location_prefix)
+def _give(patch: Patch, update: _Update, wanted: Effective) -> None:
+    """Write options everywhere but into the execution's own metadata.
+
+    Args:
+        patch: takes the changes.
+        update: the update.
+        wanted: values of the options.
+    """
+    engine, snapshot = update.engine, update.snapshot
+    keep_reference(patch, engine, update.old, wanted.output_location_prefix)
     templates = metadata_places(engine, patch.document)[1:]
-    # What its author wrote in another object is not read again.
+    # The other object with the author's values is not read again.
     elsewhere = {}
     if reference(engine, patch.document):
         elsewhere = said_elsewhere(engine, patch.document, snapshot.authored)
@@ -166,12 +244,12 @@ def _give(patch: Patch, engine: Engine, snapshot: Snapshot, old: dict[str, Any],
         location=snapshot.location,
         elsewhere=elsewhere,
     )
-    keep_order(patch, engine, old)
+    keep_order(patch, engine, update.old)
     gate.mark(patch, templates, engine, wanted.max_parallelism)
 
 
 def _keep_ours(patch: Patch, place: Path, old: dict[str, Any]) -> None:
-    """Undo every change of metadata that only the operator may write."""
+    """Undo every change of labels and annotations that only the operator may write."""
     for kind in KINDS:
         there, stored = (lookup(version, (*place, kind)) or {} for version in (patch.document, old))
         for key in [key for key in {**there, **stored} if is_ours(kind, key)]:
