@@ -23,7 +23,7 @@ from execution_options.controller.cache.objects import EngineObject, followed
 from execution_options.controller.cache.optionsindex import Known
 from execution_options.controller.cache.tracker import tracked
 from execution_options.controller.outbox.due import Due
-from execution_options.controller.outbox.ends import PATIENCE, PODS_DELAY, TIME_DELAY, EndKey, Ends
+from execution_options.controller.outbox.ends import PODS_DELAY, REFUSED_SECONDS, TIME_DELAY, EndKey, Ends
 from execution_options.controller.outbox.outcomes import Outcomes
 from execution_options.controller.outbox.refusals import Refusals
 from execution_options.controller.runtime.metrics import Metrics
@@ -156,7 +156,7 @@ async def test_what_is_refused_is_said_at_once_and_given_up_after_a_time(
     assert desk.condition() == ("False", "NotificationRefused")
     assert desk.changed == [OPTIONS]
     assert desk.written == []
-    desk.clock.now += PATIENCE - 1
+    desk.clock.now += REFUSED_SECONDS - 1
     with pytest.raises(ApiError):
         await desk.ends.reconcile(end)
     assert desk.counted() is None
@@ -204,7 +204,7 @@ async def test_what_passes_by_itself_is_no_refusal() -> None:
         desk.refuse["email"] = ApiError(status, "", "")
         with pytest.raises(ApiError):
             await desk.ends.reconcile(desk.end(held=True))
-        desk.clock.now += PATIENCE
+        desk.clock.now += REFUSED_SECONDS
     assert (desk.said, desk.written) == ([], [])
 
 

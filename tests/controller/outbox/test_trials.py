@@ -119,8 +119,8 @@ async def test_tests_of_cluster_options_are_recorded_with_the_operator(desk: Des
 
 async def test_a_request_is_still_there_until_it_is_taken_back(desk: Desk) -> None:
     desk.text = "1 a@b.c"
-    assert desk.trials.still_asks(KEY, "1 a@b.c")
-    assert not desk.trials.still_asks(KEY, "0 a@b.c")
+    assert desk.trials.is_requested(KEY, "1 a@b.c")
+    assert not desk.trials.is_requested(KEY, "0 a@b.c")
     desk.uid = ""
-    assert not desk.trials.still_asks(KEY, "1 a@b.c")
+    assert not desk.trials.is_requested(KEY, "1 a@b.c")
     assert await desk.look() == 0

@@ -160,7 +160,7 @@ def slack() -> Iterator[Slack]:
         yield service
 
 
-_PATIENT = "ends.PATIENCE = {patience}; cli.main()"
+_PATIENT = "ends.REFUSED_SECONDS = {patience}; cli.main()"
 
 
 class Controller:

@@ -49,7 +49,7 @@ async def cleaned(kubeconfig: Path, unmarked: dict[str, str], now: datetime) -> 
         return None if uid is None else PartialObject(ObjectMeta(name=key.name, uid=uid))
 
     world: Any = SimpleNamespace(engines={"job"}, execution=execution)
-    trials: Any = SimpleNamespace(still_asks=lambda key, text: text == "asked")
+    trials: Any = SimpleNamespace(is_requested=lambda key, text: text == "asked")
     async with await Kube.connect(kubeconfig) as kube:
         return await Cleaning(kube, Writer(kube, lambda: True, 10.0), world, trials).clean(now)
 

@@ -1,4 +1,4 @@
-"""Records the ends of executions, sends what is recorded, and removes what is done."""
+"""Records the ends of executions as deliveries, sends these, and removes old ones."""
 
 from execution_options.controller.outbox.assembly import Outbox
 from execution_options.controller.outbox.launchplans import DanglingReferences

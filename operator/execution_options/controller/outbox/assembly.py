@@ -1,4 +1,4 @@
-"""The outbox: ends of executions are recorded, recorded deliveries are sent, sent ones go after a time."""
+"""The outbox: it records the ends of executions, sends the recorded deliveries, and removes old ones."""
 
 from __future__ import annotations
 
@@ -38,28 +38,29 @@ logger = logging.getLogger(__name__)
 RECORDERS: Final = 16
 """Ends that are recorded at the same time."""
 RETRY_SECONDS: Final = 2.0
+"""Seconds until the definition of deliveries is read again after a failure."""
 END_SECONDS: Final = 5.0
-"""That what is being sent may take when the process ends."""
+"""Seconds for deliveries in progress when the process stops."""
 _DEFINITION: Final = path_of(
     "apiextensions.k8s.io", "v1", "customresourcedefinitions", "", f"{DELIVERY_PLURAL}.{GROUP}"
 )
 
 
 class Outbox:
-    """All of it, put together.
+    """All parts of the outbox, put together.
 
     Args:
         kube: the connection.
         writer: writes while the lease holds.
-        settings: how it is run.
+        settings: settings of the controller.
         identity: name of this process.
         world: what is known of the cluster.
         index: the options.
-        post: sends by channels.
         directory: the channels.
+        post: sends by channels.
         recorder: posts events.
-        refusals: is told what the API server does not record.
-        outcomes: is told of ends of which only the program knows what they were.
+        refusals: reports what the API server refuses to record.
+        outcomes: reports ends whose outcome only the program knows.
         metrics: counts.
     """
 
@@ -85,7 +86,7 @@ class Outbox:
         reporting = Reporting(metrics, recorder)
         self._sending = Deliveries(kube, writer, post, reporting, identity, settings.send_timeout)
         self.deliveries = self._sending.ledger
-        # Notes on executions must not hold up edits of options, nor these the notes.
+        # A bucket of its own, so that notes on executions and edits of options do not delay each other.
         notes = Pace(settings.patch_rate)
         self._due = Due(index, directory)
         self.ends = Ends(world, self._due, Shell(kube, writer, notes, metrics), self.deliveries, refusals, outcomes)
@@ -129,7 +130,7 @@ class Outbox:
                 group.create_task(store.run())
 
     async def work(self) -> None:
-        """Begin to work, and go on until cancelled; everything is followed and synced."""
+        """Work until cancelled; all stores must have synced."""
         self._due.since = await self._since()
         self.ends.active = True
         for key, record in self._world.tracker.records.items():
@@ -145,7 +146,7 @@ class Outbox:
                 group.create_task(work("ends", self.ends.queue, self.ends.reconcile, self._metrics))
 
     async def end(self) -> None:
-        """Finish what is being sent, so that whoever comes next need not send it again; while the lease holds."""
+        """Finish what is being sent, so that the next leader need not send it again; to be called with the lease."""
         try:
             async with asyncio.timeout(END_SECONDS):
                 await self._lanes.end()
@@ -154,7 +155,7 @@ class Outbox:
             logger.warning("some of what is being sent will be sent again: %s", error_text(error))
 
     async def _since(self) -> str | None:
-        """When the cluster first knew deliveries, by the API server's clock."""
+        """When the kind of deliveries was installed, by the API server's clock."""
         while True:
             try:
                 answer = await self._kube.get(_DEFINITION, accept=METADATA)

@@ -1,4 +1,4 @@
-"""Finished deliveries go after a time."""
+"""Removes deliveries some time after they have finished."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from collections import defaultdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from execution_options.api import names
 from execution_options.api.keys import ExecutionKey, OptionsKey
 from execution_options.api.names import CHANNEL_KIND, LINEAGE_LABEL, NOTIFIED_ANNOTATION
-from execution_options.controller.outbox.delivery import COLLECTION, Delivery
-from execution_options.kube.client import REQUEST_ERRORS, ApiError, path_of
+from execution_options.controller.outbox.delivery import COLLECTION, Delivery, delivery_path
+from execution_options.kube.client import REQUEST_ERRORS, ApiError
 from execution_options.kube.listing import LARGE_PAGE, listed
 from execution_options.logs import error_text
 from execution_options.outbox import lineage
@@ -32,17 +31,17 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 EVERY: Final = 600.0
-"""Seconds between two looks at all deliveries."""
+"""Seconds between two lists of all deliveries."""
 
 
 class Cleaning:
-    """Removes what has been there long enough.
+    """Removes outdated deliveries.
 
     Args:
         kube: for reading.
         writer: writes while the lease holds.
-        world: tells whether an execution still has to be noted as notified.
-        trials: tells whether a test is still asked for.
+        world: knows whether an execution still lacks the note of its notification.
+        trials: knows whether a test is still requested.
     """
 
     def __init__(self, kube: Kube, writer: Writer, world: World, trials: Trials) -> None:
@@ -52,7 +51,7 @@ class Cleaning:
         self._trials = trials
 
     async def run(self) -> None:
-        """Clean now and then until cancelled."""
+        """Remove outdated deliveries at intervals until cancelled."""
         while True:
             await asyncio.sleep(EVERY)
             try:
@@ -61,7 +60,7 @@ class Cleaning:
                 logger.warning("deliveries are not cleaned up: %s", error_text(error))
 
     async def clean(self, now: datetime) -> int:
-        """Remove what is outdated; how many that were."""
+        """Remove the deliveries that are outdated at ``now``; return their number."""
         removed = 0
         async for deliveries in self._namespaces():
             removed += await self._clean(deliveries, now)
@@ -70,9 +69,9 @@ class Cleaning:
         return removed
 
     async def _namespaces(self) -> AsyncIterator[list[Delivery]]:
-        """The deliveries of one namespace after the other, so that no more than these are held.
+        """The deliveries of one namespace after the other, so that no more are held in memory.
 
-        The API server lists by namespace and name: they are the keys in its storage.
+        The API server lists in the order of its storage's keys, which are namespace and name.
         """
         near: list[Delivery] = []
         async for delivery in listed(self._kube, COLLECTION, Delivery, seconds=30, page=LARGE_PAGE):
@@ -84,15 +83,14 @@ class Cleaning:
             yield near
 
     async def _clean(self, deliveries: list[Delivery], now: datetime) -> int:
-        """Remove what is outdated of one namespace; how many that were."""
+        """Remove the outdated deliveries of one namespace; return their number."""
         removed = 0
         by_name = {delivery.metadata.name: delivery for delivery in deliveries}
         for finished in outdated(self._finished(deliveries), now):
             metadata = by_name[finished.name].metadata
             unchanged = {"preconditions": {"uid": metadata.uid, "resourceVersion": metadata.resource_version}}
-            path = path_of(names.GROUP, names.VERSION, names.DELIVERY_PLURAL, metadata.namespace, metadata.name)
             try:
-                await self._writer.delete(path, unchanged)
+                await self._writer.delete(delivery_path((metadata.namespace, metadata.name)), unchanged)
             except ApiError as error:
                 if error.status not in (404, 409):
                     raise
@@ -122,18 +120,14 @@ class Cleaning:
             )
 
     def _is_needed(self, delivery: Delivery) -> bool:
-        """Whether it would be recorded again.
-
-        So it is where its execution is still there and does not say that this end of it is recorded, or
-        where a test is still asked for.
-        """
+        """Whether it would be recorded again, because its execution lacks the note or its test is still requested."""
         spec = delivery.spec
         if spec.test:
             namespace = delivery.metadata.namespace
             asks = OptionsKey(CHANNEL_KIND, spec.channel.namespace, spec.channel.name)
             if spec.options is not None:
                 asks = OptionsKey.of(spec.options.kind, namespace, spec.options.name)
-            return self._trials.still_asks(asks, spec.test)
+            return self._trials.is_requested(asks, spec.test)
         execution = delivery.spec.execution
         if execution is None or execution.engine not in self._world.engines:
             return False

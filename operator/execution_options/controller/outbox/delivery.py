@@ -1,4 +1,4 @@
-"""Deliveries as the controller keeps and reads them."""
+"""Deliveries as the controller decodes them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 COLLECTION: Final = path_of(names.GROUP, names.VERSION, names.DELIVERY_PLURAL)
 OPEN: Final = ",".join(f"status.state!={name}" for name in sorted(state.FINISHED))
-"""Field selector of deliveries that have not finished; one without a status has not."""
+"""Field selector of deliveries that have not finished, which includes those without a status."""
 
 
 class Delivery(Struct, frozen=True):
@@ -36,12 +36,12 @@ class Delivery(Struct, frozen=True):
 
     @property
     def now(self) -> Status:
-        """Its status, also before anybody wrote it."""
+        """Its status, or its first status if none is written yet."""
         return self.status or state.recorded(self.spec.recipients)
 
     @property
     def request(self) -> str:
-        """A request to deliver it again that was not carried out yet; empty where there is none."""
+        """A request to deliver it again that was not carried out yet; empty if there is none."""
         asked = (self.metadata.labels or {}).get(REDELIVER_LABEL, "")
         return asked if asked != self.now.redelivery else ""
 
@@ -55,18 +55,18 @@ class FullDelivery(Struct, frozen=True):
 
 
 class DeliveryList(Struct, frozen=True):
-    """A page of them."""
+    """A page of deliveries."""
 
     items: list[Delivery]
 
 
 def delivery_path(key: Key) -> str:
-    """Where a delivery is, by its namespace and name."""
+    """The path of a delivery by its namespace and name."""
     return path_of(names.GROUP, names.VERSION, names.DELIVERY_PLURAL, *key)
 
 
 def version_of(metadata: ObjectMeta) -> int:
-    """Its version as a number: versions of one kind can be compared: https://kep.k8s.io/5504."""
+    """The resource version as a number; versions of one kind can be compared: https://kep.k8s.io/5504."""
     try:
         return int(metadata.resource_version)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What is to be sent when an execution ends."""
+"""The deliveries that are due when an execution ends."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ logger = logging.getLogger(__name__)
 
 
 class Directory(Protocol):
-    """The channels as they are known."""
+    """The known channels."""
 
     def channels(self, namespace: str) -> Channels:
-        """What notifications of a namespace can use."""
+        """The channels for notifications of a namespace."""
 
 
 class Due:
@@ -44,7 +44,7 @@ class Due:
         directory: the channels.
 
     Attributes:
-        since: when the cluster first knew deliveries (RFC 3339): what ended before is no news.
+        since: when the kind of deliveries was installed (RFC 3339); earlier ends are not notified.
     """
 
     def __init__(self, index: OptionsIndex, directory: Directory) -> None:
@@ -53,7 +53,7 @@ class Due:
         self.since: str | None = None
 
     def of(self, engine: Engine, known: Ending, outcome: Outcome) -> list[Composed]:
-        """The deliveries of an end; none where nobody is to hear of it."""
+        """The deliveries of an end; empty if nobody is to be notified of it."""
         metadata = known.item.metadata
         if (
             outcome.unknown
@@ -73,7 +73,7 @@ class Due:
         return compose(end, effective, self._directory.channels(metadata.namespace), disabled=disabled)
 
     def _effective(self, metadata: ObjectMeta, outcome: Outcome) -> Effective:
-        """The options as they were when the execution ended, edits that nobody brought to it in time included."""
+        """The options as they were when the execution ended, including edits that had not reached it yet."""
         ended = episode.time_of(outcome.finished_at)
 
         def find(kind: str, name: str) -> OptionsObject | None:
@@ -88,7 +88,7 @@ class Due:
 
 def _flag(metadata: ObjectMeta) -> bool | None:
     try:
-        said = (metadata.annotations or {}).get(DISABLE_NOTIFICATIONS_ANNOTATION)
-        return reference.parse_flag(DISABLE_NOTIFICATIONS_ANNOTATION, said)
+        text = (metadata.annotations or {}).get(DISABLE_NOTIFICATIONS_ANNOTATION)
+        return reference.parse_flag(DISABLE_NOTIFICATIONS_ANNOTATION, text)
     except reference.InvalidReferenceError:
         return None

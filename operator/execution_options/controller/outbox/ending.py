@@ -1,4 +1,4 @@
-"""What is known of an execution between its end and the moment at which nothing is left to do for it."""
+"""What is known of an execution from its end until nothing is left to do for it."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 
 class Ending:
-    """An execution for which something is to be done, as it was seen last: it may be gone before.
+    """An execution that is ending, as last seen.
 
     Attributes:
-        item: as it was seen last.
-        record: what is remembered of it.
-        gone: whether it is not there any more.
-        deleted_at: when the API server said that it is deleted, although the object itself never said so.
-        note: which end is recorded, or empty; the object may not say so yet.
-        note_at: when that is to be noted on the object (monotonic seconds).
-        kept: whether the note stays here alone, because there is no need for it on the object, or no room.
-        awaited: until when the engine may write when the execution ended (monotonic seconds).
-        program: what programs in its pods say of the end, where that counts.
+        item: its last state.
+        record: its record in the tracker.
+        gone: whether the object no longer exists.
+        deleted_at: when the watch reported its deletion (RFC 3339), if the object had no deletion timestamp.
+        note: the end that is recorded, or empty; the object may lack the note yet.
+        note_at: when the note is due on the object (monotonic seconds).
+        kept: whether the note is kept only here, because the object needs no note or has no room.
+        awaited: until when the engine may still write the end time (monotonic seconds).
+        program: the outcome that programs in its pods report, if that counts.
         refused: since when the API server refuses to record deliveries (monotonic seconds).
     """
 
@@ -44,37 +44,37 @@ class Ending:
 
     @property
     def noted(self) -> bool:
-        """Whether the object says what is recorded."""
+        """Whether the object has the note."""
         return self.note in ("", (self.item.metadata.annotations or {}).get(NOTIFIED_ANNOTATION))
 
     @property
     def deleting(self) -> bool:
-        """Whether the object itself says that it is deleted."""
+        """Whether the object has a deletion timestamp."""
         return self.item.metadata.deletion_timestamp is not None
 
     @property
     def held(self) -> bool:
-        """Whether the object must not go before it is let go."""
+        """Whether our finalizer holds the object."""
         return is_held(self.item)
 
     @property
     def deletion(self) -> str:
-        """When its deletion was asked for (RFC 3339); empty where it was not."""
+        """When its deletion was requested (RFC 3339); empty if it was not."""
         return self.item.metadata.deleted_at or self.deleted_at
 
     def outcome(self, engine: Engine) -> Outcome:
-        """Where it is; an execution that is deleted before it has ended ends by that."""
+        """Its outcome; an execution that is deleted before it has ended ends by that."""
         outcome = self.item.outcome.with_program(self.program)
         return engine.status.after_deletion(outcome, self.deletion) if self.deletion else outcome
 
-    def is_told(self, outcome: Outcome) -> bool:
+    def is_recorded(self, outcome: Outcome) -> bool:
         """Whether an end is recorded."""
         note = self.note or (self.item.metadata.annotations or {}).get(NOTIFIED_ANNOTATION)
         return episode.is_marked(note, outcome, self.deletion)
 
 
 def is_concerned(item: ExecutionObject, record: Tracked) -> bool:
-    """Whether there is anything to do for an execution."""
+    """Whether an execution has to be notified, held or released."""
     if item.metadata.deletion_timestamp is not None:
         return record.stamped or is_held(item)
     if item.finished:

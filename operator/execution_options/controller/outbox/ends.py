@@ -1,4 +1,4 @@
-"""Records in the outbox what is due when executions end, before anything is sent."""
+"""Records the notifications of ended executions in the outbox, before any is sent."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from execution_options.admission.edit import Plan
-from execution_options.api import names
 from execution_options.api.names import NOTIFICATIONS_FINALIZER, NOTIFIED_ANNOTATION
+from execution_options.controller.outbox.delivery import delivery_path
 from execution_options.controller.outbox.ending import Ending, is_concerned
 from execution_options.controller.runtime import Queue, Regarding
 from execution_options.engines.metadatapatch import finalizer_patch, metadata_patch
 from execution_options.engines.phases import Outcome
-from execution_options.kube.client import ApiError, path_of
+from execution_options.kube.client import ApiError
 from execution_options.kube.engines import executions_path
 from execution_options.outbox import episode
 
@@ -35,24 +35,24 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MARK_DELAY: Final = 1.0
-"""Seconds between recording deliveries and noting that on the execution: what is due is sent first."""
+"""Seconds from recording deliveries to the note on the execution, so that they are sent first."""
 REFUSALS: Final = frozenset({400, 403, 413, 422})
-"""What the API server answers where it may not be asked again with success unless somebody changes something."""
+"""Status codes of refusals that retrying alone cannot fix."""
 FORBIDDEN: Final = 403
-PATIENCE: Final = 600.0
-"""Seconds in which somebody may: a quota, a policy, a right. An execution must not be held for ever."""
+REFUSED_SECONDS: Final = 600.0
+"""Seconds for which a refused delivery is tried again, so that somebody can fix the quota, policy or right. After that
+it is given up, because an execution must not be held for ever."""
 RECORDERS_OF_ONE: Final = 12
-"""Ends of one namespace that are recorded at the same time, of all that are."""
+"""Most ends of one namespace that are recorded at the same time."""
 TIME_DELAY: Final = 3.0
-"""Seconds that an engine has to write when an execution ended, where it does so later than that it ended.
-
-As long may the news of its last pod take, which come by another watch."""
+"""Seconds for which an engine may write the end time after it has reported the end, and for which events of the last
+pods, which come by another watch, are awaited."""
 PODS_DELAY: Final = 0.1
-"""Seconds between two looks whether they have come."""
+"""Seconds between two checks whether these events have come."""
 
 
 class EndKey(NamedTuple):
-    """One execution, which may be gone, and not another one of the same name."""
+    """One execution, told apart by its uid from others of the same name."""
 
     engine: str
     namespace: str
@@ -64,7 +64,7 @@ class Recording(Protocol):
     """Records deliveries."""
 
     async def record(self, namespace: str, composed: Composed) -> None:
-        """Create a delivery, which is then sent; that it is there already is as good."""
+        """Create a delivery, unless it exists, and have it sent."""
 
 
 class Ends:
@@ -72,11 +72,11 @@ class Ends:
 
     Args:
         world: what is known of the cluster.
-        due: composes what is to be sent.
+        due: composes deliveries.
         shell: reads and writes.
-        deliveries: sends what was recorded.
-        refusals: is told what the API server does not record.
-        outcomes: is told of ends of which only the program knows what they were.
+        deliveries: records deliveries and has them sent.
+        refusals: reports what the API server refuses to record.
+        outcomes: reports ends whose outcome only the program knows.
         clock: monotonic seconds, for tests.
     """
 
@@ -98,7 +98,7 @@ class Ends:
         self._outcomes = outcomes
         self._clock = clock
         self.active = False
-        """Whether this process works; one that stands by looks at everything when it begins to."""
+        """Whether this process is the active controller; it gets all executions when it becomes active."""
         self.queue: Queue[EndKey] = Queue(each=RECORDERS_OF_ONE)
         self._known: dict[EndKey, Ending] = {}
 
@@ -109,7 +109,7 @@ class Ends:
         new: ExecutionObject | None,
         record: Tracked | None,
     ) -> None:
-        """An execution came, changed or went."""
+        """An execution was created, changed or deleted."""
         item = new or old
         if not self.active or item is None or record is None or key.engine not in self._world.engines:
             return
@@ -117,7 +117,7 @@ class Ends:
         known = self._known.get(end)
         if new is None:
             if known is None:
-                return  # nothing was to be done, or it vanished unseen, and nobody knows how it ended
+                return  # nothing was due, or its deletion was missed and its end is unknown
             self._read_programs(self._world.engines[key.engine], known)
             known.gone = True
         elif known is not None:
@@ -129,7 +129,7 @@ class Ends:
         self.queue.add(end)
 
     def deleted(self, key: ExecutionKey, item: ExecutionObject, record: Tracked) -> None:
-        """The API server says that an execution is deleted, and how it was then; that it is gone is told next."""
+        """An execution was deleted, with this last state; :meth:`changed` is called next."""
         end = EndKey(*key, item.metadata.uid)
         known = self._known.get(end)
         if not self.active or not record.stamped or key.engine not in self._world.engines:
@@ -139,12 +139,12 @@ class Ends:
                 return
             known = self._known[end] = Ending(item, record)
         known.item = item
-        # Nothing that goes at once, without finalizers or a grace period, says so itself.
+        # An object without finalizers and grace period goes at once and never has a deletion timestamp.
         known.deleted_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         self.queue.add(end)
 
     async def reconcile(self, end: EndKey) -> float | None:
-        """Bring one execution to where its deliveries are recorded and it says so; seconds until more is to do."""
+        """Record one execution's deliveries and note that on it; seconds until it is due again, or ``None``."""
         known, engine = self._known.get(end), self._world.engines.get(end.engine)
         if known is None or engine is None:
             self._known.pop(end, None)
@@ -153,32 +153,30 @@ class Ends:
         if not gone:
             self._read_programs(engine, known)
         outcome = known.outcome(engine)
-        if outcome.terminal and not known.is_told(outcome):
+        if outcome.terminal and not known.is_recorded(outcome):
             pause = self._pause(engine, known, outcome)
             if pause > 0:
                 return pause
-            outcome = await self._tell(end, engine, known, outcome)
+            outcome = await self._record_end(end, engine, known, outcome)
         if (known.item, known.gone) != (item, gone):
             return 0.0
         pause = 0.0 if gone or known.held or known.noted or known.kept else known.note_at - self._clock()
         if pause > 0:
             return pause
         if not gone:
-            await self._settle(engine, known, outcome)
-        # What is noted is remembered here until the object is seen to say so.
+            await self._mark(engine, known, outcome)
+        # The note is remembered here until the object is seen to have it.
         if (known.item, known.gone) == (item, gone) and (gone or known.noted):
             self._known.pop(end, None)
         return None
 
-    # What is due.
-
     def _read_programs(self, engine: Engine, known: Ending) -> None:
-        """See what programs in the pods of an execution say of its end."""
+        """Read the outcome that programs in the pods of an execution report."""
         if engine.pods.outcomes:
             known.program = self._world.programs.of(known.item.metadata.uid)
 
     def _pause(self, engine: Engine, known: Ending, outcome: Outcome) -> float:
-        """Seconds in which something may still be heard: when the execution ended, or what its program says of that."""
+        """Seconds for which the end time, or the outcome that the program reports, may still come."""
         if known.gone:
             return 0.0
         waits_for_pods = (
@@ -191,20 +189,20 @@ class Ends:
         if known.awaited is None:
             known.awaited = self._clock() + TIME_DELAY
         left = known.awaited - self._clock()
-        # A change of the execution itself has it looked at again at once; one of its pods has not.
+        # A change of the execution enqueues it at once; a change of one of its pods does not.
         return min(left, PODS_DELAY) if waits_for_pods else left
 
-    async def _tell(self, end: EndKey, engine: Engine, known: Ending, outcome: Outcome) -> Outcome:
-        """Record what is due; the outcome that it was recorded for."""
+    async def _record_end(self, end: EndKey, engine: Engine, known: Ending, outcome: Outcome) -> Outcome:
+        """Record the deliveries that are due; return the outcome for which they were recorded."""
         metadata, gone = known.item.metadata, known.gone
         if known.record.stamped:
             self._outcomes.ended(engine, metadata, known.record, outcome)
         composed = self._due.of(engine, known, outcome)
         if outcome.deleted:
             if composed and metadata.deletion_timestamp is None and await self._is_there(engine, metadata):
-                return known.item.outcome  # it has only left what is followed
+                return known.item.outcome  # it exists and has only left the watch
         elif known.deleting:
-            # Another process may have seen its deletion first, and have had no time to note it.
+            # Another process may have recorded its deletion without having noted it yet.
             deletion = engine.status.after_deletion(Outcome("RUNNING", outcome.message), metadata.deleted_at)
             of_deletion = self._due.of(engine, known, deletion)
             if await self._is_any_recorded(end.namespace, of_deletion):
@@ -223,18 +221,15 @@ class Ends:
 
     async def _is_any_recorded(self, namespace: str, composed: list[Composed]) -> bool:
         for one in composed:
-            path = path_of(names.GROUP, names.VERSION, names.DELIVERY_PLURAL, namespace, one.name)
-            if await self._shell.read(path) is not None:
+            if await self._shell.read(delivery_path((namespace, one.name))) is not None:
                 return True
         return False
 
-    # What is written.
-
     async def _record(self, end: EndKey, known: Ending, composed: list[Composed]) -> bool:
-        """Record deliveries; whether all of them are, or otherwise will never be.
+        """Record deliveries; ``False`` if any was refused and is given up.
 
         Raises:
-            ApiError: one is not, and has to be tried again.
+            ApiError: one was not recorded, and has to be tried again.
         """
         refused: list[tuple[Composed, ApiError]] = []
         for one in composed:
@@ -243,25 +238,22 @@ class Ends:
             except ApiError as error:
                 if error.status not in REFUSALS:
                     raise
-                refused.append((one, error))  # which keeps no other from being recorded
+                refused.append((one, error))  # the others are still recorded
         if not refused:
             for one in composed:
                 self._refusals.recorded(end.namespace, one)
             return True
         if known.refused is None:
             known.refused = self._clock()
-        last = self._clock() - known.refused >= PATIENCE
+        last = self._clock() - known.refused >= REFUSED_SECONDS
         for one, refusal in refused:
             self._refusals.refused(end.namespace, one, refusal, last=last)
         if not last:
             raise refused[0][1]
         return False
 
-    async def _settle(self, engine: Engine, known: Ending, outcome: Outcome) -> None:
-        """Note on the execution what is recorded, and hold it, or let it go where nothing is due.
-
-        What is seen of it meanwhile is not decided here: the next reconcile does.
-        """
+    async def _mark(self, engine: Engine, known: Ending, outcome: Outcome) -> None:
+        """Write the note on the execution, and add our finalizer, or remove it when nothing more is due."""
         note = "" if known.kept else known.note
         over, hold = outcome.terminal or known.deleting, known.record.held
 
@@ -274,16 +266,14 @@ class Ends:
             changes = {"annotations": {NOTIFIED_ANNOTATION: note}} if note else {}
             return Plan([*metadata_patch(now, changes), *finalizer(now)])
 
-        metadata, path = (
-            known.item.metadata,
-            executions_path(engine, known.item.metadata.namespace, known.item.metadata.name),
-        )
+        metadata = known.item.metadata
+        path = executions_path(engine, metadata.namespace, metadata.name)
         try:
             await self._shell.patch(path, metadata, "notified" if note else "held", noted)
         except ApiError as error:
             if not note or error.status not in REFUSALS:
                 raise
-            # An execution must not be held for ever because there is no room for the note: it goes without.
+            # An execution must not be held for ever because there is no room for the note.
             await self._shell.patch(path, metadata, "held", lambda now: Plan(finalizer(now)))
             if error.status == FORBIDDEN:
                 raise

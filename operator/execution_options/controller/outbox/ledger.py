@@ -1,4 +1,4 @@
-"""The open deliveries: what is known of them, and how they are read and written."""
+"""The open deliveries: it keeps, reads and writes them."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAX_MESSAGES: Final = 1000
-"""Messages that are kept in memory between being recorded and being sent."""
+"""Most messages that are kept in memory between being recorded and being sent."""
 MAX_KNOWN: Final = 10_000
-"""Versions of finished deliveries, so that late news of them are known to be old."""
+"""Most versions that are kept of written deliveries, by which late events are known to be old."""
 
 
 class Ledger:
-    """Deliveries as they were last read or written.
+    """Deliveries as last read or written.
 
     Args:
         kube: for reading.
@@ -53,7 +53,7 @@ class Ledger:
     Attributes:
         queue: keys of deliveries for which something may be due.
         known: deliveries that have not finished, and those that are to be delivered again.
-        ending: ends whose record was sent and not answered: it may be written, and then nobody has told of it.
+        ending: final statuses whose write was not answered: each may be written and not reported yet.
     """
 
     def __init__(self, kube: Kube, writer: Writer) -> None:
@@ -61,30 +61,30 @@ class Ledger:
         self._writer = writer
         self.queue: Queue[Key] = Queue()
         self.active = False
-        """Whether this process works; one that stands by only remembers."""
+        """Whether this process is the active controller; a standby enqueues nothing."""
         self.known: dict[Key, Delivery] = {}
         self.ending: dict[Key, Status] = {}
         self._newest: OrderedDict[str, int] = OrderedDict()
-        """uid → version of deliveries that this process wrote last."""
+        """uid → newest version that this process has written."""
         self._messages: OrderedDict[Key, Message] = OrderedDict()
         self.open = Store(kube, COLLECTION, Delivery, field_selector=OPEN, on_change=self._changed)
         self.asked = Store(kube, COLLECTION, Delivery, label_selector=REDELIVER_LABEL, on_change=self._changed)
 
     def start(self) -> None:
-        """Begin to work on all that is open."""
+        """Become active, and enqueue all open deliveries."""
         self.active = True
         for key in self.known:
             self.queue.add(key)
 
     async def record(self, namespace: str, composed: Composed) -> None:
-        """Create a delivery, which is then sent; that it is there already is as good."""
+        """Create a delivery, unless it exists, and have it sent."""
         collection = path_of(names.GROUP, names.VERSION, names.DELIVERY_PLURAL, namespace)
         try:
             metadata = await self._writer.create(collection, composed.manifest(namespace))
         except ApiError as error:
             if error.status == 409 and error.reason == "AlreadyExists":
                 return
-            # Where it is our kind that is missing, the API server says nothing that could be told from a proxy's word.
+            # If our kind were missing, the answer would look like a proxy's, and would not count as not found.
             if error.is_not_found or (error.status == 403 and "being terminated" in error.message):
                 logger.info("delivery %s/%s: its namespace is going: not recorded", namespace, composed.name)
                 return
@@ -92,9 +92,9 @@ class Ledger:
         self._submit(metadata, composed.spec)
 
     def _submit(self, metadata: ObjectMeta, spec: FullSpec) -> None:
-        """A delivery was just created: send it without waiting to be told of it."""
+        """Enqueue a delivery that was just created, without waiting for the watch."""
         delivery = Delivery(metadata, spec.bare())
-        if not self._is_news(delivery):
+        if not self._is_new(delivery):
             return
         self.known[delivery.key] = delivery
         self._messages[delivery.key] = spec.message
@@ -109,13 +109,13 @@ class Ledger:
                 if known is not None and known.metadata.uid == old.metadata.uid:
                     del self.known[old.key]
             return
-        if self._is_news(new):
+        if self._is_new(new):
             self.known[new.key] = new
             if self.active and (not new.now.finished or new.request):
                 self.queue.add(new.key)
 
-    def _is_news(self, delivery: Delivery) -> bool:
-        """Not so where this process has written a newer version since."""
+    def _is_new(self, delivery: Delivery) -> bool:
+        """False if this process has already written a newer version."""
         return version_of(delivery.metadata) > self._newest.get(delivery.metadata.uid, -1)
 
     def unfinished(self) -> Iterator[Delivery]:
@@ -123,13 +123,13 @@ class Ledger:
         return (delivery for delivery in self.known.values() if not delivery.now.finished)
 
     def forget(self, key: Key) -> None:
-        """Nothing is due for a delivery: keep it only where somebody asks for it again."""
+        """Nothing is due for a delivery: keep it only if its redelivery is requested."""
         self._messages.pop(key, None)
         if self.asked.get(*key) is None:
             self.known.pop(key, None)
 
     async def message(self, delivery: Delivery) -> Message | None:
-        """The message, where the delivery is still as it is known; otherwise ``None``, and what it is now is known."""
+        """The message; ``None`` if the delivery has changed, in which case the new version is known afterwards."""
         message = self._messages.get(delivery.key)
         if message is not None:
             return message
@@ -139,7 +139,7 @@ class Ledger:
         return full.spec.message
 
     async def siblings(self, delivery: Delivery, digest: str) -> list[Delivery]:
-        """All others of a lineage that its channel has to send, read now; ``digest`` is the lineage's label."""
+        """All other deliveries of a lineage by the same channel, read now; ``digest`` is the lineage's label."""
         namespace, name = delivery.key
         path = path_of(names.GROUP, names.VERSION, names.DELIVERY_PLURAL, namespace)
         answer = await self._kube.get(path, params={"labelSelector": f"{LINEAGE_LABEL}={digest}"})
@@ -147,7 +147,7 @@ class Ledger:
         return [o for o in listed.items if o.metadata.name != name and o.spec.channel == delivery.spec.channel]
 
     async def confirmed(self, key: Key) -> tuple[Delivery | None, bool]:
-        """A delivery whose record of an end was not answered, as it is now, and whether it has that end."""
+        """Read a delivery whose final status was written without an answer; it, and whether it has that status."""
         wanted = self.ending[key]
         full = await self._get(key)
         del self.ending[key]
@@ -161,7 +161,7 @@ class Ledger:
         return delivery, True
 
     async def fresh(self, delivery: Delivery) -> FullDelivery | None:
-        """A delivery read again; ``None`` where it is gone."""
+        """A delivery read again; ``None`` if it is gone."""
         full = await self._get(delivery.key)
         if full is None:
             self.known.pop(delivery.key, None)
@@ -174,7 +174,7 @@ class Ledger:
         return None if answer is None else decoding.read(answer, FullDelivery)
 
     async def write(self, delivery: Delivery, status: Status) -> Delivery | None:
-        """The delivery with a new status; ``None`` where it changed since it was read, and is read again."""
+        """The delivery with a new status; ``None`` if it has changed, in which case it is read again."""
         operations: list[dict[str, Any]] = [
             {"op": "test", "path": "/metadata/resourceVersion", "value": delivery.metadata.resource_version},
             {"op": "add", "path": "/status", "value": msgspec.to_builtins(status)},
@@ -190,8 +190,7 @@ class Ledger:
                 raise
             fresh = await self.fresh(delivery)
             if fresh is not None and fresh.metadata.resource_version == delivery.metadata.resource_version:
-                # It is as it was read: what was refused is the status itself.
-                raise
+                raise  # it has not changed, so the status itself was refused
             return None
         self.ending.pop(delivery.key, None)
         written = Delivery(metadata, delivery.spec, status)

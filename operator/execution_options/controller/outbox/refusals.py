@@ -1,4 +1,4 @@
-"""Deliveries that the API server refuses to record: what is said of them, wherever somebody may look."""
+"""Reports deliveries that the API server refuses to record."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CONDITION: Final = "NotificationsRecorded"
-"""Of options: absent until something is refused, and as it was last while nothing new is known."""
+"""Condition of options; absent until something is refused."""
 UNRECORDED: Final = "Unrecorded"
-"""What metrics call a notification that was given up before it was recorded."""
+"""State, in metrics, of a notification that was given up before it was recorded."""
 
 
 class Refusals:
-    """Says what is refused, by events on the execution and its options, a condition of these, metrics and the log.
+    """Reports refusals by Events on the execution and its options, a condition of the options, metrics and the log.
 
     Args:
         index: the options.
         recorder: posts events.
         metrics: counts.
-        changed: is told of options whose condition changes.
+        changed: called with options whose condition changes.
     """
 
     def __init__(
@@ -44,14 +44,14 @@ class Refusals:
         self._recorder = recorder
         self._metrics = metrics
         self._changed = changed
-        self._said: dict[str, Aspect] = {}
-        """By the uid of options."""
+        self._conditions: dict[str, Aspect] = {}
+        """The last condition of options, by uid."""
 
     def refused(self, namespace: str, composed: Composed, error: ApiError, *, last: bool) -> None:
-        """A delivery was refused, and is tried again unless that was the last time."""
+        """A delivery was refused, and is tried again unless that was the ``last`` attempt."""
         spec, execution = composed.spec, composed.spec.execution
-        whose = "" if execution is None else f" of {execution.kind} {execution.name}"
-        what = f"{spec.phase}{whose} by {spec.channel.type} cannot be recorded"
+        owner = "" if execution is None else f" of {execution.kind} {execution.name}"
+        what = f"{spec.phase}{owner} by {spec.channel.type} cannot be recorded"
         if last:
             reason, note = "NotificationLost", f"{what}, and was given up: {error.message}"
             self._metrics.deliveries.labels(spec.channel.type, UNRECORDED).inc()
@@ -61,37 +61,37 @@ class Refusals:
             reason, note = "NotificationRefused", f"{what}, and is tried again: {error.message}"
         for regarding in concerned(spec, namespace, options=True):
             self._recorder.post_on(regarding, Announcement("Warning", reason, "Notify", note))
-        self._say(namespace, composed, Aspect(CONDITION, "False", reason, note))
+        self._set(namespace, composed, Aspect(CONDITION, "False", reason, note))
 
     def recorded(self, namespace: str, composed: Composed) -> None:
-        """A delivery was recorded: whatever was in the way is not any more."""
+        """A delivery was recorded, which ends an earlier refusal."""
         uid = "" if composed.spec.options is None else composed.spec.options.uid
         key = self._index.key_of(uid)
         known = None if key is None else self._index.get(key)
         if known is not None and self._is_refused(known):
-            self._say(namespace, composed, Aspect(CONDITION, "True", "Recorded", ""))
+            self._set(namespace, composed, Aspect(CONDITION, "True", "Recorded", ""))
 
     def unnoted(self, execution: Regarding, note: str, error: ApiError) -> None:
-        """What is recorded cannot be noted on the execution, which has no room for it, say."""
+        """The note cannot be written on the execution, which has no room for it, for example."""
         text = f"notified of {note}, which cannot be noted on it: {error.message}"
         logger.warning("%s %s/%s: %s", execution.kind, execution.namespace, execution.name, text)
         self._recorder.post_on(execution, Announcement("Warning", "NotificationNotNoted", "Notify", text))
 
     def aspects(self, known: Known) -> list[Aspect]:
-        """What the status of options has to say; nothing where it stays as it is."""
-        said = self._said.get(known.uid)
-        return [] if said is None else [said]
+        """The condition of options; empty if it stays as it is."""
+        aspect = self._conditions.get(known.uid)
+        return [] if aspect is None else [aspect]
 
     def _is_refused(self, known: Known) -> bool:
-        said = self._said.get(known.uid)
-        if said is not None:
-            return said.status == "False"
-        # Another process may have said so before.
+        aspect = self._conditions.get(known.uid)
+        if aspect is not None:
+            return aspect.status == "False"
+        # Another process may have written the condition.
         written = known.status.get("conditions") or ()
         return any(one.get("type") == CONDITION and one.get("status") == "False" for one in written)
 
-    def _say(self, namespace: str, composed: Composed, aspect: Aspect) -> None:
+    def _set(self, namespace: str, composed: Composed, aspect: Aspect) -> None:
         options = composed.spec.options
-        if options is not None and options.uid and self._said.get(options.uid) != aspect:
-            self._said[options.uid] = aspect
+        if options is not None and options.uid and self._conditions.get(options.uid) != aspect:
+            self._conditions[options.uid] = aspect
             self._changed(OptionsKey.of(options.kind, namespace, options.name))

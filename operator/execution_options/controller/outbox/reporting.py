@@ -1,4 +1,4 @@
-"""What is told of deliveries: metrics, and events on the execution and on the options."""
+"""Reports deliveries by metrics, the log, and Events on executions and options."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 class Reporting:
-    """Tells what becomes of deliveries.
+    """Reports the results of deliveries.
 
     Args:
         metrics: counts.
@@ -42,7 +42,7 @@ class Reporting:
             self._metrics.attempts.labels(delivery.spec.channel.type, answer.result).inc()
 
     def finished(self, delivery: Delivery) -> None:
-        """A delivery has finished, and that is recorded."""
+        """A delivery has finished, and its status says so."""
         status, spec = delivery.now, delivery.spec
         self._metrics.deliveries.labels(spec.channel.type, status.state).inc()
         logger.info(
@@ -61,7 +61,7 @@ class Reporting:
             took = (datetime.now(UTC) - ended).total_seconds()
             self._metrics.latency.labels(spec.channel.type).observe(max(0.0, took))
         if status.state == "Delivered":
-            return  # a number, and the delivery itself: Events of each would leave no room for warnings
+            return  # an Event for each would leave no room for warnings
         for regarding in concerned(spec, delivery.metadata.namespace, options=status.state == "Failed"):
             self._recorder.post_on(regarding, announcement(delivery))
 
@@ -72,7 +72,7 @@ def _channel(spec: Spec) -> str:
 
 
 def announcement(delivery: Delivery) -> Announcement:
-    """What is said of a delivery that has finished and did not arrive."""
+    """The Event for a delivery that has finished and did not arrive."""
     if delivery.now.state == "Suppressed":
         return Announcement("Normal", "NotificationSuppressed", "Notify", _note(delivery))
     return Announcement("Warning", "NotificationFailed", "Notify", _note(delivery))
@@ -80,13 +80,13 @@ def announcement(delivery: Delivery) -> Announcement:
 
 def _note(delivery: Delivery) -> str:
     status, spec = delivery.now, delivery.spec
-    whom = ", ".join(who for who in spec.recipients if who) or spec.channel.name
-    what = f"{spec.phase} by {spec.channel.type} to {whom} (NotificationDelivery {delivery.metadata.name})"
+    recipients = ", ".join(name for name in spec.recipients if name) or spec.channel.name
+    what = f"{spec.phase} by {spec.channel.type} to {recipients} (NotificationDelivery {delivery.metadata.name})"
     return what if status.state == "Delivered" else f"{what}: {status.message}"
 
 
 def concerned(spec: Spec, namespace: str, *, options: bool) -> Iterator[Regarding]:
-    """The execution, and, where they are to be told, too, the options that ask for the notification."""
+    """The objects of an Event: the execution and, with ``options``, the options that require the notification."""
     if spec.execution is not None:
         execution = spec.execution
         yield Regarding(execution.api_version, execution.kind, namespace, execution.name, execution.uid)

@@ -1,4 +1,4 @@
-"""Sends what is in the outbox: claims, sends, records, and tries again."""
+"""Sends the deliveries of the outbox: it claims each, sends it, records the answers, and retries."""
 
 from __future__ import annotations
 
@@ -35,24 +35,24 @@ logger = logging.getLogger(__name__)
 WIDTH: Final = 8
 """Deliveries that one channel sends at the same time."""
 CLAIM_SLACK: Final = 3.0
-"""Seconds that a claim outlasts the attempt: to record its result."""
+"""Seconds by which a claim outlasts the attempt, so that its result can be recorded."""
 
 
 class Post(Protocol):
     """Sends by channels."""
 
     async def send(self, channel: ChannelKey, parcel: Parcel) -> Mapping[str, Answer]:
-        """What became of the message for each recipient; those that were not tried are left out."""
+        """The answer for each recipient that was tried."""
 
 
 class Observer(Protocol):
-    """Is told what becomes of deliveries."""
+    """Receives the results of deliveries."""
 
     def attempted(self, delivery: Delivery, answers: Mapping[str, Answer]) -> None:
         """An attempt was made."""
 
     def finished(self, delivery: Delivery) -> None:
-        """A delivery has finished, and that is recorded."""
+        """A delivery has finished, and its status says so."""
 
 
 class Deliveries:
@@ -61,10 +61,10 @@ class Deliveries:
     Args:
         kube: for reading.
         writer: writes while the lease holds.
-        post: sends.
-        observer: is told what becomes of deliveries.
-        holder: name of this process; no other has it.
-        send_timeout: seconds that sending to one recipient may take.
+        post: sends by channels.
+        observer: receives the results.
+        holder: unique name of this process.
+        send_timeout: seconds for sending to one recipient.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Deliveries:
         self._unrecorded: dict[Key, tuple[Claim, Mapping[str, Answer]]] = {}
 
     def place(self, key: Key) -> Place:
-        """Where a delivery waits for its turn: with others of its channel, or of its lineage."""
+        """The lane of a delivery: that of its channel, or of its lineage if these are sent in order."""
         known = self.ledger.known.get(key)
         if known is None:
             return Place(None, WIDTH)
@@ -90,7 +90,7 @@ class Deliveries:
         return Place((channel.namespace, channel.name), WIDTH)
 
     async def reconcile(self, key: Key) -> float | None:
-        """Take one delivery as far as it goes now; seconds until there is more to do, or ``None``."""
+        """Take one delivery as far as possible now; seconds until it is due again, or ``None``."""
         if key in self.ledger.ending:
             return await self._confirm(key)
         delivery = self.ledger.known.get(key)
@@ -109,9 +109,9 @@ class Deliveries:
             return None
         unsent = delivery.spec.unsent
         if unsent is not None and not status.redelivery:
-            settle = state.suppressed if unsent.state == "Suppressed" else state.failed
-            return await self._finish(delivery, settle(status, unsent.reason, unsent.message, now))
-        # Of an own claim without an answer it is known that nothing was sent.
+            end = state.suppressed if unsent.state == "Suppressed" else state.failed
+            return await self._finish(delivery, end(status, unsent.reason, unsent.message, now))
+        # If the claim is this process's own and was not answered, nothing was sent.
         own = status.claim is not None and status.claim.holder == self._holder
         at = state.due(status)
         if at is not None and at > now and not own:
@@ -121,9 +121,9 @@ class Deliveries:
         pause = self._turns.take(delivery)
         if pause > 0:
             return pause
-        settled = await self._ordered(delivery, status, now)
-        if settled is not None:
-            return await self._finish(delivery, settled)
+        pointless = await self._pointless(delivery, status, now)
+        if pointless is not None:
+            return await self._finish(delivery, pointless)
         message = await self.ledger.message(delivery)
         if message is None:
             return 0.0
@@ -160,7 +160,7 @@ class Deliveries:
         return dict.fromkeys(recipients, ambiguous("NoAnswer", text))
 
     async def _record(self, delivery: Delivery) -> float | None:
-        """Write what became of an attempt; somebody may have changed the delivery meanwhile."""
+        """Write the result of an attempt; the delivery may have been changed meanwhile."""
         key = delivery.key
         claim, answers = self._unrecorded[key]
         keyed = delivery.spec.channel.type in IDEMPOTENT
@@ -175,7 +175,7 @@ class Deliveries:
         return self._after(written)
 
     async def record_all(self) -> None:
-        """Write what became of attempts of which that could not be written yet."""
+        """Write the results of attempts that could not be written yet."""
         for key in list(self._unrecorded):
             while key in self._unrecorded and key in self.ledger.known:
                 await self._record(self.ledger.known[key])
@@ -185,7 +185,7 @@ class Deliveries:
         return 0.0 if written is None else self._after(written)
 
     async def _confirm(self, key: Key) -> float | None:
-        """See what became of the record of an end, which may have been carried out although nobody said so."""
+        """Find out whether a final status was written although the request was not answered."""
         delivery, is_written = await self.ledger.confirmed(key)
         if delivery is None or is_written:
             self._unrecorded.pop(key, None)
@@ -200,8 +200,8 @@ class Deliveries:
         at = state.due(status)
         return 0.0 if at is None else max(0.0, (at - datetime.now(UTC)).total_seconds())
 
-    async def _ordered(self, delivery: Delivery, status: Status, now: datetime) -> Status | None:
-        """The end of a delivery that others of its lineage make pointless; ``None`` where it has to be sent."""
+    async def _pointless(self, delivery: Delivery, status: Status, now: datetime) -> Status | None:
+        """The final status of a delivery that others of its lineage make pointless; ``None`` if it must be sent."""
         digest = (delivery.metadata.labels or {}).get(LINEAGE_LABEL, "")
         if not delivery.spec.serialised or not digest or status.redelivery:
             return None

@@ -1,4 +1,4 @@
-"""Tests of channels and of options, asked for by an annotation."""
+"""Tests of channels and of options, requested by an annotation."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MOST_REMEMBERED: Final = 10_000
+"""Recorded requests that are remembered; all are forgotten beyond that."""
 
 
 class Trials:
-    """Records what tests would send; it is sent like everything else.
+    """Records the deliveries of tests, which are sent like all others.
 
     Args:
         index: the options.
         directory: the channels.
-        ledger: records what is to be sent.
-        operator_namespace: where tests of cluster options are recorded.
+        ledger: records deliveries.
+        operator_namespace: namespace in which tests of cluster options are recorded.
     """
 
     def __init__(self, index: OptionsIndex, directory: Directory, ledger: Ledger, operator_namespace: str) -> None:
@@ -40,13 +41,13 @@ class Trials:
         self._done: dict[OptionsKey, Request] = {}
 
     def check(self, key: OptionsKey) -> None:
-        """See whether an object (a channel, or options) asks for a test."""
+        """Enqueue a channel, or options, that requests a test."""
         request = self._request(key)
         if request is not None and self._done.get(key) != request:
             self.queue.add(key)
 
-    def still_asks(self, key: OptionsKey, text: str) -> bool:
-        """Whether the request for a test is still there: its delivery must not go before it does."""
+    def is_requested(self, key: OptionsKey, text: str) -> bool:
+        """Whether an object still has this request for a test; its delivery must outlast the request."""
         request = self._request(key)
         return request is not None and request.text == text
 
@@ -59,7 +60,7 @@ class Trials:
         return Request(known.uid, known.test) if known is not None and known.test else None
 
     async def reconcile(self, key: OptionsKey) -> None:
-        """Record the test that an object asks for; recording it again changes nothing."""
+        """Record the test that an object requests; recording it again changes nothing."""
         request = self._request(key)
         if request is None:
             self._done.pop(key, None)

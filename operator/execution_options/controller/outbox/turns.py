@@ -1,4 +1,4 @@
-"""When a delivery may be sent to its destinations: receivers say how many messages a second they take."""
+"""Rate limits of destinations, as their services publish them."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ if TYPE_CHECKING:
     from execution_options.controller.outbox.delivery import Delivery
 
 RATES: Final[Mapping[str, tuple[float, int]]] = {"slack": (1.0, 1), "pagerDuty": (2.0, 10)}
-"""By type: how many messages a second one destination takes, and how many at once.
+"""For each type of channel, the messages per second that one destination accepts, and how many at once.
 
 https://api.slack.com/apis/rate-limits#rtm-posting-messages
 https://developer.pagerduty.com/docs/events-api-v2-overview#api-request-limits
 """
 MAX_BUCKETS: Final = 10_000
-"""Destinations of which is remembered what they took, before those that may take all again are forgotten."""
+"""Destinations that are remembered before those whose limit has fully recovered are forgotten."""
 
 
 class Turns:
-    """Hands out turns, each delivery one for all of its destinations."""
+    """Hands out turns; each delivery takes one for all of its destinations."""
 
     def __init__(self) -> None:
         self._buckets: dict[tuple[ChannelKey, str], TokenBucket] = {}
         self._taken: set[Key] = set()
 
     def take(self, delivery: Delivery) -> float:
-        """Seconds until all destinations of a delivery may be written to; each turn is taken once."""
+        """Seconds until a delivery may be sent to all of its destinations; a turn is taken only once."""
         limit = RATES.get(delivery.spec.channel.type)
         if limit is None or delivery.key in self._taken:
             return 0.0
@@ -49,7 +49,7 @@ class Turns:
         return max(waits)
 
     def over(self, key: Key) -> None:
-        """The turn of a delivery was used, or is not needed."""
+        """The turn of a delivery was used or is not needed."""
         self._taken.discard(key)
 
     def _prune(self) -> None:
