@@ -106,13 +106,13 @@ class Situation:
             for number in range(running + waiting):
                 uid = f"{name}-{number}"
                 group.slots.put(Pod(uid, namespace, uid, "", gated=number >= running))
-        self.backlog.look(key)
+        self.backlog.changed(key)
 
     def named(self) -> dict[str, frozenset[str]]:
         return {namespace: read(text) for namespace, text in self.backlog.waiting(self.board).items()}
 
     async def told(self) -> dict[str, frozenset[str]]:
-        await self.backlog.tell(self.backlog.waiting(self.board))
+        await self.backlog.write(self.backlog.waiting(self.board))
         return {namespace: read(text) for namespace, text in (self.api.data or {}).items()}
 
 
@@ -175,17 +175,17 @@ def test_however_it_came_to_be_those_are_named_who_wait_now(steps: list[Any]) ->
         assert now.named() == expected
 
 
-def test_a_look_costs_what_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
-    now, written, judged = Situation(), list[Any](), list[str]()
-    monkeypatch.setattr(module, "written", lambda *said: written.append(said) or terms.written(*said))  # type: ignore[func-returns-value]
+def test_a_round_visits_only_the_groups_that_have_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, written, visited = Situation(), list[Any](), list[str]()
+    monkeypatch.setattr(module, "written", lambda *given: written.append(given) or terms.written(*given))  # type: ignore[func-returns-value]
     for number in range(100):
         now.group(str(number), running=1, waiting=1)
     assert len(now.named()["team"]) == 100
-    judge = now.backlog._judge
-    monkeypatch.setattr(now.backlog, "_judge", lambda key, group: judged.append(key.name) or judge(key, group))  # type: ignore[func-returns-value]
+    name = now.backlog._name
+    monkeypatch.setattr(now.backlog, "_name", lambda key, group: visited.append(key.name) or name(key, group))  # type: ignore[func-returns-value]
     now.group("7", running=1, waiting=2)
     assert len(now.named()["team"]) == 100
-    assert judged == ["7"]
+    assert visited == ["7"]
     assert len(written) == 1, "nothing is put together anew that has not changed"
 
 

@@ -107,27 +107,27 @@ def cluster() -> Cluster:
 
 
 async def test_pods_that_nobody_has_are_released(cluster: Cluster) -> None:
-    assert await cluster.orphans.look_for(ORPHANS) is None
+    assert await cluster.orphans.reconcile(ORPHANS) is None
     assert not cluster.held
 
 
 async def test_pods_whose_execution_is_there_but_not_known_wait(cluster: Cluster) -> None:
     cluster.there[RUNS] = [RUN]
-    assert await cluster.orphans.look_for(ORPHANS) == AGAIN_SECONDS
+    assert await cluster.orphans.reconcile(ORPHANS) == AGAIN_SECONDS
     assert cluster.held
     cluster.there.clear()
-    assert await cluster.orphans.look_for(ORPHANS) is None
+    assert await cluster.orphans.reconcile(ORPHANS) is None
     assert not cluster.held
 
 
 async def test_only_engines_are_asked_that_can_own_such_pods(cluster: Cluster) -> None:
-    await cluster.orphans.look_for(ORPHANS)
+    await cluster.orphans.reconcile(ORPHANS)
     assert sorted(cluster.asked) == ["example.com/v1/namespaces/team/backups", RUNS, TASK_RUNS]
 
 
 async def test_engines_are_not_asked_whose_kind_is_not_in_the_cluster(cluster: Cluster) -> None:
     cluster.absent = set(cluster.engines) - {"tekton-taskrun"}
-    await cluster.orphans.look_for(ORPHANS)
+    await cluster.orphans.reconcile(ORPHANS)
     assert cluster.asked == [TASK_RUNS]
 
 
@@ -137,7 +137,7 @@ async def test_an_engine_that_cannot_be_read_holds_only_pods_that_it_can_own(
 ) -> None:
     cluster.problems["example.com/v1/namespaces/team/backups"] = ApiError(status, "Forbidden", "no")
     for _ in range(2):
-        assert await cluster.orphans.look_for(ORPHANS) == AGAIN_SECONDS
+        assert await cluster.orphans.reconcile(ORPHANS) == AGAIN_SECONDS
     assert cluster.held
     text = "not released yet: its execution is not known, and backups.example.com cannot be read"
     assert cluster.why == [(ORPHANS, text)] * 2
@@ -145,27 +145,27 @@ async def test_an_engine_that_cannot_be_read_holds_only_pods_that_it_can_own(
     other = Cluster()
     other.problems = cluster.problems
     other.pod("p", kind="PipelineRun")
-    assert await other.orphans.look_for(ORPHANS) is None
+    assert await other.orphans.reconcile(ORPHANS) is None
     assert not other.held
 
 
 async def test_an_engine_after_one_that_cannot_be_read_is_asked_all_the_same(cluster: Cluster) -> None:
     for path in (TASK_RUNS, RUNS):
         cluster.problems[path] = ApiError(403, "Forbidden", "no")
-    await cluster.orphans.look_for(ORPHANS)
+    await cluster.orphans.reconcile(ORPHANS)
     assert len(cluster.asked) == 3
 
 
 async def test_pods_of_another_kind_that_came_meanwhile_have_all_looked_for_again(cluster: Cluster) -> None:
     cluster.during = lambda: cluster.pod("q", "batch", "Job")
     cluster.there["batch/v1/namespaces/team/jobs"] = [RUN]
-    assert await cluster.orphans.look_for(ORPHANS) == CHANGED_SECONDS
+    assert await cluster.orphans.reconcile(ORPHANS) == CHANGED_SECONDS
     assert cluster.held
-    assert await cluster.orphans.look_for(ORPHANS) == AGAIN_SECONDS
+    assert await cluster.orphans.reconcile(ORPHANS) == AGAIN_SECONDS
 
 
 async def test_nothing_is_asked_for_pods_that_have_an_execution_by_now(cluster: Cluster) -> None:
-    assert await cluster.orphans.look_for(GroupKey("", TEAM, "other")) is None
+    assert await cluster.orphans.reconcile(GroupKey("", TEAM, "other")) is None
     assert cluster.asked == []
 
 
@@ -175,5 +175,5 @@ async def test_a_part_has_pods_while_what_controls_it_may_be_an_execution(
 ) -> None:
     owner = {"apiVersion": "tekton.dev/v1", "kind": kind, "name": "run", "uid": "run", "controller": True}
     cluster.there[TASK_RUNS] = [{"metadata": {"name": "task", "ownerReferences": [owner]}}]
-    await cluster.orphans.look_for(ORPHANS)
+    await cluster.orphans.reconcile(ORPHANS)
     assert cluster.held is held

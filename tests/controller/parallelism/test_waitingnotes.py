@@ -44,7 +44,7 @@ class Telling:
     async def rounds(self, number: int = 1, seconds: float = ROUND_SECONDS) -> None:
         for _ in range(number):
             self.now += seconds
-            await self.announcer.look_round(self.watcher.board, self.now)
+            await self.announcer.round(self.watcher.board, self.now)
 
     def reasons(self) -> list[str]:
         return [said.reason for _, said in self.events]

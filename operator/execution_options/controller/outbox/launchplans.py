@@ -1,4 +1,4 @@
-"""Launch plans whose reference dangles: looked for now and then, and told of."""
+"""Finds and reports launch plans whose reference to options dangles."""
 
 from __future__ import annotations
 
@@ -42,8 +42,9 @@ class _Plan(NamedTuple):
     problem: Dangling
 
     @property
-    def said(self) -> str:
-        return f"{self.kind.kind} {self.metadata.namespace}/{self.metadata.name}: {self.problem.message}"
+    def path(self) -> str:
+        kind, metadata = self.kind, self.metadata
+        return path_of(kind.group, kind.version, kind.plural, metadata.namespace, metadata.name)
 
 
 class _Spec(Struct, frozen=True):
@@ -55,17 +56,17 @@ class _Suspendable(Struct, frozen=True):
 
 
 class DanglingReferences:
-    """Lists launch plans, and tells of those that refer to options that do not exist.
+    """Lists launch plans, and reports those that refer to options that do not exist.
 
     Args:
         kube: for reading.
         world: the engines, and the labels of namespaces.
         index: the options.
         directory: the channels.
-        ledger: records what is to be sent.
+        ledger: records deliveries.
         recorder: posts events.
         metrics: counts.
-        settings: how often.
+        settings: has the interval (``resync``).
     """
 
     def __init__(
@@ -88,25 +89,26 @@ class DanglingReferences:
         self._metrics = metrics
         self._every = settings.resync
         self._suspended: dict[str, tuple[str, bool]] = {}
-        """By the uid of what dangles: a version of it, and whether that is suspended."""
+        """uid of a dangling launch plan → its version, and whether that is suspended."""
         self._seen: set[tuple[str, str]] = set()
-        """What the last look found, by uid and message: what is applied together comes one after the other."""
-        self._told: dict[str, tuple[str, str]] = {}
-        """By uid: the day, and what was told of it."""
+        """uids and messages of the last check. A problem is reported only when it is found twice, because objects that
+        are applied together are created one after the other."""
+        self._reported: dict[str, tuple[str, str]] = {}
+        """uid → day and message of the last report."""
         self._unread: set[str] = set()
-        """Collections that must not be listed, which is said once."""
+        """Collections that must not be listed, which is logged once."""
 
     async def run(self) -> None:
-        """Look now and then until cancelled."""
+        """Check at intervals until cancelled."""
         while True:
             try:
-                await self.look(datetime.now(UTC).date().isoformat())
+                await self.check(datetime.now(UTC).date().isoformat())
             except REQUEST_ERRORS as error:
                 logger.warning("references of launch plans: %s", error_text(error))
             await asyncio.sleep(self._every)
 
-    async def look(self, day: str) -> None:
-        """Look at all launch plans; what dangles as it did at the last look is told of, once on a ``day``."""
+    async def check(self, day: str) -> None:
+        """Check all launch plans, and report each that dangled at the last check, too, once on a ``day``."""
         counts: Counter[str] = Counter()
         dangles: list[_Plan] = []
         for engine, kind in self._kinds():
@@ -120,13 +122,13 @@ class DanglingReferences:
             self._metrics.dangling.labels(name).set(count)
         seen, self._seen = self._seen, {(plan.metadata.uid, plan.problem.message) for plan in found}
         present = {plan.metadata.uid for plan in found}
-        self._told = {uid: told for uid, told in self._told.items() if uid in present}
+        self._reported = {uid: last for uid, last in self._reported.items() if uid in present}
         for plan in found:
             if (plan.metadata.uid, plan.problem.message) in seen:
-                await self._tell(plan, day)
+                await self._report(plan, day)
 
     def _kinds(self) -> Iterator[tuple[Engine, LaunchPlanKind]]:
-        """The kinds of launch plans that are there, each once."""
+        """The kinds of launch plans that are installed, each once."""
         seen: set[tuple[str, str]] = set()
         for engine in self._world.engines.values():
             for kind in engine.launch_plans:
@@ -141,7 +143,6 @@ class DanglingReferences:
         try:
             async for item in listed(self._kube, path, PartialObject, accept=METADATA_LIST):
                 metadata = item.metadata
-                # Of all others nothing is kept.
                 if OPTIONS_ANNOTATION in (metadata.annotations or {}) and metadata.deletion_timestamp is None:
                     problem = self._problem(engine, kind, metadata)
                     if problem is not None:
@@ -149,10 +150,10 @@ class DanglingReferences:
         except ApiError as error:
             if error.status not in (403, 404):
                 raise
-            # A described engine may have been given its rights by an earlier version; or its version is not served.
+            # The rights for a described engine may date from an earlier version, or its version is not served.
             if path not in self._unread:
                 self._unread.add(path)
-                logger.info("references of %s are not looked at: %s", kind.plural, error)
+                logger.info("references of %s are not checked: %s", kind.plural, error)
         return found
 
     def _problem(self, engine: Engine, kind: LaunchPlanKind, metadata: ObjectMeta) -> Dangling | None:
@@ -163,12 +164,12 @@ class DanglingReferences:
         return dangling(engine, kind, metadata, labels, candidates)
 
     async def _is_suspended(self, plan: _Plan) -> bool:
-        """Whether it starts nothing anyway, or is gone; the list does not say, so that is read once per version."""
+        """Whether it is suspended or gone; metadata does not say, so each version is read once."""
         metadata = plan.metadata
         known = self._suspended.get(metadata.uid)
         if known is None or known[0] != metadata.resource_version:
             try:
-                read = decoding.read(await self._kube.get(_path(plan)), _Suspendable)
+                read = decoding.read(await self._kube.get(plan.path), _Suspendable)
             except ApiError as error:
                 if not error.is_not_found:
                     raise
@@ -176,27 +177,22 @@ class DanglingReferences:
             known = self._suspended[metadata.uid] = (metadata.resource_version, read.spec.suspend is True)
         return known[1]
 
-    async def _tell(self, plan: _Plan, day: str) -> None:
-        metadata, problem = plan.metadata, plan.problem
-        told = self._told.get(metadata.uid)
-        if told == (day, problem.message):
+    async def _report(self, plan: _Plan, day: str) -> None:
+        kind, metadata, problem = plan.kind, plan.metadata, plan.problem
+        last = self._reported.get(metadata.uid)
+        if last == (day, problem.message):
             return
-        if told is None or told[1] != problem.message:
-            logger.warning(plan.said)
-        regarding = Regarding(
-            f"{plan.kind.group}/{plan.kind.version}", plan.kind.kind, metadata.namespace, metadata.name, metadata.uid
-        )
+        if last is None or last[1] != problem.message:
+            logger.warning("%s %s/%s: %s", kind.kind, metadata.namespace, metadata.name, problem.message)
+        version = f"{kind.group}/{kind.version}"
+        regarding = Regarding(version, kind.kind, metadata.namespace, metadata.name, metadata.uid)
         self._recorder.post_on(regarding, Announcement("Warning", problem.reason, "Refuse", problem.message))
         channels = self._directory.channels(metadata.namespace)
-        for one in notified(plan.engine, plan.kind, metadata, problem, channels, day):
+        for one in notified(plan.engine, kind, metadata, problem, channels, day):
             try:
                 await self._ledger.record(metadata.namespace, one)
             except ApiError as error:
-                # It is tried again with the next look, as everything is.
+                # The next check tries again.
                 logger.warning("%s/%s: not recorded: %s", metadata.namespace, one.name, error)
                 return
-        self._told[metadata.uid] = (day, problem.message)
-
-
-def _path(plan: _Plan) -> str:
-    return path_of(plan.kind.group, plan.kind.version, plan.kind.plural, plan.metadata.namespace, plan.metadata.name)
+        self._reported[metadata.uid] = (day, problem.message)

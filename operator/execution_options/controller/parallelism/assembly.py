@@ -1,4 +1,4 @@
-"""Everything that gives parallelism slots, put together."""
+"""The parts that give out parallelism slots, put together."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-SETTLE_SECONDS: Final = 10.0
-"""How long pods wait whose execution is not known, before it is looked for."""
+UNKNOWN_SECONDS: Final = 10.0
+"""Seconds until the execution of pods is searched for, if no watch has brought it by then."""
 
 
 class Parallelism:
@@ -44,12 +44,12 @@ class Parallelism:
         kube: for reading.
         world: executions.
         index: options.
-        writer: for writing, while the lease holds.
+        writer: writes while the lease holds.
         recorder: posts events.
         metrics: counts.
-        settings: how the controller is run.
-        numbers_changed: is told of options, by uid, whose numbers of pods changed.
-        hint: is told of options that exist but are not known yet.
+        settings: settings of the controller.
+        numbers_changed: called with the uid of options whose numbers of pods have changed.
+        hint: called with options that exist but are not known yet.
     """
 
     def __init__(
@@ -77,45 +77,45 @@ class Parallelism:
         self._backlog = Backlog(kube, writer, world, self._quotas, settings.namespace)
         self._kueue = Kueue(kube, writer, metrics)
         self.synced = False
-        """Whether the pods were listed once that may wait."""
+        """Whether the pods that may wait were listed once."""
         self._unsure: Queue[tuple[OptionsKey, str]] = Queue()
         self._unknown: Queue[GroupKey] = Queue()
         self.board = Board(world, index, self)
         self._orphans = Orphans(kube, world, self.board, self._announcer.explain)
         metrics.watch_slots(self.board.totals)
 
-    # What the board tells.
+    # The board's listener.
 
     def changed(self, group: Group) -> None:
-        """Have pods of a group released, and its numbers told to the webhook and in the status of options."""
+        """Release pods of a group, and update the backlog and the status of its options."""
         if group.slots.releasable:
             self._releaser.add(group.key)
-        self._backlog.look(group.key)
+        self._backlog.changed(group.key)
         if group.cap is not None:
             self._numbers_changed(group.cap.uid)
 
     def unknown(self, key: GroupKey) -> None:
-        """Have it found out whether anybody has the pods."""
-        self._unknown.add(key, SETTLE_SECONDS)
+        """Search for the execution of pods."""
+        self._unknown.add(key, UNKNOWN_SECONDS)
 
     def unsure(self, key: OptionsKey, uid: str) -> None:
-        """Have it found out whether options exist."""
+        """Find out whether options exist."""
         self._unsure.add((key, uid))
 
     def to_be_left(self, pod: GatedPod) -> None:
-        """Leave it to Kueue."""
+        """Leave a pod to Kueue."""
         self._kueue.add(pod)
 
     def left_to_kueue(self, key: GroupKey) -> None:
-        """Say so."""
+        """Post the Event LeftToKueue."""
         self._announcer.left_to_kueue(key)
 
-    # What runs.
+    # The work.
 
     async def run(self) -> None:
-        """Follow and release until cancelled; what has run before is nothing to go by.
+        """Follow and release pods until cancelled.
 
-        The pods are listed here, after the last active controller can have nothing under way any more.
+        The pods are listed only now, when no request of the last leader can take effect any more.
 
         Raises:
             LeaseLostError: this process must not write any more.
@@ -125,7 +125,7 @@ class Parallelism:
             path_of("", "v1", "pods"),
             GatedPod,
             label_selector=GATE,
-            # Those that have ended hold nothing, and may stay for long.
+            # Pods that have ended hold no slot, and may stay for long.
             field_selector=LIVING,
             resync=self._settings.resync,
             on_change=self.board.pod_changed,
@@ -141,10 +141,10 @@ class Parallelism:
             group.create_task(self._quotas.run())
             group.create_task(self._backlog.run(self.board))
             group.create_task(work("unsure options", self._unsure, self._check_options, self._metrics))
-            group.create_task(work("unknown pods", self._unknown, self._orphans.look_for, self._metrics))
+            group.create_task(work("unknown pods", self._unknown, self._orphans.reconcile, self._metrics))
 
     async def _check_options(self, which: tuple[OptionsKey, str]) -> None:
-        """Find out whether options are gone, or only so new that they are not known yet."""
+        """Find out whether options are gone, or are too new to be known."""
         key, uid = which
         path = path_of(names.GROUP, names.VERSION, names.PLURALS[key.kind], key.namespace, key.name)
         try:

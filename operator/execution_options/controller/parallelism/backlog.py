@@ -1,4 +1,4 @@
-"""Tells the webhook which executions have pods that wait, where a ResourceQuota counts these."""
+"""Writes for the webhook which executions have waiting pods that a ResourceQuota counts."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PAUSE_SECONDS: Final = 1.0
-"""Between two looks, however much changes: each may write all that a namespace has. And between two looks at whether
-quotas came or went, where nothing changes."""
+"""Seconds between two writes, however much changes, because each may write all of a namespace; also the interval at
+which new quotas are noticed if nothing else changes."""
 
 
 class _ConfigMap(msgspec.Struct):
@@ -44,18 +44,18 @@ class _ConfigMap(msgspec.Struct):
 
 
 class Backlog:
-    """Writes one ConfigMap: for each namespace with a quota, the identifiers of executions with pods that wait.
+    """Writes one ConfigMap: for each namespace with a quota, the identifiers of executions with waiting pods.
 
-    Only those whose engine tries again when a pod is refused. What has changed since the last look is looked at, so
-    that it costs nothing how many wait.
+    It has only executions whose engine retries when a pod is refused. Each round visits only the groups that have
+    changed, so that its cost does not grow with the number of waiting pods.
 
     Args:
         kube: for reading.
-        writer: for writing, while the lease holds.
+        writer: writes while the lease holds.
         world: executions.
-        quotas: which namespaces have any.
-        namespace: of the operator.
-        clock: monotonic seconds.
+        quotas: knows which namespaces have quotas.
+        namespace: namespace of the operator.
+        clock: monotonic seconds, for tests.
     """
 
     def __init__(
@@ -75,24 +75,24 @@ class Backlog:
         self._clock = clock
         self._path = path_of("", "v1", "configmaps", namespace, BACKLOG)
         self._written: dict[str, str] | None = None
-        """``None``: not known."""
+        """The data of the ConfigMap; ``None`` if it has to be read, or does not exist."""
         self._renewed = -math.inf
         self._changed = asyncio.Event()
         self._touched: set[GroupKey] = set()
         self._named: dict[str, dict[GroupKey, str]] = {}
-        """Of each namespace with a quota: who has pods that wait, by identifier."""
+        """Namespace with a quota → group with waiting pods → its identifier."""
         self._texts: dict[str, str] = {}
-        """The same as it is written, as far as nothing has changed."""
+        """Namespace → its text in the ConfigMap, until that has to change."""
         self._most = 0
 
-    def look(self, key: GroupKey) -> None:
-        """Something changed about a group: look soon, where a quota counts its pods."""
+    def changed(self, key: GroupKey) -> None:
+        """A group has changed: visit it in the next round if a quota counts its pods."""
         if key.namespace in self._quotas.namespaces():
             self._touched.add(key)
             self._changed.set()
 
     async def run(self, board: Board) -> None:
-        """Look whenever something changes, once a second at most, until cancelled.
+        """Write changes, at most once a second, until cancelled.
 
         Raises:
             LeaseLostError: this process must not write any more.
@@ -103,14 +103,14 @@ class Backlog:
                     await self._changed.wait()
             self._changed.clear()
             try:
-                await self.tell(self.waiting(board))
+                await self.write(self.waiting(board))
             except REQUEST_ERRORS as error:
                 self._written = None
                 logger.info("ConfigMap %s: %s", BACKLOG, error_text(error))
             await asyncio.sleep(PAUSE_SECONDS)
 
     def waiting(self, board: Board) -> dict[str, str]:
-        """For each namespace with a quota, the identifiers of executions that have no slot left, and pods that wait."""
+        """For each namespace with a quota, the identifiers of executions with waiting pods and no free slot."""
         limited = self._quotas.namespaces()
         for namespace in self._named.keys() - limited:
             del self._named[namespace]
@@ -121,7 +121,7 @@ class Backlog:
             self._touched.update(key for key in board.groups if key.namespace in fresh)
         touched, self._touched = self._touched, set()
         for key in touched:
-            self._judge(key, board.groups.get(key))
+            self._name(key, board.groups.get(key))
         named = {namespace: groups for namespace, groups in self._named.items() if groups}
         most = MAX_NAMED // max(1, len(named))
         if most != self._most:
@@ -131,8 +131,8 @@ class Backlog:
             self._texts[namespace] = written(named[namespace].values(), most)
         return {namespace: self._texts[namespace] for namespace in named}
 
-    def _judge(self, key: GroupKey, group: Group | None) -> None:
-        """Name a group, or do so no more."""
+    def _name(self, key: GroupKey, group: Group | None) -> None:
+        """Add a group to the named ones, or remove it."""
         named = self._named.get(key.namespace)
         if named is None:
             return
@@ -146,7 +146,7 @@ class Backlog:
             del named[key]
 
     def _identifier(self, group: Group) -> str:
-        """That of an execution whose next pod could only wait, and may be refused; empty for any other."""
+        """The identifier of an execution whose next pod would wait and may be refused; empty for any other."""
         engine = self._world.engines.get(group.key.engine)
         if engine is None or not refuses(engine):
             return ""
@@ -155,8 +155,8 @@ class Backlog:
         execution = self._world.execution(ExecutionKey(*group.key))
         return "" if execution is None else (execution.metadata.labels or {}).get(ID_LABEL, "")
 
-    async def tell(self, waiting: dict[str, str]) -> None:
-        """Write what has changed; or, while anybody is named, that it is still true."""
+    async def write(self, waiting: dict[str, str]) -> None:
+        """Write what has changed, and renew the time of the ConfigMap while it names anything."""
         if self._written is None:
             self._written = await self._read()
         due = bool(waiting) and self._clock() - self._renewed >= RENEW_SECONDS

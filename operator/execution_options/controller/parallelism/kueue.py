@@ -1,4 +1,4 @@
-"""Takes our gate off pods that Kueue has: it decides when they run, and they have no slot."""
+"""Removes our gate from pods that Kueue manages: Kueue decides when they run, and they take no slot."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ if TYPE_CHECKING:
     from execution_options.kube.client import Kube
 
 WORKERS: Final = 4
-"""Pods at once: Kueue should not let many go before they are left to it."""
+"""Pods that are left to Kueue at the same time, so that Kueue releases few before their turn here."""
 
 
 class Kueue:
     """Leaves pods to Kueue.
 
-    Our webhook comes before Kueue's, and cannot see who will be Kueue's. What is read decides, each time: so an answer
-    that may mean either way is asked for again, and a pod that Kueue let go first stays ours, and waits for a slot.
+    Our webhook is called before Kueue's, and cannot know which pods Kueue will manage. Each attempt decides by a fresh
+    read. An unanswered request is therefore repeated, and a pod that Kueue released first stays ours and waits for a
+    slot.
 
     Args:
         kube: for reading.
-        writer: for writing, while the lease holds.
+        writer: writes while the lease holds.
         metrics: counts.
     """
 
@@ -43,7 +44,7 @@ class Kueue:
         self._queue.add((pod.metadata.namespace, pod.metadata.name))
 
     async def run(self) -> None:
-        """Leave to Kueue what comes, until cancelled.
+        """Leave pods to Kueue until cancelled.
 
         Raises:
             LeaseLostError: this process must not write any more.
@@ -53,7 +54,7 @@ class Kueue:
                 group.create_task(work("pods of Kueue", self._queue, self.leave, self._metrics))
 
     async def leave(self, key: Key) -> None:
-        """Leave a pod to Kueue if that has it still."""
+        """Leave a pod to Kueue if it still has Kueue's gate."""
         path = path_of("", "v1", "pods", *key)
         try:
             pod = decoding.read(await self._kube.get(path), GatedPod)

@@ -1,4 +1,4 @@
-"""Pods of which no execution is known: whether anybody has them, or their execution went and left them behind."""
+"""Pods without a known execution: it may not be known yet, or it is gone and has left them behind."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 AGAIN_SECONDS: Final = 30.0
-"""Between two looks for an execution that is there but not known, or that may be there."""
+"""Seconds until the next search for an execution that exists but is not known, or that cannot be read."""
 CHANGED_SECONDS: Final = 1.0
-"""Until the next look where pods of others came meanwhile."""
+"""Seconds until the next search if pods with other owners came meanwhile."""
 
 
 class Orphans:
-    """Asks the API server, and lets pods go that nobody has.
+    """Searches for the executions of pods, and releases pods that have none.
 
     Args:
         kube: for reading.
-        world: engines, and which of them have their kind in the cluster.
+        world: the engines, and whether their kinds are installed.
         board: the pods.
-        explain: is told why pods of a group are held, ``""``: for no particular reason.
+        explain: called with a group and why its pods are held; ``""`` for no particular reason.
     """
 
     def __init__(self, kube: Kube, world: World, board: Board, explain: Callable[[GroupKey, str], None]) -> None:
@@ -46,14 +46,14 @@ class Orphans:
         self._world = world
         self._board = board
         self._explain = explain
-        self._said: set[str] = set()
-        """Engines of which it was said that they cannot be read."""
+        self._unreadable: set[str] = set()
+        """Engines whose executions cannot be read, which is logged once."""
 
-    async def look_for(self, key: GroupKey) -> float | None:
-        """Look for the execution of pods; where there is none, let them go.
+    async def reconcile(self, key: GroupKey) -> float | None:
+        """Search for the execution of pods, and release them if there is none.
 
         Returns:
-            After how many seconds to look again, ``None`` where that is settled.
+            Seconds until the next search, or ``None`` if none is needed.
         """
         kinds = self._board.kinds(key)
         if not kinds:
@@ -76,14 +76,14 @@ class Orphans:
         return None
 
     def _concerned(self, kinds: set[tuple[str, str]]) -> Iterator[Engine]:
-        """The engines whose executions may control pods through objects of these kinds, and may be there."""
+        """The installed engines whose executions may control pods through objects of these kinds."""
         for engine in self._world.engines.values():
             chain = {(engine.group, engine.kind), *((part.group, part.kind) for part in engine.parts)}
             if not engine.is_pod and chain & kinds and not self._world.executions.is_absent(engine):
                 yield engine
 
     async def _has(self, engine: Engine, key: GroupKey) -> bool | None:
-        """Whether an engine has an execution, or part of one, with the identifier; ``None``: it cannot be read."""
+        """Whether an engine has an execution, or part of one, with the identifier; ``None`` if it cannot be read."""
         path = executions_path(engine, key.namespace)
         params = {"labelSelector": f"{ID_LABEL}={key.name}"}
         try:
@@ -92,14 +92,14 @@ class Orphans:
         except ApiError as error:
             if error.is_not_found and self._world.executions.is_absent(engine):
                 return False
-            if engine.name not in self._said:
-                self._said.add(engine.name)
-                logger.warning("pods whose execution is not known are held that may be of %s: %s", engine.name, error)
+            if engine.name not in self._unreadable:
+                self._unreadable.add(engine.name)
+                logger.warning("pods that may belong to executions of %s stay held: %s", engine.name, error)
             return None
-        self._said.discard(engine.name)
+        self._unreadable.discard(engine.name)
         return has
 
     def _may_have(self, engine: Engine, metadata: ObjectMeta) -> bool:
-        """Whether an object that has an identifier has pods, too: not where it only was part of what is no more one."""
+        """Whether an object with an identifier can own pods; not if it was only part of a former execution."""
         is_part = role(self._world.engines, engine, metadata) is Role.PART
         return is_part or SNAPSHOT_ANNOTATION in (metadata.annotations or {})

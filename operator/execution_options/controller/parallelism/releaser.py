@@ -1,4 +1,4 @@
-"""Releases pods: one PATCH each, many under way, none of which makes more run than the cap allows."""
+"""Releases pods by one PATCH each, many at once, and never more than the cap allows."""
 
 from __future__ import annotations
 
@@ -29,33 +29,34 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-UNDER_WAY: Final = 32
+AT_ONCE: Final = 32
 """Most requests at once; they share the connections with everything else."""
 LONGEST_PAUSE: Final = 30.0
+"""Longest pause in seconds after a failure."""
 REMEMBERED: Final = 1000
-"""Pods whose releases went wrong, before those are forgotten that need none any more."""
-PATIENCE: Final = 5
-"""Failures of one pod's release after which a warning is due."""
+"""Pods with failed releases that are remembered before those that need none any more are forgotten."""
+WARN_AFTER: Final = 5
+"""Failures of one pod's release from which on they are logged as warnings."""
 
 
 class _Failure(msgspec.Struct):
-    """What went wrong with the release of a pod."""
+    """The failed releases of a pod."""
 
     times: int = 0
     over: float = 0.0
-    """When the last request without an answer can be carried out no more, in monotonic seconds."""
+    """When the last unanswered request can no longer take effect, in monotonic seconds."""
 
 
 class Releaser:
-    """Takes one pod of one execution after the other, in turn.
+    """Releases one pod at a time; executions take turns.
 
-    An answer that may mean either way counts as a release: the pod keeps its slot, and its release is sent again.
+    An unanswered request counts as a release: the pod keeps its slot, and the request is repeated.
 
     Args:
         kube: for reading.
-        writer: for writing, while the lease holds.
+        writer: writes while the lease holds.
         metrics: counts.
-        seconds: how long a request may take.
+        seconds: time-out of a request.
     """
 
     def __init__(self, kube: Kube, writer: Writer, metrics: Metrics, seconds: float) -> None:
@@ -66,7 +67,7 @@ class Releaser:
         self._ready: Queue[GroupKey] = Queue()
         self._since: dict[GroupKey, float] = {}
         self._failed: dict[str, _Failure] = {}
-        """By uid; with some that need no release any more."""
+        """uid → failures; some of these pods need no release any more."""
         self._most = REMEMBERED
 
     def add(self, key: GroupKey) -> None:
@@ -75,12 +76,12 @@ class Releaser:
         self._ready.add(key)
 
     async def run(self, board: Board) -> None:
-        """Release until cancelled.
+        """Release pods until cancelled.
 
         Raises:
             LeaseLostError: this process must not write any more.
         """
-        free = asyncio.Semaphore(UNDER_WAY)
+        free = asyncio.Semaphore(AT_ONCE)
 
         async def one(pod: Pod, since: float) -> None:
             try:
@@ -89,11 +90,11 @@ class Releaser:
             finally:
                 free.release()
 
-        async with asyncio.TaskGroup() as under_way:
+        async with asyncio.TaskGroup() as group:
             while True:
                 await free.acquire()
                 pod, since = await self._next(board)
-                under_way.create_task(one(pod, since))
+                group.create_task(one(pod, since))
 
     async def _next(self, board: Board) -> tuple[Pod, float]:
         while True:
@@ -104,7 +105,7 @@ class Releaser:
             pod = None if group is None else group.slots.next()
             if group is not None and pod is not None:
                 if group.slots.releasable:
-                    # Behind all others whose turn it is.
+                    # The group goes to the end of the line.
                     self._since[key] = since
                     self._ready.add(key)
                 return pod, since
@@ -113,13 +114,13 @@ class Releaser:
         path = path_of("", "v1", "pods", pod.namespace, pod.name)
         slots = board.slots_of(pod.uid)
         if slots is not None and slots.must_verify(pod.uid):
-            result = await self._settle(board, pod, path)
+            result = await self._verify(board, pod, path)
         else:
             result = await self._send(board, pod, path, since)
         self._metrics.releases.labels(result).inc()
 
     async def _send(self, board: Board, pod: Pod, path: str, since: float) -> str:
-        """Send a release; for the metric, what became of it."""
+        """Send a release; return its result for the metric."""
         sent = time.monotonic()
         try:
             await self._writer.patch(path, release(pod.uid, annotated=bool(pod.waiting)))
@@ -137,15 +138,15 @@ class Releaser:
         return "released"
 
     async def _refused(self, board: Board, pod: Pod, path: str, error: ApiError) -> str:
-        """A release was certainly not carried out."""
+        """Handle a release that was certainly not carried out; return its result for the metric."""
         if error.is_not_found:
             return self._gone(board, pod)
         if error.status == 422:
-            found = await self._look(board, pod, path)
+            found = await self._read(board, pod, path)
             if found:
                 return found
         slots = board.slots_of(pod.uid)
-        # Where nothing is wrong with the pod, it keeps its turn: a busy API server is not asked for all others, too.
+        # If the cause is not the pod, it keeps its turn, so that a busy API server is not asked for all others, too.
         if error.status not in (409, 429) and slots is not None and slots.refuse(pod.uid):
             self._later(board, pod, error, Slots.readmit)
             board.notify(pod.uid)
@@ -153,14 +154,14 @@ class Releaser:
         self._later(board, pod, error, Slots.repeat)
         return "repeated"
 
-    async def _settle(self, board: Board, pod: Pod, path: str) -> str:
-        """Find out what became of a release that was not answered, once it can have no effect any more."""
+    async def _verify(self, board: Board, pod: Pod, path: str) -> str:
+        """Find out whether an unanswered release was carried out, once it can no longer take effect."""
         failed = self._failed.get(pod.uid)
         wait = 0.0 if failed is None else failed.over - time.monotonic()
         if wait > 0:
             self._in(wait, board, pod.uid, Slots.repeat)
             return "deferred"
-        found = await self._look(board, pod, path)
+        found = await self._read(board, pod, path)
         if found:
             return found
         self._failed.pop(pod.uid, None)
@@ -170,8 +171,8 @@ class Releaser:
             board.notify(pod.uid)
         return "settled"
 
-    async def _look(self, board: Board, pod: Pod, path: str) -> str:
-        """Read a pod, and say what became of its release; empty where the pod has not been released."""
+    async def _read(self, board: Board, pod: Pod, path: str) -> str:
+        """Read a pod; return the result of its release, or an empty text if it is still gated."""
         try:
             fresh = decoding.read(await self._kube.get(path, seconds=self._seconds), GatedPod)
         except REQUEST_ERRORS as error:
@@ -193,14 +194,14 @@ class Releaser:
         return "gone"
 
     def _later(self, board: Board, pod: Pod, error: Exception, action: Callable[[Slots, str], None]) -> _Failure:
-        """Do something about a pod after a pause that grows with its failures."""
+        """Call ``action`` for a pod after a pause that grows with its failures."""
         if len(self._failed) >= self._most:
             self._failed = {uid: failed for uid, failed in self._failed.items() if _is_gated(board, uid)}
             self._most = max(REMEMBERED, 2 * len(self._failed))
         failed = self._failed.setdefault(pod.uid, _Failure())
         failed.times += 1
         pause = backoff(failed.times, LONGEST_PAUSE)
-        level = logging.WARNING if failed.times >= PATIENCE else logging.INFO
+        level = logging.WARNING if failed.times >= WARN_AFTER else logging.INFO
         reason = error_text(error)
         logger.log(level, "pod %s/%s is not released: %s; again in %.1f s", pod.namespace, pod.name, reason, pause)
         self._in(pause, board, pod.uid, action)

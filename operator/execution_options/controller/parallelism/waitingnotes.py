@@ -1,4 +1,4 @@
-"""Says who waits for what: events on executions, annotations on pods, both at a bounded rate."""
+"""Reports what pods wait for: Events on executions and annotations on pods, both at a bounded rate."""
 
 from __future__ import annotations
 
@@ -34,26 +34,26 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ROUND_SECONDS: Final = 2.0
-"""Between two looks at who waits; what waits for less is not worth a word."""
+"""Seconds between two rounds; a shorter wait is not reported."""
 ANNOTATIONS: Final = 10
 """Most annotations written in a round."""
 PODS: Final = 100
-"""Most pods of one line that are told their place: those far behind see it change all the time."""
-LOOKS: Final = 1000
-"""Most pods looked at in a round, so that releases do not have to wait for it."""
+"""Most pods of one line that get their place as an annotation, because the places far behind change all the time."""
+VISITS: Final = 1000
+"""Most pods visited in a round, so that releases do not have to wait for it."""
 QUIET_SECONDS: Final = 60.0
-"""How long something is left as it was said, although it has changed."""
+"""Seconds for which a report stays as it is, although the numbers have changed."""
 
 
 class Announcer:
-    """Looks round every two seconds.
+    """Reports in rounds of two seconds.
 
     Args:
         kube: for reading.
         world: executions.
-        writer: for writing, while the lease holds.
+        writer: writes while the lease holds.
         recorder: posts events.
-        quotas: that pods count against which wait.
+        quotas: the quotas that count waiting pods.
     """
 
     def __init__(self, kube: Kube, world: World, writer: Writer, recorder: Recorder, quotas: Quotas) -> None:
@@ -62,28 +62,28 @@ class Announcer:
         self._writer = writer
         self._recorder = recorder
         self._quotas = quotas
-        self._said: dict[tuple[GroupKey, str], tuple[float, int | None]] = {}
-        """When what was said of a group, by reason: one thing that is said must not keep another from being said.
-
-        And at which cap: an edit is told at once."""
+        self._posted: dict[tuple[GroupKey, str], tuple[float, int | None]] = {}
+        """Group and reason of an Event → when it was posted, and at which cap; an edit is reported at once."""
         self._why: dict[GroupKey, str] = {}
         self._written: dict[str, tuple[float, int | None]] = {}
-        """The same of the places of pods, by uid."""
+        """uid of a pod → when its place was written, and at which cap."""
         self._waited: set[GroupKey] = set()
+        """Groups with waiting pods in the last round."""
         self._next = 0
+        """Where the next round of annotations begins."""
 
     async def run(self, board: Board) -> None:
-        """Look round until cancelled.
+        """Report until cancelled.
 
         Raises:
             LeaseLostError: this process must not write any more.
         """
         while True:
             await asyncio.sleep(ROUND_SECONDS)
-            await self.look_round(board, time.monotonic())
+            await self.round(board, time.monotonic())
 
-    async def look_round(self, board: Board, now: float) -> None:
-        """Say what is so in this round, and where somebody waits, was so in the last one.
+    async def round(self, board: Board, now: float) -> None:
+        """Report what is the case in this round; waiting is reported if it lasts since the last round.
 
         Raises:
             LeaseLostError: this process must not write any more.
@@ -91,49 +91,49 @@ class Announcer:
         groups = [group for group in board.groups.values() if group.slots.cap is not None]
         waits = {group.key for group in groups if group.slots.waiting}
         lasting = waits & self._waited
-        self._said = {which: told for which, told in self._said.items() if which[0] in board.groups}
+        self._posted = {which: last for which, last in self._posted.items() if which[0] in board.groups}
         self._why = {key: why for key, why in self._why.items() if key in board.groups}
-        self._written = {uid: told for uid, told in self._written.items() if now - told[0] < QUIET_SECONDS}
+        self._written = {uid: last for uid, last in self._written.items() if now - last[0] < QUIET_SECONDS}
         for group in groups:
-            self._say_over(group, now)
+            self._post_over(group, now)
             if group.key in lasting:
-                await self._say(group, now)
-        # That an execution is not known is over in a moment as a rule.
-        told = lasting | {group.key for group in groups if not self._held(group)}
-        concerned = told & (self._waited | waits)
+                await self._post_waiting(group, now)
+        # An unknown execution usually becomes known in a moment.
+        certain = lasting | {group.key for group in groups if not self._held(group)}
+        concerned = certain & (self._waited | waits)
         await self._annotate([group for group in groups if group.key in concerned], now)
         self._waited = waits
 
     def explain(self, key: GroupKey, why: str) -> None:
-        """Remember why pods are held of which no execution is known; empty for no particular reason."""
+        """Remember why pods without a known execution are held; empty for no particular reason."""
         self._why[key] = why
 
     def left_to_kueue(self, key: GroupKey) -> None:
-        """Say that Kueue decides when a pod of an execution runs."""
+        """Post that Kueue decides when the pods of an execution run."""
         found = self._regarding(key)
         if found is not None:
             note = "its pods are managed by Kueue: maxParallelism is left to its quota"
             self._recorder.post(*found, Announcement("Normal", "LeftToKueue", "Wait", note))
 
     def _is_due(self, group: Group, reason: str, now: float) -> bool:
-        """Whether a reason was not given for a while, or not at this cap; it is now."""
-        at, cap = self._said.get((group.key, reason), (-QUIET_SECONDS, None))
+        """Whether an Event with this reason was not posted for a while or at this cap; note that it is now."""
+        at, cap = self._posted.get((group.key, reason), (-QUIET_SECONDS, None))
         if now - at < QUIET_SECONDS and cap == group.slots.cap:
             return False
-        self._said[group.key, reason] = (now, group.slots.cap)
+        self._posted[group.key, reason] = (now, group.slots.cap)
         return True
 
-    def _say_over(self, group: Group, now: float) -> None:
+    def _post_over(self, group: Group, now: float) -> None:
         over = waiting.over_text(group.slots)
         found = self._regarding(group.key, group) if over else None
         if found is not None and self._is_due(group, "OverParallelism", now):
             kind: Literal["Normal", "Warning"] = "Warning" if waiting.skipping(group.slots) else "Normal"
             self._recorder.post(*found, Announcement(kind, "OverParallelism", "Wait", over))
 
-    async def _say(self, group: Group, now: float) -> None:
-        """Say what the pods of a group wait for."""
+    async def _post_waiting(self, group: Group, now: float) -> None:
+        """Post what the pods of a group wait for."""
         key, found = group.key, self._regarding(group.key, group)
-        first = (key, "WaitingForSlot") not in self._said
+        first = (key, "WaitingForSlot") not in self._posted
         if found is None or not self._is_due(group, "WaitingForSlot", now):
             return
         text = waiting.execution_text(group.slots)
@@ -146,11 +146,11 @@ class Announcer:
             await self._warn(*found)
 
     def _held(self, group: Group) -> str:
-        """Why no pod of a group is released, however many slots are free; empty where that is not so."""
+        """Why no pod of a group is released, however many slots are free; empty if pods are released."""
         return "" if group.key.engine else self._why.get(group.key) or waiting.UNKNOWN
 
     async def _warn(self, engine: Engine, metadata: ObjectMeta) -> None:
-        """Say which time-outs of an execution pass while its pods wait."""
+        """Post which time-outs of an execution pass while its pods wait."""
         if not engine.timeouts:
             return
         path = executions_path(engine, metadata.namespace, metadata.name)
@@ -165,7 +165,7 @@ class Announcer:
             self._recorder.post(engine, metadata, Announcement("Warning", "TimeoutsPass", "Wait", note))
 
     def _regarding(self, key: GroupKey, group: Group | None = None) -> tuple[Engine, ObjectMeta] | None:
-        """What an event is about: the execution; of a group of bare pods the first in line."""
+        """The object of an Event: the execution, or the first in line of a group of bare pods."""
         engine = self._world.engines.get(key.engine)
         if engine is None:
             return None
@@ -176,16 +176,16 @@ class Announcer:
         return None if execution is None else (engine, execution.metadata)
 
     async def _annotate(self, groups: list[Group], now: float) -> None:
-        """Write a few annotations, beginning behind the execution that was the last one to have its turn."""
-        budget, looks = ANNOTATIONS, LOOKS
+        """Write a few annotations, starting after the group that had the last turn."""
+        budget, visits = ANNOTATIONS, VISITS
         first = self._next
         for place in range(first, first + len(groups)):
             self._next = (place + 1) % len(groups)
             group = groups[place % len(groups)]
             for pod, text in self._texts(group):
-                looks -= 1
-                told = self._written.get(pod.uid)
-                quiet = told is not None and told[1] == group.slots.cap
+                visits -= 1
+                last = self._written.get(pod.uid)
+                quiet = last is not None and last[1] == group.slots.cap
                 if pod.waiting == text or (text and pod.waiting and quiet):
                     continue
                 if not budget:
@@ -193,11 +193,11 @@ class Announcer:
                 budget -= 1
                 self._written[pod.uid] = (now, group.slots.cap)
                 await self._write(pod, text)
-            if looks <= 0:
+            if visits <= 0:
                 return
 
     def _texts(self, group: Group) -> list[tuple[Pod, str]]:
-        # What a release did not take away: it was written at the same time.
+        # A release removes the annotation, unless that was written at the same moment.
         over = [(pod, "") for pod in group.slots.users() if pod.waiting and not pod.gated]
         why = self._held(group)
         lines = ((pod, why) for pod in group.slots.line()) if why else waiting.lines(group.slots)
@@ -209,5 +209,5 @@ class Announcer:
         try:
             await self._writer.merge(path, {"metadata": {"uid": pod.uid, "annotations": annotations}})
         except REQUEST_ERRORS as error:
-            # It is said again in the next round, if it is still so.
+            # The next round tries again.
             logger.info("pod %s/%s: %s", pod.namespace, pod.name, error_text(error))
