@@ -151,9 +151,9 @@ class Changes:
                     self._parts.options.add(options, EXECUTIONS_DELAY)
 
     def _add_options(self, uid: str, after: float = 0.0) -> None:
-        key = self._parts.index.key_of(uid)
-        if key is not None:
-            self._parts.options.add(key, after)
+        known = self._parts.index.of_uid(uid)
+        if known is not None:
+            self._parts.options.add(known.key, after)
 
 
 def _identifier(metadata: ObjectMeta) -> str:

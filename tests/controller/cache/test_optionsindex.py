@@ -33,7 +33,7 @@ async def test_the_index_reads_what_it_was_told_of_and_only_that() -> None:
     assert not index.hint(KEY, known.version)
     await index.refresh(KEY)
     assert len(api.requests) == 1
-    assert index.key_of("u") == KEY
+    assert index.of_uid("u") == index.get(KEY)
     assert index.find("ns")(OPTIONS_KIND, "o") is known.options
     assert index.find("other")(OPTIONS_KIND, "o") is None
     assert [o.name for o, _ in index.candidates("ns")] == ["o"]
@@ -42,7 +42,7 @@ async def test_the_index_reads_what_it_was_told_of_and_only_that() -> None:
     del api.objects[PATH]
     assert index.hint(KEY, None)
     assert await index.refresh(KEY) is None
-    assert index.key_of("u") is None
+    assert index.of_uid("u") is None
     assert not index.in_namespace("ns")
     assert not list(index.candidates("ns"))
 

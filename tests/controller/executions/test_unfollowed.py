@@ -24,13 +24,15 @@ class Cluster:
     def __init__(self, *conditions: str) -> None:
         self.changed: list[OptionsKey] = []
         self.records = {key: Tracked(key.name, key.name, active=True, sources=frozenset({"o"})) for key in (A, B)}
-        self.known: Any = SimpleNamespace(uid="o", status={"conditions": [{"type": one} for one in conditions]})
+        self.known: Any = SimpleNamespace(
+            key=OPTIONS, uid="o", status={"conditions": [{"type": one} for one in conditions]}
+        )
         tracker = SimpleNamespace(records=self.records, of_source=lambda _: self.records.items())
         world: Any = SimpleNamespace(tracker=tracker, engines=builtin_engines())
-        index: Any = SimpleNamespace(key_of=lambda _: OPTIONS, get=lambda _: self.known)
+        index: Any = SimpleNamespace(of_uid=lambda _: self.known)
         self.unfollowed = Unfollowed(world, index, self.changed.append)
 
-    def said(self) -> list[tuple[str, str]]:
+    def condition(self) -> list[tuple[str, str]]:
         """As the status would show it, which is then what was written."""
         aspects = self.unfollowed.aspects(self.known)
         self.known.status = {"conditions": [{"type": one.type} for one in aspects]} if aspects else self.known.status
@@ -40,7 +42,7 @@ class Cluster:
 def test_nothing_is_said_unless_an_edit_was_refused() -> None:
     cluster = Cluster()
     cluster.unfollowed.followed(A)
-    assert cluster.said() == []
+    assert cluster.condition() == []
     assert cluster.changed == []
 
 
@@ -49,16 +51,18 @@ def test_it_is_said_how_many_are_not_reached_and_why_until_they_are() -> None:
     cluster.unfollowed.refused(B, "no")
     cluster.unfollowed.refused(B, "no")
     assert cluster.changed == [OPTIONS]
-    assert cluster.said() == [("False", "edits do not reach 1 execution: Job team/b: no")]
+    assert cluster.condition() == [("False", "edits do not reach 1 execution: Job team/b: no")]
     cluster.unfollowed.refused(A, "pod a-0: too much", POD)
-    assert cluster.said() == [("False", "edits do not reach 2 executions, among them Job team/a: pod a-0: too much")]
+    assert cluster.condition() == [
+        ("False", "edits do not reach 2 executions, among them Job team/a: pod a-0: too much")
+    ]
     cluster.unfollowed.followed(A)
     cluster.unfollowed.followed(B)
-    assert cluster.said() == [("False", "edits do not reach 1 execution: Job team/a: pod a-0: too much")]
+    assert cluster.condition() == [("False", "edits do not reach 1 execution: Job team/a: pod a-0: too much")]
     del cluster.changed[:]
     cluster.unfollowed.pod_followed(POD)
     assert cluster.changed == [OPTIONS]
-    assert cluster.said() == [("True", "")]
+    assert cluster.condition() == [("True", "")]
 
 
 @pytest.mark.parametrize("ends", [True, False])
@@ -66,21 +70,21 @@ def test_what_has_ended_or_is_gone_is_not_counted(ends: bool) -> None:
     cluster = Cluster()
     cluster.unfollowed.followed(A)
     cluster.unfollowed.refused(B, "no")
-    assert cluster.said()
+    assert cluster.condition()
     if ends:
         cluster.records[B] = Tracked("b", "b", active=False, sources=frozenset({"o"}))
     else:
         del cluster.records[B]
     cluster.unfollowed.forget(B)
-    assert cluster.said() == [("True", "")]
+    assert cluster.condition() == [("True", "")]
 
 
 def test_what_another_process_said_stays_until_every_execution_was_tried() -> None:
     cluster = Cluster(CONDITION)
-    assert cluster.said() == []
+    assert cluster.condition() == []
     cluster.unfollowed.followed(A)
-    assert cluster.said() == []
+    assert cluster.condition() == []
     del cluster.changed[:]
     cluster.unfollowed.followed(B)
     assert cluster.changed == [OPTIONS]
-    assert cluster.said() == [("True", "")]
+    assert cluster.condition() == [("True", "")]

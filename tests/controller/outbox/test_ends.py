@@ -73,7 +73,7 @@ class Desk:
             stored_status=b"{}",
             options=namespaced("nightly", {"notifications": [{"phases": ["FAILED"], "webhook": {}}]}),
         )
-        index = cast("Any", SimpleNamespace(key_of=lambda _: OPTIONS, get=lambda _: self.options, find=None))
+        index = cast("Any", SimpleNamespace(of_uid=lambda _: self.options, get=lambda _: self.options, find=None))
         self.refusals = Refusals(index, cast("Any", self), self.metrics, self.changed.append)
         self.outcomes = Outcomes(index, cast("Any", self), self.changed.append)
         self.program: ProgramOutcome | None = None

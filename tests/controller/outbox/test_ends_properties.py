@@ -189,7 +189,7 @@ class EndsOfOne(RuleBasedStateMachine):
         """A controller takes over: it lists, and knows nothing of what its predecessor knew."""
         programs = SimpleNamespace(of=lambda _: None, are_complete=lambda _: True)
         world = cast("Any", SimpleNamespace(engines=ENGINES, programs=programs))
-        index = cast("Any", SimpleNamespace(get=lambda _: None, key_of=lambda _: None))
+        index = cast("Any", SimpleNamespace(get=lambda _: None, of_uid=lambda _: None))
         channels = Channels([Channel(ChannelKey("team", "mail"), MAIL)], "team", {}, "system")
         directory = cast("Any", SimpleNamespace(channels=lambda _: channels))
         recorder, queue = cast("Any", SimpleNamespace(post_on=lambda *_: None)), cast("Any", self)

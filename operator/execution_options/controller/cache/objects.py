@@ -56,7 +56,7 @@ class PodObject(Struct, frozen=True):
     succeeded: bool = field(default=False, name="(succeeded)")
     """Whether all of its containers have exited with 0."""
     program: ProgramOutcome | None = field(default=None, name="(program)")
-    """What its programs say of their end, where something controls it and they have exited with 0."""
+    """The outcome that its programs report, if it has succeeded and has a controller."""
     outcome: Outcome = field(default=_UNKNOWN, name="(outcome)")
 
     def __post_init__(self) -> None:

@@ -92,9 +92,10 @@ class OptionsIndex:
         """The object, or ``None``."""
         return self._known.get(key)
 
-    def key_of(self, uid: str) -> OptionsKey | None:
-        """The key of the object with a uid."""
-        return self._by_uid.get(uid)
+    def of_uid(self, uid: str) -> Known | None:
+        """The object with a uid, or ``None``."""
+        key = self._by_uid.get(uid)
+        return None if key is None else self._known.get(key)
 
     def find(self, namespace: str) -> Callable[[str, str], OptionsObject | None]:
         """A function that finds the options of a kind and name for an execution of ``namespace``."""

@@ -1,4 +1,4 @@
-"""What programs in the pods of executions say of their end, as long as the execution is known."""
+"""The outcomes that programs report in the pods of executions."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 class Programs:
-    """Reads it from the pods that are followed anyway; of pods that go before their execution it is kept.
+    """Reads outcomes from the known pods, and keeps those of pods that go before their execution.
 
     Args:
-        pods: of all executions.
-        tracker: says which pods an execution controls.
-        counts: whether what the pods of an execution with a UID say counts.
+        pods: the pods of all executions.
+        tracker: knows which pods an execution controls.
+        counts: whether the outcomes of the pods of an execution with a uid are used.
     """
 
     def __init__(self, pods: Store[PodObject], tracker: Tracker, counts: Callable[[str], bool]) -> None:
@@ -28,32 +28,32 @@ class Programs:
         self._tracker = tracker
         self._counts = counts
         self._departed: dict[str, ProgramOutcome | None] = {}
-        """By the UID of executions, of those whose pods have succeeded and gone."""
+        """uid of an execution → outcome of its pods that have succeeded and gone."""
 
     def pod_gone(self, pod: PodObject) -> None:
-        """A pod is not there any more."""
+        """A pod no longer exists."""
         owner = pod.metadata.controller
         if owner is not None and pod.succeeded and self._counts(owner.uid):
             self._departed[owner.uid] = worse(self._departed.get(owner.uid), pod.program)
 
     def forget(self, uid: str) -> None:
-        """An execution is not there any more."""
+        """An execution no longer exists."""
         self._departed.pop(uid, None)
 
     def of(self, uid: str) -> ProgramOutcome | None:
-        """What the succeeded pods of an execution with a UID say; ``None`` where they say nothing."""
-        said = self._departed.get(uid)
-        for pod in self._living(uid):
+        """The outcome that the succeeded pods of an execution report; ``None`` if they report none."""
+        outcome = self._departed.get(uid)
+        for pod in self._known(uid):
             if pod.succeeded:
-                said = worse(said, pod.program)
-        return said
+                outcome = worse(outcome, pod.program)
+        return outcome
 
     def are_complete(self, uid: str) -> bool:
-        """Whether a pod of the execution has succeeded and none is under way, as far as pods are known."""
-        pods = list(self._living(uid))
+        """Whether a pod of the execution has succeeded and all known ones have finished."""
+        pods = list(self._known(uid))
         return all(pod.finished for pod in pods) and (uid in self._departed or any(pod.succeeded for pod in pods))
 
-    def _living(self, uid: str) -> Iterator[PodObject]:
+    def _known(self, uid: str) -> Iterator[PodObject]:
         for key in self._tracker.controlled(uid):
             pod = self._pods.items.get(key)
             if pod is not None:

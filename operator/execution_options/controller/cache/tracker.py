@@ -221,11 +221,11 @@ class Tracker:
         return {*self._pods_by_owner.of(record.uid), *self._pods_by_id.of((key.namespace, record.id))}
 
     def controlled(self, uid: str) -> Set[Key]:
-        """The pods whose controller has a UID."""
+        """The pods whose controller has a uid."""
         return self._pods_by_owner.of(uid)
 
     def key_of(self, uid: str) -> ExecutionKey | None:
-        """The execution with a UID."""
+        """The execution with a uid."""
         return self._by_uid.get(uid)
 
     def counts(self) -> Counter[tuple[str, ...]]:

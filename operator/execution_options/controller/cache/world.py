@@ -210,7 +210,7 @@ class World:
             self.programs.forget(item.metadata.uid)
 
     def _reads_programs(self, uid: str) -> bool:
-        """Whether what the pods of an execution say of their end counts."""
+        """Whether the outcomes that the pods of an execution report are used."""
         key = self.tracker.key_of(uid)
         engine = None if key is None else self.engines.get(key.engine)
         return engine is not None and engine.pods.outcomes

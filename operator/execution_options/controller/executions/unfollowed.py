@@ -98,10 +98,9 @@ class Unfollowed:
     def _report(self, key: ExecutionKey, *, only_reported: bool = False) -> None:
         record = self._world.tracker.records.get(key)
         for uid in () if record is None else record.sources:
-            options = self._index.key_of(uid)
-            known = None if options is None else self._index.get(options)
-            if options is not None and known is not None and (not only_reported or _has_condition(known)):
-                self._changed(options)
+            known = self._index.of_uid(uid)
+            if known is not None and (not only_reported or _has_condition(known)):
+                self._changed(known.key)
 
 
 def _has_condition(known: Known) -> bool:

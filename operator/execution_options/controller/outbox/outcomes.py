@@ -1,4 +1,4 @@
-"""Ends of which only the program knows what they were: what is said of them, wherever somebody may look."""
+"""Reports ends whose outcome only the program knows."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 class Outcomes:
-    """Says that ends are not notified, by the condition of the options, and that an outcome cannot be read.
+    """Reports unknown outcomes in the condition of the options, and unreadable ones in an Event on the execution.
 
     Args:
         index: the options.
         recorder: posts events.
-        changed: is told of options whose condition changes.
+        changed: called with options whose condition changes.
     """
 
     def __init__(self, index: OptionsIndex, recorder: Recorder, changed: Callable[[OptionsKey], None]) -> None:
@@ -34,28 +34,27 @@ class Outcomes:
         self._recorder = recorder
         self._changed = changed
         self._unknown: dict[str, str] = {}
-        """What is said of options, by their UID; empty where the last program did say what became of it."""
+        """uid of options → message of their condition; empty if the last program reported its outcome."""
 
     def ended(self, engine: Engine, metadata: ObjectMeta, record: Tracked, outcome: Outcome) -> None:
-        """An execution came to an end, of which its program may have said something."""
+        """An execution has ended with this outcome."""
         if outcome.problem:
             note = f"the outcome in a termination message cannot be read: {outcome.problem}"
             self._recorder.post(engine, metadata, Announcement("Warning", "OutcomeInvalid", "Notify", note))
         if not outcome.remedy:
             return
-        said = outcome_unknown(engine, metadata.name, outcome.remedy) if outcome.unknown else ""
+        message = outcome_unknown(engine, metadata.name, outcome.remedy) if outcome.unknown else ""
         for uid in record.sources:
-            key = self._index.key_of(uid)
-            known = None if key is None else self._index.get(key)
-            # Of each kind of execution the first one is named for as long as nothing else is to be said.
-            if known is not None and _notifies(known) and bool(self.unknown(known)) != bool(said):
-                self._unknown[uid] = said
+            known = self._index.of_uid(uid)
+            # The message keeps the execution that it first named.
+            if known is not None and _notifies(known) and bool(self.unknown(known)) != bool(message):
+                self._unknown[uid] = message
                 self._changed(known.key)
 
     def unknown(self, known: Known) -> str:
-        """Which ends of executions with these options are not notified, and the remedy; empty where all are."""
+        """Which ends of executions with these options are not notified, and the remedy; empty if all are."""
         if known.uid not in self._unknown:
-            # Another process may have said so before.
+            # Another process may have written the condition.
             self._unknown[known.uid] = stored_outcome_unknown(known.status)
         return self._unknown[known.uid]
 

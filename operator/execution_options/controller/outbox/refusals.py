@@ -65,9 +65,7 @@ class Refusals:
 
     def recorded(self, namespace: str, composed: Composed) -> None:
         """A delivery was recorded, which ends an earlier refusal."""
-        uid = "" if composed.spec.options is None else composed.spec.options.uid
-        key = self._index.key_of(uid)
-        known = None if key is None else self._index.get(key)
+        known = self._index.of_uid("" if composed.spec.options is None else composed.spec.options.uid)
         if known is not None and self._is_refused(known):
             self._set(namespace, composed, Aspect(CONDITION, "True", "Recorded", ""))
 
