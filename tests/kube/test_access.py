@@ -47,13 +47,13 @@ async def test_a_token_that_is_renewed_is_used(account: Path, monkeypatch: pytes
     assert await found.authorization.header() == "Bearer second"
 
 
-async def test_a_pod_without_a_service_account_says_so(account: Path) -> None:
+async def test_a_pod_without_a_service_account_is_refused(account: Path) -> None:
     (account / "token").unlink()
     with pytest.raises(access.NoClusterError, match=r"this pod has no service account to use: .*token"):
         await access.find()
 
 
-async def test_a_named_kubeconfig_counts_in_a_pod_too(account: Path) -> None:
+async def test_a_named_kubeconfig_is_used_in_a_pod_too(account: Path) -> None:
     with pytest.raises(access.NoClusterError, match="there is no kubeconfig"):
         await access.find(account / "none")
 
@@ -64,13 +64,11 @@ def test_a_pod_does_not_load_the_models_of_every_kind(process: str) -> None:
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-@pytest.mark.parametrize(("said", "expected"), [({"namespace": "team"}, "team"), ({}, "default")])
-async def test_commands_look_in_the_namespace_of_the_context(
-    tmp_path: Path, said: dict[str, str], expected: str
-) -> None:
+@pytest.mark.parametrize(("extra", "expected"), [({"namespace": "team"}, "team"), ({}, "default")])
+async def test_commands_use_the_namespace_of_the_context(tmp_path: Path, extra: dict[str, str], expected: str) -> None:
     file = tmp_path / "config"
     cluster = {"name": "c", "cluster": {"server": "https://example:6443"}}
-    chosen = {"name": "x", "context": {"cluster": "c", "user": "u", **said}}
+    chosen = {"name": "x", "context": {"cluster": "c", "user": "u", **extra}}
     config = {"clusters": [cluster], "users": [{"name": "u", "user": {}}], "contexts": [chosen], "current-context": "x"}
     file.write_text(json.dumps(config))
     assert (await access.find(file)).namespace == expected

@@ -1,4 +1,4 @@
-"""What went wrong is told apart, whatever the API server answers."""
+"""Errors of the API server, of proxies and of the network are distinguished."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_errors_of_the_api_server(body: bytes, reason: str, message: str) -> Non
         (504, b'{"kind":"Status","reason":"Timeout"}', False),
     ],
 )
-def test_only_the_api_server_knows_that_something_was_not_done(status: int, body: bytes, certain: bool) -> None:
+def test_only_an_answer_of_the_api_server_proves_that_nothing_was_done(status: int, body: bytes, certain: bool) -> None:
     assert error_of(status, body).is_certain is certain
 
 
@@ -63,7 +63,7 @@ def test_paths(parts: tuple[str, ...], expected: str) -> None:
     assert path_of(*parts) == expected
 
 
-async def test_what_is_not_json_is_no_answer(tmp_path: Path) -> None:
+async def test_an_answer_that_is_not_json_is_an_error(tmp_path: Path) -> None:
     collection = Collection()
     collection.instead = "<html>Welcome</html>"
     async with serving(collection, tmp_path) as kube:
@@ -92,7 +92,9 @@ async def test_requests(tmp_path: Path) -> None:
         (403, b'{"kind":"Status","reason":"Forbidden"}', ApiError),
     ],
 )
-async def test_only_the_api_server_says_that_there_is_no_such_object(status: int, body: bytes, found: Any) -> None:
+async def test_only_the_api_server_can_report_that_an_object_does_not_exist(
+    status: int, body: bytes, found: Any
+) -> None:
     class Answering:
         async def get(self, _path: str) -> bytes:
             if status != 200:

@@ -1,4 +1,4 @@
-"""Descriptions of engines are gone when the API server says so, or does not know their kind any more."""
+"""Descriptions of engines are gone once the API server lists none or no longer knows their kind."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 async def until(check: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
-        while not check():  # noqa: ASYNC110 - nothing tells of it
+        while not check():  # noqa: ASYNC110 - there is no event for it
             await asyncio.sleep(0.002)
 
 

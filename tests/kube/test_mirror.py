@@ -1,4 +1,4 @@
-"""However lists and what is handed over overlap, a mirror becomes equal to the truth and tells the differences."""
+"""However lists and handed-over changes overlap, a mirror becomes equal to the collection and reports the changes."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Copy:
-    """What a mirror tells, which must fit to what it has told before."""
+    """A copy of a mirror that is made from its callbacks, each of which must fit the earlier ones."""
 
     def __init__(self) -> None:
         self.items: dict[str, str] = {}
 
-    def hear(self, old: PartialObject | None, new: PartialObject | None) -> None:
+    def changed(self, old: PartialObject | None, new: PartialObject | None) -> None:
         some = new or old
         assert some is not None
         assert self.items.get(some.metadata.name) == (old and old.metadata.resource_version)
@@ -49,7 +49,7 @@ def held(mirror: Mirror[PartialObject]) -> dict[str, str]:
 
 async def until(check: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
-        while not check():  # noqa: ASYNC110 - nothing tells of it
+        while not check():  # noqa: ASYNC110 - there is no event for it
             await asyncio.sleep(0.002)
 
 
@@ -61,7 +61,7 @@ async def test_a_mirror_is_equal_to_what_was_listed_and_handed_over(tmp_path: Pa
     names = ["a", "b", "c", "d", "e"]
     late: dict[str, list[tuple[str, dict[str, Any]]]] = {}
     async with serving(collection, tmp_path) as kube:
-        mirror = Mirror[PartialObject](kube, collection.path, PartialObject, on_change=copy.hear)
+        mirror = Mirror[PartialObject](kube, collection.path, PartialObject, on_change=copy.changed)
         running = asyncio.create_task(mirror.run())
         for _ in range(60):
             name = chance.choice(names)
@@ -95,7 +95,7 @@ async def test_a_list_shows_what_nobody_handed_over(tmp_path: Path) -> None:
     collection, copy = Collection(), Copy()
     collection.put("a")
     async with serving(collection, tmp_path) as kube:
-        mirror = Mirror[PartialObject](kube, collection.path, PartialObject, resync=0.05, on_change=copy.hear)
+        mirror = Mirror[PartialObject](kube, collection.path, PartialObject, resync=0.05, on_change=copy.changed)
         running = asyncio.create_task(mirror.run())
         await until(lambda: held(mirror) == truth(collection))
         collection.delete("a")
@@ -110,7 +110,7 @@ async def test_what_cannot_be_read_stays_as_it_was(tmp_path: Path, caplog: pytes
     collection, copy = Collection(), Copy()
     collection.put("a")
     async with serving(collection, tmp_path) as kube:
-        mirror = Mirror[PartialObject](kube, collection.path, PartialObject, on_change=copy.hear)
+        mirror = Mirror[PartialObject](kube, collection.path, PartialObject, on_change=copy.changed)
         running = asyncio.create_task(mirror.run())
         await until(lambda: held(mirror) == truth(collection))
         before = held(mirror)

@@ -128,7 +128,7 @@ async def test_a_kubeconfigs_proxy_precedes_that_of_the_environment(
     monkeypatch.setenv("NO_PROXY", "*")
     path = kubeconfig(tmp_path, certificate, f"https://{INSIDE}", **{"proxy-url": proxy.url})
     assert await version(path) == await by_kopf(path) == NamedCluster(path, None).version == "v1.35.0"
-    # Loopback, too: kubectl does what the kubeconfig says.
+    # Loopback, too: kubectl does so, too.
     path = kubeconfig(tmp_path, certificate, f"https://127.0.0.1:{server.port}", **{"proxy-url": proxy.url})
     assert await version(path) == "v1.35.0"
     assert NamedCluster(path, None).version == "v1.35.0"
@@ -158,6 +158,6 @@ async def test_a_proxy_of_another_kind_is_refused(
     )
     with pytest.raises(access.NoClusterError, match=f"^{where} is not the URL of a proxy that is known here: http://"):
         await access.find(path)
-    with pytest.raises(ClusterError, match="is not the URL of a proxy") as told:
+    with pytest.raises(ClusterError, match="is not the URL of a proxy") as refusal:
         NamedCluster(path, None)
-    assert "canary" not in str(told.value)
+    assert "canary" not in str(refusal.value)

@@ -1,4 +1,4 @@
-"""Whatever happens to its list and its watch, a store becomes equal to the truth and tells exactly the differences."""
+"""Whatever happens to its list and its watch, a store becomes equal to the collection and reports the differences."""
 
 from __future__ import annotations
 
@@ -32,37 +32,37 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Followed:
-    """A store, and a copy of it that is made from what the store tells."""
+    """A store, and a copy of it that is made from its callbacks."""
 
     def __init__(self, collection: Collection) -> None:
         self.collection = collection
-        self.told: dict[str, PartialObject] = {}
+        self.reported: dict[str, PartialObject] = {}
         self.changes = 0
         self.store: Store[PartialObject]
 
-    def hear(self, old: PartialObject | None, new: PartialObject | None) -> None:
-        """What the store tells, which must fit to what it has told before."""
+    def changed(self, old: PartialObject | None, new: PartialObject | None) -> None:
+        """Record a callback, which must fit the earlier ones."""
         self.changes += 1
         some = new or old
         assert some is not None
-        known = self.told.get(some.metadata.name)
+        known = self.reported.get(some.metadata.name)
         assert (known and known.metadata) == (old and old.metadata)
         if new is None:
-            del self.told[some.metadata.name]
+            del self.reported[some.metadata.name]
         else:
             assert known is None or known.metadata.uid == new.metadata.uid
-            self.told[some.metadata.name] = new
+            self.reported[some.metadata.name] = new
 
     def equal(self) -> bool:
-        """Whether the store holds what the collection does; what it told always makes up what it holds."""
+        """Whether the store holds the objects of the collection. Its callbacks always make up what it holds."""
         held = {name: item for (_, name), item in self.store.items.items()}
-        assert held == self.told
+        assert held == self.reported
         return {name: item.metadata.resource_version for name, item in held.items()} == {
             name: item["metadata"]["resourceVersion"] for name, item in self.collection.objects.items()
         }
 
     async def becomes_equal(self) -> None:
-        """Wait for it."""
+        """Wait until the store holds the objects of the collection."""
         await until(self.equal)
 
 
@@ -78,7 +78,7 @@ async def following(
 ) -> AsyncIterator[Followed]:
     followed = Followed(collection)
     async with serving(collection, folder) as kube:
-        followed.store = Store(kube, collection.path, PartialObject, keep=keep, on_change=followed.hear)
+        followed.store = Store(kube, collection.path, PartialObject, keep=keep, on_change=followed.changed)
         task = asyncio.create_task(followed.store.run())
         try:
             yield followed
@@ -142,9 +142,9 @@ async def test_a_watch_that_cannot_go_on_leads_to_a_new_list(
 ) -> None:
     async with following(collection, tmp_path) as followed:
         await until(lambda: collection.watches == 1)
-        # What happens meanwhile is never told by any watch: something gone, changed, new, and one of the same name.
+        # No watch reports these changes: deleted, changed, added, and replaced by one of the same name.
         collection.history.clear()
-        _without_telling(collection)
+        _without_events(collection)
         collection.compact()
         if interruption == "expired":
             collection.expire()
@@ -156,7 +156,7 @@ async def test_a_watch_that_cannot_go_on_leads_to_a_new_list(
         await followed.becomes_equal()
 
 
-def _without_telling(collection: Collection) -> None:
+def _without_events(collection: Collection) -> None:
     wake, collection._wake = collection._wake, lambda: None  # type: ignore[method-assign]
     collection.delete("a")
     collection.put("b", changed="yes")
@@ -254,7 +254,7 @@ async def test_an_object_that_cannot_be_decoded_hides_no_other_and_stays_as_it_w
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_objects_that_are_not_kept_are_as_if_they_were_not_there(
+async def test_objects_that_are_not_kept_are_treated_as_absent(
     collection: Collection, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     wanted = {"a", "b"}
@@ -269,8 +269,8 @@ async def test_objects_that_are_not_kept_are_as_if_they_were_not_there(
         wanted.discard("b")
         collection.put("b", changed="yes")
         await until(lambda: {name for _, name in store.items} == {"a"})
-        assert set(followed.told) == {"a"}
-        # Any number of changes of mind are one list.
+        assert set(followed.reported) == {"a"}
+        # Many calls cause one list.
         wanted |= {"b", "c"}
         for _ in range(100):
             store.relist()
@@ -279,11 +279,11 @@ async def test_objects_that_are_not_kept_are_as_if_they_were_not_there(
         await until(lambda: collection.watches >= 2)
         collection.put("c", changed="again")
         await until(lambda: store.items["team", "c"].metadata.labels == {"changed": "again"})
-        assert set(followed.told) == wanted
+        assert set(followed.reported) == wanted
     assert not caplog.records
 
 
-async def test_it_waits_for_a_collection_that_is_not_installed(
+async def test_it_waits_until_a_collection_is_installed(
     collection: Collection, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     collection.missing = True
@@ -298,7 +298,7 @@ async def test_it_waits_for_a_collection_that_is_not_installed(
         assert not followed.store.missing
 
 
-async def test_a_patient_store_asks_once_for_what_is_not_installed_and_again_when_nudged(
+async def test_a_store_with_a_long_pause_requests_a_missing_collection_once_and_again_after_a_nudge(
     collection: Collection, tmp_path: Path
 ) -> None:
     collection.missing = True
@@ -315,7 +315,7 @@ async def test_a_patient_store_asks_once_for_what_is_not_installed_and_again_whe
         collection.missing = False
         await until(lambda: len(store.items) == 3)
         assert not store.missing
-        # Gone again, and asked for again when that is said.
+        # Gone again, and requested again after a nudge.
         collection.missing = True
         collection.drop()
         await until(lambda: not store.items)
@@ -326,7 +326,7 @@ async def test_a_patient_store_asks_once_for_what_is_not_installed_and_again_whe
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_a_refusal_is_an_answer_and_is_said_once(
+async def test_a_refusal_is_an_answer_and_is_logged_once(
     collection: Collection, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     collection.failures = [403] * 10
@@ -340,7 +340,7 @@ async def test_a_refusal_is_an_answer_and_is_said_once(
     assert len(caplog.records) == 1
 
 
-async def test_errors_are_retried_and_told(
+async def test_errors_are_retried_and_logged(
     collection: Collection, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     collection.failures = [500, 503, 429, 401]
@@ -351,10 +351,10 @@ async def test_errors_are_retried_and_told(
         collection.put("d")
         await followed.becomes_equal()
     assert all(record.levelno == logging.WARNING for record in caplog.records)
-    assert "500 InternalError: told to; trying again in" in caplog.text
+    assert "500 InternalError: as ordered; trying again in" in caplog.text
 
 
-async def test_an_api_server_that_has_just_learnt_of_the_kind_is_no_news(
+async def test_an_api_server_that_initializes_a_kind_is_not_logged(
     collection: Collection, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     collection.failures = [429, 429]
@@ -392,7 +392,7 @@ async def test_a_watch_that_never_works_makes_no_storm(collection: Collection, t
         logging.getLogger("aiohttp.server").disabled = False
 
 
-async def test_what_is_deleted_is_told_apart_from_what_is_found_to_be_gone(
+async def test_a_deletion_is_reported_but_not_an_object_that_a_list_lacks(
     collection: Collection, tmp_path: Path
 ) -> None:
     deleted: list[str] = []
@@ -409,11 +409,11 @@ async def test_what_is_deleted_is_told_apart_from_what_is_found_to_be_gone(
         collection.delete("b")
         collection.compact()
         await followed.becomes_equal()
-        assert "b" not in followed.told
+        assert "b" not in followed.reported
 
 
 @pytest.mark.parametrize("seed", range(5))
-async def test_in_the_end_it_is_equal_whatever_happened(collection: Collection, tmp_path: Path, seed: int) -> None:
+async def test_it_becomes_equal_after_random_troubles(collection: Collection, tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
     collection.page = 2
 
@@ -440,16 +440,16 @@ async def test_in_the_end_it_is_equal_whatever_happened(collection: Collection, 
         await followed.becomes_equal()
 
 
-async def test_objects_whose_version_is_not_served_any_more_stay_until_their_kind_is_gone(
+async def test_objects_of_a_version_that_is_no_longer_served_stay_until_their_kind_is_gone(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    collection, told, defined = Collection(), list[str](), True
+    collection, reported, defined = Collection(), list[str](), True
     collection.put("a")
 
-    def hear(old: PartialObject | None, new: PartialObject | None) -> None:
+    def changed(old: PartialObject | None, new: PartialObject | None) -> None:
         item = new or old
         assert item is not None
-        told.append(f"{item.metadata.name} {'gone' if new is None else 'here' if old is None else 'changed'}")
+        reported.append(f"{item.metadata.name} {'gone' if new is None else 'here' if old is None else 'changed'}")
 
     async with serving(collection, tmp_path) as kube:
         store = Store(
@@ -459,7 +459,7 @@ async def test_objects_whose_version_is_not_served_any_more_stay_until_their_kin
             optional=True,
             hidden=lambda: defined,
             missing_pause=60,
-            on_change=hear,
+            on_change=changed,
         )
         task = asyncio.create_task(store.run())
         try:
@@ -469,23 +469,23 @@ async def test_objects_whose_version_is_not_served_any_more_stay_until_their_kin
             collection.delete("a")
             collection.drop()
             await until(lambda: store.missing)
-            assert ("a" in {name for _, name in store.items}) == ("a gone" not in told)
-            before = list(told)
+            assert ("a" in {name for _, name in store.items}) == ("a gone" not in reported)
+            before = list(reported)
             store.nudge()
             await asyncio.sleep(0.05)
-            assert told == before
+            assert reported == before
             assert caplog.text.count("kept as they were seen last") == 1
-            # Served again: what happened meanwhile is told.
+            # Served again: what happened meanwhile is reported.
             collection.missing = False
             store.nudge()
             await until(lambda: {name for _, name in store.items} == {"b"})
-            assert "a gone" in told
+            assert "a gone" in reported
             # The kind is gone with its objects.
             await until(lambda: collection.watches == 2)
             defined = False
             collection.missing = True
             collection.drop()
-            await until(lambda: "b gone" in told)
+            await until(lambda: "b gone" in reported)
             assert store.items == {}
         finally:
             task.cancel()

@@ -10,7 +10,7 @@ import pytest
 from execution_options.kube.waiting import result_of
 
 
-async def test_who_gives_up_does_not_end_what_others_wait_for() -> None:
+async def test_a_waiter_that_gives_up_does_not_end_the_task_of_others() -> None:
     gate: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     task = asyncio.create_task(asyncio.wait_for(gate, None))
     stays = asyncio.create_task(result_of(task))
@@ -20,7 +20,7 @@ async def test_who_gives_up_does_not_end_what_others_wait_for() -> None:
     assert await stays == 7
 
 
-async def test_what_nobody_waits_for_any_more_fails_in_silence() -> None:
+async def test_a_task_without_waiters_fails_without_a_log() -> None:
     complaints: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
     gate: asyncio.Future[int] = asyncio.get_running_loop().create_future()

@@ -1,4 +1,4 @@
-"""A small API server that lists and watches one collection, and fails as told."""
+"""A small API server that lists and watches one collection, and fails on order."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class Collection:
         self.page = 500
         self.failures: list[int] = []
         """Statuses that the next requests get instead of an answer."""
-        self.why = "told to"
-        """What is said with them."""
+        self.why = "as ordered"
+        """Their message."""
         self.missing = False
         self.instead = ""
         """A page that somebody in between answers with."""
@@ -170,7 +170,7 @@ def _text(value: Any) -> str:
     return json.dumps(value).replace(f'"{DEEP}"', _NESTED)
 
 
-def _status(code: int, reason: str, why: str = "told to") -> web.Response:
+def _status(code: int, reason: str, why: str = "as ordered") -> web.Response:
     return web.json_response({"kind": "Status", "code": code, "reason": reason, "message": why}, status=code)
 
 

@@ -1,1 +1,1 @@
-"""Talking to the API server: a thin client and stores that follow a collection. Knows none of our rules."""
+"""A thin client of the API server, and stores that follow a collection. No rule of the operator is in here."""

@@ -1,8 +1,7 @@
-"""How to reach a cluster and who to be there.
+"""Address of a cluster, and an identity in it.
 
-In a pod, which is where the operator runs, that is three files. The official client knows everything that
-a kubeconfig can hold, exec plugins included, but importing it takes 50 MB for the models of every kind of
-Kubernetes: it is imported only where a kubeconfig is used.
+In a pod, where the operator runs, three files hold them. The official client understands everything in a kubeconfig,
+exec plugins included, but importing it takes 50 MB for the models of all kinds: it is imported only for a kubeconfig.
 """
 
 from __future__ import annotations
@@ -26,20 +25,20 @@ if TYPE_CHECKING:
 SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 DEFAULT_NAMESPACE: Final = "default"
 USER_AGENT: Final = f"execution-options/{version('execution-options')}"
-"""By which audit logs and metrics of the API server tell requests of the operator from others with its token."""
+"""Identifies requests of the operator in audit logs and metrics of the API server."""
 TOKEN_SECONDS: Final = 60.0
-"""How long a token is used before its file is read again; the kubelet renews it long before it expires."""
+"""Seconds for which a token is used before its file is read again. The kubelet renews it long before it expires."""
 
 
 class NoClusterError(Exception):
-    """There is no cluster to connect to, or what describes it cannot be used; the message says why."""
+    """There is no usable description of a cluster; the message says why."""
 
 
 class Authorization(Protocol):
-    """Who to be."""
+    """An identity."""
 
     async def header(self) -> str:
-        """Value of the ``Authorization`` header; empty where a client certificate says it."""
+        """Return the ``Authorization`` header; empty if a client certificate is the identity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +48,12 @@ class Access:
     Attributes:
         server: URL of the API server.
         authorization: the identity, unless it is the client certificate.
-        ca: certificates in PEM that the server's is verified with; those of the system where it is empty.
+        ca: certificates in PEM to verify the server with; empty: those of the system.
         verify: whether the server's certificate is verified at all.
         certificate: files with a client certificate and its key.
-        proxy: URL of the proxy that requests go by: the kubeconfig's ``proxy-url``, else that of the environment.
-        server_name: name to ask the server's certificate for instead of its host.
-        namespace: where commands look unless they are told otherwise.
+        proxy: URL of the proxy for requests: the kubeconfig's ``proxy-url``, else that of the environment.
+        server_name: name that the server's certificate must have instead of the host.
+        namespace: default namespace of commands.
     """
 
     server: str
@@ -67,7 +66,7 @@ class Access:
     namespace: str = DEFAULT_NAMESPACE
 
     def tls(self) -> ssl.SSLContext:
-        """A context for connections."""
+        """Return the TLS context for connections."""
         context = client_context(cadata=self.ca)
         if self.certificate is not None:
             context.load_cert_chain(*self.certificate)
@@ -78,7 +77,11 @@ class Access:
 
 
 async def find(kubeconfig: Path | None = None, context: str | None = None) -> Access:
-    """The cluster of a kubeconfig, or, where none is named, of this pod, or of kubectl's kubeconfig.
+    """Return the access to a cluster: by the named kubeconfig or context, else of this pod, else as kubectl does.
+
+    Args:
+        kubeconfig: file; ``None``: see above.
+        context: context of the kubeconfig; ``None``: its current one.
 
     Raises:
         NoClusterError: there is none, or it cannot be used.
@@ -89,12 +92,12 @@ async def find(kubeconfig: Path | None = None, context: str | None = None) -> Ac
 
 
 def in_cluster() -> Access:
-    """The cluster of this pod, as its service account.
+    """Return the access of this pod's service account to its cluster.
 
     https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/#directly-accessing-the-rest-api
 
     Raises:
-        NoClusterError: the pod has no service account's files.
+        NoClusterError: the pod has no files of a service account.
     """
     host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ.get("KUBERNETES_SERVICE_PORT", "443")
     try:
@@ -114,7 +117,7 @@ def _proxy(server: str, named: str | None = None) -> str | None:
 
 
 class _TokenFile:
-    """A token that is renewed in its file."""
+    """A token in a file, in which the kubelet renews it."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -131,7 +134,11 @@ class _TokenFile:
 
 
 async def of_kubeconfig(kubeconfig: Path | None, context: str | None) -> Access:
-    """The cluster of a kubeconfig; by default of those that kubectl would use.
+    """Return the access that a kubeconfig describes.
+
+    Args:
+        kubeconfig: file; ``None``: those that kubectl would use.
+        context: context of the kubeconfig; ``None``: its current one.
 
     Raises:
         NoClusterError: there is none, or it cannot be used.
@@ -172,7 +179,7 @@ def _ca(configuration: Configuration) -> str:
 
 
 class _Official:
-    """What the official client makes of a kubeconfig's user, renewed as it does that."""
+    """The user of a kubeconfig, whose credentials the official client renews."""
 
     def __init__(self, configuration: Configuration) -> None:
         self._configuration = configuration
@@ -182,7 +189,11 @@ class _Official:
 
 
 def _existing(kubeconfig: Path | None) -> str:
-    """The kubeconfig that is used: the named one, or those that kubectl would use."""
+    """Return the names of the kubeconfigs in use, for messages.
+
+    Raises:
+        NoClusterError: none of them exists.
+    """
     named = os.environ.get("KUBECONFIG") or "~/.kube/config"
     files = [Path(file).expanduser() for file in named.split(os.pathsep)] if kubeconfig is None else [kubeconfig]
     text = ", ".join(str(file) for file in files)

@@ -1,4 +1,4 @@
-"""The service account that a process runs under, as the owner of what lives no longer than an installation."""
+"""The service account of this process, as the owner of objects that must not outlive the installation."""
 
 from __future__ import annotations
 
@@ -32,20 +32,28 @@ class _Review(Struct, frozen=True):
 
 
 async def own_account(kube: Kube, namespace: str, seconds: float = REQUEST_TIMEOUT) -> dict[str, Any] | None:
-    """An owner reference to the account of this process, or ``None`` where it has none in ``namespace``.
+    """Return an owner reference to the service account of this process.
 
-    Whatever way the operator is uninstalled, its accounts go, and the garbage collector then removes what they own:
-    nobody needs a right to delete it. Everybody may ask who he is (the role ``system:basic-user``).
+    Every way of uninstalling the operator deletes its accounts, and the garbage collector then removes what they own:
+    no right to delete it is needed. Every user may create a SelfSubjectReview (role ``system:basic-user``).
+
+    Args:
+        kube: the connection.
+        namespace: of the account.
+        seconds: time-out.
+
+    Returns:
+        ``None`` if the process has no account in ``namespace``, or may not ask for it.
 
     Raises:
-        execution_options.kube.client.ApiError: the API server cannot say now.
+        execution_options.kube.client.ApiError: the API server cannot answer now.
     """
     try:
         answer = await kube.create(_REVIEWS, {"spec": {}}, seconds=seconds)
     except ApiError as error:
         if error.status not in (403, 404):
             raise
-        logger.info("the service account of this process is not told: %s", error)
+        logger.info("the service account of this process is unknown: %s", error)
         return None
     user = decoding.read(answer, _Review).status.user_info
     prefix = f"system:serviceaccount:{namespace}:"

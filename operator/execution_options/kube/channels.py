@@ -1,4 +1,4 @@
-"""Notification channels as the API server has them."""
+"""Notification channels in the API server."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CHANNELS: Final = path_of(names.GROUP, names.VERSION, names.CHANNEL_PLURAL)
 
 
 class ChannelObject(Struct, frozen=True):
-    """A NotificationChannel as it is stored, perhaps by a newer version."""
+    """A stored NotificationChannel, which a newer version of the operator may have written."""
 
     metadata: ObjectMeta
     spec: dict[str, Any]
@@ -36,10 +36,10 @@ class _List(Struct, frozen=True):
 
 
 def channel_of(item: ChannelObject) -> Channel:
-    """A channel, as far as this version understands it.
+    """Return a channel without fields that this version does not know.
 
     Raises:
-        msgspec.ValidationError: it cannot be understood.
+        msgspec.ValidationError: a known field has a value that this version does not understand.
     """
     known, _ = unknown_fields(item.spec, names.CHANNEL_KIND)
     key = ChannelKey(item.metadata.namespace, item.metadata.name)
@@ -49,10 +49,16 @@ def channel_of(item: ChannelObject) -> Channel:
 async def read_channels(
     kube: Kube, namespace: str, namespace_labels: Mapping[str, str], operator_namespace: str
 ) -> Channels:
-    """What notifications of a namespace can use at this moment.
+    """Read the channels that notifications of a namespace can use now.
+
+    Args:
+        kube: the connection.
+        namespace: of the executions.
+        namespace_labels: its labels.
+        operator_namespace: its channels can be shared with other namespaces.
 
     Raises:
-        execution_options.kube.client.ApiError: the API server does not say.
+        execution_options.kube.client.ApiError: the API server refused a request.
     """
     places = sorted({namespace, operator_namespace})
     paths = (path_of(names.GROUP, names.VERSION, names.CHANNEL_PLURAL, place) for place in places)
@@ -62,5 +68,5 @@ async def read_channels(
             try:
                 found.append(channel_of(item))
             except msgspec.ValidationError:
-                continue  # its own status says so
+                continue  # the status of the channel reports it
     return Channels(found, namespace, namespace_labels, operator_namespace)

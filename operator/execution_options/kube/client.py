@@ -1,4 +1,4 @@
-"""A client for raw requests to the API server, whose bodies are decoded into the few fields that are needed."""
+"""A client for raw requests to the API server; callers decode the few fields that they need."""
 
 from __future__ import annotations
 
@@ -32,12 +32,14 @@ METADATA: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 TOO_MANY: Final = 429
 CONNECTIONS: Final = 64
 LONGEST_PAUSE: Final = 60
-"""Seconds of a Retry-After that are believed."""
+"""Longest pause that a Retry-After can ask for, in seconds."""
 LAST_SECONDS: Final = 0.25
+"""Seconds that TLS transports get to close."""
 LARGEST_LINE: Final = 2**21
-"""Bytes that are buffered of an answer: a watch has one object a line."""
+"""Bytes of an answer that are buffered. A watch sends one object per line."""
 REQUEST_TIMEOUT: Final = 10.0
-"""Seconds for one request, watches apart; shorter than what a lease leaves (``controller.runtime.lease``)."""
+"""Time-out of a request in seconds, except for watches; shorter than the time left to renew a lease
+(``controller.runtime.lease``)."""
 
 
 class Options(TypedDict, total=False):
@@ -49,10 +51,10 @@ class Options(TypedDict, total=False):
 
 
 _ESCAPED: Final = [(text.encode(), f"\\u{ord(text):04x}".encode()) for text in "<>&\u2028\u2029"]
-"""What Go's encoder escapes in strings and msgspec does not; none of it stands anywhere else in JSON."""
+"""Characters that Go's encoder escapes in strings and msgspec does not. JSON has them only in strings."""
 
 REFUSED: Final = (400, 403, 422)
-"""Status codes by which rights, policies and webhooks refuse a request that is otherwise well."""
+"""Status codes with which rights, policies and webhooks refuse a request that is otherwise valid."""
 
 
 class ApiError(Exception):
@@ -60,9 +62,10 @@ class ApiError(Exception):
 
     Attributes:
         status: HTTP status code.
-        reason: ``reason`` of the ``Status`` object, for example ``NotFound`` or ``Conflict``; empty where the answer
-            was none, so that whoever stands in between may have given it.
-        retry_after: seconds for which it asks to be left alone.
+        reason: ``reason`` of the ``Status`` object, for example ``NotFound`` or ``Conflict``; empty if the answer was
+            not such an object, so that a proxy may have sent it.
+        message: ``message`` of the ``Status`` object, or the beginning of the answer.
+        retry_after: seconds to wait before the next request.
     """
 
     def __init__(self, status: int, reason: str, message: str, retry_after: float = 0.0) -> None:
@@ -74,31 +77,31 @@ class ApiError(Exception):
 
     @property
     def is_overload(self) -> bool:
-        """Whether the API server, or what is behind it, has too much to do.
+        """Whether the API server, or etcd behind it, is overloaded.
 
-        It answers 500 where an admission webhook of somebody's fails, which says nothing of its load.
+        500 does not count: it is the answer if somebody's admission webhook fails.
         """
         return self.status in (TOO_MANY, 503, 504) or self.retry_after > 0
 
     @property
     def is_not_found(self) -> bool:
-        """Whether the API server says that there is no such object. Of kinds that it does not know it says less."""
+        """Whether the object does not exist. The 404 for an unknown kind has another reason."""
         return self.status == 404 and self.reason == "NotFound"
 
     @property
     def is_certain(self) -> bool:
-        """Whether what was asked for has certainly not been done, and will not be.
+        """Whether the request certainly had no effect and will have none.
 
-        Only the API server can know that, while nothing went wrong in it. Too many requests are refused before
-        anybody looks at them, without a ``Status``.
+        Only the API server can know that, so the answer must be its own and no internal error. 429 is sent before a
+        request is processed, without a ``Status``.
         """
         return self.status == TOO_MANY or (400 <= self.status < 500 and bool(self.reason))
 
 
 UNANSWERED: Final = (aiohttp.ClientError, OSError)
-"""What a request raises that got no answer; ``TimeoutError`` is an ``OSError``."""
+"""Raised by a request without an answer; ``TimeoutError`` is an ``OSError``."""
 REQUEST_ERRORS: Final = (ApiError, *UNANSWERED)
-"""What a request raises: it was refused, or got no answer."""
+"""Raised by a request that was refused or got no answer."""
 
 
 class _Status(Struct):
@@ -110,33 +113,37 @@ class _Status(Struct):
 class Kube:
     """A connection to one cluster; use as an async context manager.
 
-    Requests raise :class:`ApiError` for what the API server refuses, ``aiohttp.ClientError`` and
-    ``TimeoutError`` for what never got an answer.
+    Requests raise :class:`ApiError` if the API server refuses them, ``aiohttp.ClientError`` or ``TimeoutError`` if they
+    get no answer.
     """
 
     def __init__(self, access: Access) -> None:
-        """Nothing is sent before the first request."""
+        """Create the client; it connects at the first request."""
         self.access = access
         self._session = self._opened(CONNECTIONS)
-        # Watches last: out of one pool with requests they would leave these no connection.
+        # Watches hold their connection: in one pool with requests they would leave these none.
         self._streams = self._opened(0)
         self.server: str = access.server
 
     def _opened(self, limit: int) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=limit, resolver=aiohttp.ThreadedResolver(), ssl=self.access.tls()),
-            # Compressing a list takes the API server longer than the list itself, and sending it takes neither long.
+            # Compressing a list takes the API server longer than making it; sending it is fast.
             headers={"Accept-Encoding": "identity", "User-Agent": USER_AGENT},
             read_bufsize=LARGEST_LINE,
         )
 
     def apart(self) -> Kube:
-        """Another connection to the same cluster, which no request of this one can delay; to be closed on its own."""
+        """Return another client of the same cluster with its own connections. The caller closes it."""
         return Kube(self.access)
 
     @classmethod
     async def connect(cls, kubeconfig: Path | None = None, context: str | None = None) -> Kube:
-        """Connect to the cluster that :func:`execution_options.kube.access.find` finds.
+        """Return a client of the cluster that :func:`execution_options.kube.access.find` finds.
+
+        Args:
+            kubeconfig: as for ``find``.
+            context: as for ``find``.
 
         Raises:
             execution_options.kube.access.NoClusterError: there is none, or it cannot be used.
@@ -144,7 +151,7 @@ class Kube:
         return cls(await find(kubeconfig, context))
 
     def cluster_config(self) -> dict[str, str]:
-        """The ``cluster`` entry of a kubeconfig for the same API server."""
+        """Return the ``cluster`` entry of a kubeconfig for this API server."""
         entry = {"server": self.server}
         if self.access.ca:
             entry["certificate-authority-data"] = base64.b64encode(self.access.ca.encode()).decode()
@@ -161,12 +168,12 @@ class Kube:
     async def close(self) -> None:
         """Close all connections."""
         await asyncio.gather(self._session.close(), self._streams.close())
-        # TLS transports end a little later, and the event loop may be about to end, too:
+        # TLS transports close a little later, and the event loop may end right after this:
         # https://docs.aiohttp.org/en/stable/client_advanced.html#graceful-shutdown
         await asyncio.sleep(LAST_SECONDS)
 
     async def _sent(self, accept: str, content_type: str = "") -> dict[str, Any]:
-        """What every request is sent with."""
+        """Return the arguments that all requests share."""
         headers = {"Accept": accept}
         authorization = await self.access.authorization.header()
         if authorization:
@@ -186,7 +193,22 @@ class Kube:
         accept: str = "application/json",
         seconds: float = REQUEST_TIMEOUT,
     ) -> bytes:
-        """Send one request and return the body of its answer; waiting at most ``seconds``."""
+        """Send one request and return the body of its answer.
+
+        Args:
+            method: HTTP method.
+            path: URL path on the API server.
+            body: plain data, or bytes that are sent as they are.
+            params: query parameters.
+            content_type: of the body.
+            accept: media type of the answer.
+            seconds: time-out.
+
+        Raises:
+            ApiError: the API server refused it.
+            aiohttp.ClientError: it got no answer of the API server.
+            TimeoutError: it got no answer in time.
+        """
         advance()
         sent = await self._sent(accept, "" if body is None else content_type)
         async with self._session.request(
@@ -201,7 +223,7 @@ class Kube:
             if response.status >= 400:
                 raise error_of(response.status, data, response.headers.get("Retry-After", ""))
             if response.content_type != accept.partition(";")[0]:
-                # Whoever stands in between may have said that: nobody knows what became of the request.
+                # A proxy may have answered, so the result of the request is unknown.
                 raise aiohttp.ContentTypeError(
                     response.request_info,
                     response.history,
@@ -213,7 +235,14 @@ class Kube:
     async def stream(
         self, path: str, *, params: Mapping[str, str], accept: str, silence: float
     ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        """Open a watch; a connection that says nothing for ``silence`` seconds is given up."""
+        """Open a watch.
+
+        Args:
+            path: URL path of the collection.
+            params: query parameters.
+            accept: media type of the events.
+            silence: seconds without any data after which the connection is closed.
+        """
         sent = await self._sent(accept)
         return self._streams.get(
             self.server + path,
@@ -244,9 +273,9 @@ class Kube:
 
 
 def _encoded(body: Any, content_type: str) -> bytes | None:
-    """A request's body; JSON patches as Go would write them.
+    """Encode a body; a JSON patch the way Go does.
 
-    The API server compares the strings of a ``test`` as they are escaped, and has escaped its own by Go's encoder:
+    The API server compares the strings of a ``test`` in their escaped form, and Go's encoder has escaped its own:
     https://github.com/evanphx/json-patch/blob/v4.13.0/patch.go (``lazyNode.equal``).
     """
     if body is None or isinstance(body, bytes):
@@ -259,7 +288,13 @@ def _encoded(body: Any, content_type: str) -> bytes | None:
 
 
 def error_of(status: int, body: bytes, retry_after: str = "") -> ApiError:
-    """The error that an answer of the API server stands for; it gives the header Retry-After in whole seconds."""
+    """Return the error for an answer of the API server.
+
+    Args:
+        status: HTTP status code, 400 or more; 0 for an error event of a watch.
+        body: of the answer.
+        retry_after: header ``Retry-After``; the API server sends whole seconds.
+    """
     try:
         answer = decoding.read(body, _Status)
     except (msgspec.MsgspecError, UnicodeError):
@@ -270,19 +305,36 @@ def error_of(status: int, body: bytes, retry_after: str = "") -> ApiError:
 
 
 def path_of(group: str, version: str, plural: str, namespace: str = "", name: str = "", subresource: str = "") -> str:
-    """The path of a resource or collection; ``group`` is empty for the core group."""
+    """Return the URL path of an object or a collection.
+
+    Args:
+        group: API group; empty for the core group.
+        version: version of the API.
+        plural: plural of the kind.
+        namespace: empty for all namespaces, and for kinds without.
+        name: empty for the collection.
+        subresource: for example ``status``.
+    """
     parts = ["/apis", group, version] if group else ["/api", version]
     if namespace:
         parts += ["namespaces", namespace]
-    # Names are checked by the API server, but those of owners are not, and would be able to leave the path.
+    # The API server validates names, but not those in owner references: unquoted, they could leave the path.
     parts += [part for part in (plural, quote(name, safe=""), subresource) if part]
     return "/".join(parts)
 
 
 async def get_if_exists(kube: Kube, path: str, **options: Unpack[Options]) -> bytes | None:
-    """GET an object; ``None`` where the API server says that there is none.
+    """GET an object; return ``None`` if it does not exist.
 
-    That something between says so is no answer, nor what the API server says of kinds that it does not know.
+    A 404 of a proxy, or for an unknown kind, is an error like any other.
+
+    Args:
+        kube: the connection.
+        path: URL path of the object.
+        **options: as for :meth:`Kube.request`.
+
+    Raises:
+        ApiError: the API server refused it.
     """
     try:
         return await kube.get(path, **options)

@@ -1,4 +1,4 @@
-"""The engines of a cluster: the built-in ones and those that are described in it, as they are now."""
+"""The engines of a cluster: the built-in ones and those that are described in it."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _PATH = path_of(names.GROUP, names.VERSION, names.ENGINE_PLURAL)
 
 
 def specification_path(wanted: Reference, namespace: str) -> str:
-    """URL path of an object that an execution of ``namespace`` takes the rest of its specification from."""
+    """Return the URL path of the object that an execution in ``namespace`` takes the rest of its specification from."""
     kind = wanted.kind
     return path_of(kind.group, kind.version, kind.plural, "" if kind.cluster_scoped else namespace, wanted.name)
 
 
 class StoredEngine(Struct, frozen=True):
-    """An ``ExecutionEngine`` as it is listed and watched; the spec is decoded when engines are worked out."""
+    """A stored ``ExecutionEngine``; its spec is decoded when the engines are resolved."""
 
     metadata: ObjectMeta
     spec: Raw = Raw(b"{}")
@@ -47,9 +47,9 @@ class EngineIndex:
 
     Args:
         kube: the connection.
-        changed: is told the name of every description that came, changed or went, its status included.
+        changed: called with the name of every description that was added, changed (its status included) or deleted.
         hidden: whether there may be descriptions although the API server seems not to know their kind.
-        following: makes the store of the descriptions.
+        following: creates the store of the descriptions.
     """
 
     def __init__(
@@ -61,37 +61,37 @@ class EngineIndex:
     ) -> None:
         self._kube = kube
         self._changed = changed
-        # Where the kind is not installed yet, the built-in engines are all there are.
+        # If the kind is not installed yet, there are only the built-in engines.
         self._store = following(kube, _PATH, StoredEngine, optional=True, hidden=hidden, on_change=self._note)
         self._resolution: Resolution | None = None
 
     @property
     def synced(self) -> bool:
-        """Whether the descriptions were listed once."""
+        """Whether the descriptions have been listed."""
         return self._store.synced.is_set()
 
     async def wait_synced(self) -> None:
-        """Wait for that."""
+        """Wait until the descriptions have been listed."""
         await self._store.synced.wait()
 
     @property
     def resolution(self) -> Resolution:
-        """What follows from the descriptions."""
+        """The engines that are in force, and what is wrong with the others."""
         if self._resolution is None:
             self._resolution = _resolved(self._store.items.values())
         return self._resolution
 
     @property
     def engines(self) -> Engines:
-        """The engines."""
+        """The engines that are in force, by name."""
         return self.resolution.engines
 
     def get(self, name: str) -> StoredEngine | None:
-        """A description."""
+        """Return a description, or ``None``."""
         return self._store.get("", name)
 
     def names(self) -> list[str]:
-        """Names of all descriptions."""
+        """Return the names of all descriptions."""
         return [name for _, name in self._store.items]
 
     async def run(self) -> None:
@@ -109,14 +109,14 @@ class EngineIndex:
 
 
 async def read_engines(kube: Kube, *, hidden: bool = False) -> Engines:
-    """The engines as they are at this moment.
+    """Read the engines that are in force now.
 
     Args:
         kube: the connection.
-        hidden: whether there are descriptions, so that an answer that their kind is not known is a proxy's.
+        hidden: whether there are descriptions. If so, a 404 for their kind comes from a proxy.
 
     Raises:
-        execution_options.kube.client.ApiError: the API server does not say; status 403 where one may not know.
+        execution_options.kube.client.ApiError: the API server refused the request; status 403: without the right.
     """
     try:
         listed = decoding.read(await kube.get(_PATH), _List)
@@ -135,20 +135,23 @@ def _resolved(items: Iterable[StoredEngine]) -> Resolution:
 
 
 def definition_of(engine: Engine) -> str:
-    """Name of the CustomResourceDefinition of an engine's kind, where it has one."""
+    """Return the name of the CustomResourceDefinition of an engine's kind. Built-in kinds of Kubernetes have none."""
     return f"{engine.plural}.{engine.group}"
 
 
 def executions_path(engine: Engine, namespace: str = "", name: str = "") -> str:
-    """Where an engine's executions are: all of them, those of a namespace, or one."""
+    """Return the URL path of all executions of an engine, those of a namespace, or one."""
     return path_of(engine.group, engine.version, engine.plural, namespace, name)
 
 
 async def read_path_check(kube: Kube, engine: Engine) -> PathCheck | None:
-    """What the definition of an engine's kind says of its paths; ``None`` where there is none, or no such version.
+    """Check the paths of an engine against the schema of its kind.
+
+    Returns:
+        ``None`` if there is no CustomResourceDefinition of the kind, or none of that version.
 
     Raises:
-        execution_options.kube.client.ApiError: the API server does not say.
+        execution_options.kube.client.ApiError: the API server refused the request.
     """
     path = path_of("apiextensions.k8s.io", "v1", "customresourcedefinitions", name=definition_of(engine))
     answer = await get_if_exists(kube, path)

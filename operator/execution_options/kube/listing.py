@@ -1,4 +1,4 @@
-"""Collections that are read once, page by page."""
+"""Collections that are listed once, page by page."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PAGE: Final = 500
-"""Objects of a page."""
+"""Objects per page."""
 LARGE_PAGE: Final = 100
-"""The same of objects that may have a tenth of a megabyte each."""
+"""Objects per page if each may have a tenth of a megabyte."""
 Item = TypeVar("Item")
 
 
@@ -34,18 +34,18 @@ class ListMeta(Struct, frozen=True, rename="camel"):
 
 
 class Page(Struct, Generic[Item], frozen=True):
-    """A list, or a part of it that says where the next one begins."""
+    """A list or a page of it. ``metadata.continue_`` is the token of the next page; empty on the last."""
 
     metadata: ListMeta = ListMeta()
     items: list[Item] | None = None
 
 
 class Unreadable(Struct, frozen=True):
-    """An object that cannot be decoded into what is read of its kind; others of its collection are not affected.
+    """An object that cannot be decoded. Others of its collection are not affected.
 
     Attributes:
-        metadata: of the object; empty where even that cannot be read.
-        problem: why, in words.
+        metadata: of the object; empty if that cannot be decoded either.
+        problem: why, for people.
     """
 
     metadata: ObjectMeta
@@ -53,7 +53,7 @@ class Unreadable(Struct, frozen=True):
 
 
 def page_of(data: bytes, kind: type[Item], unreadable: Callable[[Unreadable], None]) -> Page[Item]:
-    """Decode a page, without the objects that cannot be: one of them must not hide all others.
+    """Decode a page without the objects that cannot be decoded.
 
     Args:
         data: the API server's answer.
@@ -61,7 +61,7 @@ def page_of(data: bytes, kind: type[Item], unreadable: Callable[[Unreadable], No
         unreadable: called with each object that is left out.
 
     Raises:
-        UnreadableError: it is no list.
+        UnreadableError: the answer is not a list.
     """
     wanted: Any = Page[kind]  # type: ignore[valid-type]
     try:
@@ -75,7 +75,13 @@ def page_of(data: bytes, kind: type[Item], unreadable: Callable[[Unreadable], No
 
 
 def item_of(data: Raw, kind: type[Item], unreadable: Callable[[Unreadable], None]) -> Item | None:
-    """Decode one object; ``None``, and a call of ``unreadable``, where it cannot be."""
+    """Decode one object; return ``None`` after a call of ``unreadable`` if that fails.
+
+    Args:
+        data: JSON.
+        kind: what it is decoded into.
+        unreadable: called if it cannot be decoded.
+    """
     try:
         return decoding.read(data, kind)
     except UnreadableError as error:
@@ -100,7 +106,7 @@ async def listed(
     seconds: float = REQUEST_TIMEOUT,
     page: int = PAGE,
 ) -> AsyncIterator[Item]:
-    """All objects of a collection as they were at one moment, not before the first request.
+    """Yield all objects of a collection, as they are when the first page is read.
 
     Args:
         kube: the connection.
@@ -108,11 +114,11 @@ async def listed(
         kind: what each object is decoded into.
         params: selectors.
         accept: as :meth:`Kube.request`.
-        seconds: how long each page may take.
-        page: how many objects are asked for at once.
+        seconds: time-out of each page.
+        page: objects per page.
 
     Raises:
-        execution_options.kube.client.ApiError: the API server refuses it; status 410 where it took too long.
+        execution_options.kube.client.ApiError: the API server refused it; status 410: it took too long.
     """
 
     def left_out(one: Unreadable) -> None:

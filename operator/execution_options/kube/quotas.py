@@ -1,4 +1,4 @@
-"""The ResourceQuotas of a cluster, as far as they limit pods."""
+"""ResourceQuotas that limit pods."""
 
 from __future__ import annotations
 
@@ -29,42 +29,43 @@ class _Status(Struct, frozen=True):
 
 
 class Quota(Struct, frozen=True):
-    """How much a ResourceQuota allows, and how much is used."""
+    """Limits and usage of a ResourceQuota."""
 
     metadata: _Meta
     status: _Status = _Status()
 
 
 class NearlyUsed(NamedTuple):
-    """A quota that is nearly used: its name, and what of it, for people."""
+    """A quota that is nearly used: its name, and the resources with their usage, for people."""
 
     quota: str
     text: str
 
 
 class Quotas:
-    """Follows all ResourceQuotas, whatever their scopes: which pods a scope takes in is the API server's to say."""
+    """Follows all ResourceQuotas. Their scopes are ignored: only the API server decides which pods match them."""
 
     def __init__(self, kube: Kube) -> None:
         self._store = Store(kube, path_of("", "v1", "resourcequotas"), Quota, on_change=self.changed)
         self._nearly: dict[str, dict[str, dict[str, str]]] = {}
-        """By namespace and quota: what of it is nearly used, and how much."""
+        """Namespace → quota → nearly used resource → its usage, for people."""
         self._limiting: dict[str, set[str]] = {}
+        """Namespace → quotas that limit pods."""
 
     async def run(self) -> None:
         """Follow until cancelled."""
         await self._store.run()
 
     def namespaces(self) -> Set[str]:
-        """The namespaces with a quota that limits pods."""
+        """Return the namespaces with a quota that limits pods."""
         return self._limiting.keys()
 
     def nearly_used(self, namespace: str, pod: Mapping[str, Any] | None = None) -> NearlyUsed | None:
-        """The first quota of a namespace, by name, that is nearly used.
+        """Return the first quota of a namespace, by name, that is nearly used; ``None`` if there is none.
 
         Args:
             namespace: the namespace.
-            pod: only what this one counts against matters; absent: all that pods use.
+            pod: only resources that this pod uses matter; ``None``: those that any pod can use.
         """
         for quota, resources in sorted(self._nearly.get(namespace, {}).items()):
             found = [text for resource, text in resources.items() if pod is None or uses(resource, pod)]
@@ -73,7 +74,7 @@ class Quotas:
         return None
 
     def changed(self, old: Quota | None, new: Quota | None) -> None:
-        """A quota came, changed or went."""
+        """Handle a quota that was added, changed or deleted; arguments as ``on_change`` of a store has them."""
         item = new or old
         if item is None:
             return

@@ -1,4 +1,4 @@
-"""Waiting for what others wait for, too."""
+"""Waiting for a task that others wait for, too."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ V = TypeVar("V")
 
 
 async def result_of(task: asyncio.Task[V]) -> V:
-    """The result of ``task``, which goes on where whoever asks gives up.
+    """Return the result of ``task``. The task continues if the caller is cancelled.
 
-    It fails in silence where nobody waits for it any more: ``asyncio.shield`` logs that, from Python 3.14 on.
+    If it then fails, nothing is logged, unlike with ``asyncio.shield`` from Python 3.14 on.
     """
     task.add_done_callback(_seen)
     await asyncio.wait([task])
