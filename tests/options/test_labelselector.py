@@ -1,4 +1,4 @@
-"""Label selectors mean what they mean in Kubernetes, and a failure says which label is why."""
+"""Label selectors work as in Kubernetes, and a failure names the label."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_labels_select_themselves(labels: dict[str, str]) -> None:
         ),
     ],
 )
-def test_a_failure_names_the_label_what_was_wanted_and_what_it_is(
+def test_a_failure_names_the_label_with_its_wanted_and_its_actual_value(
     selector: dict[str, Any], labels: dict[str, str], reason: str
 ) -> None:
     assert first_failure(convert(selector, LabelSelector), labels) == reason

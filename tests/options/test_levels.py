@@ -1,4 +1,4 @@
-"""What stands above an author's word, and what nobody can talk an execution out of."""
+"""Which levels override the author, and which nobody can override."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from execution_options.options.levels import Level, Source, Sourced, prevails
 
 
 @pytest.mark.parametrize("level", Level)
-def test_options_fill_in_what_is_open_and_replace_an_authors_word_from_above(level: Level) -> None:
+def test_options_fill_in_open_values_and_higher_levels_replace_the_authors(level: Level) -> None:
     wanted = Sourced("ours", Source(level, "ExecutionOptions", "o"))
     assert prevails(wanted, None)
     assert prevails(wanted, "") is prevails(wanted, "theirs") is level.overrules_author

@@ -1,4 +1,4 @@
-"""Edits that reach living objects: whatever the order of events, the end is what a fresh look would give."""
+"""Edits that reach running objects: in whatever order they come, the result equals that of a new creation."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from execution_options.options.live import (
     edited,
     encode_applied,
     encode_live,
-    settle,
-    stands,
+    reconciled,
+    resolved,
 )
 from execution_options.options.snapshot import Snapshot, frozen
 from support.strategies import specs
@@ -35,61 +35,61 @@ from support.strategies import specs
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    Said = dict[str, Sourced[str]]
+    Desired = dict[str, Sourced[str]]
 
 KEYS = st.sampled_from(("a", "b", "c"))
 VALUES = st.sampled_from(("1", "2"))
 BELOW, ABOVE = Level.NAMESPACE_DEFAULT, Level.NAMESPACE_ENFORCE
-said_values = st.builds(
+desired_values = st.builds(
     lambda value, level: Sourced(value, Source(level, OPTIONS_KIND, "o")), VALUES, st.sampled_from((BELOW, ABOVE))
 )
-said_maps = st.dictionaries(KEYS, said_values)
-edits = st.tuples(st.just("edit"), said_maps)
+desired_maps = st.dictionaries(KEYS, desired_values)
+edits = st.tuples(st.just("edit"), desired_maps)
 others = st.tuples(st.just("other"), st.tuples(KEYS, st.none() | st.just("theirs")))
 
 
-def fresh(authors: Mapping[str, str], said: Mapping[str, Sourced[str]]) -> dict[str, str]:
-    """What creation would give."""
-    return dict(authors) | {k: v.value for k, v in said.items() if k not in authors or v.source.level > Level.AUTHOR}
+def fresh(authors: Mapping[str, str], desired: Mapping[str, Sourced[str]]) -> dict[str, str]:
+    """The map that a new creation would give."""
+    return dict(authors) | {k: v.value for k, v in desired.items() if k not in authors or v.source.level > Level.AUTHOR}
 
 
 class World:
-    """One map of an object, and a model of who has the last word on each key."""
+    """One map of an object, and a model of whose value wins for each key."""
 
-    def __init__(self, authors: dict[str, str], said: dict[str, Sourced[str]]) -> None:
+    def __init__(self, authors: dict[str, str], desired: dict[str, Sourced[str]]) -> None:
         self.authors = dict(authors)
-        self.authored = {key: value for key, value in authors.items() if key in said}
-        self.base = stands(said, self.authored)
-        self.said = said
-        self.present = fresh(authors, said)
+        self.authored = {key: value for key, value in authors.items() if key in desired}
+        self.base = resolved(desired, self.authored)
+        self.desired = desired
+        self.present = fresh(authors, desired)
         self.written = Written()
         self.foreign: dict[str, str | None] = {}
 
     def reconcile(self) -> None:
         before = dict(self.present)
-        settled = settle(self.present, self.said, self.authored, self.base, self.written)
-        for key, value in settled.changes.items():
+        result = reconciled(self.present, self.desired, self.authored, self.base, self.written)
+        for key, value in result.changes.items():
             assert self.present.get(key) != value
             if value is None:
                 del self.present[key]
             else:
                 self.present[key] = value
-        self.written = settled.written
-        again = settle(self.present, self.said, self.authored, self.base, self.written)
+        self.written = result.written
+        again = reconciled(self.present, self.desired, self.authored, self.base, self.written)
         assert not again.changes
         assert again.written == self.written
-        assert {one.key for one in again.left} == {one.key for one in settled.left}
-        for one in settled.left:
+        assert {one.key for one in again.left} == {one.key for one in result.left}
+        for one in result.left:
             assert before.get(one.key) == one.value == self.present.get(one.key)
 
     def other(self, key: str, value: str | None) -> None:
-        """Somebody else writes, between two reconciles."""
+        """Somebody else writes a value between two reconciliations."""
         if self.present.get(key) == value:
             return
         if key in self.base or key in self.written.values:
             self.foreign[key] = value
             if value == (self.written.values[key] if key in self.written.values else self.base[key]):
-                # Who puts back what was last written has no claim on it: it looks as if it was never touched.
+                # Somebody who restores the last written value has no claim on it: it looks untouched.
                 del self.foreign[key]
         elif value is None:
             self.authors.pop(key, None)
@@ -101,9 +101,9 @@ class World:
             self.present[key] = value
 
     def check(self) -> None:
-        ours = fresh(self.authors, self.said)
-        # Who left a key as options want it has no claim on it any more, and on one that is enforced nobody has.
-        enforced = {key for key, value in self.said.items() if value.source.level == ABOVE}
+        ours = fresh(self.authors, self.desired)
+        # Others lose their claim on a key when it has the value that options want, or an enforced one.
+        enforced = {key for key, value in self.desired.items() if value.source.level == ABOVE}
         self.foreign = {
             key: value for key, value in self.foreign.items() if value != ours.get(key) and key not in enforced
         }
@@ -111,47 +111,48 @@ class World:
         assert self.present == {key: value for key, value in wanted.items() if value is not None}
 
 
-@given(st.dictionaries(KEYS, st.just("mine")), said_maps, st.lists(edits | others, max_size=8))
-def test_the_end_is_what_a_fresh_look_gives_and_what_others_left(
-    authors: dict[str, str], said: Said, events: list[tuple[str, Any]]
+@given(st.dictionaries(KEYS, st.just("mine")), desired_maps, st.lists(edits | others, max_size=8))
+def test_the_result_is_that_of_a_new_creation_with_the_values_of_others(
+    authors: dict[str, str], desired: Desired, events: list[tuple[str, Any]]
 ) -> None:
-    world = World(authors, said)
+    world = World(authors, desired)
     world.reconcile()
     world.check()
     for kind, event in events:
         if kind == "edit":
-            world.said = event
+            world.desired = event
         else:
             world.other(*event)
         world.reconcile()
         world.check()
 
 
-@given(st.dictionaries(KEYS, st.just("mine")), said_maps, st.lists(said_maps, max_size=4))
-def test_going_back_to_the_beginning_leaves_no_trace(authors: dict[str, str], said: Said, edits_: list[Said]) -> None:
-    world = World(authors, said)
+@given(st.dictionaries(KEYS, st.just("mine")), desired_maps, st.lists(desired_maps, max_size=4))
+def test_undoing_all_edits_leaves_no_trace(authors: dict[str, str], desired: Desired, edits_: list[Desired]) -> None:
+    world = World(authors, desired)
     before = dict(world.present)
-    for one in [*edits_, said]:
-        world.said = one
+    for one in [*edits_, desired]:
+        world.desired = one
         world.reconcile()
     assert world.present == before
     assert world.written == Written()
 
 
-def test_what_somebody_changed_is_left_and_named() -> None:
-    said = {"a": Sourced("2", Source(BELOW, OPTIONS_KIND, "o"))}
-    settled = settle({"a": "theirs"}, said, {}, {"a": "1"}, Written())
-    assert not settled.changes
-    assert [(one.key, one.value, one.wanted) for one in settled.left] == [("a", "theirs", "2")]
-    assert not settle({"a": "theirs"}, {"a": structs.replace(said["a"], value="1")}, {}, {"a": "1"}, Written()).left
+def test_a_value_that_somebody_changed_is_left_and_named() -> None:
+    desired = {"a": Sourced("2", Source(BELOW, OPTIONS_KIND, "o"))}
+    result = reconciled({"a": "theirs"}, desired, {}, {"a": "1"}, Written())
+    assert not result.changes
+    assert [(one.key, one.value, one.wanted) for one in result.left] == [("a", "theirs", "2")]
+    unchanged = {"a": structs.replace(desired["a"], value="1")}
+    assert not reconciled({"a": "theirs"}, unchanged, {}, {"a": "1"}, Written()).left
 
 
-def test_what_is_enforced_is_put_back() -> None:
-    said = {"a": Sourced("1", Source(ABOVE, OPTIONS_KIND, "o")), "b": Sourced("1", Source(ABOVE, OPTIONS_KIND, "o"))}
-    settled = settle({"a": "theirs"}, said, {}, {"a": "1", "b": "1"}, Written())
-    assert settled.changes == {"a": "1", "b": "1"}
-    assert not settled.left
-    assert settled.written == Written()
+def test_an_enforced_value_is_restored() -> None:
+    desired = {"a": Sourced("1", Source(ABOVE, OPTIONS_KIND, "o")), "b": Sourced("1", Source(ABOVE, OPTIONS_KIND, "o"))}
+    result = reconciled({"a": "theirs"}, desired, {}, {"a": "1", "b": "1"}, Written())
+    assert result.changes == {"a": "1", "b": "1"}
+    assert not result.left
+    assert result.written == Written()
 
 
 def options(spec: ExecutionOptionsSpec, generation: int = 2, uid: str = "u") -> OptionsObject:
@@ -163,7 +164,7 @@ def snapshot_of(spec: ExecutionOptionsSpec) -> Snapshot:
 
 
 @given(specs, specs)
-def test_an_edit_changes_what_can_change_and_survives_its_annotation(
+def test_an_edit_changes_only_live_fields_and_survives_its_annotation(
     before: ExecutionOptionsSpec, after: ExecutionOptionsSpec
 ) -> None:
     snapshot = snapshot_of(before)
@@ -181,7 +182,7 @@ def test_an_edit_changes_what_can_change_and_survives_its_annotation(
 
 
 @given(specs, specs)
-def test_what_does_not_follow_keeps_its_last_state(before: ExecutionOptionsSpec, after: ExecutionOptionsSpec) -> None:
+def test_edits_that_are_not_followed_change_nothing(before: ExecutionOptionsSpec, after: ExecutionOptionsSpec) -> None:
     snapshot = snapshot_of(before)
     live = edited(snapshot, Live(), lambda *_: options(after, 3))
     for unrelated in (None, options(before, 9, uid="recreated"), options(before, 2 if live.layers else 1)):

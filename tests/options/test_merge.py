@@ -1,4 +1,4 @@
-"""The merge: which value of each field wins, from which source, and who lost."""
+"""The merge: which value of each field wins, from which source, and which values lose."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 LOW = Level.NAMESPACE_DEFAULT
 HIGH = Level.EXECUTION
 
-Said = dict[str, Any]
+Values = dict[str, Any]
 
 
-def said(spec: ExecutionOptionsSpec) -> Said:
-    """Every value of a spec that can win or lose, by the path that people know."""
+def declared(spec: ExecutionOptionsSpec) -> Values:
+    """Every value of a spec that can win or lose, by its path in a manifest."""
     plain = to_builtins(spec)
-    values: Said = {
+    values: Values = {
         field: plain[field]
         for field in ("maxParallelism", "overwriteCache", "disableNotifications", "notificationGuarantee")
         if field in plain
@@ -43,7 +43,7 @@ def said(spec: ExecutionOptionsSpec) -> Said:
 
 
 def got(effective: Effective) -> dict[str, Sourced[Any]]:
-    """Every effective value but the notifications, by the same paths, as plain data."""
+    """Every effective value except notifications, by the same paths, as plain data."""
     values: dict[str, Sourced[Any] | None] = {
         "maxParallelism": effective.max_parallelism,
         "overwriteCache": effective.overwrite_cache,
@@ -59,7 +59,7 @@ def got(effective: Effective) -> dict[str, Sourced[Any]]:
 
 
 def as_spec(effective: Effective) -> ExecutionOptionsSpec:
-    """Effective options as one object would say them."""
+    """Effective options as the spec of one object."""
     plain: dict[str, Any] = {"labels": {}, "annotations": {}, "envs": []}
     for path, value in got(effective).items():
         match path.rstrip("]").replace("[", "]", 1).split("]"):
@@ -77,29 +77,29 @@ def as_spec(effective: Effective) -> ExecutionOptionsSpec:
     return convert(plain, ExecutionOptionsSpec)
 
 
-def values(effective: Effective) -> tuple[Said, list[Notification]]:
-    """What an execution gets, whoever said it."""
+def values(effective: Effective) -> tuple[Values, list[Notification]]:
+    """The values that an execution gets, without their sources."""
     return (
         {path: value.value for path, value in got(effective).items()},
         [notification.value for notification in effective.notifications],
     )
 
 
-Told = tuple[str, str, str]
+Sending = tuple[str, str, str]
 
 
-def told(notification: Notification) -> list[Told]:
-    """(phase, way, recipient), once for every time that somebody is told."""
+def sendings(notification: Notification) -> list[Sending]:
+    """(phase, destination, recipient) for every message that a notification causes."""
     plain = to_builtins(notification)
     transport = next(name for name in ("email", "slack", "pagerDuty", "webhook") if name in plain)
-    way = f"{transport} {plain.get('channelRef')} {plain.get('template')}"
+    destination = f"{transport} {plain.get('channelRef')} {plain.get('template')}"
     who = plain[transport].get("recipients", [""])
-    return [(phase, way, recipient) for phase in plain["phases"] for recipient in who]
+    return [(phase, destination, recipient) for phase in plain["phases"] for recipient in who]
 
 
-def written(notification: Notification) -> Said:
+def written(notification: Notification) -> Values:
     """A notification as users write it."""
-    return cast("Said", msgspec.json.decode(msgspec.json.encode(notification)))
+    return cast("Values", msgspec.json.decode(msgspec.json.encode(notification)))
 
 
 def notifications(spec: ExecutionOptionsSpec) -> tuple[Notification, ...]:
@@ -107,23 +107,23 @@ def notifications(spec: ExecutionOptionsSpec) -> tuple[Notification, ...]:
 
 
 @given(layer_stacks())
-def test_the_last_layer_that_says_something_wins_every_field(layers: tuple[Layer, ...]) -> None:
+def test_the_last_layer_with_a_value_wins(layers: tuple[Layer, ...]) -> None:
     effective = got(merge(layers))
     expected = {
-        path: Sourced(value, stands.source)
-        for stands in layers
-        for path, value in said(stands.spec).items()
+        path: Sourced(value, entry.source)
+        for entry in layers
+        for path, value in declared(entry.spec).items()
         if path != "disableNotifications"
     }
     assert {path: value for path, value in effective.items() if path != "disableNotifications"} == expected
 
 
 @given(layer_stacks())
-def test_the_highest_level_that_speaks_decides_whether_there_is_silence(layers: tuple[Layer, ...]) -> None:
+def test_the_highest_level_with_a_value_decides_whether_notifications_are_disabled(layers: tuple[Layer, ...]) -> None:
     voices: dict[Level, list[bool]] = {}
-    for stands in layers:
-        if stands.spec.disable_notifications is not UNSET:
-            voices.setdefault(stands.source.level, []).append(stands.spec.disable_notifications)
+    for entry in layers:
+        if entry.spec.disable_notifications is not UNSET:
+            voices.setdefault(entry.source.level, []).append(entry.spec.disable_notifications)
     disabled = merge(layers).disable_notifications
     if not voices:
         assert disabled is None
@@ -134,24 +134,24 @@ def test_the_highest_level_that_speaks_decides_whether_there_is_silence(layers: 
 
 
 @given(layer_stacks())
-def test_every_source_really_says_its_value(layers: tuple[Layer, ...]) -> None:
+def test_every_source_declares_its_value(layers: tuple[Layer, ...]) -> None:
     effective = merge(layers)
-    by_source = {stands.source: stands.spec for stands in layers}
+    by_source = {entry.source: entry.spec for entry in layers}
     for path, value in got(effective).items():
-        assert said(by_source[value.source])[path] == value.value
+        assert declared(by_source[value.source])[path] == value.value
     for notification in effective.notifications:
-        says = {triple for own in notifications(by_source[notification.source]) for triple in told(own)}
-        assert says.issuperset(told(notification.value))
+        allowed = {triple for own in notifications(by_source[notification.source]) for triple in sendings(own)}
+        assert allowed.issuperset(sendings(notification.value))
 
 
 @given(layer_stacks())
-def test_overridden_names_exactly_those_whose_value_is_not_the_effective_one(layers: tuple[Layer, ...]) -> None:
+def test_overridden_has_exactly_the_values_that_are_not_effective(layers: tuple[Layer, ...]) -> None:
     effective = merge(layers)
     winners = got(effective)
     losers = [
-        (path, value, stands.source, winners[path].source)
-        for stands in layers
-        for path, value in said(stands.spec).items()
+        (path, value, entry.source, winners[path].source)
+        for entry in layers
+        for path, value in declared(entry.spec).items()
         if value != winners[path].value
     ]
     named = [(lost.field, to_builtins(lost.value), lost.source, lost.by) for lost in effective.overridden]
@@ -161,20 +161,20 @@ def test_overridden_names_exactly_those_whose_value_is_not_the_effective_one(lay
 @given(layer_stacks())
 def test_an_identity_is_never_mixed_from_two_sources(layers: tuple[Layer, ...]) -> None:
     run_as = merge(layers).run_as
-    whole = [stands.spec.security_context.run_as for stands in layers if stands.spec.security_context is not UNSET]
+    whole = [entry.spec.security_context.run_as for entry in layers if entry.spec.security_context is not UNSET]
     assert run_as is None or run_as.value in whole
 
 
 @given(layer_stacks())
-def test_everybody_is_told_what_some_layer_says_and_nothing_twice(layers: tuple[Layer, ...]) -> None:
-    wanted = {triple for stands in layers for own in notifications(stands.spec) for triple in told(own)}
-    happens = [triple for notification in merge(layers).notifications for triple in told(notification.value)]
+def test_every_recipient_is_notified_as_layers_declare_and_never_twice(layers: tuple[Layer, ...]) -> None:
+    wanted = {triple for entry in layers for own in notifications(entry.spec) for triple in sendings(own)}
+    happens = [triple for notification in merge(layers).notifications for triple in sendings(notification.value)]
     assert len(happens) == len(set(happens))
     assert set(happens) == wanted
 
 
 @given(layer_stacks())
-def test_merging_what_was_merged_changes_nothing(layers: tuple[Layer, ...]) -> None:
+def test_merging_merged_options_changes_nothing(layers: tuple[Layer, ...]) -> None:
     effective = merge(layers)
     again = merge([Layer(Source(Level.EXECUTION, "ExecutionOptions", "merged"), as_spec(effective))])
     assert values(again) == values(effective)
@@ -182,14 +182,14 @@ def test_merging_what_was_merged_changes_nothing(layers: tuple[Layer, ...]) -> N
 
 
 @given(layer_stacks())
-def test_saying_everything_twice_changes_nothing(layers: tuple[Layer, ...]) -> None:
-    twice = merge([stands for stands in layers for _ in range(2)])
+def test_repeating_every_layer_changes_nothing(layers: tuple[Layer, ...]) -> None:
+    twice = merge([entry for entry in layers for _ in range(2)])
     assert values(twice) == values(merge(layers))
 
 
 @given(layer_stacks(), layer_stacks())
-def test_layers_that_say_nothing_change_nothing(layers: tuple[Layer, ...], silent: tuple[Layer, ...]) -> None:
-    empty = [Layer(stands.source, ExecutionOptionsSpec()) for stands in silent]
+def test_empty_layers_change_nothing(layers: tuple[Layer, ...], silent: tuple[Layer, ...]) -> None:
+    empty = [Layer(entry.source, ExecutionOptionsSpec()) for entry in silent]
     assert merge([*empty, *layers, *empty]) == merge(layers)
 
 
@@ -214,10 +214,10 @@ def test_nothing_merges_to_nothing() -> None:
         ),
     ],
 )
-def test_an_explicit_zero_false_or_empty_string_wins_like_any_value(path: str, low: Said, high: Said) -> None:
+def test_an_explicit_zero_false_or_empty_string_wins_like_any_value(path: str, low: Values, high: Values) -> None:
     below, above = layer(LOW, low), layer(HIGH, high)
     effective = merge([below, above])
-    assert got(effective) == {path: Sourced(said(above.spec)[path], above.source)}
+    assert got(effective) == {path: Sourced(declared(above.spec)[path], above.source)}
     assert [(lost.field, lost.source, lost.by) for lost in effective.overridden] == [(path, below.source, above.source)]
 
 
@@ -230,7 +230,7 @@ def test_an_explicit_zero_false_or_empty_string_wins_like_any_value(path: str, l
         {"securityContext": {"runAs": {}}},
     ],
 )
-def test_an_empty_map_list_or_object_says_nothing(nothing: Said) -> None:
+def test_an_empty_map_list_or_object_declares_nothing(nothing: Values) -> None:
     below = layer(
         LOW,
         {
@@ -249,14 +249,14 @@ def test_a_role_is_not_kept_beside_another_levels_account() -> None:
     assert merge([low, high]).run_as == Sourced(RunAs(k8s_service_account="reader"), high.source)
 
 
-def test_the_same_value_said_again_overrides_nobody_and_counts_as_the_higher_levels() -> None:
+def test_an_equal_value_overrides_nothing_and_belongs_to_the_higher_level() -> None:
     low, high = layer(LOW, {"maxParallelism": 4}), layer(HIGH, {"maxParallelism": 4})
     effective = merge([low, high])
     assert effective.max_parallelism == Sourced(4, high.source)
     assert effective.overridden == ()
 
 
-def test_every_loser_is_named_beside_who_won_in_the_end() -> None:
+def test_every_overridden_value_names_the_final_winner() -> None:
     one = layer(Level.CLUSTER_DEFAULT, {"maxParallelism": 1})
     same = layer(Level.NAMESPACE_DEFAULT, {"maxParallelism": 1})
     other = layer(Level.LAUNCH_PLAN, {"maxParallelism": 2})
@@ -268,7 +268,7 @@ def test_every_loser_is_named_beside_who_won_in_the_end() -> None:
     )
 
 
-def test_silence_holds_its_level_in_any_order_and_names_who_lost() -> None:
+def test_disabled_notifications_apply_to_their_level_in_any_order() -> None:
     silent = layer(HIGH, {"disableNotifications": True}, "silent")
     loud = layer(HIGH, {"disableNotifications": False}, "loud")
     for layers in ([silent, loud], [loud, silent]):
@@ -277,7 +277,7 @@ def test_silence_holds_its_level_in_any_order_and_names_who_lost() -> None:
         assert effective.overridden == (Overridden("disableNotifications", False, loud.source, silent.source),)
 
 
-def test_a_higher_levels_false_lifts_silence_and_a_higher_levels_true_brings_it_back() -> None:
+def test_higher_levels_can_enable_and_disable_notifications_again() -> None:
     low = layer(Level.CLUSTER_DEFAULT, {"disableNotifications": True})
     lifted = layer(Level.NAMESPACE_DEFAULT, {"disableNotifications": False})
     again = layer(Level.CLUSTER_ENFORCE, {"disableNotifications": True})
@@ -285,13 +285,13 @@ def test_a_higher_levels_false_lifts_silence_and_a_higher_levels_true_brings_it_
     assert merge([low, lifted, again]).disable_notifications == Sourced(value=True, source=again.source)
 
 
-def test_silence_keeps_what_would_have_been_sent() -> None:
-    """So that an edit that lifts the silence has something to send."""
+def test_disabled_notifications_are_kept() -> None:
+    """An edit can enable them again."""
     loud = {"notifications": [{"phases": ["FAILED"], "webhook": {}}]}
     assert merge([layer(LOW, loud), layer(HIGH, {"disableNotifications": True})]).notifications
 
 
-def test_only_what_nobody_was_told_yet_is_added() -> None:
+def test_only_new_sendings_are_added() -> None:
     low = layer(LOW, {"notifications": [{"phases": ["FAILED"], "email": {"recipients": ["ann@example.com"]}}]})
     high = layer(
         HIGH,
@@ -314,9 +314,9 @@ def test_only_what_nobody_was_told_yet_is_added() -> None:
     ]
 
 
-def test_another_channel_template_or_transport_is_another_way() -> None:
+def test_another_channel_template_or_transport_is_another_destination() -> None:
     plain = {"phases": ["FAILED"], "email": {"recipients": ["ann@example.com"]}}
-    ways = [
+    destinations = [
         plain,
         plain | {"channelRef": {"name": "ops"}},
         plain | {"template": {"subject": "Look"}},
@@ -324,8 +324,8 @@ def test_another_channel_template_or_transport_is_another_way() -> None:
         {"phases": ["FAILED"], "pagerDuty": {"recipients": ["ann@example.com"]}},
         {"phases": ["FAILED"], "webhook": {}},
     ]
-    spec = {"notifications": ways}
-    assert [written(one.value) for one in merge([layer(LOW, spec), layer(HIGH, spec)]).notifications] == ways
+    spec = {"notifications": destinations}
+    assert [written(one.value) for one in merge([layer(LOW, spec), layer(HIGH, spec)]).notifications] == destinations
 
 
 def test_a_phase_or_recipient_that_is_listed_twice_counts_once() -> None:

@@ -33,7 +33,7 @@ Spec = dict[str, Any]
 def decide(
     run: Execution, found: Iterable[OptionsObject], author: Spec | ExecutionOptionsSpec | None = None
 ) -> Effective:
-    """Select and merge, with what the execution's author wrote on its level."""
+    """Select and merge, with the author's values on their level."""
     layers = list(select(run, found).layers)
     if author is not None:
         spec = convert(author, ExecutionOptionsSpec) if isinstance(author, dict) else author
@@ -42,7 +42,7 @@ def decide(
 
 
 def at_every_level(values: dict[Level, Spec]) -> Effective:
-    """One source on each of these levels says these values."""
+    """The result of one source on each of these levels."""
     plain: dict[Level, Spec] = {level: values.get(level, {}) for level in Level}
     return decide(
         execution("mine", plan_options="plan"),
@@ -59,7 +59,7 @@ def at_every_level(values: dict[Level, Spec]) -> Effective:
 
 
 @pytest.mark.parametrize("winner", Level)
-def test_the_highest_level_that_speaks_wins(winner: Level) -> None:
+def test_the_highest_level_with_a_value_wins(winner: Level) -> None:
     effective = at_every_level(
         {
             level: {
@@ -90,7 +90,7 @@ def account(name: str, **rest: str) -> Spec:
 
 
 @pytest.mark.parametrize(
-    ("said", "field", "value", "level"),
+    ("specs_by_level", "field", "value", "level"),
     [
         pytest.param(
             {D: {"maxParallelism": 64}, ND: {"maxParallelism": 8}, A: {"maxParallelism": 4}, X: {"labels": {"a": ""}}},
@@ -104,7 +104,7 @@ def account(name: str, **rest: str) -> Spec:
             "max_parallelism",
             0,
             X,
-            id="unlimited, said when the execution was initiated, beats every cap below",
+            id="no limit, passed when the execution was started, beats every lower cap",
         ),
         pytest.param(
             {D: {"maxParallelism": 0}, ND: {"maxParallelism": 8}, X: {"maxParallelism": 0}, E: {"maxParallelism": 16}},
@@ -202,8 +202,8 @@ def account(name: str, **rest: str) -> Spec:
         ),
     ],
 )
-def test_who_wins(said: dict[Level, Spec], field: str, value: object, level: Level) -> None:
-    sourced = getattr(at_every_level(said), field)
+def test_the_right_level_wins(specs_by_level: dict[Level, Spec], field: str, value: object, level: Level) -> None:
+    sourced = getattr(at_every_level(specs_by_level), field)
     assert sourced.value == value
     assert sourced.source.level == level
 
@@ -359,7 +359,7 @@ def test_what_an_execution_gets(
 
 
 def enforced_by_cluster(run: Execution, found: Iterable[OptionsObject]) -> Effective:
-    """What the cluster's enforced options that select ``run`` say when they are alone."""
+    """The result of the cluster's enforced options that select ``run`` alone."""
     return merge(layer for layer in select(run, found).layers if layer.source.level is Level.CLUSTER_ENFORCE)
 
 

@@ -1,4 +1,4 @@
-"""What is remembered is what would be computed."""
+"""Cached results equal computed ones."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from support.strategies import layer_stacks
 
 
 @given(st.lists(layer_stacks(), min_size=1, max_size=4), st.data())
-def test_remembered_or_not_makes_no_difference(stacks: list[list[Layer]], data: st.DataObject) -> None:
-    # Specs of some serve as those of others, as an edit under the same name and generation would.
+def test_the_cache_makes_no_difference(stacks: list[list[Layer]], data: st.DataObject) -> None:
+    # Specs are exchanged between sources, as by an edit under the same name and generation.
     specs = [layer.spec for stack in stacks for layer in stack]
     for _ in range(8):
         stack = data.draw(st.sampled_from(stacks))
@@ -30,6 +30,6 @@ def test_remembered_or_not_makes_no_difference(stacks: list[list[Layer]], data: 
 
 
 @given(layer_stacks())
-def test_the_same_is_computed_once_and_what_is_remembered_is_bounded(layers: list[Layer]) -> None:
+def test_a_result_is_computed_once_and_the_cache_is_bounded(layers: list[Layer]) -> None:
     assert prepare(tuple(layers)) is prepare(tuple(layers))
     assert _prepared.cache_info().currsize <= KEPT

@@ -1,4 +1,4 @@
-"""The annotation execution.dev/options: what it may say, and what is answered where it says something else."""
+"""The annotation execution.dev/options: its valid values, and the errors for all others."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_none_beside_anything_is_refused(text: str) -> None:
         ("a" * 254, "'a"),
     ],
 )
-def test_a_word_that_is_no_name_is_shown_beside_what_would_be_right(text: str, shown: str) -> None:
+def test_the_error_for_an_invalid_name_shows_it_and_says_what_is_right(text: str, shown: str) -> None:
     with pytest.raises(InvalidReferenceError, match=rf"{OPTIONS_ANNOTATION}: {shown}.* write the name of") as refusal:
         parse(text)
     assert "cluster/<name>" in str(refusal.value)
@@ -106,7 +106,7 @@ def test_any_text_is_a_reference_or_refused_with_a_message(text: str) -> None:
 
 
 @given(st.lists(st.sampled_from((A, B, CLUSTER_A)), min_size=1, max_size=5, unique=True))
-def test_what_a_target_prints_is_what_a_user_writes(targets: list[Target]) -> None:
+def test_a_target_prints_as_users_write_it(targets: list[Target]) -> None:
     assert parse(", ".join(map(str, targets))) == Reference(targets=tuple(targets))
 
 
@@ -116,6 +116,6 @@ def test_a_flag_is_true_false_or_absent(text: str | None, flag: bool | None) -> 
 
 
 @pytest.mark.parametrize("text", ["", "True", "yes", "1", " true"])
-def test_any_other_flag_is_refused_and_told_what_to_write(text: str) -> None:
+def test_the_error_for_any_other_flag_says_what_to_write(text: str) -> None:
     with pytest.raises(InvalidReferenceError, match=f'^example.com/flag is {text!r}, write "true" or "false"$'):
         parse_flag("example.com/flag", text)

@@ -1,4 +1,4 @@
-"""Which options apply to an execution, on which level, in which order, and what is said of the others."""
+"""Which options apply to an execution, on which level and in which order, and why the others do not."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def reason(selection: Selection, name: str) -> str:
 
 
 @given(executions, candidates.flatmap(lambda found: st.tuples(st.just(found), st.permutations(found))))
-def test_the_order_of_candidates_means_nothing(
+def test_the_order_of_candidates_does_not_matter(
     run: Execution, orders: tuple[list[OptionsObject], list[OptionsObject]]
 ) -> None:
     one, other = orders
@@ -55,7 +55,7 @@ def test_every_candidate_is_either_applied_once_or_rejected_with_a_reason(
 
 
 @given(executions, candidates)
-def test_layers_stand_lowest_first(run: Execution, found: list[OptionsObject]) -> None:
+def test_layers_are_ordered_lowest_first(run: Execution, found: list[OptionsObject]) -> None:
     levels = [layer.source.level for layer in select(run, found).layers]
     assert levels == sorted(levels)
 
@@ -90,7 +90,7 @@ def test_a_reference_is_either_applied_or_reported_missing(run: Execution, found
 
 
 @given(executions, candidates)
-def test_after_opting_out_only_enforced_options_and_the_execution_itself_speak(
+def test_after_opting_out_only_enforced_options_and_the_execution_itself_apply(
     run: Execution, found: list[OptionsObject]
 ) -> None:
     declining = Execution(
@@ -136,12 +136,12 @@ def test_selected_and_named_options_apply_once_where_they_are_named() -> None:
     assert applied(select(both, [namespaced("a")])) == [("a", Level.EXECUTION)]
 
 
-def test_a_later_name_of_a_reference_stands_higher_whatever_the_priorities() -> None:
+def test_a_later_name_of_a_reference_is_higher_whatever_the_priorities() -> None:
     found = [namespaced("a", {"priority": 9}), namespaced("b"), cluster("c", {"priority": 5})]
     assert [name for name, _ in applied(select(execution("a,cluster/c,b"), found))] == ["a", "c", "b"]
 
 
-def test_among_defaults_a_higher_priority_stands_higher_and_ties_go_to_the_last_name() -> None:
+def test_among_defaults_a_higher_priority_wins_and_then_the_last_name() -> None:
     found = [
         namespaced("z", {"selector": {}, "priority": -1}),
         namespaced("b", EVERYTHING),
@@ -151,7 +151,7 @@ def test_among_defaults_a_higher_priority_stands_higher_and_ties_go_to_the_last_
     assert [name for name, _ in applied(select(execution(), found))] == ["z", "a", "b", "0"]
 
 
-def test_a_namespace_default_stands_above_a_cluster_default_of_any_priority() -> None:
+def test_a_namespace_default_is_above_a_cluster_default_of_any_priority() -> None:
     found = [cluster("c", {"selector": {}, "priority": 1000}), namespaced("n", {"selector": {}, "priority": -1000})]
     assert [name for name, _ in applied(select(execution(), found))] == ["c", "n"]
 
@@ -179,7 +179,7 @@ def test_an_opt_out_of_the_execution_also_declines_what_its_launch_plan_passes_o
     assert reason(selection, "nightly") == "the execution opted out of all options that are not enforced"
 
 
-def test_an_opt_out_of_the_launch_plan_leaves_what_the_execution_itself_names() -> None:
+def test_an_opt_out_of_the_launch_plan_keeps_what_the_execution_itself_names() -> None:
     found = [namespaced("default", EVERYTHING), namespaced("nightly")]
     assert applied(select(execution("nightly", plan_options="none"), found)) == [("nightly", Level.EXECUTION)]
 
@@ -198,7 +198,7 @@ def test_naming_options_that_are_enforced_elsewhere_does_not_enforce_them_here()
     assert applied(selection) == [("theirs", Level.EXECUTION), ("ours", Level.CLUSTER_ENFORCE)]
 
 
-def test_the_annotation_that_silences_stands_above_all_that_the_execution_names_and_below_what_is_enforced() -> None:
+def test_the_annotation_that_disables_notifications_is_above_references_and_below_enforced_options() -> None:
     found = [namespaced("a"), namespaced("n", ENFORCED)]
     assert applied(select(execution("a", disable_notifications=True), found)) == [
         ("a", Level.EXECUTION),
@@ -258,5 +258,5 @@ def test_the_annotation_that_silences_stands_above_all_that_the_execution_names_
         ),
     ],
 )
-def test_a_selector_that_does_not_match_says_why(selector: dict[str, Any], run: Execution, failure: str | None) -> None:
+def test_the_first_failed_term_is_named(selector: dict[str, Any], run: Execution, failure: str | None) -> None:
     assert first_failure(convert(selector, Selector), run) == failure

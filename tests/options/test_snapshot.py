@@ -1,4 +1,4 @@
-"""The snapshot: what is frozen at an execution's creation comes back as it was, or is refused as no snapshot."""
+"""The snapshot: frozen options are decoded unchanged, and anything else is refused."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def test_a_snapshot_comes_back_as_it_was(snapshot: Snapshot) -> None:
 
 
 @given(layer_stacks())
-def test_freezing_changes_nothing_of_what_an_execution_gets(layers: tuple[Layer, ...]) -> None:
+def test_freezing_does_not_change_the_effective_options(layers: tuple[Layer, ...]) -> None:
     assert merge(map(frozen, layers)) == merge(layers)
 
 
 @given(layer_stacks())
-def test_freezing_drops_what_only_selection_needed_and_keeps_the_rest(layers: tuple[Layer, ...]) -> None:
+def test_freezing_drops_only_the_fields_for_selection(layers: tuple[Layer, ...]) -> None:
     for before in layers:
         after = frozen(before)
         assert type(after.spec) is ExecutionOptionsSpec
@@ -59,7 +59,7 @@ def test_freezing_drops_what_only_selection_needed_and_keeps_the_rest(layers: tu
         assert frozen(after) == after
 
 
-def test_the_text_is_compact_and_says_nothing_that_was_not_said() -> None:
+def test_the_text_is_compact_and_has_no_absent_values() -> None:
     snapshot = Snapshot(id="0123456789abcdef", layers=(layer(Level.EXECUTION, {"maxParallelism": 0}, "nightly"),))
     assert encode(snapshot) == (
         '{"id":"0123456789abcdef","layers":[{"source":{"level":5,"kind":"ExecutionOptions","name":"nightly"},'
@@ -91,7 +91,7 @@ def test_the_limit_counts_bytes_and_not_characters() -> None:
         encode(Snapshot(id="x", layers=(many,)))
 
 
-def test_a_snapshot_that_is_too_large_names_the_largest_of_its_sources() -> None:
+def test_a_snapshot_that_is_too_large_names_its_largest_source() -> None:
     small = layer(Level.CLUSTER_DEFAULT, {"annotations": {"a": "x" * 1000}}, "small")
     large = layer(Level.NAMESPACE_DEFAULT, {"annotations": {f"a{i}": "x" * 4000 for i in range(4)}}, "large")
     with pytest.raises(
@@ -101,7 +101,7 @@ def test_a_snapshot_that_is_too_large_names_the_largest_of_its_sources() -> None
         encode(Snapshot(id="x", layers=(small, large)))
 
 
-def test_a_snapshot_that_is_too_large_by_what_the_author_wrote_says_so() -> None:
+def test_a_snapshot_that_is_too_large_may_name_the_authors_values() -> None:
     with pytest.raises(SnapshotTooLargeError, match="the largest is what the author wrote with"):
         encode(sized(MAX_SNAPSHOT + 1))
 
@@ -128,7 +128,7 @@ def test_a_snapshot_that_is_too_large_by_what_the_author_wrote_says_so() -> None
     ],
     ids=lambda text: ascii(text)[:60],
 )
-def test_what_is_no_snapshot_is_refused_as_such(text: str) -> None:
+def test_anything_but_a_snapshot_is_refused(text: str) -> None:
     with pytest.raises(InvalidSnapshotError, match=r"\w"):
         decode(text)
 
@@ -147,7 +147,7 @@ _json = st.recursive(
 
 @given(st.text() | _json.map(json.dumps))
 @example('{"id":"x","authored":null}')
-def test_any_text_is_a_snapshot_or_refused_as_none(text: str) -> None:
+def test_any_text_is_a_snapshot_or_is_refused(text: str) -> None:
     try:
         snapshot = decode(text)
     except InvalidSnapshotError:

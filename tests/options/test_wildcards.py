@@ -1,4 +1,4 @@
-"""Name patterns: * is any text, ? is one character, everything else is itself; and they are fast on any input."""
+"""Name patterns: * is any text, ? is any character, everything else is literal; and they are fast on any input."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_any_part_of_a_name_can_become_a_star(name: str, start: int, end: int) -
         ("*ab" * 60 + "*c", "ab" * 126),
     ],
 )
-def test_no_pattern_takes_long(pattern: str, name: str) -> None:
+def test_every_pattern_is_fast(pattern: str, name: str) -> None:
     started = time.perf_counter()
     assert not matches(pattern, name)
     assert time.perf_counter() - started < 0.5

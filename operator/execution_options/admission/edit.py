@@ -29,8 +29,8 @@ from execution_options.options.live import (
     edited,
     encode_applied,
     encode_live,
-    settle,
-    stands,
+    reconciled,
+    resolved,
 )
 from execution_options.options.merge import Effective, merge
 from execution_options.options.snapshot import Snapshot
@@ -98,7 +98,7 @@ def execution_plan(metadata: ObjectMeta, find: Callable[[str, str], OptionsObjec
     live = edited(before.snapshot, before.live, find)
     now = before.now if live == before.live else merge(current_layers(before.snapshot, live))
     authored = before.snapshot.authored
-    base = {kind: stands(getattr(before.frozen, kind), _authored(authored, ("metadata", kind))) for kind in KINDS}
+    base = {kind: resolved(getattr(before.frozen, kind), _authored(authored, ("metadata", kind))) for kind in KINDS}
     plan, changes = _settled(metadata, now, authored, ("metadata",), base)
     changes["annotations"][LIVE_ANNOTATION] = encode_live(live)
     _check_size(metadata, changes)
@@ -122,7 +122,7 @@ def pod_plan(engine: Engine, execution: ObjectMeta, pod: ObjectMeta) -> Plan:
     base = {
         kind: _authored(authored, (*place, kind))
         # A template that never passed admission has only what its author wrote.
-        | ({} if missed else stands(getattr(current.frozen, kind), _authored(authored, (*place, kind))))
+        | ({} if missed else resolved(getattr(current.frozen, kind), _authored(authored, (*place, kind))))
         for kind in KINDS
     }
     left, changes = _settled(pod, current.now, authored, place, base)
@@ -159,7 +159,7 @@ def _settled(
 ) -> tuple[tuple[Left, ...], Changes]:
     applied = decode_applied((metadata.annotations or {}).get(APPLIED_ANNOTATION))
     settled = {
-        kind: settle(
+        kind: reconciled(
             getattr(metadata, kind) or {},
             getattr(now, kind),
             _authored(authored, (*place, kind)),

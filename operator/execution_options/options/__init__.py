@@ -1,1 +1,1 @@
-"""Pure core: which options an execution gets, and which value of each field wins. Knows no cluster."""
+"""Which options an execution gets, and which value of each field wins. Pure; knows no cluster."""

@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 
 
 def first_failure(selector: LabelSelector, labels: Mapping[str, str]) -> str | None:
-    """The first term of ``selector`` that ``labels`` do not satisfy, said for people; ``None`` if all do."""
+    """The first term of a selector that labels do not satisfy, as a text for people; ``None`` if they satisfy all.
+
+    Args:
+        selector: the selector.
+        labels: the labels.
+    """
     if selector.match_labels is not UNSET:
         for key, value in selector.match_labels.items():
             if labels.get(key) != value:

@@ -1,4 +1,4 @@
-"""The levels of precedence and what stands on them."""
+"""The levels of precedence, and the values on them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ T = TypeVar("T")
 
 
 class Level(IntEnum):
-    """Where a value comes from; a higher level wins over a lower one.
+    """The level of precedence of a value. A higher level wins over a lower one.
 
-    Defaults fill in what was left open, options passed when an execution is initiated override as in
-    Flyte, and enforced values cannot be talked out of.
+    Defaults fill in what the author left open. Options that are passed when an execution is started override the
+    author, as in Flyte. Nobody can override enforced values.
     """
 
     CLUSTER_DEFAULT = 1
@@ -29,17 +29,17 @@ class Level(IntEnum):
 
     @property
     def title(self) -> str:
-        """For people, for example ``cluster default``."""
+        """The name of the level for people, for example ``cluster default``."""
         return _TITLES[self]
 
     @property
     def overrules_author(self) -> bool:
-        """Whether it replaces what an author wrote; lower levels only fill in what is left open."""
+        """Whether it replaces the author's value. Lower levels only fill in what the author left open."""
         return self > Level.AUTHOR
 
     @property
     def is_enforced(self) -> bool:
-        """Whether nobody who writes an execution can change it."""
+        """Whether no author of an execution can override it."""
         return self >= Level.NAMESPACE_ENFORCE
 
 
@@ -55,7 +55,7 @@ _TITLES = {
 
 
 class Source(Struct, frozen=True, rename="camel", omit_defaults=True):
-    """The object that a value comes from, as it was at that time."""
+    """The object that a value comes from, with its generation at that time."""
 
     level: Level
     kind: str
@@ -68,19 +68,24 @@ class Source(Struct, frozen=True, rename="camel", omit_defaults=True):
 
 
 class Layer(Struct, frozen=True, rename="camel", omit_defaults=True):
-    """What one source says. Layers of one level are ordered: a later one wins."""
+    """The options of one source. Layers of one level are ordered: a later one wins."""
 
     source: Source
     spec: ExecutionOptionsSpec
 
 
 class Sourced(Struct, Generic[T], frozen=True):
-    """A value and where it comes from."""
+    """A value and its source."""
 
     value: T
     source: Source
 
 
 def prevails(wanted: Sourced[Any], written: Any) -> bool:
-    """Whether ``wanted`` is what stands in the end where the author has ``written`` (``None``: nothing)."""
+    """Whether a value of options wins over the author's.
+
+    Args:
+        wanted: the value of options.
+        written: the author's value; ``None`` for none.
+    """
     return written is None or wanted.source.level > Level.AUTHOR

@@ -1,9 +1,8 @@
-"""Edits that reach living executions: which layers hold now, and what each object's metadata becomes.
+"""Edits that reach running executions: the current layers, and the changes of each object's metadata.
 
-The snapshot stays as it was frozen; what replaces parts of it is kept beside it (:class:`Live`). What was
-written to an object after its creation is recorded on it (:class:`Applied`), because neither an API server
-nor an engine remembers it for us: that is how a value can be taken away again without touching anybody
-else's.
+The snapshot stays frozen. Edits that replace parts of it are stored beside it (:class:`Live`). The values that were
+written to an object after its creation are recorded on it (:class:`Applied`), because neither the API server nor an
+engine remembers them. With that record, a value can be removed again without touching anybody else's.
 """
 
 from __future__ import annotations
@@ -27,19 +26,19 @@ if TYPE_CHECKING:
 MAX_BYTES: Final = 16 * 1024
 
 LIVE_FIELDS: Final = ("labels", "annotations", "notifications", "disable_notifications", "max_parallelism")
-"""What an edit can change while an execution runs; everything else was decided when it was created."""
+"""Fields that an edit can change while an execution runs. All others are fixed at its creation."""
 
 
 class LiveTooLargeError(ValueError):
-    """The edited options of one execution do not fit into its annotations; the message says how large they are."""
+    """The edited options of one execution do not fit into its annotations. The message says how large they are."""
 
 
 class InvalidLiveError(ValueError):
-    """An annotation's text is not what this operator writes there."""
+    """The text of an annotation was not written by this operator."""
 
 
 class Edited(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """An options object that says something else than when it was frozen."""
+    """An options object that was edited since it was frozen."""
 
     kind: str
     name: str
@@ -49,16 +48,17 @@ class Edited(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=Tr
 
 
 class Live(Struct, frozen=True, rename="camel", omit_defaults=True):
-    """The edited ones among the options of a snapshot."""
+    """The options of a snapshot that were edited."""
 
     layers: tuple[Edited, ...] = ()
 
 
 class Written(Struct, frozen=True, rename="camel", omit_defaults=True):
-    """What one map of an object (its labels, or its annotations) was given after its creation.
+    """What was written to one map of an object (its labels, or its annotations) after its creation.
 
-    ``values`` are the values written, ``None`` for a key that was removed; ``replaced`` are values that
-    stood there before, where options replaced one that was never theirs.
+    Attributes:
+        values: the written values; ``None`` for a key that was removed.
+        replaced: previous values of keys whose value did not come from options.
     """
 
     values: dict[str, str | None] = field(default_factory=dict)
@@ -66,22 +66,34 @@ class Written(Struct, frozen=True, rename="camel", omit_defaults=True):
 
 
 class Applied(Struct, frozen=True, rename="camel", omit_defaults=True):
-    """What one object was given after its creation."""
+    """What was written to one object after its creation."""
 
     labels: Written = Written()
     annotations: Written = Written()
 
 
 class Left(Struct, frozen=True):
-    """A value that somebody else changed and that therefore stays; ``None`` means absent."""
+    """A value that is left as it is, because somebody else changed it.
+
+    Attributes:
+        key: the key.
+        value: its value; ``None`` if it is absent.
+        wanted: the value that options want; ``None`` for absent.
+    """
 
     key: str
     value: str | None
     wanted: str | None
 
 
-class Settled(Struct, frozen=True):
-    """What to do with one map: keys to set (``None``: remove), keys to leave, and the record of it."""
+class Reconciled(Struct, frozen=True):
+    """The result of reconciling one map.
+
+    Attributes:
+        changes: keys to set; ``None`` for keys to remove.
+        left: keys that are left as they are.
+        written: the new record.
+    """
 
     changes: dict[str, str | None]
     left: tuple[Left, ...]
@@ -89,15 +101,15 @@ class Settled(Struct, frozen=True):
 
 
 def edited(snapshot: Snapshot, live: Live, find: Callable[[str, str], OptionsObject | None]) -> Live:
-    """What holds beside the snapshot, given the options as they are now.
+    """The edits to the snapshot, according to the current options.
 
-    An object follows only while it is the one that was frozen (same uid), is newer than what is known of
-    it and its ``updatePolicy`` does not say otherwise; of any other the last state that was applied stays.
+    An edit is followed if the object is the frozen one (same uid), is newer than the last known generation, and has no
+    ``updatePolicy`` against it. Otherwise the last applied edit stays.
 
     Args:
         snapshot: the execution's snapshot.
-        live: what holds until now.
-        find: the options object with a kind and a name, in reach of the execution, or ``None``.
+        live: the edits so far.
+        find: finds options of the execution's namespace or the cluster by kind and name.
     """
     known = {(entry.kind, entry.name, entry.uid): entry for entry in live.layers}
     entries: list[Edited] = []
@@ -119,7 +131,7 @@ def edited(snapshot: Snapshot, live: Live, find: Callable[[str, str], OptionsObj
 
 
 def _edit(layer: Layer, options: OptionsObject) -> Edited | None:
-    """``None`` where the object says what it said when it was frozen, as far as an edit could change it."""
+    """The edit of an object; ``None`` if it changes nothing that edits can change."""
     now = {name: getattr(options.spec, name) for name in LIVE_FIELDS}
     if all(value == getattr(layer.spec, name) for name, value in now.items()):
         return None
@@ -128,7 +140,12 @@ def _edit(layer: Layer, options: OptionsObject) -> Edited | None:
 
 
 def current_layers(snapshot: Snapshot, live: Live) -> tuple[Layer, ...]:
-    """The layers that hold now, lowest first: the snapshot's, with what was edited since."""
+    """The current layers, lowest first.
+
+    Args:
+        snapshot: the execution's snapshot.
+        live: the edits since.
+    """
     known = {(entry.kind, entry.name, entry.uid): entry for entry in live.layers}
     layers: list[Layer] = []
     for layer in snapshot.layers:
@@ -142,44 +159,48 @@ def current_layers(snapshot: Snapshot, live: Live) -> tuple[Layer, ...]:
     return tuple(layers)
 
 
-def stands(said: Mapping[str, Sourced[str]], authored: Mapping[str, str]) -> dict[str, str]:
-    """What stands in a map where its author wrote ``authored`` and options say ``said``."""
-    over = {key: value.value for key, value in said.items() if prevails(value, authored.get(key))}
+def resolved(desired: Mapping[str, Sourced[str]], authored: Mapping[str, str]) -> dict[str, str]:
+    """The values of a map, from its author and from options.
+
+    Args:
+        desired: the values of options.
+        authored: the author's values.
+    """
+    over = {key: value.value for key, value in desired.items() if prevails(value, authored.get(key))}
     return {**authored, **over}
 
 
-def settle(
+def reconciled(
     present: Mapping[str, str],
-    said: Mapping[str, Sourced[str]],
+    desired: Mapping[str, Sourced[str]],
     authored: Mapping[str, str],
     base: Mapping[str, str],
     written: Written,
-) -> Settled:
-    """Bring one map of an object to what options say now.
+) -> Reconciled:
+    """Reconcile one map of an object with the current options.
 
-    A key is written only while its value is the one that was last known to stand there: any other was
-    set by somebody else, and stays, unless options enforce another. What stood at a key of which options
-    never said anything counts as the author's: a default leaves it, a higher level replaces it and gives
-    it back in the end.
+    A key is written only if it has the last known value. Any other value was set by somebody else and stays, unless
+    options enforce theirs. If options never had a value for a key, its present value is the author's: a default leaves
+    it, a higher level replaces it and restores it later.
 
     Args:
-        present: the map as it is.
-        said: what the options say now.
-        authored: what the author wrote at the keys of which options said something at creation.
-        base: what stood after creation at every key of which options said something then.
-        written: what was written since.
+        present: the present map.
+        desired: the values that options want now.
+        authored: the author's values of the keys that options had a value for at creation.
+        base: the values of those keys after creation.
+        written: the record of what was written since.
     """
     changes: dict[str, str | None] = {}
     left: list[Left] = []
     values: dict[str, str | None] = {}
     replaced: dict[str, str] = {}
-    for key in sorted({*base, *written.values, *said}):
+    for key in sorted({*base, *written.values, *desired}):
         now = present.get(key)
         prior = written.values[key] if key in written.values else base.get(key)
         authors = authored.get(key, written.replaced.get(key))
         if key not in base and key not in written.values and now is not None:
             authors = prior = now
-        value = said.get(key)
+        value = desired.get(key)
         target = value.value if value is not None and prevails(value, authors) else authors
         enforced = value is not None and value.source.level.is_enforced
         if now not in (target, prior) and not enforced:
@@ -197,14 +218,14 @@ def settle(
         values[key] = target
         if authors is not None and key not in authored:
             replaced[key] = authors
-    return Settled(changes, tuple(left), Written(values, replaced))
+    return Reconciled(changes, tuple(left), Written(values, replaced))
 
 
 def encode_live(live: Live) -> str | None:
-    """The text of the annotation ``execution.dev/live``; ``None`` where there is nothing to say.
+    """The text of the annotation ``execution.dev/live``; ``None`` if there are no edits.
 
     Raises:
-        LiveTooLargeError: it is larger than 16 KiB.
+        LiveTooLargeError: the text is larger than 16 KiB.
     """
     if not live.layers:
         return None
@@ -217,24 +238,24 @@ def encode_live(live: Live) -> str | None:
 
 
 def encode_applied(applied: Applied) -> str | None:
-    """The text of the annotation ``execution.dev/applied``; ``None`` where nothing was written."""
+    """The text of the annotation ``execution.dev/applied``; ``None`` if nothing was written."""
     return None if applied == Applied() else msgspec.json.encode(applied).decode()
 
 
 def decode_live(text: str | None) -> Live:
-    """The inverse of :func:`encode_live`.
+    """Decode the text of :func:`encode_live`.
 
     Raises:
-        InvalidLiveError: the text is something else.
+        InvalidLiveError: the text is anything else.
     """
     return Live() if text is None else _decoded(text, Live)
 
 
 def decode_applied(text: str | None) -> Applied:
-    """The inverse of :func:`encode_applied`.
+    """Decode the text of :func:`encode_applied`.
 
     Raises:
-        InvalidLiveError: the text is something else.
+        InvalidLiveError: the text is anything else.
     """
     return Applied() if text is None else _decoded(text, Applied)
 

@@ -1,4 +1,4 @@
-"""The merge: which value of each field an execution gets, and from which object."""
+"""The merge: the value of each field that an execution gets, and its source."""
 
 from __future__ import annotations
 
@@ -17,7 +17,14 @@ if TYPE_CHECKING:
 
 
 class Overridden(Struct, frozen=True):
-    """A value that the execution does not get: of which field, who said it, and who won in the end."""
+    """A value that the execution does not get.
+
+    Attributes:
+        field: path of its field.
+        value: the value.
+        source: its source.
+        by: source of the value that won.
+    """
 
     field: str
     value: Any
@@ -26,7 +33,7 @@ class Overridden(Struct, frozen=True):
 
 
 class Effective(Struct, frozen=True, kw_only=True):
-    """What an execution gets; an absent value was said by nobody."""
+    """The options that an execution gets. A value is absent if no options declare it."""
 
     labels: dict[str, Sourced[str]] = field(default_factory=dict)
     annotations: dict[str, Sourced[str]] = field(default_factory=dict)
@@ -41,10 +48,10 @@ class Effective(Struct, frozen=True, kw_only=True):
     overridden: tuple[Overridden, ...] = ()
 
     def of(self, option: str) -> Sourced[Any] | None:
-        """The value of a scalar option, by its name in the model of the spec; of ``envs`` the first one.
+        """The value of a scalar option by its name in the model of the spec, or the first value of ``envs``.
 
         Raises:
-            KeyError: it is neither.
+            KeyError: the option is neither a scalar nor ``envs``.
         """
         if option == "envs":
             return next(iter(self.envs.values()), None)
@@ -53,17 +60,17 @@ class Effective(Struct, frozen=True, kw_only=True):
 
     @property
     def is_held(self) -> bool:
-        """Whether an execution must not go before its notifications are recorded."""
+        """Whether an execution must not be deleted before its notifications are recorded."""
         return self.notification_guarantee is not None and self.notification_guarantee.value == "Held"
 
 
 def merge(layers: Iterable[Layer]) -> Effective:
     """Merge layers, lowest first.
 
-    Maps and environment variables merge by key, a scalar of a later layer replaces (an explicit 0,
-    false or "" is a value like any other), ``runAs`` replaces as a whole so that no identity is mixed
-    from two, notifications add up. ``disableNotifications: true`` holds for its whole level and only a
-    higher level can say false.
+    Maps and environment variables merge by key. A scalar of a later layer replaces earlier ones; an explicit 0, false
+    or "" is a value like any other. ``runAs`` is replaced as a whole, so that no identity is mixed from two.
+    Notifications add up. ``disableNotifications: true`` applies to its whole level, and only a higher level can set it
+    to false.
     """
     ordered = tuple(layers)
     scalars: dict[str, Any] = {}
@@ -71,7 +78,7 @@ def merge(layers: Iterable[Layer]) -> Effective:
     for layer in ordered:
         source = layer.source
         for name, value in _scalars(layer.spec):
-            if not (name == "disable_notifications" and _silenced_at(source.level, scalars.get(name))):
+            if not (name == "disable_notifications" and _disabled_at(source.level, scalars.get(name))):
                 scalars[name] = Sourced(value, source)
         for name, entries in _maps(layer.spec):
             maps[name] |= {key: Sourced(value, source) for key, value in entries.items()}
@@ -83,12 +90,12 @@ def merge(layers: Iterable[Layer]) -> Effective:
     )
 
 
-def _silenced_at(level: Level, disabled: Sourced[bool] | None) -> bool:
+def _disabled_at(level: Level, disabled: Sourced[bool] | None) -> bool:
     return disabled is not None and disabled.value and disabled.source.level == level
 
 
 def _overridden(layers: tuple[Layer, ...], scalars: dict[str, Any], maps: dict[str, Any]) -> Iterator[Overridden]:
-    """Everything that a layer says and that is not what the execution gets, lowest first."""
+    """All values of layers that the execution does not get, lowest first."""
     for layer in layers:
         for name, value in _scalars(layer.spec):
             winner = scalars[name]
@@ -105,9 +112,9 @@ class Scalar(NamedTuple):
     """An option that has one value.
 
     Attributes:
-        name: of the attribute of :class:`Effective`.
-        attributes: that lead to it in the model of the spec.
-        path: of the field in a manifest.
+        name: name of its attribute in :class:`Effective`.
+        attributes: attributes that lead to it in the model of the spec.
+        path: path of its field in a manifest.
     """
 
     name: str
@@ -116,7 +123,7 @@ class Scalar(NamedTuple):
 
 
 def _scalars_of(option: msgspec.inspect.Field) -> list[Scalar]:
-    """The scalars of one field of the spec: the field itself, or those in it."""
+    """The scalars of one field of the spec: the field itself, or the scalars in it."""
     names = {one.name for one in structs.fields(Effective) if one.default is None}
     if option.name in names:
         return [Scalar(option.name, (option.name,), option.encode_name)]
@@ -132,7 +139,7 @@ SCALARS_OF: Final = {
     option.name: _scalars_of(option)
     for option in cast("msgspec.inspect.StructType", msgspec.inspect.type_info(ExecutionOptionsSpec)).fields
 }
-"""Scalars by the field of the spec, in its order. A field that :class:`Effective` has by the same name is one."""
+"""Scalars by field of the spec, in its order. A field is a scalar if :class:`Effective` has one of the same name."""
 _SCALARS: Final = {scalar.name: scalar for scalars in SCALARS_OF.values() for scalar in scalars}
 
 
@@ -155,19 +162,23 @@ def _maps(spec: ExecutionOptionsSpec) -> Iterator[tuple[str, dict[str, str]]]:
 
 
 def _distinct_notifications(layers: tuple[Layer, ...]) -> Iterator[Sourced[Notification]]:
-    """Notifications of all layers, without any recipient being told of one phase twice in the same way."""
-    told: set[tuple[Notification, Phase, str]] = set()
+    """Notifications of all layers. No recipient is notified of a phase twice by the same channel and template."""
+    notified: set[tuple[Notification, Phase, str]] = set()
     for layer in layers:
         if layer.spec.notifications is UNSET:
             continue
         for notification in layer.spec.notifications:
-            way = structs.replace(notification, phases=(), **_with_recipients(notification, ()))
-            # Recipients that are left with the same phases stay together in one notification.
+            destination = structs.replace(notification, phases=(), **_with_recipients(notification, ()))
+            # Recipients with the same remaining phases stay together in one notification.
             groups: dict[tuple[Phase, ...], list[str]] = {}
             for recipient in recipients(notification):
-                phases = tuple(p for p in dict.fromkeys(notification.phases) if (way, p, recipient) not in told)
+                phases = tuple(
+                    phase
+                    for phase in dict.fromkeys(notification.phases)
+                    if (destination, phase, recipient) not in notified
+                )
                 groups.setdefault(phases, []).append(recipient)
-                told.update((way, phase, recipient) for phase in phases)
+                notified.update((destination, phase, recipient) for phase in phases)
             for phases, who in groups.items():
                 if phases:
                     changed = _with_recipients(notification, tuple(who))
@@ -175,7 +186,7 @@ def _distinct_notifications(layers: tuple[Layer, ...]) -> Iterator[Sourced[Notif
 
 
 def recipients(notification: Notification) -> tuple[str, ...]:
-    """Whom a notification goes to, each once; a webhook has one nameless recipient."""
+    """The recipients of a notification, each once. A webhook has one recipient with an empty name."""
     for transport in (notification.email, notification.slack, notification.pager_duty):
         if transport is not UNSET:
             return tuple(dict.fromkeys(transport.recipients))

@@ -1,4 +1,4 @@
-"""What follows from the layers of an execution alone, kept for the next one that gets the same."""
+"""Results that depend only on the layers of an execution, cached for the next execution with the same layers."""
 
 from __future__ import annotations
 
@@ -11,26 +11,25 @@ from execution_options.options.merge import Effective, merge
 from execution_options.options.snapshot import frozen
 
 KEPT = 256
-"""Different combinations of options that are remembered; at most 16 KiB of each reach an execution."""
+"""Most combinations of options that are cached. At most 16 KiB of each reach an execution."""
 
 
 class Prepared(Struct, frozen=True):
-    """Layers merged, and as they are frozen."""
+    """Merged and frozen layers."""
 
     effective: Effective
     frozen: tuple[Layer, ...]
 
 
 def prepare(layers: tuple[Layer, ...]) -> Prepared:
-    """Merge and freeze ``layers``, lowest first; the result is shared and must not be changed."""
+    """Merge and freeze layers, lowest first. The result is shared and must not be changed."""
     return _prepared(_Same(layers))
 
 
 class _Same:
-    """Layers as a key: the same where the sources are equal and the specs are the very same objects.
+    """Layers as a key: equal if the sources are equal and the specs are the very same objects.
 
-    The key keeps them alive, so that no other object can take the identity of one of them meanwhile; and nothing
-    changes a spec.
+    The key keeps the specs alive, so that no other object can take the identity of one. Nothing changes a spec.
     """
 
     __slots__ = ("_key", "layers")

@@ -1,4 +1,4 @@
-"""The annotation ``execution.dev/options``: options passed when an execution is initiated."""
+"""The annotation ``execution.dev/options``: options that are passed when an execution is started."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9]
 
 
 class InvalidReferenceError(ValueError):
-    """The annotation's text is not a reference; the message says what would be."""
+    """The text of the annotation is not a reference. The message says what would be right."""
 
 
 class Target(Struct, frozen=True):
-    """One options object that is referred to."""
+    """An options object that a reference names."""
 
     kind: str
     name: str
@@ -31,17 +31,22 @@ class Target(Struct, frozen=True):
 
 
 class Reference(Struct, frozen=True):
-    """A parsed reference: ``opt_out`` (everything that is not enforced) or targets, of which a later one wins."""
+    """A parsed reference.
+
+    Attributes:
+        targets: options that it names; a later one wins.
+        opt_out: whether it opts out of all options that are not enforced.
+    """
 
     targets: tuple[Target, ...] = ()
     opt_out: bool = False
 
 
 def parse(text: str | None) -> Reference | None:
-    """Parse the annotation's value; ``None`` where there is no annotation.
+    """Parse the annotation's value; ``None`` if there is no annotation.
 
     Raises:
-        InvalidReferenceError: the text is not ``none`` and not a comma-separated list of names.
+        InvalidReferenceError: the text is neither ``none`` nor a comma-separated list of names.
     """
     if text is None:
         return None
@@ -62,26 +67,30 @@ def parse(text: str | None) -> Reference | None:
             )
         if len(name) > MAX_NAME or not _NAME.fullmatch(name):
             raise InvalidReferenceError(
-                f"{OPTIONS_ANNOTATION}: {_shown(word)} is no name of options; write the name of ExecutionOptions of "
+                f"{OPTIONS_ANNOTATION}: {_shown(word)} is not a name of options; write the name of ExecutionOptions of "
                 f"this namespace, {CLUSTER_PREFIX}<name> for ClusterExecutionOptions, several separated by commas, "
                 f"or {OPT_OUT!r}"
             )
         target = Target(kind, name)
-        targets.pop(target, None)  # a repeated name counts where it stands last
+        targets.pop(target, None)  # only the last place of a repeated name counts
         targets[target] = None
     return Reference(targets=tuple(targets))
 
 
 def _shown(word: str) -> str:
-    """Short enough for an event or an API server's answer, whatever somebody put into the annotation."""
+    """The word, cut to fit into an Event and an answer of the API server."""
     return repr(word if len(word) <= MAX_NAME else f"{word[:MAX_NAME]}…")
 
 
 def parse_flag(annotation: str, text: str | None) -> bool | None:
-    """Parse an annotation that is ``true`` or ``false``; ``None`` where it is absent.
+    """Parse an annotation that is ``true`` or ``false``; ``None`` if it is absent.
+
+    Args:
+        annotation: name of the annotation.
+        text: its value; ``None`` if it is absent.
 
     Raises:
-        InvalidReferenceError: it is neither.
+        InvalidReferenceError: the value is neither.
     """
     if text is None:
         return None

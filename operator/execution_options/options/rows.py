@@ -1,4 +1,4 @@
-"""Effective options as rows for people: which value came from where."""
+"""Effective options as rows for people, each with a value and its source."""
 
 from __future__ import annotations
 
@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
 
 class Row(NamedTuple):
-    """One value: the field's path in the spec, the value as text, and the object it came from."""
+    """One effective value.
+
+    Attributes:
+        field: path of its field in the spec.
+        value: the value as text.
+        source: its source.
+    """
 
     field: str
     value: str
@@ -47,7 +53,7 @@ def rows(effective: Effective) -> Iterator[Row]:
 
 
 def shown(value: object) -> str:
-    """A value as the manifest would have it."""
+    """A value as a manifest would have it."""
     if isinstance(value, Struct):
         return msgspec.json.encode(value).decode()
     return msgspec.json.encode(value).decode() if isinstance(value, bool) else str(value)

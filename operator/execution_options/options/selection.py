@@ -1,4 +1,4 @@
-"""Which options apply to an execution, on which level and in which order, and why the others do not."""
+"""Selects the options that apply to an execution, with their levels and order, and says why the others do not apply."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class LaunchPlan(Struct, frozen=True):
-    """What started an execution, and the options that it passes on."""
+    """The launch plan that started an execution, and the options that it passes on."""
 
     kind: str
     name: str
@@ -31,7 +31,7 @@ class LaunchPlan(Struct, frozen=True):
 
 
 class Execution(Struct, frozen=True, kw_only=True):
-    """What selection needs to know of an execution."""
+    """The facts about an execution that selection needs."""
 
     engine: str
     namespace: str
@@ -45,14 +45,21 @@ class Execution(Struct, frozen=True, kw_only=True):
 
 
 class Rejected(Struct, frozen=True):
-    """Options that do not apply, and the first term that failed."""
+    """Options that do not apply, and the first failed term of their selector."""
 
     options: OptionsObject
     reason: str
 
 
 class Selection(Struct, frozen=True):
-    """The layers that apply, lowest first; the options that do not; and references to what does not exist."""
+    """The options of an execution.
+
+    Attributes:
+        layers: the layers that apply, lowest first.
+        unapplied: the options that do not apply.
+        missing: the targets of references that do not exist.
+        execution: the execution.
+    """
 
     layers: tuple[Layer, ...]
     unapplied: tuple[OptionsObject, ...] = ()
@@ -61,17 +68,21 @@ class Selection(Struct, frozen=True):
 
     @property
     def rejected(self) -> tuple[Rejected, ...]:
-        """Why :attr:`unapplied` do not apply: worded only where somebody asks, since there can be thousands."""
+        """Why :attr:`unapplied` do not apply. It is computed only on demand, because there can be thousands."""
         return tuple(Rejected(options, _why_not(options, self.execution)) for options in self.unapplied)
 
 
 def select(execution: Execution, candidates: Iterable[OptionsObject]) -> Selection:
-    """Decide for every candidate whether it applies to ``execution`` and on which level.
+    """Decide for every candidate whether it applies to an execution, and on which level.
 
-    The result does not depend on the order of ``candidates``. Candidates of other namespaces are no
-    candidates: the caller leaves them out. An object is applied once, on the highest level it reaches.
-    ``mode: Enforce`` enforces on what the object's own selector selects: a reference to it is a reference
-    like any other, or authors could talk themselves out of enforced values by naming others.
+    The result does not depend on the order of the candidates. An object is applied once, on the highest level that it
+    reaches. ``mode: Enforce`` applies only to executions that the object's own selector selects. A reference to such an
+    object is a reference like any other; otherwise authors could override enforced values by naming other enforced
+    options.
+
+    Args:
+        execution: the execution.
+        candidates: options of the execution's namespace and of the cluster.
     """
     referenced = _referenced(execution)
     opted_out = _opted_out(execution)
@@ -100,8 +111,8 @@ def select(execution: Execution, candidates: Iterable[OptionsObject]) -> Selecti
     layers = [layer for _, layer in sorted(ranked, key=lambda item: item[0])]
     if execution.disable_notifications is not None:
         source = Source(Level.EXECUTION, "annotation", DISABLE_NOTIFICATIONS_ANNOTATION)
-        spec = _SAID[execution.disable_notifications]
-        # Behind everything the execution refers to: what stands on the execution itself is the last word there.
+        spec = _ANNOTATION_SPECS[execution.disable_notifications]
+        # After everything that the execution refers to: its own annotation has the highest precedence on its level.
         after = sum(layer.source.level <= Level.EXECUTION for layer in layers)
         layers.insert(after, Layer(source, spec))
     missing = tuple(target for target in referenced if target not in found)
@@ -110,12 +121,12 @@ def select(execution: Execution, candidates: Iterable[OptionsObject]) -> Selecti
 
 
 def _referenced(execution: Execution) -> dict[Target, tuple[Level, int]]:
-    """What is referred to, with the level of the reference and the place in it."""
+    """The targets of references, each with the level of its reference and its place in it."""
     own = execution.reference
     inherited = None if execution.launch_plan is None else execution.launch_plan.reference
     referenced: dict[Target, tuple[Level, int]] = {}
     for level, reference in ((Level.LAUNCH_PLAN, inherited), (Level.EXECUTION, own)):
-        # An own opt-out also refuses what the launch plan passes on: the execution's own word wins.
+        # An opt-out of the execution itself also refuses what the launch plan passes on.
         if reference is None or (level is Level.LAUNCH_PLAN and own is not None and own.opt_out):
             continue
         referenced |= {target: (level, place) for place, target in enumerate(reference.targets)}
@@ -129,7 +140,7 @@ def _opted_out(execution: Execution) -> bool:
 
 
 def _is_for_others(selector: Selector | UnsetType, labels: Mapping[str, str]) -> bool:
-    """Whether one look tells that options do not select an execution with these labels."""
+    """Whether a quick check shows that options do not select an execution with these labels."""
     if selector is UNSET:
         return True
     wanted = selector.match_labels
@@ -145,7 +156,7 @@ def _why_not(options: OptionsObject, execution: Execution) -> str:
     return _not_selected(options, execution) or ""
 
 
-_SAID = {said: ExecutionOptionsSpec(disable_notifications=said) for said in (True, False)}
+_ANNOTATION_SPECS = {value: ExecutionOptionsSpec(disable_notifications=value) for value in (True, False)}
 
 
 def _selecting_level(options: OptionsObject) -> Level:
@@ -156,7 +167,12 @@ def _selecting_level(options: OptionsObject) -> Level:
 
 
 def out_of_reach(options: OptionsObject, execution: Execution) -> str | None:
-    """Why options are none for the execution's namespace; ``None`` where they are."""
+    """Why options cannot apply in the execution's namespace; ``None`` if they can.
+
+    Args:
+        options: the options.
+        execution: the execution.
+    """
     spec = options.spec
     if isinstance(spec, ClusterExecutionOptionsSpec) and spec.namespace_selector is not UNSET:
         failure = labelselector.first_failure(spec.namespace_selector, execution.namespace_labels)
@@ -174,7 +190,12 @@ def _not_selected(options: OptionsObject, execution: Execution) -> str | None:
 
 
 def first_failure(selector: Selector, execution: Execution) -> str | None:
-    """The first term of ``selector`` that ``execution`` does not satisfy, said for people; ``None`` if all do."""
+    """The first term of a selector that an execution does not satisfy, as a text for people; ``None`` for none.
+
+    Args:
+        selector: the selector.
+        execution: the execution.
+    """
     if selector.engines is not UNSET and selector.engines and execution.engine not in selector.engines:
         return f"engines: {execution.engine!r} is none of {', '.join(selector.engines)}"
     if selector.names is not UNSET and selector.names:
@@ -191,7 +212,12 @@ def first_failure(selector: Selector, execution: Execution) -> str | None:
 
 
 def matches(pattern: str, name: str) -> bool:
-    """Whether ``name`` matches ``pattern``, in which ``*`` stands for any text and ``?`` for one character."""
+    """Whether a name matches a pattern.
+
+    Args:
+        pattern: ``*`` in it stands for any text, and ``?`` for any one character.
+        name: the name.
+    """
     return _compiled(pattern).fullmatch(name) is not None
 
 

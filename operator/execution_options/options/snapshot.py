@@ -18,28 +18,28 @@ from execution_options.options.levels import Layer
 
 
 class SnapshotTooLargeError(ValueError):
-    """The options of one execution do not fit into its snapshot; the message says how large they are."""
+    """The options of one execution do not fit into its snapshot. The message says how large they are."""
 
 
 class InvalidSnapshotError(ValueError):
-    """The annotation's text is no snapshot."""
+    """The text of the annotation is not a snapshot."""
 
 
 class Snapshot(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """Identifier, layers (lowest first) and what the author wrote where options had something to say.
+    """The frozen options of an execution: its identifier, layers (lowest first), and the author's replaced values.
 
-    The layers and not their merge are kept: when one of them is edited, what the others said is still
-    there, and everything that ``explain`` prints follows from them.
+    The layers are stored, not their merge. When one of them is edited, the values of the others are still there, and
+    ``explain`` prints everything from them.
     """
 
     id: str
     layers: tuple[Layer, ...] = ()
     location: str = ""
-    """The execution's own storage location; empty where it has none."""
+    """The execution's own storage location; empty if it has none."""
     account: str = ""
-    """The service account that options gave it; empty where its author's stays, or nobody named one."""
+    """The service account that options gave it; empty if it keeps its author's, or has none."""
     authored: dict[str, str] = field(default_factory=dict)
-    """JSON Pointer into the execution → the author's value."""
+    """The author's values that options concern, by JSON Pointer into the execution."""
 
 
 def new_id() -> str:
@@ -48,7 +48,7 @@ def new_id() -> str:
 
 
 def frozen(layer: Layer) -> Layer:
-    """``layer`` without what only selection needed."""
+    """A layer without the fields that only selection needs."""
     selected_by = ("selector", "namespace_selector", "mode", "priority")
     kept = {
         name: value
@@ -62,7 +62,7 @@ def encode(snapshot: Snapshot) -> str:
     """The annotation's text: compact JSON.
 
     Raises:
-        SnapshotTooLargeError: it is larger than 16 KiB.
+        SnapshotTooLargeError: the text is larger than 16 KiB.
     """
     data = msgspec.json.encode(snapshot)
     if len(data) > MAX_SNAPSHOT:
@@ -77,10 +77,10 @@ def encode(snapshot: Snapshot) -> str:
 
 
 def decode(text: str) -> Snapshot:
-    """The inverse of :func:`encode`; fields that a newer version of the operator wrote are left out.
+    """Decode the text of :func:`encode`. Fields that a newer version of the operator wrote are left out.
 
     Raises:
-        InvalidSnapshotError: the text is no snapshot.
+        InvalidSnapshotError: the text is not a snapshot.
     """
     try:
         return decoding.read(text, Snapshot)
@@ -98,4 +98,4 @@ def _without_unknown_fields(text: str) -> Snapshot:
     return msgspec.convert(document, Snapshot)
 
 
-_RANDOM = random.Random()  # noqa: S311 - identifiers are no secrets, and asking the system each time takes long
+_RANDOM = random.Random()  # noqa: S311 - identifiers are no secrets, and asking the system each time is slow

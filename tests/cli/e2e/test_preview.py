@@ -103,7 +103,7 @@ def test_what_would_be_refused_fails(team: Team, cli: Callable[..., Answer]) -> 
     assert len(refused) == 3
     assert "refers to ExecutionOptions 'nope', which does not exist" in refused[0]
     assert "service account 'trainer' of ExecutionOptions there (referenced by the execution) does not" in refused[1]
-    assert "is no name of options" in refused[2]
+    assert "is not a name of options" in refused[2]
     assert f"Job {team.namespace}/d: no options apply" in answer.out
 
 

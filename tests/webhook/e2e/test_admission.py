@@ -132,7 +132,7 @@ def test_a_reference_to_nothing_is_refused_with_what_there_is(team: Team) -> Non
     assert f"namespace {team.namespace} has nightly, the cluster has cluster/{there}" in refusal(
         team, job(options="nope")
     )
-    assert "is no name of options" in refusal(team, job(options="A,B"))
+    assert "is not a name of options" in refusal(team, job(options="A,B"))
     said = team.kubectl("create", "-f", "-", manifests=[job("x-", options="nope")], check=False)
     assert "denied the request: execution.dev/options refers to ExecutionOptions 'nope'" in said
     assert team.listed("Job") == []

@@ -224,7 +224,7 @@ WARNED = (
     Typo(
         "launch plan's reference", cron_job(annotations=ours(options="gone")), "ExecutionOptions 'gone' does not exist"
     ),
-    Typo("no reference", cron_job(annotations=ours(options="A!")), "'A!' is no name of options"),
+    Typo("no reference", cron_job(annotations=ours(options="A!")), "'A!' is not a name of options"),
     Typo("jobs of a launch plan", cron_job(jobs={"annotations": ours(options="gone")}), "'gone' does not exist"),
     Typo(
         "its pods",
@@ -244,7 +244,7 @@ REFUSED = (
     Typo("variable", notifying(MAIL | {"template": {"body": "{{ phas }}"}}), "there is no variable phas"),
     Typo("phase of an engine", engine(status={"phases": [{"phase": "FAILD"}]}), 'Unsupported value: "FAILD"'),
     Typo("reference", a_job(options="gone"), "refers to ExecutionOptions 'gone', which does not exist"),
-    Typo("reference to the cluster", a_job(options="clutser/gone"), "is no name of options"),
+    Typo("reference to the cluster", a_job(options="clutser/gone"), "is not a name of options"),
     Typo("flag", a_job(disable_notifications="yes"), 'is \'yes\', write "true" or "false"'),
 )
 
