@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from execution_options.admission.creation import Decision, RefusedError, decide
+from execution_options.admission.creation import Decision, decide
+from execution_options.admission.refusal import RefusedError
 from execution_options.api.annotations import MAX_ANNOTATIONS, annotations_size
 from execution_options.api.meta import ObjectMeta, OwnerReference
 from execution_options.engines.facts import execution_of, launch_plan

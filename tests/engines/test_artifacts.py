@@ -10,7 +10,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from execution_options.admission.creation import RefusedError, decide
+from execution_options.admission.creation import decide
+from execution_options.admission.refusal import RefusedError
 from execution_options.admission.update import restore
 from execution_options.engines.artifacts import (
     MOST_BYTES,

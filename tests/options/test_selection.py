@@ -7,13 +7,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import convert
+from msgspec import convert, structs
 
-from execution_options.api.names import CLUSTER_OPTIONS_KIND, DISABLE_NOTIFICATIONS_ANNOTATION, OPTIONS_KIND
+from execution_options.api.model import ExecutionOptionsSpec
+from execution_options.api.names import (
+    CLUSTER_OPTIONS_KIND,
+    DISABLE_NOTIFICATIONS_ANNOTATION,
+    INLINE_ANNOTATION,
+    OPTIONS_KIND,
+)
 from execution_options.api.selector import Selector
 from execution_options.options.levels import Level
-from execution_options.options.reference import Reference, Target
-from execution_options.options.selection import Execution, Selection, first_failure, select
+from execution_options.options.reference import Reference, Target, parse
+from execution_options.options.selection import Execution, LaunchPlan, Selection, first_failure, select
 from support.options import cluster, execution, namespaced
 from support.strategies import candidates, executions
 
@@ -260,3 +266,26 @@ def test_the_annotation_that_disables_notifications_is_above_references_and_belo
 )
 def test_the_first_failed_term_is_named(selector: dict[str, Any], run: Execution, failure: str | None) -> None:
     assert first_failure(convert(selector, Selector), run) == failure
+
+
+def test_inline_options_prevail_over_what_is_referred_to_and_not_over_what_is_enforced() -> None:
+    plan = LaunchPlan("CronJob", "nightly", parse("a"), inline=ExecutionOptionsSpec(max_parallelism=1))
+    run = execution("b,c", inline=ExecutionOptionsSpec(max_parallelism=2), disable_notifications=True)
+    run = structs.replace(run, launch_plan=plan)
+    found = [*(namespaced(name) for name in "abc"), namespaced("d", EVERYTHING), namespaced("e", ENFORCED)]
+    assert applied(select(run, found)) == [
+        ("d", Level.NAMESPACE_DEFAULT),
+        ("a", Level.LAUNCH_PLAN),
+        (INLINE_ANNOTATION, Level.LAUNCH_PLAN),
+        ("b", Level.EXECUTION),
+        ("c", Level.EXECUTION),
+        (INLINE_ANNOTATION, Level.EXECUTION),
+        (DISABLE_NOTIFICATIONS_ANNOTATION, Level.EXECUTION),
+        ("e", Level.NAMESPACE_ENFORCE),
+    ]
+
+
+def test_an_execution_that_opts_out_keeps_its_own_inline_options_alone() -> None:
+    plan = LaunchPlan("CronJob", "nightly", inline=ExecutionOptionsSpec(max_parallelism=1))
+    run = structs.replace(execution("none", inline=ExecutionOptionsSpec(max_parallelism=2)), launch_plan=plan)
+    assert applied(select(run, [namespaced("d", EVERYTHING)])) == [(INLINE_ANNOTATION, Level.EXECUTION)]

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from execution_options.admission.creation import RefusedError, decide
+from execution_options.admission.creation import decide
+from execution_options.admission.refusal import RefusedError
 from execution_options.api.meta import ObjectMeta
 from execution_options.api.names import OPTIONS_ANNOTATION
 from execution_options.engines.profile import builtin

@@ -156,6 +156,9 @@ references = st.one_of(
     st.just(Reference(opt_out=True)),
     st.builds(Reference, targets=st.lists(_targets, min_size=1, max_size=3, unique=True).map(tuple)),
 )
+_inline = wire({}, **{name: values for name, values in _values.items() if name != "updatePolicy"}).map(
+    lambda spec: convert(spec, ExecutionOptionsSpec)
+)
 executions = st.builds(
     Execution,
     engine=st.sampled_from(ENGINES),
@@ -165,7 +168,9 @@ executions = st.builds(
     generate_name=st.sampled_from(EXECUTION_NAMES),
     labels=label_maps,
     reference=st.none() | references,
-    launch_plan=st.none() | st.builds(LaunchPlan, st.just("CronJob"), st.sampled_from(PLANS), st.none() | references),
+    inline=st.none() | _inline,
+    launch_plan=st.none()
+    | st.builds(LaunchPlan, st.just("CronJob"), st.sampled_from(PLANS), st.none() | references, st.none() | _inline),
     disable_notifications=st.none() | st.booleans(),
 )
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET, Struct
 
 from execution_options.admission.accounts import InvalidRoleError, binding, identity, is_bound_by_others
+from execution_options.admission.inline import check_limits
+from execution_options.admission.refusal import RefusedError
 from execution_options.admission.typos import of_template
 from execution_options.api.annotations import MAX_ANNOTATIONS, annotations_size
 from execution_options.api.names import (
@@ -58,26 +60,6 @@ _MOST = 2 * MAX_SNAPSHOT
 """Bytes of annotations that options can add to one ``metadata``: a snapshot, and what it says of annotations."""
 
 NO_REPOSITORIES = Repositories()
-
-
-Reason = Literal[
-    "OptionsMissing",
-    "AnnotationsFull",
-    "PatchTooLarge",
-    "ServiceAccountMissing",
-    "IdentityConflict",
-    "InvalidIamRole",
-    "NotReady",
-]
-"""Why an execution is refused, for programs. NotReady passes by itself: the controller has something yet to write."""
-
-
-class RefusedError(Exception):
-    """The execution must not be created; the message says why and what would be right."""
-
-    def __init__(self, reason: Reason, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
 
 
 class Decision(Struct, frozen=True):
@@ -163,6 +145,7 @@ def decide(
             not fit into its annotations or into a patch.
         execution_options.options.snapshot.SnapshotTooLargeError: its options are too large.
     """
+    check_limits(execution)
     known = list(candidates)
     selection = select(execution, known)
     if selection.missing:

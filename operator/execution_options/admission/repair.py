@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from msgspec import UNSET, Struct
 
-from execution_options.admission.creation import RefusedError, decide
+from execution_options.admission.creation import decide
+from execution_options.admission.refusal import RefusedError
 from execution_options.api.annotations import MAX_ANNOTATIONS, annotations_size
 from execution_options.api.meta import ObjectMeta
 from execution_options.api.model import ClusterExecutionOptionsSpec

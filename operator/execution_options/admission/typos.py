@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from execution_options.api import names
 from execution_options.api.syntax import suggestion
 from execution_options.engines.paths import lookup
+from execution_options.options import inline
 from execution_options.options.reference import InvalidReferenceError, parse, parse_flag
 
 if TYPE_CHECKING:
@@ -20,7 +21,12 @@ if TYPE_CHECKING:
 
 _PREFIX: Final = f"{names.GROUP}/"
 _KINDS: Final = ("labels", "annotations")
-_OF_EXECUTIONS: Final = (names.OPTIONS_ANNOTATION, names.DISABLE_NOTIFICATIONS_ANNOTATION, names.GROUP_ANNOTATION)
+_OF_EXECUTIONS: Final = (
+    names.OPTIONS_ANNOTATION,
+    names.INLINE_ANNOTATION,
+    names.DISABLE_NOTIFICATIONS_ANNOTATION,
+    names.GROUP_ANNOTATION,
+)
 _OF_NAMESPACES: Final[dict[str, tuple[str, ...]]] = {
     names.PODS_LABEL: ("enabled", "disabled"),
     names.FAILURE_POLICY_LABEL: ("Fail", "Ignore"),
@@ -80,8 +86,8 @@ def of_unserved_pod(metadata: Mapping[str, Any], namespace: str) -> Iterator[str
             if kind == "annotations" and key in _OF_EXECUTIONS:
                 yield (
                     f"annotation {key} has no effect: bare pods of namespace {namespace} are executions only where "
-                    f"they have the annotation {names.OPTIONS_ANNOTATION}, or the namespace the label "
-                    f"{names.PODS_LABEL}=enabled"
+                    f"they have the annotation {names.OPTIONS_ANNOTATION} or {names.INLINE_ANNOTATION}, or the "
+                    f"namespace the label {names.PODS_LABEL}=enabled"
                 )
             else:
                 yield _mistaken(kind, key)
@@ -115,6 +121,16 @@ def references(document: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[Targ
                 yield ".".join(path), () if found is None else found.targets, ""
 
 
+def inline_problems(document: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with inline options of a launch plan, or of the executions in it: where, and what."""
+    for path, key, value in _everywhere(document, ()):
+        if key == names.INLINE_ANNOTATION and path[-1] == "annotations" and not _is_of_pods(document, path):
+            try:
+                inline.parse(value)
+            except InvalidReferenceError as error:
+                yield f"{'.'.join(path)}: {error}"
+
+
 def missing(targets: Sequence[Target], known: Collection[tuple[str, str]]) -> Iterator[str]:
     """Options that do not exist, of those that are referred to.
 
@@ -138,7 +154,7 @@ def of_template(document: Mapping[str, Any], places: Sequence[tuple[str | int, .
     """
     for place in places:
         there = lookup(document, (*place, "annotations")) or {}
-        for key in (names.OPTIONS_ANNOTATION, names.DISABLE_NOTIFICATIONS_ANNOTATION):
+        for key in (names.OPTIONS_ANNOTATION, names.INLINE_ANNOTATION, names.DISABLE_NOTIFICATIONS_ANNOTATION):
             if key in there:
                 at = ".".join(str(part) for part in place)
                 yield f"{at}.annotations: {key} has no effect on pods: write it in the metadata of the {kind}"

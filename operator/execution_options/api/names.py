@@ -26,6 +26,7 @@ POD_ENGINE: Final = "pod"
 
 # On an execution or a launch plan, by its author.
 OPTIONS_ANNOTATION: Final = f"{GROUP}/options"
+INLINE_ANNOTATION: Final = f"{GROUP}/inline"
 DISABLE_NOTIFICATIONS_ANNOTATION: Final = f"{GROUP}/disable-notifications"
 
 # On an execution and its pods, by this operator.

@@ -33,19 +33,22 @@ OPTIONS: Final[dict[str, type[ExecutionOptionsSpec]]] = {
 """Kind of options → model of its spec."""
 
 
-def problems(spec: Mapping[str, Any] | Resource, kind: str, *, without: Collection[Rule] = ()) -> list[Problem]:
+def problems(
+    spec: Mapping[str, Any] | Resource, kind: str, *, without: Collection[Rule] = (), path: str = "spec"
+) -> list[Problem]:
     """Find everything that is wrong with a spec. Like the API server, check rules only if types and bounds are right.
 
     Args:
         spec: plain data or the typed spec.
         kind: a kind of ours.
         without: rules on the spec as a whole that are not checked.
+        path: of the spec, for messages.
 
     Raises:
         KeyError: the kind is not one of ours.
     """
     value = msgspec.to_builtins(spec) if isinstance(spec, Resource) else spec
-    return _problems(without_rules(spec_schema(kind), without), value, "spec")
+    return _problems(without_rules(spec_schema(kind), without), value, path)
 
 
 def manifest_problems(manifest: Mapping[str, Any], kinds: Collection[str] = OPTIONS.keys()) -> list[Problem]:
@@ -81,7 +84,9 @@ def decoded(spec: Mapping[str, Any], kind: str, *, stored: bool = False) -> Exec
     return typed(spec, kind, OPTIONS[kind], without=(SNAPSHOT_SIZE,) if stored else ())
 
 
-def typed(spec: Mapping[str, Any], kind: str, model: type[T], *, without: Collection[Rule] = ()) -> T:
+def typed(
+    spec: Mapping[str, Any], kind: str, model: type[T], *, without: Collection[Rule] = (), path: str = "spec"
+) -> T:
     """Check a spec and convert it to its model.
 
     Args:
@@ -89,18 +94,19 @@ def typed(spec: Mapping[str, Any], kind: str, model: type[T], *, without: Collec
         kind: a kind of ours.
         model: of the spec of that kind.
         without: rules on the spec as a whole that are not checked.
+        path: of the spec, for messages.
 
     Raises:
         InvalidOptionsError: with every problem.
         KeyError: the kind is not one of ours.
     """
-    found = problems(spec, kind, without=without)
+    found = problems(spec, kind, without=without, path=path)
     if found:
         raise InvalidOptionsError(found)
     try:
         return msgspec.convert(without_nulls(spec_schema(kind), spec), model)
     except msgspec.ValidationError as error:  # a value that only the model refuses
-        raise InvalidOptionsError([Problem("spec", str(error))]) from error
+        raise InvalidOptionsError([Problem(path, str(error))]) from error
 
 
 def without_rules(schema: Schema, without: Collection[Rule]) -> Schema:

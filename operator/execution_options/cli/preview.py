@@ -10,7 +10,8 @@ import msgspec
 import yaml
 from msgspec import structs
 
-from execution_options.admission.creation import Decision, RefusedError, decide
+from execution_options.admission.creation import Decision, decide
+from execution_options.admission.refusal import RefusedError
 from execution_options.api import names
 from execution_options.api.meta import ObjectMeta
 from execution_options.api.problem import InvalidOptionsError

@@ -132,7 +132,8 @@ async def facts(
             found = await _partial(reader, path, f"{owner.kind} {owner.name}", "what it refers to is not known")
             plan_annotations = (found and found.annotations) or {}
         plan = launch_plan(engine, metadata, plan_annotations)
-    return execution_of(engine, metadata, namespace, (labels and labels.labels) or {}, plan)
+    around = labels or ObjectMeta()
+    return execution_of(engine, metadata, namespace, around.labels or {}, plan, around.annotations)
 
 
 async def find_account(reader: Reader, namespace: str, name: str) -> ObjectMeta | None:

@@ -5,8 +5,13 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Final, Protocol
 
-from execution_options.api.names import DISABLE_NOTIFICATIONS_ANNOTATION, OPTIONS_ANNOTATION, PODS_LABEL
-from execution_options.options import reference
+from execution_options.api.names import (
+    DISABLE_NOTIFICATIONS_ANNOTATION,
+    INLINE_ANNOTATION,
+    OPTIONS_ANNOTATION,
+    PODS_LABEL,
+)
+from execution_options.options import inline, reference
 from execution_options.options.selection import Execution, LaunchPlan
 
 if TYPE_CHECKING:
@@ -89,12 +94,26 @@ def launch_plan(engine: Engine, metadata: Metadata, plan_annotations: Mapping[st
     """The launch plan of a launched execution, with the options that it passes on.
 
     Raises:
-        reference.InvalidReferenceError: its annotation is no reference.
+        reference.InvalidReferenceError: an annotation of ours on it cannot be understood.
     """
     owner = launcher(engine, metadata)
     if owner is None:
         return None
-    return LaunchPlan(owner.kind, owner.name, reference.parse(plan_annotations.get(OPTIONS_ANNOTATION)))
+    return passed_on(owner.kind, owner.name, plan_annotations)
+
+
+def passed_on(kind: str, name: str, annotations: Mapping[str, str]) -> LaunchPlan:
+    """A launch plan with the options that it passes on.
+
+    Raises:
+        reference.InvalidReferenceError: an annotation of ours on it cannot be understood.
+    """
+    return LaunchPlan(
+        kind,
+        name,
+        reference.parse(annotations.get(OPTIONS_ANNOTATION)),
+        inline.parse(annotations.get(INLINE_ANNOTATION)),
+    )
 
 
 def execution_of(
@@ -103,6 +122,7 @@ def execution_of(
     namespace: str,
     namespace_labels: Mapping[str, str],
     plan: LaunchPlan | None = None,
+    namespace_annotations: Mapping[str, str] | None = None,
 ) -> Execution:
     """The facts of one execution.
 
@@ -114,10 +134,12 @@ def execution_of(
         engine=engine.name,
         namespace=namespace,
         namespace_labels=namespace_labels,
+        namespace_annotations=namespace_annotations or {},
         name=metadata.name,
         generate_name=metadata.generate_name,
         labels=metadata.labels or {},
         reference=reference.parse(annotations.get(OPTIONS_ANNOTATION)),
+        inline=inline.parse(annotations.get(INLINE_ANNOTATION)),
         launch_plan=plan,
         disable_notifications=reference.parse_flag(
             DISABLE_NOTIFICATIONS_ANNOTATION, annotations.get(DISABLE_NOTIFICATIONS_ANNOTATION)
@@ -132,9 +154,9 @@ def unserved(engine: Engine, execution: Execution) -> str | None:
     """
     if execution.namespace in UNSERVED_NAMESPACES:
         return f"nothing in namespace {execution.namespace} gets options"
-    if engine.is_pod and execution.reference is None and execution.namespace_labels.get(PODS_LABEL) != "enabled":
+    if engine.is_pod and not execution.asks and execution.namespace_labels.get(PODS_LABEL) != "enabled":
         return (
-            f"a bare pod gets options only where it has the annotation {OPTIONS_ANNOTATION} or its namespace the "
-            f"label {PODS_LABEL}=enabled"
+            f"a bare pod gets options only where it has the annotation {OPTIONS_ANNOTATION} or {INLINE_ANNOTATION}, or "
+            f"its namespace the label {PODS_LABEL}=enabled"
         )
     return None

@@ -13,6 +13,7 @@ from execution_options.api.names import (
     GROUP,
     GROUP_ANNOTATION,
     ID_LABEL,
+    INLINE_ANNOTATION,
     OPTIONS_ANNOTATION,
     PREFIX_ENV,
 )
@@ -36,7 +37,9 @@ _OPERATION = 100
 """Bytes of a value in a patch besides its name and itself: the words of JSON Patch, and the path."""
 
 _PREFIX = f"{GROUP}/"
-AUTHORS_ANNOTATIONS = frozenset({OPTIONS_ANNOTATION, DISABLE_NOTIFICATIONS_ANNOTATION, GROUP_ANNOTATION})
+AUTHORS_ANNOTATIONS = frozenset(
+    {OPTIONS_ANNOTATION, INLINE_ANNOTATION, DISABLE_NOTIFICATIONS_ANNOTATION, GROUP_ANNOTATION}
+)
 """The only ``execution.dev/`` metadata that is not this operator's."""
 
 

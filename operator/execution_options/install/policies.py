@@ -14,6 +14,7 @@ from execution_options.api.names import (
     DISABLE_NOTIFICATIONS_ANNOTATION,
     ENGINE_KIND,
     GROUP_ANNOTATION,
+    INLINE_ANNOTATION,
     OPTIONS_ANNOTATION,
 )
 from execution_options.engines.profile import builtin
@@ -44,7 +45,12 @@ def policies(engine_controllers: Sequence[str] = ENGINE_CONTROLLERS) -> list[Man
         "CERTIFICATE_KEYS": CERTIFICATE_KEYS,
         "GROUPING_LABELS": [*AIRFLOW_LABELS, AIRFLOW_OPERATOR],
         "OWN_ACCOUNTS": [WEBHOOK, CONTROLLER, UNINSTALLER],
-        "AUTHORS_ANNOTATIONS": [OPTIONS_ANNOTATION, DISABLE_NOTIFICATIONS_ANNOTATION, GROUP_ANNOTATION],
+        "AUTHORS_ANNOTATIONS": [
+            OPTIONS_ANNOTATION,
+            INLINE_ANNOTATION,
+            DISABLE_NOTIFICATIONS_ANNOTATION,
+            GROUP_ANNOTATION,
+        ],
         "ENGINE_KINDS": sorted(f"{group}/{kind}" for group, kind in builtin_engines().owning),
         "LAUNCH_PLANS": sorted(launch_plans),
         "MOST_NAMED": MOST_NAMED,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from msgspec import Struct
 
 from execution_options.api.model import ExecutionOptionsSpec
 
 T = TypeVar("T")
+
+ANNOTATION: Final = "annotation"
+"""Kind of a source that is an annotation on an execution or its launch plan."""
 
 
 class Level(IntEnum):
@@ -54,8 +57,11 @@ _TITLES = {
 }
 
 
+_ON = {Level.LAUNCH_PLAN: "on the launch plan", Level.EXECUTION: "on the execution"}
+
+
 class Source(Struct, frozen=True, rename="camel", omit_defaults=True):
-    """The object that a value comes from, with its generation at that time."""
+    """The object or annotation that a value comes from, with its generation at that time."""
 
     level: Level
     kind: str
@@ -64,7 +70,8 @@ class Source(Struct, frozen=True, rename="camel", omit_defaults=True):
     generation: int = 0
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.name} ({self.level.title})"
+        title = _ON[self.level] if self.kind == ANNOTATION else self.level.title
+        return f"{self.kind} {self.name} ({title})"
 
 
 class Layer(Struct, frozen=True, rename="camel", omit_defaults=True):

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from msgspec import UNSET, Struct, UnsetType
 
 from execution_options.api.model import ClusterExecutionOptionsSpec, ExecutionOptionsSpec
-from execution_options.api.names import CLUSTER_OPTIONS_KIND, DISABLE_NOTIFICATIONS_ANNOTATION
+from execution_options.api.names import CLUSTER_OPTIONS_KIND, DISABLE_NOTIFICATIONS_ANNOTATION, INLINE_ANNOTATION
 from execution_options.api.resources import OptionsObject
 from execution_options.options import labelselector
-from execution_options.options.levels import Layer, Level, Source
-from execution_options.options.reference import Reference, Target
+from execution_options.options.levels import ANNOTATION, Layer, Level, Source
+from execution_options.options.reference import MAX_TARGETS, Reference, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from execution_options.api.selector import Selector
 
@@ -28,6 +28,7 @@ class LaunchPlan(Struct, frozen=True):
     kind: str
     name: str
     reference: Reference | None = None
+    inline: ExecutionOptionsSpec | None = None
 
 
 class Execution(Struct, frozen=True, kw_only=True):
@@ -36,12 +37,19 @@ class Execution(Struct, frozen=True, kw_only=True):
     engine: str
     namespace: str
     namespace_labels: Mapping[str, str] = {}
+    namespace_annotations: Mapping[str, str] = {}
     name: str = ""
     generate_name: str = ""
     labels: Mapping[str, str] = {}
     reference: Reference | None = None
+    inline: ExecutionOptionsSpec | None = None
     launch_plan: LaunchPlan | None = None
     disable_notifications: bool | None = None
+
+    @property
+    def asks(self) -> bool:
+        """Whether it asks for options itself: it refers to some, or has them inline."""
+        return self.reference is not None or self.inline is not None
 
 
 class Rejected(Struct, frozen=True):
@@ -108,9 +116,13 @@ def select(execution: Execution, candidates: Iterable[OptionsObject]) -> Selecti
         source = Source(level, options.kind, options.name, options.uid, options.generation)
         ranked.append(((level, place, options.name, options.kind), Layer(source, options.spec)))
 
+    for level, spec in inline(execution):
+        source = Source(level, ANNOTATION, INLINE_ANNOTATION)
+        # Above everything that the same object refers to.
+        ranked.append(((level, MAX_TARGETS, "", ""), Layer(source, spec)))
     layers = [layer for _, layer in sorted(ranked, key=lambda item: item[0])]
     if execution.disable_notifications is not None:
-        source = Source(Level.EXECUTION, "annotation", DISABLE_NOTIFICATIONS_ANNOTATION)
+        source = Source(Level.EXECUTION, ANNOTATION, DISABLE_NOTIFICATIONS_ANNOTATION)
         spec = _ANNOTATION_SPECS[execution.disable_notifications]
         # After everything that the execution refers to: its own annotation has the highest precedence on its level.
         after = sum(layer.source.level <= Level.EXECUTION for layer in layers)
@@ -131,6 +143,15 @@ def _referenced(execution: Execution) -> dict[Target, tuple[Level, int]]:
             continue
         referenced |= {target: (level, place) for place, target in enumerate(reference.targets)}
     return referenced
+
+
+def inline(execution: Execution) -> Iterator[tuple[Level, ExecutionOptionsSpec]]:
+    """Options in the launch plan and in the execution itself, with their levels."""
+    plan, own = execution.launch_plan, execution.reference
+    if plan is not None and plan.inline is not None and not (own is not None and own.opt_out):
+        yield Level.LAUNCH_PLAN, plan.inline
+    if execution.inline is not None:
+        yield Level.EXECUTION, execution.inline
 
 
 def _opted_out(execution: Execution) -> bool:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from execution_options.api.names import CLUSTER_OPTIONS_KIND, OPTIONS_ANNOTATION, OPTIONS_KIND
+from execution_options.api.names import CLUSTER_OPTIONS_KIND, INLINE_ANNOTATION, OPTIONS_ANNOTATION, OPTIONS_KIND
+from execution_options.engines.facts import passed_on
 from execution_options.notifications.ended import Ended, lineage
-from execution_options.options import reference
 from execution_options.options.levels import Layer
 from execution_options.options.merge import Effective, merge
+from execution_options.options.reference import InvalidReferenceError
 from execution_options.options.selection import Execution, LaunchPlan, select
 from execution_options.outbox.compose import compose
 
@@ -63,13 +64,13 @@ def dangling(
         namespace_labels: labels of its namespace.
         candidates: the options that can apply in its namespace.
     """
-    text = (metadata.annotations or {}).get(OPTIONS_ANNOTATION)
-    if text is None:
+    annotations = metadata.annotations or {}
+    if not (OPTIONS_ANNOTATION in annotations or INLINE_ANNOTATION in annotations):
         return None
-    problem, parsed = "", None
+    problem, plan = "", LaunchPlan(kind.kind, metadata.name)
     try:
-        parsed = reference.parse(text)
-    except reference.InvalidReferenceError as error:
+        plan = passed_on(kind.kind, metadata.name, annotations)
+    except InvalidReferenceError as error:
         problem = str(error)
     # The labels of its executions are unknown, so options that select by labels may or may not apply.
     execution = Execution(
@@ -77,7 +78,7 @@ def dangling(
         namespace=metadata.namespace,
         namespace_labels=namespace_labels,
         generate_name=f"{metadata.name}-",
-        launch_plan=LaunchPlan(kind.kind, metadata.name, parsed),
+        launch_plan=plan,
     )
     selection = select(execution, candidates)
     refused = f"every execution that {kind.kind} {metadata.name} starts is refused"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-from execution_options.admission.creation import Decision, RefusedError, decide
+from execution_options.admission.creation import Decision, decide
+from execution_options.admission.inline import check_channels, names_channels
+from execution_options.admission.refusal import RefusedError
 from execution_options.admission.update import restore
 from execution_options.api import decoding
 from execution_options.api.meta import ObjectMeta, PartialObject
@@ -119,9 +121,12 @@ class Handler:
         if owner is not None and (resource := engine.launch_plan(owner.group, owner.kind)) is not None:
             annotations = await self._index.plan_annotations(resource, request.namespace, owner.name)
             plan = launch_plan(engine, metadata, annotations)
-        labels = await self._index.namespace_labels(request.namespace)
-        execution = execution_of(engine, metadata, request.namespace, labels, plan)
-        if engine.is_pod and execution.reference is None:
+        around = await self._index.namespace(request.namespace)
+        labels = around.labels or {}
+        execution = execution_of(engine, metadata, request.namespace, labels, plan, around.annotations)
+        if names_channels(execution):
+            check_channels(execution, await self._index.channels(request.namespace, labels))
+        if engine.is_pod and not execution.asks:
             # Pods come in bursts, and a list before each costs more than the pod: what is known must do.
             candidates = self._index.known(request.namespace)
         else:

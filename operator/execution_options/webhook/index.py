@@ -20,6 +20,7 @@ from execution_options.api.meta import ObjectMeta, PartialObject
 from execution_options.api.problem import InvalidOptionsError
 from execution_options.api.resources import OptionsObject, read_stored
 from execution_options.engines.artifacts import RENDERED, REPOSITORIES, Repositories
+from execution_options.kube.channels import read_channels
 from execution_options.kube.client import METADATA, METADATA_LIST, REQUEST_ERRORS, Kube, get_if_exists, path_of
 from execution_options.kube.engines import EngineIndex, read_engines, specification_path
 from execution_options.kube.listing import LARGE_PAGE
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from execution_options.api.related_kinds import LaunchPlanKind
     from execution_options.engines.registry import Engines
     from execution_options.engines.specification import Reference
+    from execution_options.notifications.route import Channels
     from execution_options.webhook.review import GroupVersionKind
 
 logger = logging.getLogger(__name__)
@@ -90,6 +92,7 @@ class Index:
 
     def __init__(self, kube: Kube, namespace: str) -> None:
         self._kube = kube
+        self._operator_namespace = namespace
         self._quotas = Quotas(kube)
         self._backlog = Backlog(kube, namespace)
         self._ignored: dict[str, str] = {}
@@ -194,12 +197,20 @@ class Index:
         return "" if used is None else refusal(*used)
 
     async def namespace_labels(self, namespace: str) -> dict[str, str]:
-        """Labels of a namespace; one created just before is fetched."""
+        """Labels of a namespace."""
+        return (await self.namespace(namespace)).labels or {}
+
+    async def channels(self, namespace: str, labels: Mapping[str, str]) -> Channels:
+        """The channels that executions of a namespace with these labels can use, read consistently."""
+        return await read_channels(self._kube, namespace, labels, self._operator_namespace)
+
+    async def namespace(self, namespace: str) -> ObjectMeta:
+        """The metadata of a namespace; one created just before is fetched."""
         known = self._namespaces.get("", namespace)
         if known is None:
             path = path_of("", "v1", "namespaces", name=namespace)
             known = decoding.read(await self._kube.get(path, accept=METADATA), PartialObject)
-        return known.metadata.labels or {}
+        return known.metadata
 
     async def plan_annotations(self, plan: LaunchPlanKind, namespace: str, name: str) -> dict[str, str]:
         """Annotations of a launch plan, read consistently; none where it is gone."""

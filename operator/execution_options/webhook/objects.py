@@ -64,6 +64,11 @@ class Objects:
             problems = template_problems(request.kind.kind, spec if isinstance(spec, dict) else {})
             if problems:
                 return review.refused(request.uid, "; ".join(str(problem) for problem in problems))
+        if request.kind.group not in ("", names.GROUP):
+            stored = set(typos.inline_problems(old))
+            refused = [problem for problem in typos.inline_problems(document) if problem not in stored]
+            if refused:
+                return review.refused(request.uid, "; ".join(refused))
         warnings: list[str] = []
         try:
             warnings.extend([warning async for warning in self._warnings(request, document, old)])

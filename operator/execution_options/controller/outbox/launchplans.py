@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from execution_options.api import decoding
 from execution_options.api.meta import PartialObject
-from execution_options.api.names import OPTIONS_ANNOTATION
+from execution_options.api.names import INLINE_ANNOTATION, OPTIONS_ANNOTATION
 from execution_options.controller.runtime import Announcement, Regarding
 from execution_options.engines.facts import UNSERVED_NAMESPACES
 from execution_options.kube.client import METADATA_LIST, REQUEST_ERRORS, ApiError, path_of
@@ -143,7 +143,7 @@ class DanglingReferences:
         try:
             async for item in listed(self._kube, path, PartialObject, accept=METADATA_LIST):
                 metadata = item.metadata
-                if OPTIONS_ANNOTATION in (metadata.annotations or {}) and metadata.deletion_timestamp is None:
+                if _asks(metadata) and metadata.deletion_timestamp is None:
                     problem = self._problem(engine, kind, metadata)
                     if problem is not None:
                         found.append(_Plan(engine, kind, metadata, problem))
@@ -196,3 +196,9 @@ class DanglingReferences:
                 logger.warning("%s/%s: not recorded: %s", metadata.namespace, one.name, error)
                 return
         self._reported[metadata.uid] = (day, problem.message)
+
+
+def _asks(metadata: ObjectMeta) -> bool:
+    """Whether a launch plan passes options on."""
+    annotations = metadata.annotations or {}
+    return OPTIONS_ANNOTATION in annotations or INLINE_ANNOTATION in annotations
