@@ -20,6 +20,7 @@ class Cluster:
 
     def __init__(self, refusal: int = 404) -> None:
         self.refusal = refusal
+        self.options = self
 
     async def fresh_engines(self) -> Any:
         return builtin_engines()

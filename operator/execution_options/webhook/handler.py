@@ -128,9 +128,9 @@ class Handler:
             check_channels(execution, await self._index.channels(request.namespace, labels))
         if engine.is_pod and not execution.asks:
             # Pods come in bursts, and a list before each costs more than the pod: what is known must do.
-            candidates = self._index.known(request.namespace)
+            candidates = self._index.options.known(request.namespace)
         else:
-            candidates = await self._index.candidates(request.namespace)
+            candidates = await self._index.options.candidates(request.namespace)
         # What was waited for often comes for many at once.
         await self._processor.turn(request.namespace)
         # Decoded only now: what is held while others are waited for costs memory, and time to collect it.

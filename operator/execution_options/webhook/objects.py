@@ -160,6 +160,6 @@ class Objects:
             if problem:
                 yield f"{at}: {problem}"
             elif targets:
-                known = {(options.kind, options.name) for options in await self._index.candidates(namespace)}
+                known = {(options.kind, options.name) for options in await self._index.options.candidates(namespace)}
                 for sentence in typos.missing(targets, known):
                     yield f"{at}: {sentence}"
