@@ -152,6 +152,18 @@ class DeliverySpec(Resource, frozen=True, kw_only=True):
     unsent: (
         Annotated[Unsent, described("Set where it is recorded only, and nothing is sent.", extra=ATOMIC)] | UnsetType
     ) = UNSET
+    completes: (
+        Annotated[
+            str,
+            described(
+                "Set on the delivery that was recorded last of the end of a bare pod: phase and time of that end, as "
+                "in the annotation execution.dev/notified of other executions. If it is there, all deliveries of the "
+                "end are.",
+                max_length=128,
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     test: (
         Annotated[
             str,

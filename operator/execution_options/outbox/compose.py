@@ -6,7 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import msgspec
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, structs
 
 from execution_options.api.names import API_VERSION, DELIVERY_KIND, ID_LABEL, LINEAGE_LABEL, TEST_LABEL
 from execution_options.engines import facts
@@ -58,6 +58,10 @@ class Composed(Struct, frozen=True):
     spec: FullSpec
     lineage_digest: str = ""
     test_id: str = ""
+
+    def completing(self, note: str) -> Composed:
+        """The same as the last delivery of an end, all others of which are recorded."""
+        return structs.replace(self, spec=structs.replace(self.spec, completes=note))
 
     def manifest(self, namespace: str) -> dict[str, Any]:
         """The object to create in a namespace."""

@@ -70,6 +70,7 @@ class Spec(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True
     options: OptionsRef | None = None
     recipients: tuple[str, ...]
     unsent: Unsent | None = None
+    completes: str = ""
     test: str = ""
 
     @property

@@ -19,7 +19,7 @@ from execution_options.api.names import (
     OPTIONS_KIND,
     SNAPSHOT_ANNOTATION,
 )
-from execution_options.controller.cache.objects import EngineObject, followed
+from execution_options.controller.cache.objects import EngineObject, PodObject, followed
 from execution_options.controller.cache.optionsindex import Known
 from execution_options.controller.cache.tracker import tracked
 from execution_options.controller.outbox.due import Due
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from execution_options.outbox.compose import Composed
 
 JOB = next(engine for engine in builtin() if engine.name == "job")
+POD = next(engine for engine in builtin() if engine.name == "pod")
 KEY = ExecutionKey("job", "team", "train")
 OPTIONS = OptionsKey(OPTIONS_KIND, "team", "nightly")
 QUOTA = ApiError(403, "Forbidden", "exceeded quota")
@@ -58,6 +59,7 @@ class Desk:
         self.refuse: dict[str, ApiError] = {}
         self.recorded: list[str] = []
         self.told: list[tuple[str, str]] = []
+        self.completed: list[str] = []
         self.said: list[tuple[str, str]] = []
         self.changed: list[OptionsKey] = []
         self.written: list[Plan] = []
@@ -79,7 +81,7 @@ class Desk:
         self.program: ProgramOutcome | None = None
         self.complete = True
         programs = SimpleNamespace(of=lambda _: self.program, are_complete=lambda _: self.complete)
-        world = cast("Any", SimpleNamespace(engines={"job": JOB}, programs=programs))
+        world = cast("Any", SimpleNamespace(engines={"job": JOB, "pod": POD}, programs=programs))
         directory = cast("Any", SimpleNamespace(channels=self.channels))
         shell = cast("Any", SimpleNamespace(patch=self.patch))
         self.ends = Ends(world, Due(index, directory), shell, self, self.refusals, self.outcomes, self.clock)
@@ -99,6 +101,7 @@ class Desk:
         if kind in self.refuse:
             raise self.refuse[kind]
         self.recorded.append(kind)
+        self.completed.append(composed.spec.completes)
         self.told.append((composed.spec.phase, composed.spec.message.text))
 
     def post(self, engine: Engine, _: ObjectMeta, said: Announcement) -> None:
@@ -110,13 +113,13 @@ class Desk:
     async def patch(self, path: str, metadata: ObjectMeta, what: str, plan: Any) -> None:
         self.written.append(plan(metadata))
 
-    def end(self, *, held: bool, condition: str = "Failed", **labels: str) -> EndKey:
+    def metadata(self, *, held: bool, **labels: str) -> ObjectMeta:
         phases = ["FAILED", "SUCCEEDED"]
         told = [{"phases": phases, "email": {"recipients": ["a@b.c"]}}, {"phases": phases, "webhook": {}}]
         spec = msgspec.convert({"notifications": told}, ExecutionOptionsSpec)
         source = Source(Level.NAMESPACE_DEFAULT, OPTIONS_KIND, "nightly", "o1", 1)
         snapshot = Snapshot(id="0123456789abcdef", layers=(Layer(source, spec),))
-        metadata = ObjectMeta(
+        return ObjectMeta(
             name="train",
             namespace="team",
             uid="u1",
@@ -126,6 +129,9 @@ class Desk:
             annotations={SNAPSHOT_ANNOTATION: encode(snapshot)},
             finalizers=[NOTIFICATIONS_FINALIZER] if held else [],
         )
+
+    def end(self, *, held: bool, condition: str = "Failed", **labels: str) -> EndKey:
+        metadata = self.metadata(held=held, **labels)
         at = {"status": "True", "lastTransitionTime": "2026-11-23T12:00:00Z"}
         document = {"metadata": metadata, "status": {"conditions": [{"type": condition, **at}]}}
         item: EngineObject = msgspec.json.decode(msgspec.json.encode(document), type=followed(JOB))
@@ -290,3 +296,28 @@ async def test_an_outcome_that_cannot_be_read_is_said_and_changes_nothing() -> N
     await desk.ends.reconcile(desk.end(held=False, condition="Complete"))
     assert {phase for phase, _ in desk.told} == {"SUCCEEDED"}
     assert desk.said == [("Job", "OutcomeInvalid")]
+
+
+async def test_of_a_pod_the_delivery_that_is_recorded_last_says_that_all_are() -> None:
+    desk = Desk()
+    key, metadata = ExecutionKey("pod", "team", "task"), desk.metadata(held=True)
+    terminated = {"exitCode": 1, "finishedAt": "2026-11-23T12:00:00Z"}
+    status = {"phase": "Failed", "containerStatuses": [{"state": {"terminated": terminated}}]}
+    pod = msgspec.json.decode(msgspec.json.encode({"metadata": metadata, "status": status}), type=PodObject)
+    pod.judge(POD)
+    desk.refuse["email"] = QUOTA
+    desk.ends.changed(key, None, pod, tracked(pod))
+    end = EndKey(*key, "u1")
+    with pytest.raises(ApiError):
+        await desk.ends.reconcile(end)
+    assert (desk.recorded, desk.completed) == (["webhook"], [""]), "one is missing"
+    del desk.refuse["email"]
+    await desk.ends.reconcile(end)
+    assert (desk.recorded, desk.completed) == (["webhook", "email"], ["", "FAILED 2026-11-23T12:00:00Z"])
+    assert [plan.operations for plan in desk.written] == [[]], "nothing is written to the pod"
+
+    later = Desk()
+    later.ends.recall({"u1": desk.completed[-1]})
+    later.ends.changed(key, None, pod, tracked(pod))
+    await later.ends.reconcile(end)
+    assert later.recorded == [], "another process recorded it"

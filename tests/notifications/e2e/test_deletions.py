@@ -77,8 +77,8 @@ def test_an_ended_pod_is_notified_once_whoever_deletes_it(office: Office, guaran
     for number, name in enumerate(names):
         eventually(lambda name=name: office.team.get("Pod", name)["status"].get("phase") == "Failed")
         if number % 2:
-            # Some are deleted as soon as they have ended, others once that is noted.
-            eventually(lambda name=name: f"{GROUP}/notified" in office.team.get("Pod", name)["metadata"]["annotations"])
+            # Some are deleted at once, and others after their notification.
+            office.delivery(name)
         delete(office, "Pod", name)
     eventually(lambda: office.team.listed("Pod") == [])
     # The last notification comes after any that these pods could still cause.

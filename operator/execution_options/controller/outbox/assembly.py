@@ -11,6 +11,7 @@ from execution_options.api.keys import OptionsKey
 from execution_options.api.meta import PartialObject
 from execution_options.api.names import CHANNEL_KIND, DELIVERY_PLURAL, GROUP
 from execution_options.controller.outbox.cleaning import Cleaning
+from execution_options.controller.outbox.delivery import COLLECTION, Delivery
 from execution_options.controller.outbox.due import Due
 from execution_options.controller.outbox.ends import Ends
 from execution_options.controller.outbox.reporting import Reporting, summary
@@ -18,6 +19,7 @@ from execution_options.controller.outbox.sending import Deliveries
 from execution_options.controller.outbox.trials import Trials
 from execution_options.controller.runtime import Lanes, LeaseLostError, Pace, Shell, work
 from execution_options.kube.client import METADATA, REQUEST_ERRORS, path_of
+from execution_options.kube.listing import LARGE_PAGE, listed
 from execution_options.logs import error_text
 from execution_options.outbox.state import AT_ONCE
 from execution_options.watchdog import WORK_SECONDS
@@ -25,7 +27,8 @@ from execution_options.watchdog import WORK_SECONDS
 if TYPE_CHECKING:
     from typing import Any
 
-    from execution_options.controller.cache import Directory, OptionsIndex, World
+    from execution_options.api.keys import ExecutionKey
+    from execution_options.controller.cache import Directory, OptionsIndex, Tracked, World
     from execution_options.controller.outbox.outcomes import Outcomes
     from execution_options.controller.outbox.refusals import Refusals
     from execution_options.controller.outbox.sending import Post
@@ -132,6 +135,7 @@ class Outbox:
     async def work(self) -> None:
         """Work until cancelled; all stores must have synced."""
         self._due.since = await self._since()
+        self.ends.recall(await self._completed())
         self.ends.active = True
         for key, record in self._world.tracker.records.items():
             self.ends.changed(key, None, self._world.execution(key), record)
@@ -153,6 +157,27 @@ class Outbox:
                 await self._sending.record_all()
         except (LeaseLostError, *REQUEST_ERRORS) as error:
             logger.warning("some of what is being sent will be sent again: %s", error_text(error))
+
+    async def _completed(self) -> dict[str, str]:
+        """The ends of bare pods that are recorded, by UID: nothing on the pods says so."""
+        pods = {record.uid for key, record in self._world.tracker.records.items() if self._is_of_pod(key, record)}
+        while pods:
+            found: dict[str, str] = {}
+            try:
+                async for delivery in listed(self._kube, COLLECTION, Delivery, seconds=30, page=LARGE_PAGE):
+                    execution = delivery.spec.execution
+                    if execution is not None and delivery.spec.completes and execution.uid in pods:
+                        found[execution.uid] = delivery.spec.completes
+            except REQUEST_ERRORS as error:
+                logger.warning("%s cannot be listed: %s", COLLECTION, error_text(error))
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            return found
+        return {}
+
+    def _is_of_pod(self, key: ExecutionKey, record: Tracked) -> bool:
+        engine = self._world.engines.get(key.engine)
+        return engine is not None and engine.is_pod and record.stamped
 
     async def _since(self) -> str | None:
         """When the kind of deliveries was installed, by the API server's clock."""

@@ -26,6 +26,7 @@ class Ending:
         note_at: when the note is due on the object (monotonic seconds).
         kept: whether the note is kept only here, because the object needs no note or has no room.
         awaited: until when the engine may still write the end time (monotonic seconds).
+        recorded: names of the deliveries of this end that are recorded while others are refused.
         program: the outcome that programs in its pods report, if that counts.
         refused: since when the API server refuses to record deliveries (monotonic seconds).
     """
@@ -39,6 +40,7 @@ class Ending:
         self.note_at = 0.0
         self.kept = False
         self.awaited: float | None = None
+        self.recorded: set[str] = set()
         self.program: ProgramOutcome | None = None
         self.refused: float | None = None
 

@@ -19,7 +19,7 @@ from execution_options.kube.engines import executions_path
 from execution_options.outbox import episode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from execution_options.api.keys import ExecutionKey
     from execution_options.api.meta import ObjectMeta
@@ -101,6 +101,12 @@ class Ends:
         """Whether this process is the active controller; it gets all executions when it becomes active."""
         self.queue: Queue[EndKey] = Queue(each=RECORDERS_OF_ONE)
         self._known: dict[EndKey, Ending] = {}
+        self._completed: dict[str, str] = {}
+        """The ends of bare pods that another process recorded, by UID."""
+
+    def recall(self, completed: Mapping[str, str]) -> None:
+        """Remember the ends of bare pods that are recorded, by UID; before this process works."""
+        self._completed = dict(completed)
 
     def changed(
         self,
@@ -123,7 +129,9 @@ class Ends:
         elif known is not None:
             known.item, known.record = new, record
         elif is_concerned(new, record):
-            self._known[end] = Ending(new, record)
+            known = self._known[end] = Ending(new, record)
+            known.note = self._completed.pop(end.uid, "")
+            known.kept = bool(known.note)
         else:
             return
         self.queue.add(end)
@@ -207,11 +215,12 @@ class Ends:
             of_deletion = self._due.of(engine, known, deletion)
             if await self._is_any_recorded(end.namespace, of_deletion):
                 outcome, composed = deletion, of_deletion
-        recorded = await self._record(end, known, composed) if composed else True
+        recorded = await self._record(end, engine, known, outcome, composed) if composed else True
         known.refused = known.awaited = None  # another end may follow
+        known.recorded.clear()
         if composed or outcome.deleted:
             known.note = episode.mark(outcome, recorded=recorded)
-            known.kept = not composed
+            known.kept = not composed or engine.is_pod
             known.note_at = self._clock() + (0.0 if gone else MARK_DELAY)
         return outcome
 
@@ -225,16 +234,23 @@ class Ends:
                 return True
         return False
 
-    async def _record(self, end: EndKey, known: Ending, composed: list[Composed]) -> bool:
+    async def _record(
+        self, end: EndKey, engine: Engine, known: Ending, outcome: Outcome, composed: list[Composed]
+    ) -> bool:
         """Record deliveries; ``False`` if any was refused and is given up.
 
         Raises:
             ApiError: one was not recorded, and has to be tried again.
         """
         refused: list[tuple[Composed, ApiError]] = []
-        for one in composed:
+        pending = [one for one in composed if one.name not in known.recorded]
+        for number, one in enumerate(pending, start=1):
+            completes = engine.is_pod and number == len(pending) and not refused
             try:
-                await self._deliveries.record(end.namespace, one)
+                await self._deliveries.record(
+                    end.namespace, one.completing(episode.mark(outcome)) if completes else one
+                )
+                known.recorded.add(one.name)
             except ApiError as error:
                 if error.status not in REFUSALS:
                     raise
@@ -258,6 +274,8 @@ class Ends:
         over, hold = outcome.terminal or known.deleting, known.record.held
 
         def finalizer(now: ObjectMeta) -> list[Operation]:
+            if engine.is_pod and over and now.deletion_timestamp is None:
+                return []  # whoever started it may take any change of an ended pod for its end
             if over or (hold and now.deletion_timestamp is None):
                 return finalizer_patch(now, NOTIFICATIONS_FINALIZER, held=not over)
             return []
