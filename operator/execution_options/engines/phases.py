@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 TERMINAL: frozenset[EnginePhase] = frozenset({"SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT"})
 
 DEFAULT_REMEDY: Final = f"have the program write {programs.PHASE_KEY} to its termination message"
+DELETION: Final = "it was deleted before it ended"
 DELETED: Final = "deleted"
 """What tells the end that is a deletion from the other ends of an execution: an object is deleted once."""
 
@@ -97,7 +98,8 @@ class Status(StatusRules, frozen=True):
         """
         if outcome.terminal:
             return outcome
-        return Outcome("ABORTED" if self.deleted is UNSET else self.deleted, outcome.message, at, deleted=True)
+        # What the engine says of a run that goes on ("Workflow Started") is not why it ended.
+        return Outcome("ABORTED" if self.deleted is UNSET else self.deleted, DELETION, at, deleted=True)
 
 
 def holds(term: Term, document: Mapping[str, Any]) -> bool:
