@@ -1,4 +1,4 @@
-"""What docs/notifications.md shows is true."""
+"""The examples and numbers in docs/notifications.md are right."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MANIFESTS = [
 ]
 
 
-def test_every_manifest_is_one() -> None:
+def test_every_manifest_is_valid() -> None:
     assert len(MANIFESTS) == 8
     for manifest in MANIFESTS:
         assert manifest_problems(manifest, KINDS) == []
@@ -59,7 +59,7 @@ def test_its_numbers_are_right() -> None:
         assert number in PAGE
 
 
-def test_the_link_of_its_first_channel_is_one() -> None:
+def test_the_link_of_its_first_channel_works() -> None:
     spec = typed(MANIFESTS[0]["spec"], "NotificationChannel", NotificationChannelSpec)
     message = render(FAILED, due("email"), "team/key", str(spec.execution_url))
     assert "https://argo.example.com/workflows/ml-training/train-resnet-x7k2p" in message.text

@@ -1,4 +1,4 @@
-"""docs/reasons.md explains every word by which the operator says why, and no other."""
+"""docs/reasons.md explains every reason that the operator gives, and no other."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ CALLS: Final = {
     "Aspect": ("conditions", 2),
     "RefusedError": ("refusals", 0),
 }
-"""What is called with a reason: of what it is one, and which argument; ``None`` is the one named ``reason``."""
+"""Calls with a reason: the section of the page, and the position of the argument; ``None`` for a keyword only."""
 ELSEWHERE: Final = {
-    # What gives a reason on that is found where it is made.
+    # These pass on a reason that is found elsewhere.
     *("*settings", "*old", "sent.reason", "rejection.reason", "ordered[0].reason", "found[0][1]"),
     *("problem.reason", "unrouted.reason", "error.reason", "error.answer.reason", "answer.reason", "reason"),
     "reason or lost[0].reason",
@@ -48,11 +48,11 @@ NAMED: Final = {
     "refusal.py": "deliveries",
     "refusals.py": "events",
 }
-"""Files with a variable or field that is called ``reason`` and has words for values."""
+"""Files with a variable or field ``reason`` whose values are reasons."""
 
 
 def words(node: ast.AST | None) -> Iterator[str]:
-    """The texts that an expression, or a type, may be."""
+    """The strings that an expression or a type can be."""
     match node:
         case ast.Constant(value=str(text)):
             yield from [text] if text else []
@@ -66,7 +66,7 @@ def words(node: ast.AST | None) -> Iterator[str]:
 
 
 def called(node: ast.Call) -> tuple[str, ast.AST | None]:
-    """Of what kind the reason is that a call is given, and that."""
+    """The section of a call, and its reason."""
     name = ast.unparse(node.func)
     kind, at = CALLS.get(name, ("", None))
     given: ast.AST | None = {keyword.arg: keyword.value for keyword in node.keywords}.get("reason")
@@ -76,7 +76,7 @@ def called(node: ast.Call) -> tuple[str, ast.AST | None]:
 
 
 def assigned(node: ast.AST) -> ast.AST | None:
-    """What is assigned to ``reason``, or its type."""
+    """The value or the type that is assigned to ``reason``."""
     match node:
         case ast.AnnAssign(target=ast.Name(id="reason"), annotation=kind):
             return kind
@@ -88,7 +88,7 @@ def assigned(node: ast.AST) -> ast.AST | None:
 
 
 def emitted() -> tuple[dict[str, set[str]], set[str]]:
-    """The words of the code by kind, and expressions that give a reason whose words are not to be seen."""
+    """The reasons in the code by section, and expressions whose reasons cannot be seen."""
     found: dict[str, set[str]] = {kind: set() for kind in ("deliveries", "events", "conditions", "refusals")}
     unseen: set[str] = set()
     for path in SOURCES:
@@ -100,7 +100,7 @@ def emitted() -> tuple[dict[str, set[str]], set[str]]:
                     unseen.add(ast.unparse(given))
     codes = (slack._TEMPORARY | slack._TOKEN | slack._RECIPIENT | slack._MESSAGE) - {"ratelimited", "rate_limited"}
     found["deliveries"] |= {slack._reason(code) for code in codes} | {"Accepted", "Unauthorized"}
-    # What the condition of options says of notifications is what is said of a delivery, or of an Event.
+    # The conditions of options about notifications have the reasons of deliveries and Events.
     found["conditions"] |= {"NoChannel", "ChannelMissing", "ChannelTypeMismatch"}
     found["conditions"] |= {"NotificationRefused", "NotificationLost", REFUSED}
     found["refusals"] |= {"OptionsTooLarge", "PatchTooLarge", "InvalidReference", "Unreadable"}
@@ -109,7 +109,7 @@ def emitted() -> tuple[dict[str, set[str]], set[str]]:
 
 
 def explained() -> dict[str, set[str]]:
-    """The words of the page by kind, each with a cause and a remedy."""
+    """The reasons on the page by section, each with a cause and a remedy."""
     found: dict[str, set[str]] = {}
     for section in PAGE.read_text().split("\n## ")[1:]:
         title, *lines = section.splitlines()
@@ -125,5 +125,5 @@ def test_every_reason_is_explained_and_no_other() -> None:
     assert explained() == emitted()[0]
 
 
-def test_no_reason_is_made_of_what_cannot_be_seen() -> None:
+def test_every_reason_can_be_seen_in_the_code() -> None:
     assert emitted()[1] == ELSEWHERE
