@@ -28,7 +28,7 @@ from support.options import NAMESPACE
 if TYPE_CHECKING:
     from execution_options.engines.profile import Engine
 
-RUN: Final = builtin_engines()["pipelinerun"]
+RUN: Final = builtin_engines()["tekton-pipelinerun"]
 BEFORE: Final = "2026-01-01T00:00:00Z"
 GIVEN: Final = options({"selector": {}, "labels": {"a": "1"}})
 CREATED: Final = (datetime.now(UTC) - timedelta(minutes=1)).isoformat(timespec="seconds")
