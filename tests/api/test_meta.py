@@ -1,4 +1,4 @@
-"""What is told from metadata alone."""
+"""What metadata alone can show."""
 
 from __future__ import annotations
 

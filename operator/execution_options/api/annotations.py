@@ -1,4 +1,4 @@
-"""How much annotations of one object Kubernetes takes."""
+"""Size of annotations that Kubernetes accepts."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_ANNOTATIONS: Final = 256 * 1024
-"""Of keys and values together, of each ``metadata`` in an object:
+"""Bytes of keys and values together, in each ``metadata`` of an object:
 https://github.com/kubernetes/apimachinery/blob/v0.37.2/pkg/api/validation/objectmeta.go (TotalAnnotationSizeLimitB)"""
 
 
 def annotations_size(annotations: Mapping[str, object] | None) -> int:
-    """Bytes of annotations; what is no text has none."""
+    """Return the bytes of annotations; a value that is not text counts as empty."""
     return sum(
         len(key.encode()) + len(value.encode()) for key, value in (annotations or {}).items() if isinstance(value, str)
     )

@@ -1,7 +1,6 @@
-"""``NotificationChannel``: how to reach a service that notifications are sent by.
+"""``NotificationChannel``: how to reach a service that sends notifications.
 
-Secrets, and URLs that are secrets, are given by reference only, so that a channel can be kept in git and
-read by everybody.
+Secrets, and URLs that are secrets, are references only, so that a channel can be kept in git and read by everybody.
 """
 
 from __future__ import annotations
@@ -28,8 +27,8 @@ class NotificationChannelSpec(Resource, frozen=True):
         Annotated[
             bool,
             described(
-                "true: notifications of this type that name no channel are sent by this one. One of a namespace "
-                "precedes one that the operator's namespace offers."
+                "true: notifications of this type that name no channel are sent through this one. A default of the "
+                "namespace precedes one of the operator's namespace."
             ),
         ]
         | UnsetType
@@ -38,8 +37,8 @@ class NotificationChannelSpec(Resource, frozen=True):
         Annotated[
             LabelSelector,
             described(
-                "In the operator's namespace: whose options may use this channel, by the labels of their namespaces; "
-                "{}: all. Absent: only cluster options. In other namespaces it has no effect.",
+                "In the operator's namespace: namespaces whose options may use this channel, by their labels; {}: all. "
+                "Absent: only cluster options may. It has no effect in other namespaces.",
                 extra=ATOMIC,
             ),
         ]
@@ -49,8 +48,8 @@ class NotificationChannelSpec(Resource, frozen=True):
         Annotated[
             str,
             described(
-                "Link to the execution in the user interface of its engine, with the variables of templates. Absent: "
-                "messages have no link.",
+                "Link to the execution in the user interface of its engine; it can use the variables of templates. "
+                "Absent: messages have no link.",
                 channel_rules.EXECUTION_URL,
                 max_length=1024,
             ),
@@ -62,8 +61,7 @@ class NotificationChannelSpec(Resource, frozen=True):
             str,
             described(
                 "Proxy for HTTP requests of this channel (slack, pagerDuty, webhook). The operator must be allowed to "
-                "connect to it like to any other address. Absent: the one that the operator's environment names, or "
-                "none.",
+                "connect to it, as to any other address. Absent: the proxy of the operator's environment, if any.",
                 channel_rules.PROXY_URL,
                 max_length=512,
             ),
@@ -81,8 +79,8 @@ class NotificationChannelSpec(Resource, frozen=True):
         Annotated[
             SlackChannel,
             described(
-                "Send to Slack, or to what takes its messages (Mattermost, Rocket.Chat). Exactly one of email, slack, "
-                "pagerDuty and webhook is given.",
+                "Send to Slack, or to a service that accepts its messages (Mattermost, Rocket.Chat). Exactly one of "
+                "email, slack, pagerDuty and webhook is given.",
                 channel_rules.ONE_SLACK,
                 channel_rules.SUCCESS_OF_WEBHOOK,
             ),
@@ -112,7 +110,7 @@ class NotificationChannelSpec(Resource, frozen=True):
 
     @property
     def type(self) -> ChannelType:
-        """By what it sends."""
+        """Type of the service."""
         if self.email is not UNSET:
             return "email"
         if self.slack is not UNSET:
@@ -121,7 +119,7 @@ class NotificationChannelSpec(Resource, frozen=True):
 
 
 class DeliveryCounts(Resource, frozen=True):
-    """How many messages were sent, counted by recipient since the channel was created."""
+    """Number of messages, one for each recipient, since the channel was created."""
 
     delivered: Annotated[int, number("Messages that the service accepted.", ge=0)] | UnsetType = UNSET
     failed: Annotated[int, number("Messages that the service refused for good.", ge=0)] | UnsetType = UNSET
@@ -131,12 +129,12 @@ class NotificationChannelStatus(Resource, frozen=True):
     """Whether the channel works; written on change, at most every 10 seconds."""
 
     observed_generation: (
-        Annotated[int, number("The metadata.generation that the operator has seen last.", ge=0)] | UnsetType
+        Annotated[int, number("The metadata.generation that the operator has processed.", ge=0)] | UnsetType
     ) = UNSET
     type: (
         Annotated[
             ChannelType,
-            described("By what it sends: email, slack, pagerDuty or webhook."),
+            described("Type of the service: email, slack, pagerDuty or webhook."),
         ]
         | UnsetType
     ) = UNSET
@@ -144,7 +142,7 @@ class NotificationChannelStatus(Resource, frozen=True):
         Annotated[
             tuple[Condition, ...],
             described(
-                "Ready says whether messages can be sent, and what was wrong with the last one.",
+                "Ready: whether messages can be sent, and what was wrong with the last one.",
                 extra=BY_TYPE,
                 max_length=16,
             ),
@@ -155,7 +153,7 @@ class NotificationChannelStatus(Resource, frozen=True):
     last_delivered: Annotated[datetime, described("When the service last accepted a message.", tz=True)] | UnsetType = (
         UNSET
     )
-    deliveries: Annotated[DeliveryCounts, described("How many messages were sent.")] | UnsetType = UNSET
+    deliveries: Annotated[DeliveryCounts, described("Number of messages.")] | UnsetType = UNSET
 
 
 CHANNEL: Final = Kind(
@@ -164,14 +162,14 @@ CHANNEL: Final = Kind(
     short_name="nch",
     scope="Namespaced",
     description=(
-        "NotificationChannel is how notifications of its namespace reach a service: an SMTP server, Slack, "
+        "NotificationChannel describes how notifications of its namespace reach a service: an SMTP server, Slack, "
         "PagerDuty or a webhook. Those in the operator's namespace are offered to the namespaces that they allow."
     ),
     spec=NotificationChannelSpec,
     status=NotificationChannelStatus,
     spec_rules=(channel_rules.ONE_TYPE, channel_rules.NO_PROXY_FOR_MAIL),
     columns=(
-        column("Type", ".status.type", "By what it sends."),
+        column("Type", ".status.type", "Type of the service."),
         column("Ready", f"{READY}.status", "Whether messages can be sent."),
         PROBLEM_COLUMN,
         column("Default", ".spec.default", "Used where a notification names no channel.", kind="boolean"),
@@ -179,7 +177,7 @@ CHANNEL: Final = Kind(
         column("Failed", ".status.deliveries.failed", "Messages that were refused for good.", kind="integer"),
         column("Last", ".status.lastDelivered", "Time since the last message was accepted.", kind="date"),
         column("Reason", f"{READY}.reason", "Why the channel is ready, or not.", wide=True),
-        column("Message", f"{READY}.message", "What to know about it.", wide=True),
+        column("Message", f"{READY}.message", "Details of the reason.", wide=True),
         PROBLEM_MESSAGE,
         AGE,
     ),

@@ -1,4 +1,4 @@
-"""The CustomResourceDefinitions, made from the model."""
+"""The CustomResourceDefinitions, generated from the model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from execution_options.api.schema import Schema, object_schema
 
 
 def _with_rules(node: Schema) -> Schema:
-    """The node with its rules, by name until here, as ``x-kubernetes-validations``."""
+    """Return the node with ``x-kubernetes-validations`` instead of names of rules."""
     result = {key: value for key, value in node.items() if key != "x-rules"}
     if "x-rules" in node:
         result["x-kubernetes-validations"] = [by_name(name).as_validation() for name in node["x-rules"]]
@@ -24,9 +24,14 @@ def _with_rules(node: Schema) -> Schema:
 
 
 def crd(kind: str, *, group: str = names.GROUP) -> dict[str, Any]:
-    """The CustomResourceDefinition of a kind, as a manifest; KeyError for an unknown kind.
+    """Return the CustomResourceDefinition of a kind as a manifest.
 
-    Another ``group`` gives the same API beside the installed one, which is how an upgrade is tried.
+    Args:
+        kind: a kind of ours.
+        group: another API group gives the same API beside the installed one, to try an upgrade.
+
+    Raises:
+        KeyError: the kind is not one of ours.
     """
     of = KINDS[kind]
     listed = {
@@ -63,5 +68,5 @@ def crd(kind: str, *, group: str = names.GROUP) -> dict[str, Any]:
 
 
 def crds() -> list[dict[str, Any]]:
-    """The CustomResourceDefinitions of every kind."""
+    """Return the CustomResourceDefinitions of all kinds."""
     return [crd(kind) for kind in KINDS]

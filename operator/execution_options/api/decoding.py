@@ -1,9 +1,8 @@
-"""The one entry through which JSON written by others is decoded.
+"""The only entry for decoding JSON that others have written.
 
-Whoever may create an object chooses how deep it is nested, and a decoder that recurses gives up with a
-``RecursionError`` at a depth that depends on Python's version and on the caller's stack. The API server accepts 10,000
-levels. Nothing that anybody reads is nested deeper than a few dozen, so deeper values are replaced by ``null`` where
-they stop a decoder, and everything around them is read.
+Every user who may create an object chooses how deep it is nested, and the API server accepts 10,000 levels. A recursive
+decoder raises ``RecursionError`` at a depth that depends on Python's version and on the caller's stack. No useful value
+is nested deeper than a few dozen levels, so deeper ones become ``null`` if they stop the decoder, and the rest is read.
 """
 
 from __future__ import annotations
@@ -17,14 +16,14 @@ import msgspec
 T = TypeVar("T")
 
 DEEPEST: Final = 100
-"""Levels of nesting that are kept of a value that is nested too deeply to be decoded whole."""
+"""Levels of nesting that are kept of a value that is nested too deeply for the decoder."""
 
 _TOKEN: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}]', re.DOTALL)
-"""A string, or a bracket outside of strings. Possessive, so that it takes linear time."""
+"""A string, or a bracket outside of strings. Possessive quantifiers make it take linear time."""
 
 
 class UnreadableError(msgspec.DecodeError):
-    """A value cannot be decoded, or not into what was asked for."""
+    """A value cannot be decoded, or not into the requested type."""
 
 
 def read(data: bytes | str | msgspec.Raw, kind: type[T], *, prune: bool = True) -> T:
@@ -36,7 +35,7 @@ def read(data: bytes | str | msgspec.Raw, kind: type[T], *, prune: bool = True) 
         prune: whether values nested more than :data:`DEEPEST` levels deep may become ``null``.
 
     Raises:
-        UnreadableError: it is no JSON, or not of the kind, or nested too deeply and not to be pruned.
+        UnreadableError: it is not JSON, not of the kind, or nested too deeply without ``prune``.
     """
     decoder = _decoder(cast("Any", kind))
     try:
@@ -49,17 +48,17 @@ def read(data: bytes | str | msgspec.Raw, kind: type[T], *, prune: bool = True) 
     except UnreadableError:
         raise
     except Exception as error:
-        # A decoder calls back into types, which may trip over anything that somebody wrote.
+        # A decoder calls code of types, which may raise anything for input that nobody expected.
         raise UnreadableError(str(error) or type(error).__name__) from error
 
 
 def read_object(data: bytes | msgspec.Raw) -> dict[str, Any]:
-    """Decode a whole object, no value of which is nested more than :data:`DEEPEST` levels deep afterwards.
+    """Decode a whole object; values nested more than :data:`DEEPEST` levels deep become ``null``.
 
-    For code that copies or compares it, which recurses as well.
+    This is for code that copies or compares the object, which is recursive, too.
 
     Raises:
-        UnreadableError: it is no JSON object.
+        UnreadableError: it is not a JSON object.
     """
     return read(pruned(data) if may_be_deep(data) else data, dict[str, Any])
 
@@ -71,9 +70,13 @@ def may_be_deep(data: bytes | msgspec.Raw) -> bool:
 
 
 def pruned(data: bytes | str | msgspec.Raw, depth: int = DEEPEST) -> bytes:
-    """JSON with ``null`` in the place of every list and object that is nested more than ``depth`` levels deep.
+    """Replace every list and object that is nested more than ``depth`` levels deep by ``null``.
 
-    It takes time and memory linear in the length, and does not recurse. What is no JSON stays none.
+    It takes linear time and memory, without recursion. Invalid JSON stays invalid.
+
+    Args:
+        data: the JSON.
+        depth: levels to keep.
     """
     text = data.encode() if isinstance(data, str) else bytes(data)
     parts: list[bytes] = []

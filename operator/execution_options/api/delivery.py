@@ -1,6 +1,6 @@
-"""``NotificationDelivery``: one message to one channel about one end of an execution, and what became of it.
+"""``NotificationDelivery``: one message to one channel about one end of an execution, and its result.
 
-Written by the operator only. Users read it, and ask for it to be delivered again by a label.
+Only the operator writes it. Users read it and request another delivery with a label.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ class ExecutionRef(Resource, frozen=True):
 
 
 class DeliveryChannel(Resource, frozen=True):
-    """A NotificationChannel, as the delivery was recorded."""
+    """The NotificationChannel at the time when the delivery was recorded."""
 
     namespace: Annotated[str, described("Namespace of the NotificationChannel.", max_length=63)]
     name: Annotated[
-        str, described("Name of the NotificationChannel; empty where there was none of this type.", max_length=253)
+        str, described("Name of the NotificationChannel; empty: there was none of this type.", max_length=253)
     ]
-    type: Annotated[ChannelType, described("By what it sends.")]
+    type: Annotated[ChannelType, described("Type of the service.")]
 
 
 class OptionsRef(Resource, frozen=True):
-    """The options that ask for the notification."""
+    """The options that request the notification."""
 
     kind: Annotated[str, described("Their kind.", max_length=63)]
     name: Annotated[str, described("Their name.", max_length=253)]
@@ -55,7 +55,7 @@ class OptionsRef(Resource, frozen=True):
 class DeliveryMessage(Resource, frozen=True):
     """The message as it was rendered when the execution ended."""
 
-    type: Annotated[ChannelType, described("By what it is sent.")]
+    type: Annotated[ChannelType, described("Type of the service.")]
     subject: Annotated[str, described("Subject or title, one line.", max_length=2048)]
     text: Annotated[str, described("Plain text.", max_length=32768)]
     html: Annotated[str, described("HTML part of a mail.", max_length=65536)] | UnsetType = UNSET
@@ -73,7 +73,7 @@ class DeliveryMessage(Resource, frozen=True):
         Annotated[
             str,
             described(
-                "JSON text of the event that resolves a test by PagerDuty, sent after the payload.", max_length=2048
+                "JSON text of the event that resolves a test with PagerDuty; sent after the payload.", max_length=2048
             ),
         ]
         | UnsetType
@@ -82,7 +82,7 @@ class DeliveryMessage(Resource, frozen=True):
         Annotated[
             str,
             described(
-                "What to know about the message: that a template failed and the default text is used, for example.",
+                "Remark on the message, for example that a template failed and the default text is used.",
                 max_length=2048,
             ),
         ]
@@ -99,7 +99,7 @@ class Unsent(Resource, frozen=True):
 
 
 class Tested(Resource, frozen=True):
-    """What a test is a test of."""
+    """The object of a test."""
 
     name: Annotated[
         str, described("Kind and name as `notify test` takes them: channel/NAME, for example.", max_length=300)
@@ -107,36 +107,38 @@ class Tested(Resource, frozen=True):
 
 
 class DeliverySpec(Resource, frozen=True, kw_only=True):
-    """What is to be delivered; never changed after it was recorded."""
+    """The message and its recipients; never changed."""
 
     execution: Annotated[ExecutionRef, described("The execution that ended.", extra=ATOMIC)] | UnsetType = UNSET
-    tested: (
-        Annotated[Tested, described("Set on a test, of which no execution has ended.", extra=ATOMIC)] | UnsetType
-    ) = UNSET
+    tested: Annotated[Tested, described("Set on a test, which belongs to no execution.", extra=ATOMIC)] | UnsetType = (
+        UNSET
+    )
     phase: Annotated[
-        Phase, described("The phase that it arrived at; of a test, one whose notification is tried, or SUCCEEDED.")
+        Phase,
+        described(
+            "Phase that the execution reached; for a test: the phase whose notification is tested, or SUCCEEDED."
+        ),
     ]
     episode: Annotated[
         str,
         described(
-            "What tells this end from others of the same execution, which may be retried: when it ended, by the "
-            "engine's clock.",
+            "Time of the end by the engine's clock. It distinguishes the ends of an execution that is retried.",
             max_length=128,
         ),
     ]
     lineage: (
         Annotated[
             str,
-            described("What the execution was a run of: the same for the next run.", max_length=1024),
+            described("The definition that the execution was a run of; the same for the next run.", max_length=1024),
         ]
         | UnsetType
     ) = UNSET
-    channel: Annotated[DeliveryChannel, described("By what it is sent.", extra=ATOMIC)]
-    options: Annotated[OptionsRef, described("The options that ask for it.", extra=ATOMIC)] | UnsetType = UNSET
+    channel: Annotated[DeliveryChannel, described("The channel that sends it.", extra=ATOMIC)]
+    options: Annotated[OptionsRef, described("The options that request it.", extra=ATOMIC)] | UnsetType = UNSET
     recipients: Annotated[
         tuple[Annotated[str, described(None, max_length=320)], ...],
         described(
-            "Whom it is for, each with a state of its own in the status; one that is empty is the channel itself.",
+            "Recipients, each with its own state in the status; an empty one is the channel itself.",
             extra=ATOMIC_LIST,
             max_length=512,
         ),
@@ -144,13 +146,13 @@ class DeliverySpec(Resource, frozen=True, kw_only=True):
     to: (
         Annotated[
             str,
-            described("Whom it is for, in one line: the recipients, or the channel itself.", max_length=1024),
+            described("Recipients in one line, or the channel itself.", max_length=1024),
         ]
         | UnsetType
     ) = UNSET
-    message: Annotated[DeliveryMessage, described("What is sent.", extra=ATOMIC)]
+    message: Annotated[DeliveryMessage, described("The rendered message.", extra=ATOMIC)]
     unsent: (
-        Annotated[Unsent, described("Set where it is recorded only, and nothing is sent.", extra=ATOMIC)] | UnsetType
+        Annotated[Unsent, described("Set if the notification is recorded but not sent.", extra=ATOMIC)] | UnsetType
     ) = UNSET
     completes: (
         Annotated[
@@ -167,22 +169,22 @@ class DeliverySpec(Resource, frozen=True, kw_only=True):
     test: (
         Annotated[
             str,
-            described("Set on a test: the request for it, as written in the annotation.", max_length=253),
+            described("Set on a test: the value of the annotation that requested it.", max_length=253),
         ]
         | UnsetType
     ) = UNSET
 
 
 class DeliveryClaim(Resource, frozen=True):
-    """Who is sending now."""
+    """The process that is sending now."""
 
     holder: Annotated[str, described("Identity of the controller's process.", max_length=253)]
-    attempt: Annotated[int, number("Which attempt this is.", ge=1)]
-    deadline: Annotated[datetime, described("Until when nobody else sends it.", tz=True)]
+    attempt: Annotated[int, number("Number of this attempt.", ge=1)]
+    deadline: Annotated[datetime, described("No other process sends it before this time.", tz=True)]
 
 
 class RecipientStatus(Resource, frozen=True):
-    """What became of the message to one recipient."""
+    """Result for one recipient."""
 
     name: Annotated[str, described("The recipient; empty for the channel itself.", max_length=320)]
     state: Annotated[DeliveryState, described("As for the delivery.")] | UnsetType = UNSET
@@ -190,21 +192,21 @@ class RecipientStatus(Resource, frozen=True):
     possible_duplicate: Annotated[bool, described("It may have arrived more than once.")] | UnsetType = UNSET
     reason: Annotated[str, described("The provider's last answer in one word.", max_length=128)] | UnsetType = UNSET
     answer: (
-        Annotated[str, described("What the provider said last; secrets are masked.", max_length=1024)] | UnsetType
+        Annotated[str, described("The provider's last answer; secrets are masked.", max_length=1024)] | UnsetType
     ) = UNSET
     last_attempt: Annotated[datetime, described("When it was tried last.", tz=True)] | UnsetType = UNSET
 
 
 class DeliveryStatus(Resource, frozen=True):
-    """What became of it."""
+    """Result of the delivery."""
 
     state: (
         Annotated[
             DeliveryState,
             described(
-                "Pending (also when absent): it will be sent, perhaps again. Sending: somebody sends it now. "
-                "Delivered: the provider accepted it for everybody. Failed: not for everybody, and it is not tried "
-                "again. Suppressed: it is not sent."
+                "Pending (also when absent): it will be sent, perhaps again. Sending: it is being sent. Delivered: the "
+                "provider accepted it for all recipients. Failed: not for all, and it is not tried again. Suppressed: "
+                "it is not sent."
             ),
         ]
         | UnsetType
@@ -214,18 +216,18 @@ class DeliveryStatus(Resource, frozen=True):
     attempts: Annotated[int, number("How often it was tried.", ge=0)] | UnsetType = UNSET
     since: (
         Annotated[
-            datetime, described("When it was tried first, or asked for again: a day later it is given up.", tz=True)
+            datetime, described("When it was first tried, or last requested again; it fails a day later.", tz=True)
         ]
         | UnsetType
     ) = UNSET
     next_attempt: Annotated[datetime, described("When it is tried again.", tz=True)] | UnsetType = UNSET
-    claim: Annotated[DeliveryClaim, described("Who is sending now.", extra=ATOMIC)] | UnsetType = UNSET
+    claim: Annotated[DeliveryClaim, described("The process that is sending now.", extra=ATOMIC)] | UnsetType = UNSET
     possible_duplicate: (
         Annotated[
             bool,
             described(
-                "Somebody may have got it more than once: an attempt ended without anybody knowing whether it "
-                "arrived, and the service has no way to tell a repetition."
+                "A recipient may have got it more than once: the result of an attempt is unknown, and the service does "
+                "not detect repetitions."
             ),
         ]
         | UnsetType
@@ -233,7 +235,7 @@ class DeliveryStatus(Resource, frozen=True):
     recipients: (
         Annotated[
             tuple[RecipientStatus, ...],
-            described("What became of it for each recipient.", extra=_BY_NAME, max_length=512),
+            described("Result for each recipient.", extra=_BY_NAME, max_length=512),
         ]
         | UnsetType
     ) = UNSET
@@ -242,7 +244,7 @@ class DeliveryStatus(Resource, frozen=True):
         UNSET
     )
     redelivery: (
-        Annotated[str, described("The last request to deliver it again that was carried out.", max_length=63)]
+        Annotated[str, described("Value of the label execution.dev/redeliver that was processed last.", max_length=63)]
         | UnsetType
     ) = UNSET
 
@@ -253,20 +255,20 @@ DELIVERY = Kind(
     short_name="nd",
     scope="Namespaced",
     description=(
-        "NotificationDelivery is one notification of one end of an execution by one channel, recorded before it is "
-        "sent, and what became of it. The operator writes it; the label execution.dev/redeliver with a new value "
-        "has it delivered again."
+        "NotificationDelivery is one notification of one end of an execution through one channel, recorded before it "
+        "is sent, with its result. The operator writes it. A new value of the label execution.dev/redeliver requests "
+        "another delivery."
     ),
     spec=DeliverySpec,
     status=DeliveryStatus,
-    # Who may ask for a redelivery must not be able to send words of his own through a channel of others.
+    # A user who may request a redelivery must not be able to send another text through a channel.
     spec_rules=(AS_RECORDED,),
     selectable=(".status.state",),
     columns=(
         column("Execution", ".spec['execution','tested'].name", "The execution that ended, or what is tested."),
-        column("Phase", ".spec.phase", "The phase that it arrived at."),
-        column("By", ".spec.channel.type", "By what it is sent."),
-        column("To", ".spec.to", "Whom it is for."),
+        column("Phase", ".spec.phase", "Phase that the execution reached."),
+        column("By", ".spec.channel.type", "Type of the service."),
+        column("To", ".spec.to", "Recipients."),
         column("State", ".status.state", "Pending (also when empty), Sending, Delivered, Failed or Suppressed."),
         column("Attempts", ".status.attempts", "How often it was tried.", kind="integer"),
         column("Reason", ".status.reason", "Why, in one word."),

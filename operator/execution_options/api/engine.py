@@ -23,7 +23,7 @@ _TemplatePath = Annotated[str, described(None, rules.TEMPLATE_PATH, max_length=2
 
 
 class TemplatePatches(Resource, frozen=True):
-    """Where an execution holds patches of the pod templates that its specification has."""
+    """Where an execution holds patches of the pod templates in its specification."""
 
     list: Annotated[
         str, described("List of patches, each with the name of its author.", rules.SOME_PATH, max_length=256)
@@ -31,39 +31,39 @@ class TemplatePatches(Resource, frozen=True):
     author: Annotated[
         str,
         described(
-            "Field with the name of a patch's author; that of ours is execution.dev/options.",
+            "Field with the name of a patch's author; the operator writes execution.dev/options.",
             rules.SOME_PATH,
             max_length=256,
         ),
     ]
     items: Annotated[
         str,
-        described("In a patch, the list of named things whose templates it patches.", rules.SOME_PATH, max_length=256),
+        described("In a patch, the list of named items whose templates it patches.", rules.SOME_PATH, max_length=256),
     ]
-    pod_template: Annotated[str, described("The pod template in such a thing.", rules.SOME_PATH, max_length=256)]
+    pod_template: Annotated[str, described("In such an item, the pod template.", rules.SOME_PATH, max_length=256)]
     of: Annotated[
         str,
-        described("In the specification, the list of the named things themselves.", rules.SOME_PATH, max_length=256),
+        described("In the specification, the list of these named items.", rules.SOME_PATH, max_length=256),
     ]
 
 
 class ParallelismField(Resource, frozen=True):
-    """A number of the execution by which the engine limits how many of its pods run at once."""
+    """A field of the execution with which the engine limits how many of its pods run at once."""
 
-    path: Annotated[str, described("The number. It is only ever lowered.", rules.SOME_PATH, max_length=256)]
-    absent_is_unlimited: Annotated[
-        bool, described("Whether the engine knows no limit where the number is absent. Absent: false.")
-    ] = False
+    path: Annotated[
+        str, described("The limit, a number. It is lowered, never raised.", rules.SOME_PATH, max_length=256)
+    ]
+    absent_is_unlimited: Annotated[bool, described("Whether an absent number means no limit. Absent: false.")] = False
     zero_is_unlimited: Annotated[bool, described("Whether 0 means no limit. Absent: false.")] = False
     when: Annotated[
         tuple[Term, ...],
-        described("Conditions under which it is a limit at all.", extra=ATOMIC_LIST, max_length=8),
+        described("Conditions under which the field is a limit. Absent: always.", extra=ATOMIC_LIST, max_length=8),
     ] = ()
     gang_size: (
         Annotated[
             str,
             described(
-                "A number of pods that need each other: a limit that is equal to it is never lowered.",
+                "Number of pods that need each other: a limit equal to it is never lowered.",
                 rules.SOME_PATH,
                 max_length=256,
             ),
@@ -72,36 +72,34 @@ class ParallelismField(Resource, frozen=True):
     ) = UNSET
     gang_when: Annotated[
         tuple[Term, ...],
-        described("Conditions under which gangSize counts.", extra=ATOMIC_LIST, max_length=8),
+        described("Conditions under which gangSize applies. Absent: always.", extra=ATOMIC_LIST, max_length=8),
     ] = ()
 
 
 class CacheField(Resource, frozen=True):
-    """A field by which an execution runs anew what it could take from a cache, and stores that."""
+    """A field that makes an execution run again what a cache could answer, and overwrite the cached result."""
 
     path: Annotated[
         str,
-        described(
-            "The field. It is written only where the object that holds it is there.", rules.SOME_PATH, max_length=256
-        ),
+        described("The field. It is written only if the object around it exists.", rules.SOME_PATH, max_length=256),
     ]
-    value: Annotated[str, described("What to write. Absent: true.", max_length=256)] | UnsetType = UNSET
+    value: Annotated[str, described("Value to write. Absent: true.", max_length=256)] | UnsetType = UNSET
 
 
 class ExecutionEngineSpec(Resource, frozen=True, kw_only=True):
-    """What must be known of a kind of execution."""
+    """Description of a kind of execution."""
 
     group: Annotated[
         str,
         described(
-            "API group of the executions; empty for pods, which alone of the core group can be executions.",
+            "API group of the executions; empty for pods, the only kind of the core group that can be one.",
             rules.GROUP,
             rules.GROUP_ALLOWED,
             max_length=253,
         ),
     ]
     version: Annotated[
-        str, described("Version of the API in which the paths below are right.", rules.VERSION, max_length=63)
+        str, described("Version of the API that the paths below are written for.", rules.VERSION, max_length=63)
     ]
     kind: Annotated[str, described("Kind of the executions, for example Job.", rules.KIND, max_length=63)]
     plural: Annotated[
@@ -119,50 +117,48 @@ class ExecutionEngineSpec(Resource, frozen=True, kw_only=True):
     immutable_templates: Annotated[
         bool,
         described(
-            "Whether changes of the pod templates are refused: an original manifest that is applied again then gets "
-            "what it got at first. Absent: false."
+            "Whether the API server refuses changes of the pod templates. If the original manifest is applied again, "
+            "it gets what it got at first. Absent: false."
         ),
     ] = False
     pod_metadata: Annotated[
         tuple[Path, ...],
-        described(
-            "More objects whose labels and annotations reach pods, besides pod templates.", extra=SET, max_length=32
-        ),
+        described("Objects besides pod templates whose labels and annotations reach pods.", extra=SET, max_length=32),
     ] = ()
     prevailing_metadata: Annotated[
         tuple[Path, ...],
         described(
-            "Objects whose labels and annotations win in the engine over those above. They get none of their own, but "
-            "what options replace is replaced there, too.",
+            "Objects whose labels and annotations win in the engine over those above. Nothing is added to them, but a "
+            "value that options replace is replaced there, too.",
             extra=SET,
             max_length=16,
         ),
     ] = ()
     service_account_names: Annotated[
         tuple[Path, ...],
-        described("More fields with the service account, besides pod templates.", extra=SET, max_length=32),
+        described("Fields besides pod templates with the service account.", extra=SET, max_length=32),
     ] = ()
     service_account_fallbacks: Annotated[
         tuple[Path, ...],
         described(
-            "Fields that the engine reads where the service account is absent, older names of it say: what stands "
-            "there counts as written.",
+            "Fields that the engine reads if the service account is absent, for example under an older name. A value "
+            "there is the author's.",
             extra=SET,
             max_length=8,
         ),
     ] = ()
     envs: Annotated[
         tuple[Path, ...],
-        described("More lists of environment variables, besides pod templates.", extra=SET, max_length=32),
+        described("Lists of environment variables besides pod templates.", extra=SET, max_length=32),
     ] = ()
     env_maps: Annotated[
         tuple[Path, ...],
-        described("Maps from the names of environment variables to their values.", extra=SET, max_length=32),
+        described("Maps from names of environment variables to values.", extra=SET, max_length=32),
     ] = ()
     output_locations: Annotated[
         tuple[Path, ...],
         described(
-            "Fields with the location of the execution's raw output data, besides the variables of its containers.",
+            "Fields besides the variables of containers with the location of the execution's raw output data.",
             extra=SET,
             max_length=8,
         ),
@@ -170,8 +166,8 @@ class ExecutionEngineSpec(Resource, frozen=True, kw_only=True):
     artifact_repository_refs: Annotated[
         tuple[Path, ...],
         described(
-            "Fields that refer to an artifact repository as Argo Workflows describes them, by configMap and key: one "
-            "for the execution's raw output data is rendered from the default repository of its namespace.",
+            "Fields that refer to an artifact repository of Argo Workflows by configMap and key. The operator renders "
+            "one for raw output data from the default repository of the namespace.",
             extra=SET,
             max_length=8,
         ),
@@ -187,7 +183,7 @@ class ExecutionEngineSpec(Resource, frozen=True, kw_only=True):
     cache: Annotated[
         tuple[CacheField, ...],
         described(
-            "How the engine is told to overwrite what it cached. Absent: it cannot be told.",
+            "Fields that make the engine overwrite cached results. Absent: it has none.",
             extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["path"]},
             max_length=8,
         ),
@@ -195,7 +191,7 @@ class ExecutionEngineSpec(Resource, frozen=True, kw_only=True):
     launch_plans: Annotated[
         tuple[LaunchPlanKind, ...],
         described(
-            "Kinds that start executions and control them, for example CronJob: their options reach what they start.",
+            "Kinds that start and control executions, for example CronJob. Options that they refer to reach these.",
             extra=_BY_KIND,
             max_length=8,
         ),
@@ -203,8 +199,8 @@ class ExecutionEngineSpec(Resource, frozen=True, kw_only=True):
     specifications: Annotated[
         tuple[SpecificationKind, ...],
         described(
-            "What an execution may take the rest of its specification from, for example a WorkflowTemplate: what "
-            "stands there counts as its author's. The first that applies is read.",
+            "Kinds that an execution may take the rest of its specification from, for example WorkflowTemplate. Values "
+            "there are the author's. The first that applies is read.",
             extra=_BY_KIND,
             max_length=8,
         ),
@@ -212,9 +208,9 @@ class ExecutionEngineSpec(Resource, frozen=True, kw_only=True):
     definition_labels: Annotated[
         tuple[Annotated[str, described(None, rules.LABEL_KEY, max_length=317)], ...],
         described(
-            "Labels of executions by which the engine says which definition they are runs of, for example "
-            "tekton.dev/pipeline; the first that is there counts. Messages name it, and what one run opened (an "
-            "incident of PagerDuty) a later run of the same definition closes.",
+            "Labels with which the engine names the definition that an execution is a run of, for example "
+            "tekton.dev/pipeline; the first that is present is used. Messages name it, and a later run of the same "
+            "definition closes what one run opened, such as an incident of PagerDuty.",
             extra=ATOMIC_LIST,
             max_length=8,
         ),
@@ -222,15 +218,15 @@ class ExecutionEngineSpec(Resource, frozen=True, kw_only=True):
     template_patches: (
         Annotated[
             TemplatePatches,
-            described("How pod templates of the specification are patched; podTemplates then names the patches."),
+            described("How pod templates of the specification are patched; podTemplates then points into the patches."),
         ]
         | UnsetType
     ) = UNSET
     parts: Annotated[
         tuple[PartKind, ...],
         described(
-            "Kinds that may stand between an execution and its pods: it controls them, and they control pods, or "
-            "others of these kinds, on its behalf.",
+            "Kinds between an execution and its pods: the execution controls them, and they control pods or others of "
+            "these kinds on its behalf.",
             extra=_BY_KIND,
             max_length=32,
         ),
@@ -238,8 +234,10 @@ class ExecutionEngineSpec(Resource, frozen=True, kw_only=True):
     timeouts: Annotated[
         tuple[Path, ...],
         described(
-            "Fields with time-outs that pass while pods of the execution are held back.", extra=SET, max_length=8
+            "Fields with time-outs that keep running while pods of the execution are held back.",
+            extra=SET,
+            max_length=8,
         ),
     ] = ()
-    pods: Annotated[PodRules, described("How its pods are found, and what each is for.", extra=ATOMIC)] = PodRules()
-    status: Annotated[StatusRules, described("How the engine's status is read.", extra=ATOMIC)]
+    pods: Annotated[PodRules, described("How its pods are found, and the role of each.", extra=ATOMIC)] = PodRules()
+    status: Annotated[StatusRules, described("How the status of an execution is read.", extra=ATOMIC)]

@@ -17,14 +17,14 @@ class ExecutionEngineStatus(Resource, frozen=True):
     """Whether executions of the engine get options; written on change, at most every 10 seconds."""
 
     observed_generation: (
-        Annotated[int, number("The metadata.generation that the operator has seen last.", ge=0)] | UnsetType
+        Annotated[int, number("The metadata.generation that the operator has processed.", ge=0)] | UnsetType
     ) = UNSET
     conditions: (
         Annotated[
             tuple[Condition, ...],
             described(
-                "Ready says whether new executions get options, and if not, what is missing; PathsExist, whether the "
-                "paths are in the schema of the kind.",
+                "Ready: whether new executions get options, and if not, what is missing. PathsExist: whether the "
+                "schema of the kind has the paths.",
                 extra=BY_TYPE,
                 max_length=16,
             ),
@@ -43,9 +43,9 @@ ENGINE: Final = Kind(
     short_name="ee",
     scope="Cluster",
     description=(
-        "ExecutionEngine describes a kind of object whose objects run to an end, so that these get options: where "
-        "options go on them, what starts them, and which status is which phase. One with the name of a built-in "
-        "engine replaces that, as long as it exists."
+        "ExecutionEngine describes a kind whose objects run to an end, so that they get options: where options go, "
+        "what starts the objects, and which status is which phase. One with the name of a built-in engine replaces "
+        "that engine as long as it exists."
     ),
     spec=ExecutionEngineSpec,
     status=ExecutionEngineStatus,
@@ -56,10 +56,10 @@ ENGINE: Final = Kind(
         column("Group", ".spec.group", "Their API group."),
         column("Version", ".spec.version", "Their version.", wide=True),
         column("Ready", f"{READY}.status", "Whether new executions get options."),
-        column("Reason", f"{READY}.reason", "Why, or why not."),
+        column("Reason", f"{READY}.reason", "Why the engine is ready, or not."),
         PROBLEM_COLUMN,
         column("Executions", ".status.executions", "Objects of the kind that exist.", kind="integer"),
-        column("Message", f"{READY}.message", "What to know about it.", wide=True),
+        column("Message", f"{READY}.message", "Details of the reason.", wide=True),
         PROBLEM_MESSAGE,
         AGE,
     ),

@@ -17,8 +17,8 @@ class RoleRule(Resource, frozen=True):
     role: Annotated[
         PodRole,
         described(
-            "coordinator: it starts or watches over others, so that it is neither held back nor counted. unit: it "
-            "works for itself, and can be held back. gang: it needs the others, and cannot be held back alone."
+            "coordinator: it starts or supervises others, so it is not held back and needs no slot. unit: it works "
+            "alone and can be held back. gang: it needs the others and cannot be held back alone."
         ),
     ]
     when: Terms = ()
@@ -30,8 +30,8 @@ class PodRules(Resource, frozen=True):
     labels: Annotated[
         tuple[Annotated[str, described(None, rules.LABEL_KEY, max_length=317)], ...],
         described(
-            "Labels that the engine gives pods, with the execution's name as their value. They only serve to find "
-            "pods; whose they are is said by their controller.",
+            "Labels of pods whose value is the name of their execution. They only serve to find pods; the controller "
+            "of a pod decides which execution it belongs to.",
             extra=SET,
             max_length=8,
         ),
@@ -39,8 +39,8 @@ class PodRules(Resource, frozen=True):
     roles: Annotated[
         tuple[RoleRule, ...],
         described(
-            "What a pod is for, told by its metadata: tried in order, the first that holds decides, and where none "
-            "does, the pod is a unit.",
+            "Roles of pods by their metadata. Tried in order; the first that holds decides. If none holds, the pod is "
+            "a unit.",
             extra=ATOMIC_LIST,
             max_length=16,
         ),
@@ -48,22 +48,21 @@ class PodRules(Resource, frozen=True):
     outcomes: Annotated[
         bool,
         described(
-            "Whether the outcomes count that programs write to the termination messages of succeeded pods which the "
-            "execution itself controls; of several the worst. Absent: false."
+            "Whether to use the outcomes that programs write to the termination messages of succeeded pods which the "
+            "execution itself controls; of several outcomes the worst. Absent: false."
         ),
     ] = False
     single: Annotated[
         bool,
         described(
-            "Whether an execution has no more than one pod at a time, so that no limit is ever reached and none of its "
-            "pods waits. Absent: false."
+            "Whether an execution never has more than one pod at a time, so that none has to wait. Absent: false."
         ),
     ] = False
     retries_exceeded_quota: Annotated[
         bool,
         described(
-            "Whether whoever creates its pods tries again, without harm to the execution, when the API server refuses "
-            "one with 403 and the words 'exceeded quota'. Only then are pods refused that would wait while a "
+            "Whether the creator of its pods retries, without harm to the execution, if the API server refuses one "
+            "with 403 and the words 'exceeded quota'. Only then does the operator refuse pods that would wait while a "
             "ResourceQuota is nearly used. Absent: false."
         ),
     ] = False

@@ -1,4 +1,4 @@
-"""The rules on engine descriptions: each one's CEL, its twin in Python and its message side by side."""
+"""The rules on engine descriptions: CEL, Python and message of each side by side."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from execution_options.api.syntax import DNS_LABEL, DNS_SUBDOMAIN, SUBDOMAIN_SYN
 _NAME: Final = "[A-Za-z_][-A-Za-z0-9_]*"
 _BRACKETS: Final = rf'\[\*\]|\[{_NAME}=[^\]]+\]|\["[^"]+"\]'
 PATH: Final = rf"(?:{_NAME}|{_BRACKETS})(?:\.{_NAME}|{_BRACKETS})*"
-"""What ``engines.paths`` can parse, the empty path apart."""
+"""Paths that ``engines.paths`` can parse, except for the empty one."""
 
 _PATH_SYNTAX: Final = (
     "is no path: write names of fields with dots between them, [*] for every item of a list or value of a map, "
@@ -25,7 +25,7 @@ FORBIDDEN_GROUPS: Final = (
     names.GROUP,
     "rbac.authorization.k8s.io",
 )
-"""Groups of which nothing can be an execution or start one: they hold what the cluster and this operator stand on."""
+"""Groups whose kinds cannot be executions or start them: the cluster and this operator depend on their objects."""
 
 
 def _only_pod(value: dict[str, Any]) -> bool:

@@ -19,34 +19,34 @@ EnginePhase = Literal[
 class PhaseRule(Resource, frozen=True):
     """The phase of an execution for which every condition holds."""
 
-    phase: Annotated[EnginePhase, described("Phase, by Flyte's names.")]
+    phase: Annotated[EnginePhase, described("Phase, by its name in Flyte.")]
     when: Terms = ()
 
 
 class OutcomeRule(Resource, frozen=True):
-    """Executions that their engine calls succeeded although their program may have failed."""
+    """Executions that the engine calls succeeded although their program may have failed."""
 
     required: Annotated[
         bool,
         described(
-            "Whether an execution for which every condition holds has succeeded only if its program says so. "
+            "Whether an execution for which every condition holds has succeeded only if its program reports that. "
             "Absent: true; false exempts it from the rules after this one."
         ),
     ] = True
     remedy: (
-        Annotated[str, described("How such programs are made to write their outcome: one sentence.", max_length=512)]
+        Annotated[str, described("How to make such programs write their outcome, in one sentence.", max_length=512)]
         | UnsetType
     ) = UNSET
     when: Terms = ()
 
 
 class StatusRules(Resource, frozen=True):
-    """How an engine's status is read."""
+    """How the status of an execution is read."""
 
     phases: Annotated[
         tuple[PhaseRule, ...],
         described(
-            "Tried in order; the first that holds decides, and where none does, the execution is QUEUED.",
+            "Tried in order; the first that holds decides. If none holds, the execution is QUEUED.",
             rules.SOME_RULE,
             extra=ATOMIC_LIST,
             max_length=32,
@@ -55,13 +55,13 @@ class StatusRules(Resource, frozen=True):
     message: Annotated[
         tuple[Path, ...],
         described(
-            "Where the message for people is; the first place with one counts.", extra=ATOMIC_LIST, max_length=16
+            "Where the message for people is; the first that is present is used.", extra=ATOMIC_LIST, max_length=16
         ),
     ] = ()
     finished_at: Annotated[
         tuple[Path, ...],
         described(
-            "Where the time of the end is, or of the last transition; the first place with one counts.",
+            "Where the time of the end or of the last transition is; the first that is present is used.",
             extra=ATOMIC_LIST,
             max_length=16,
         ),
@@ -69,7 +69,7 @@ class StatusRules(Resource, frozen=True):
     deleted: (
         Annotated[
             EnginePhase,
-            described("Phase of an execution that is deleted before its end. Absent: ABORTED."),
+            described("Phase of an execution that is deleted before it has ended. Absent: ABORTED."),
         ]
         | UnsetType
     ) = UNSET
@@ -77,8 +77,8 @@ class StatusRules(Resource, frozen=True):
         tuple[Path, ...],
         described(
             "Where a program writes its outcome, as the text of a JSON object: execution.dev/phase, one of "
-            "SUCCEEDED, FAILED, ABORTED and TIMED_OUT, and message. It counts if the phase is SUCCEEDED otherwise; "
-            "of several the worst.",
+            "SUCCEEDED, FAILED, ABORTED and TIMED_OUT, and message. It is used if the rules give SUCCEEDED; of several "
+            "outcomes the worst.",
             extra=ATOMIC_LIST,
             max_length=8,
         ),
@@ -86,8 +86,8 @@ class StatusRules(Resource, frozen=True):
     outcome_required: Annotated[
         tuple[OutcomeRule, ...],
         described(
-            "Which executions have succeeded only if their program says so. If it says nothing, nobody is notified. "
-            "Tried in order, the first that holds decides.",
+            "Which executions have succeeded only if their program reports that. If it reports nothing, nobody is "
+            "notified. Tried in order; the first that holds decides.",
             extra=ATOMIC_LIST,
             max_length=16,
         ),

@@ -11,7 +11,7 @@ Key = tuple[str, str]
 
 
 class GroupKey(NamedTuple):
-    """Pods that share a cap: an execution by its engine; a group of bare pods; or, without an engine, a mere id."""
+    """Pods that share a cap: an execution of an engine, a group of bare pods, or, without an engine, an identifier."""
 
     engine: str
     namespace: str
@@ -35,5 +35,11 @@ class OptionsKey(NamedTuple):
 
     @classmethod
     def of(cls, kind: str, namespace: str, name: str) -> OptionsKey:
-        """The object that is meant by a kind and a name where an execution of ``namespace`` is concerned."""
+        """Return the options that a kind and a name mean for an execution.
+
+        Args:
+            kind: of the options.
+            namespace: of the execution.
+            name: of the options.
+        """
         return cls(kind, "" if kind == CLUSTER_OPTIONS_KIND else namespace, name)

@@ -1,4 +1,4 @@
-"""What is known of one kind of object: its names, its model and how kubectl prints it."""
+"""Definition of a kind of object: its names, its model and how kubectl prints it."""
 
 from __future__ import annotations
 
@@ -36,13 +36,21 @@ class Kind(Struct, frozen=True, kw_only=True):
 
 
 def column(name: str, path: str, description: str, *, kind: str = "string", wide: bool = False) -> dict[str, Any]:
-    """A column of ``kubectl get``; a ``wide`` one is shown with ``-o wide`` alone."""
+    """Return a column of ``kubectl get``.
+
+    Args:
+        name: its head.
+        path: JSONPath of the value.
+        description: of the column.
+        kind: type of the value, as OpenAPI names it.
+        wide: whether it is shown with ``-o wide`` only.
+    """
     made: dict[str, Any] = {"name": name, "type": kind, "jsonPath": path, "description": description}
     return made | ({"priority": 1} if wide else {})
 
 
 READY = ".status.conditions[?(@.type=='Ready')]"
-"""Path of the condition that every kind has."""
-PROBLEM_COLUMN = column("Problem", ".status.problem.reason", "What to look at first; empty: nothing is wrong.")
-PROBLEM_MESSAGE = column("Details", ".status.problem.message", "What is wrong, and what would be right.", wide=True)
+"""JSONPath of the condition Ready."""
+PROBLEM_COLUMN = column("Problem", ".status.problem.reason", "The most urgent problem; empty: there is none.")
+PROBLEM_MESSAGE = column("Details", ".status.problem.message", "Details of the problem.", wide=True)
 AGE = column("Age", ".metadata.creationTimestamp", "Time since creation.", kind="date")

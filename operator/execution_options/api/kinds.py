@@ -13,4 +13,4 @@ if TYPE_CHECKING:
     from execution_options.api.kind import Kind
 
 KINDS: Final[dict[str, Kind]] = {kind.kind: kind for kind in (OPTIONS, CLUSTER_OPTIONS, CHANNEL, DELIVERY, ENGINE)}
-"""By name; what is applied first comes first."""
+"""Name → kind, in the order in which they are applied."""

@@ -1,4 +1,4 @@
-"""The few fields of object metadata that are needed, decoded and nothing else."""
+"""The few fields of object metadata that the operator needs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 SHORT: Final = 128
-"""Length up to which many texts are looked through for one that is the same; of longer ones only the last few."""
+"""Characters up to which a text is short. Many short texts are remembered for sharing, but only a few long ones."""
 
 
 class OwnerReference(Struct, frozen=True, rename="camel"):
@@ -31,7 +31,7 @@ class OwnerReference(Struct, frozen=True, rename="camel"):
 
 
 def controlling(owners: Iterable[OwnerReference] | None) -> OwnerReference | None:
-    """The owner that controls an object, of all that it has."""
+    """Return the owner that controls an object; ``None`` if none does."""
     return next((owner for owner in owners or () if owner.controller), None)
 
 
@@ -59,9 +59,9 @@ class ObjectMeta(Struct, frozen=True, kw_only=True, rename="camel"):
 
     @property
     def deleted_at(self) -> str:
-        """When its deletion was asked for (RFC 3339); empty where it was not.
+        """Time at which its deletion was requested (RFC 3339); empty if it was not.
 
-        ``deletionTimestamp`` lies a grace period later, and moves when that is cut short:
+        ``deletionTimestamp`` is a grace period later, and moves if that is shortened:
         https://github.com/kubernetes/kubernetes/blob/v1.34.0/staging/src/k8s.io/apiserver/pkg/registry/rest/delete.go
         """
         if self.deletion_timestamp is None or not self.deletion_grace_period_seconds:
@@ -75,13 +75,13 @@ class ObjectMeta(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class PartialObject(Struct, frozen=True, rename="camel"):
-    """Any object, as ``PartialObjectMetadata`` or decoded only that far."""
+    """Any object, of which only the metadata is decoded."""
 
     metadata: ObjectMeta
 
 
 def share(metadata: ObjectMeta) -> None:
-    """Have metadata share with those of other objects what they have in common, as pods of one execution do."""
+    """Let metadata share equal texts and owners with those of other objects: pods of one execution have many."""
     for values in (metadata.labels, metadata.annotations):
         for key, value in (values or {}).items():
             values[key] = shared(value)  # type: ignore[index]
@@ -93,7 +93,7 @@ def share(metadata: ObjectMeta) -> None:
 
 
 def shared(text: str) -> str:
-    """The same text, one object for all that have it."""
+    """Return one object for all equal texts."""
     return _short(text) if len(text) <= SHORT else _long(text)
 
 

@@ -1,9 +1,9 @@
 """The specs of ``ExecutionOptions`` and ``ClusterExecutionOptions``, version v1beta1.
 
-These classes are the single source: the CRDs and the reference of every field are generated from
-them (``api.crd``, ``api.reference``), and validation in Python reads the same schema. A field that is
-absent is ``UNSET``, never a default, so that an explicit ``0``, ``false`` or ``""`` stays distinct
-from an absent one. Field names are those of Flyte's ``ExecutionSpec`` in camelCase.
+These classes are the single source: the CRDs and the reference of every field are generated from them (``api.crd``,
+``api.reference``), and validation in Python reads the same schema. An absent field is ``UNSET``, never a default, so
+that it differs from an explicit ``0``, ``false`` or ``""``. Field names are those of Flyte's ``ExecutionSpec`` in
+camelCase.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ class EnvVar(Resource, frozen=True):
 
 
 class ExecutionOptionsSpec(Resource, frozen=True):
-    """What the selected executions get."""
+    """The options of the selected executions."""
 
     selector: (
         Annotated[
             Selector,
             described(
-                "Which executions get these options by themselves. Absent: only those that refer to the object "
-                "with the annotation execution.dev/options. {}: every execution in reach.",
+                "Executions that get these options. Absent: only those that refer to the object with the annotation "
+                "execution.dev/options. {}: every execution of the namespace, or of the selected namespaces.",
                 extra=ATOMIC,
             ),
         ]
@@ -63,8 +63,8 @@ class ExecutionOptionsSpec(Resource, frozen=True):
         Annotated[
             Literal["Default", "Enforce"],
             described(
-                "Default (also when absent): fills in what the execution's author left open. Enforce: replaces "
-                "what the author wrote in every execution that is selected, and cannot be opted out of."
+                "Default (also when absent): fills in what the execution's author left open. Enforce: replaces what "
+                "the author wrote in every selected execution; there is no opting out."
             ),
         ]
         | UnsetType
@@ -73,7 +73,7 @@ class ExecutionOptionsSpec(Resource, frozen=True):
         Annotated[
             int,
             number(
-                "Among options of the same level that select the same execution the higher wins; ties go to "
+                "Of options on the same level that select the same execution, the higher priority wins; a tie goes to "
                 "the name that sorts last. Absent: 0.",
                 ge=-1000000,
                 le=1000000,
@@ -135,7 +135,7 @@ class ExecutionOptionsSpec(Resource, frozen=True):
             # The lower bound is a rule, because of its message: -1 often stands for unlimited elsewhere.
             number(
                 "How many task pods of one execution may run at the same time. Absent: the platform decides. "
-                "0: unlimited, whatever a lower level says.",
+                "0: unlimited, even if a lower level has a limit.",
                 rules.MAX_PARALLELISM,
                 le=2147483647,
             ),
@@ -146,8 +146,8 @@ class ExecutionOptionsSpec(Resource, frozen=True):
         Annotated[
             bool,
             described(
-                "true: run again what a cache could answer, and overwrite the cached result. false: use the "
-                "cache, whatever a lower level says. Absent: the platform decides."
+                "true: run again what a cache could answer, and overwrite the cached result. false: use the cache, "
+                "even if a lower level has true. Absent: the platform decides."
             ),
         ]
         | UnsetType
@@ -156,8 +156,8 @@ class ExecutionOptionsSpec(Resource, frozen=True):
         Annotated[
             tuple[EnvVar, ...],
             described(
-                "Environment variables of every container, before those of its author, whose $(NAME) sees them. Those "
-                "of all levels are merged by name.",
+                "Environment variables of every container, before those of its author, which can refer to them as "
+                "$(NAME). The variables of all levels are merged by name.",
                 rules.ENVS_SIZE,
                 extra=BY_NAME,
                 max_length=64,
@@ -169,7 +169,7 @@ class ExecutionOptionsSpec(Resource, frozen=True):
         Annotated[
             tuple[Annotated[Notification, described(None, rules.ONE_TRANSPORT)], ...],
             described(
-                "Whom to tell when an execution ends; those of all levels add up.",
+                "Notifications of the end of an execution; those of all levels are sent.",
                 extra=ATOMIC_LIST,
                 max_length=32,
             ),
@@ -180,8 +180,8 @@ class ExecutionOptionsSpec(Resource, frozen=True):
         Annotated[
             bool,
             described(
-                "true: silences every notification, whatever else is configured, unless a higher level says "
-                "false. Absent or false: notifications are sent."
+                "true: no notification is sent, unless a higher level has false. Absent or false: notifications are "
+                "sent."
             ),
         ]
         | UnsetType
@@ -190,8 +190,8 @@ class ExecutionOptionsSpec(Resource, frozen=True):
         Annotated[
             Literal["Observed", "Held"],
             described(
-                "Observed (also when absent): every end that the operator can observe is notified. Held: "
-                "executions are held by a finalizer until their notifications are recorded."
+                "Observed (also when absent): every end that the operator observes is notified. Held: a finalizer "
+                "keeps executions until their notifications are recorded."
             ),
         ]
         | UnsetType
@@ -199,7 +199,7 @@ class ExecutionOptionsSpec(Resource, frozen=True):
 
 
 class ClusterExecutionOptionsSpec(ExecutionOptionsSpec, frozen=True):
-    """What the selected executions of the selected namespaces get."""
+    """The options of the selected executions of the selected namespaces."""
 
     namespace_selector: (
         Annotated[

@@ -1,4 +1,4 @@
-"""Every name that the project puts on objects of the cluster, in one place."""
+"""All names that the project uses on objects of the cluster."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DELIVERY_PLURAL: Final = "notificationdeliveries"
 ENGINE_KIND: Final = "ExecutionEngine"
 ENGINE_PLURAL: Final = "executionengines"
 POD_ENGINE: Final = "pod"
-"""Name of the engine of bare pods, whichever description it has."""
+"""Name of the engine of bare pods, built in or described in the cluster."""
 
 # On an execution or a launch plan, by its author.
 OPTIONS_ANNOTATION: Final = f"{GROUP}/options"
@@ -34,14 +34,14 @@ ID_LABEL: Final = f"{GROUP}/id"
 SNAPSHOT_ANNOTATION: Final = f"{GROUP}/snapshot"
 
 OUTPUT_KEY_ANNOTATION: Final = f"{GROUP}/output-key"
-"""On an execution whose engine keeps artifacts: its storage location without the bucket, which the engine reads."""
+"""On an execution whose engine stores artifacts: its storage location without the bucket. The engine reads it."""
 
 LIVE_ANNOTATION: Final = f"{GROUP}/live"
-"""Options of the snapshot that were edited since: what now holds instead of their frozen specs."""
+"""On an execution: options of its snapshot that were edited since, with the specs that replace the frozen ones."""
 APPLIED_ANNOTATION: Final = f"{GROUP}/applied"
-"""On an execution or a pod that edits reached: what was written to its labels and annotations since its creation."""
+"""On an execution or a pod that edits reached: labels and annotations that were written since its creation."""
 MISSED_ANNOTATION: Final = f"{GROUP}/missed"
-"""On an execution that was created past the webhook and repaired afterwards: when that was noticed."""
+"""On an execution that was created past the webhook and repaired afterwards: time of the repair."""
 
 NOTIFIED_ANNOTATION: Final = f"{GROUP}/notified"
 """On an execution that ended: the end whose notifications are recorded."""
@@ -50,35 +50,35 @@ NOTIFICATIONS_FINALIZER: Final = f"{GROUP}/notifications"
 
 # On a delivery.
 LINEAGE_LABEL: Final = f"{GROUP}/lineage"
-"""By this operator: what the execution was a run of, where the order of deliveries matters."""
+"""By this operator: the definition that the execution was a run of, if the order of deliveries matters."""
 TEST_LABEL: Final = f"{GROUP}/test"
-"""By this operator: the request for a test."""
+"""By this operator, on the delivery of a test: the request for it."""
 REDELIVER_LABEL: Final = f"{GROUP}/redeliver"
-"""By a user: any new value has it delivered again. A label, because the API server can select by it."""
+"""By a user: every new value requests another delivery. It is a label so that the API server can select by it."""
 
 # On a channel or on options, by a user.
 TEST_ANNOTATION: Final = f"{GROUP}/test-notification"
-"""Any new value has a test sent."""
+"""Every new value requests a test."""
 
 # How many pods of an execution run at once, where the operator holds them back itself.
 GATE: Final = f"{GROUP}/max-parallelism"
-"""The scheduling gate of a pod that waits for a slot; and the label, on executions and their pods, that says so."""
+"""Scheduling gate of a pod that waits for a slot, and label of executions and pods with the values below."""
 CAPPED: Final = "capped"
-"""Value of the label on an execution, and on what its engine gives it on to: its pods are to be gated."""
+"""Value of the label on an execution, and on objects to which its engine propagates it: pods must be gated."""
 GATED: Final = "gated"
 """Value of the label on a pod that was created with the gate."""
 LEFT_TO_KUEUE: Final = "kueue"
 """Value of the label on a pod that Kueue manages."""
 WAITING_ANNOTATION: Final = f"{GROUP}/waiting"
-"""On a pod that waits: what for."""
+"""On a pod that waits: the reason."""
 BACKLOG: Final = "execution-options-waiting"
-"""ConfigMap in the operator's namespace: where a ResourceQuota counts pods that wait, executions that have any."""
+"""ConfigMap in the operator's namespace: executions with waiting pods in namespaces with a ResourceQuota."""
 RENEWED_ANNOTATION: Final = f"{GROUP}/renewed"
-"""On that ConfigMap: when the controller said last that it is true."""
+"""On the ConfigMap :data:`BACKLOG`: when the controller last confirmed it."""
 GROUP_ANNOTATION: Final = f"{GROUP}/group"
-"""On a bare pod, by its author: pods with the same value are one execution, as far as parallelism goes."""
+"""On a bare pod, by its author: pods with the same value share one limit of parallelism."""
 
-# On a namespace, by whoever administers it.
+# On a namespace, by its administrator.
 PODS_LABEL: Final = f"{GROUP}/pods"
 """``enabled``: bare pods of the namespace are executions that options can select."""
 FAILURE_POLICY_LABEL: Final = f"{GROUP}/failure-policy"
@@ -86,7 +86,7 @@ FAILURE_POLICY_LABEL: Final = f"{GROUP}/failure-policy"
 
 ALLOWED_PREFIXES_ANNOTATION: Final = f"{GROUP}/allowed-output-prefixes"
 ALLOWED_ACCOUNTS_ANNOTATION: Final = f"{GROUP}/allowed-service-accounts"
-"""What options of the namespace can name; read by ``install/policies.yaml``."""
+"""Storage prefixes and accounts that options of the namespace may name; ``install/policies.yaml`` reads them."""
 
 FIELD_MANAGER: Final = "execution-options"
 

@@ -1,4 +1,4 @@
-"""Whom to tell when an execution ends, and how."""
+"""Notifications of the end of an execution."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class Slack(Resource, frozen=True):
     recipients: Annotated[
         tuple[_Recipient, ...],
         described(
-            "Channels (#name), channel or user ids, or e-mail addresses of Slack users, at least one; addresses are "
-            "sent mail where there is no channel for Slack. Quote a #name, which YAML would take for a comment.",
+            "Channels (#name), channel or user ids, or e-mail addresses of Slack users, at least one. Addresses get "
+            "mail if there is no NotificationChannel for Slack. Quote a #name: YAML reads it as a comment otherwise.",
             rules.SOME_RECIPIENT,
             extra=ATOMIC_LIST,
             max_length=64,
@@ -52,8 +52,8 @@ class PagerDuty(Resource, frozen=True):
     recipients: Annotated[
         tuple[_Recipient, ...],
         described(
-            "Services of the channel by name, which may be an address, at least one. Addresses are sent mail where "
-            "there is no channel for PagerDuty.",
+            "Names of services of the channel, at least one. A name that is an address gets mail if there is no "
+            "NotificationChannel for PagerDuty.",
             rules.SOME_RECIPIENT,
             extra=ATOMIC_LIST,
             max_length=64,
@@ -96,13 +96,12 @@ class Template(Resource, frozen=True):
 
 
 class Notification(Resource, frozen=True):
-    """Whom to tell when an execution reaches one of these phases, and how."""
+    """Recipients to notify when an execution reaches one of these phases."""
 
     phases: Annotated[
         tuple[Phase, ...],
         described(
-            "Phases whose arrival is notified, at least one; terminal ones only: SUCCEEDED, FAILED, ABORTED, "
-            "TIMED_OUT.",
+            "Terminal phases to notify of, at least one: SUCCEEDED, FAILED, ABORTED, TIMED_OUT.",
             rules.SOME_PHASE,
             extra=SET,
             max_length=4,
@@ -142,7 +141,7 @@ class Notification(Resource, frozen=True):
     channel_ref: (
         Annotated[
             ChannelRef,
-            described("Channel to send by. Absent: the one marked as default for its type."),
+            described("Channel to send through. Absent: the default channel of its type."),
         ]
         | UnsetType
     ) = UNSET
@@ -150,7 +149,7 @@ class Notification(Resource, frozen=True):
         Annotated[
             Template,
             described(
-                "Text of the message, of which absent parts keep the default. Absent: the default text.",
+                "Text of the message; absent parts keep the default. Absent: the default text.",
                 rules.TEMPLATE_TEXT,
             ),
         ]

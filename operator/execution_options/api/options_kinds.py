@@ -25,7 +25,7 @@ _COLUMNS: Final = (
     column("Priority", ".spec.priority", "Higher wins within a level.", kind="integer", wide=True),
     column("Prefix", ".spec.rawOutputDataConfig.outputLocationPrefix", "Storage prefix.", wide=True),
     column("Reason", f"{READY}.reason", "Why the options are ready, or not.", wide=True),
-    column("Message", f"{READY}.message", "What to know about it.", wide=True),
+    column("Message", f"{READY}.message", "Details of the reason.", wide=True),
     PROBLEM_MESSAGE,
     AGE,
 )
@@ -36,9 +36,9 @@ OPTIONS: Final = Kind(
     short_name="eo",
     scope="Namespaced",
     description=(
-        "ExecutionOptions are what the workflow executions of its namespace get that it selects, or that refer "
-        "to it with the annotation execution.dev/options: labels, annotations, a service account, a storage "
-        "prefix, a cap on parallelism, a cache setting, environment variables and notifications."
+        "ExecutionOptions are given to the workflow executions of their namespace that they select, or that refer to "
+        "them with the annotation execution.dev/options: labels, annotations, a service account, a storage prefix, a "
+        "cap on parallelism, a cache setting, environment variables and notifications."
     ),
     spec=ExecutionOptionsSpec,
     status=OptionsStatus,

@@ -1,4 +1,4 @@
-"""The reference of every field, in Markdown, made from the same schema as the CRDs."""
+"""The reference of every field in Markdown, generated from the same schema as the CRDs."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 _INTRODUCTION: Final = f"""\
 # Reference of the API `{names.API_VERSION}`
 
-Every field of {", ".join(f"`{kind}`" for kind in KINDS)}: its type, its meaning, its bounds and the messages with \
-which a wrong value is refused at `kubectl apply`. The same text is behind `kubectl explain`, for example \
-`kubectl explain executionoptions.spec`. No field has a default that the API server would write into the object: \
-what an absent field means is said in its description.
+Every field of {", ".join(f"`{kind}`" for kind in KINDS)}: its type, meaning and bounds, and the messages with which \
+`kubectl apply` refuses a wrong value. `kubectl explain` shows the same text, for example \
+`kubectl explain executionoptions.spec`. The API server writes no defaults into the objects: the description of a \
+field tells what its absence means.
 
 This page is generated from the model by `make manifests`.
 """
 
 
 def reference() -> str:
-    """The page."""
+    """Return the page."""
     options, cluster = object_schema(names.OPTIONS_KIND), object_schema(names.CLUSTER_OPTIONS_KIND)
     common = set(options["properties"]["spec"]["properties"])
     added = {name: node for name, node in cluster["properties"]["spec"]["properties"].items() if name not in common}
@@ -48,7 +48,7 @@ def reference() -> str:
 
 
 def _own(kind: str) -> Iterator[str]:
-    """The sections of a kind that shares nothing with another."""
+    """Yield the sections of a kind that shares none with another."""
     spec, status = (object_schema(kind)["properties"][part] for part in ("spec", "status"))
     yield f"## {kind}\n"
     yield _summary(kind, object_schema(kind))
@@ -69,7 +69,7 @@ def _summary(kind: str, schema: Schema) -> str:
 
 
 def _section(schema: Schema, path: str) -> Iterator[str]:
-    """The fields of an object, each followed by those below it."""
+    """Yield the fields of an object, each followed by those below it."""
     required = schema.get("required", ())
     for name, node in schema.get("properties", {}).items():
         here = f"{path}.{name}"
@@ -128,7 +128,7 @@ def _bounds(node: Schema) -> str:
 
 
 def _refusals(node: Schema) -> str:
-    """The messages of the rules on the field, on its keys and on its items or values."""
+    """Return the messages of the rules on a field, on its keys and on its items or values."""
     nodes: tuple[dict[str, Any], ...] = (node, node.get("items", {}), node.get("additionalProperties", {}))
     messages = [by_name(name).message for part in nodes for name in part.get("x-rules", ())]
     if not messages:
@@ -137,5 +137,5 @@ def _refusals(node: Schema) -> str:
 
 
 def _prose(text: str) -> str:
-    """The text with what Markdown would take for markup escaped."""
+    """Return a text with the markup of Markdown escaped."""
     return text.replace("*", r"\*").replace("_", r"\_").replace("<", "&lt;")

@@ -18,7 +18,7 @@ _Plural = Annotated[
 
 
 class LaunchPlanKind(Resource, frozen=True):
-    """A kind whose objects start executions; by where they have these, `preview` shows what each would get."""
+    """A kind whose objects start executions. `preview` shows what each of these would get if `spec` is given."""
 
     group: Annotated[
         str,
@@ -31,7 +31,8 @@ class LaunchPlanKind(Resource, frozen=True):
         Annotated[
             str,
             described(
-                "Where it has the spec of the executions that it starts. Absent: nobody shows what these would get.",
+                "Where it has the spec of the executions that it starts. Absent: `preview` cannot show what these "
+                "would get.",
                 rules.SOME_PATH,
                 max_length=256,
             ),
@@ -45,21 +46,23 @@ class LaunchPlanKind(Resource, frozen=True):
 
 
 class PartKind(Resource, frozen=True):
-    """A kind of object, in whatever version, that an execution controls."""
+    """A kind of object, in any version, that an execution controls."""
 
     group: Annotated[str, described("API group; empty for the core group.", rules.GROUP, max_length=253)]
     kind: _Kind
 
 
 class SpecificationKind(Resource, frozen=True, kw_only=True):
-    """A kind whose objects say what executions leave open that refer to them."""
+    """A kind whose objects complete the specification of executions that refer to them."""
 
     name: Annotated[
         str, described("Where an execution names the object that it refers to.", rules.SOME_PATH, max_length=256)
     ]
     when: Annotated[
         tuple[Term, ...],
-        described("Conditions under which it is an object of this kind.", extra=ATOMIC_LIST, max_length=8),
+        described(
+            "Conditions under which the object is of this kind. Absent: always.", extra=ATOMIC_LIST, max_length=8
+        ),
     ] = ()
     group: Annotated[
         str,

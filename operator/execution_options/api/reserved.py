@@ -7,7 +7,7 @@ from typing import Final
 from execution_options.api import names
 
 RESERVED_LABEL_PREFIXES: Final = ("kubernetes.io/", "k8s.io/", f"{names.GROUP}/")
-"""Exactly these: keys of subdomains such as ``app.kubernetes.io/name`` are what users set most."""
+"""Only these exact prefixes: users often set keys of subdomains such as ``app.kubernetes.io/name``."""
 
 RESERVED_ANNOTATION_PREFIXES: Final = (f"{names.GROUP}/",)
 """Kubernetes' own annotations (``kubernetes.io/ingress-bandwidth``) are legitimate on pods."""
@@ -72,8 +72,8 @@ IDENTITY_LABELS: Final = (
     "workflows.argoproj.io/workflow",
     "workflows.argoproj.io/workflow-template",
 )
-"""Labels by which engines find their own objects again.
+"""Labels by which engines find their own objects.
 
-Whole keys, not prefixes (``ray.io/priority-class-name`` is a user's to set), and no word that people
-use for their own purposes: Flyte's ``project`` and ``domain`` stay free.
+They are whole keys, not prefixes: users may set ``ray.io/priority-class-name``. Common words such as Flyte's
+``project`` and ``domain`` stay free for users.
 """

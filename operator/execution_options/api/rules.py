@@ -1,6 +1,6 @@
-"""The rules on options: each one's CEL, its twin in Python and its message side by side.
+"""The rules on options: CEL, Python and message of each side by side.
 
-Messages say what is wrong and what would be right; where it is wrong is said by the path before them.
+A message tells what is wrong and what would be right; the path before it tells where.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ _KEY_SYNTAX: Final = (
 )
 
 MAX_METADATA_BYTES: Final = 8192
-"""Annotations and variables are carried in the snapshot of every execution, which is bounded."""
+"""Bytes of annotations, and of variables. The snapshot of every execution holds them, and its size is limited."""
 
 
 def _qualified(name: str, pattern: str, subject: str) -> Rule:
-    """Kubernetes' qualified names; the domain before the slash has at most 253 characters."""
+    """Create a rule on Kubernetes' qualified names; the domain before the slash has at most 253 characters."""
     compiled = re.compile(pattern)
     return keys(
         name,
@@ -142,7 +142,7 @@ POLICY_NEEDS_ACCOUNT = holds(
     field="serviceAccountPolicy",
 )
 
-# Storage prefix: three rules that exclude one another, so that one mistake gives one message
+# Storage prefix: three rules that exclude each other, so that one mistake gives one message
 
 _SPACE = re.compile(r"[\x00-\x20\x7f]")
 _SCHEME = re.compile("(?:s3|gs|gcs|abfs|abfss|az|hdfs|oci|file)://")
@@ -181,8 +181,8 @@ MAX_PARALLELISM = holds(
 )
 ENV_NAME = text(
     "env-name",
-    # Kubernetes refuses names that look like a parent directory. Since 1.34 it takes any printable
-    # character but '='; names are kept to what every supported version and every shell tool accepts.
+    # Kubernetes refuses names like those of a parent directory. Since 1.34 it accepts any printable
+    # character but '='; only names that every supported version and every shell tool accepts are allowed.
     r"(?:[-_A-Za-z]|\.[-_A-Za-z0-9])[-._A-Za-z0-9]*",
     "is not a valid name of a variable: letters, digits, '_', '-' and '.', not beginning with a digit or "
     "two dots, for example LOG_LEVEL",

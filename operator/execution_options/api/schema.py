@@ -1,7 +1,7 @@
-"""The structural schema of the API, made from the model.
+"""The structural schema of the API, generated from the model.
 
-``msgspec`` gives a JSON schema with references; Kubernetes wants one tree without them, and without
-``default``, which would make GitOps tools see a difference between what was applied and what is stored.
+``msgspec`` generates a JSON schema with references. Kubernetes needs one tree without them. It has no ``default``, with
+which GitOps tools would see a difference between the applied and the stored object.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _METADATA: Final = {
 
 
 def _structural(node: Schema, defs: dict[str, Schema]) -> Schema:
-    """The node without references and without keywords that a structural schema cannot have."""
+    """Return the node without references and without keywords that a structural schema cannot have."""
     if "$ref" in node:
         target = copy.deepcopy(defs[node["$ref"].removeprefix("#/$defs/")])
         node = {**target, **{key: value for key, value in node.items() if key != "$ref"}}
@@ -82,11 +82,19 @@ def _shared(kind: str) -> Schema:
 
 
 def object_schema(kind: str) -> Schema:
-    """The schema of a whole object, rules by name under ``x-rules``; KeyError for an unknown kind."""
+    """Return the schema of a whole object, with rules by name under ``x-rules``.
+
+    Raises:
+        KeyError: the kind is not one of ours.
+    """
     return copy.deepcopy(_shared(kind))
 
 
 def spec_schema(kind: str) -> Schema:
-    """The schema of the spec of a kind; shared and not to be changed. KeyError for an unknown kind."""
+    """Return the schema of the spec of a kind. It is shared: do not change it.
+
+    Raises:
+        KeyError: the kind is not one of ours.
+    """
     schema: Schema = _shared(kind)["properties"]["spec"]
     return schema

@@ -17,8 +17,8 @@ class RunAs(Resource, frozen=True):
         Annotated[
             str,
             described(
-                "Service account of the execution's pods. The empty string clears one that was set at a lower "
-                "level, so that the namespace's default account is used.",
+                "Service account of the execution's pods. The empty string clears the account of a lower level, so "
+                "that the namespace's default account is used.",
                 rules.SERVICE_ACCOUNT,
                 max_length=253,
             ),
@@ -41,9 +41,9 @@ class RunAs(Resource, frozen=True):
         Annotated[
             Literal["Require", "Create"],
             described(
-                "Require (also when absent): the service account must exist. Create: the operator creates it, "
-                "and removes it with this object, even under executions that still run; an account it did not "
-                "create is never changed."
+                "Require (also when absent): the service account must exist. Create: the operator creates it, and "
+                "deletes it with this object even if executions with it still run. It never changes an account that it "
+                "did not create."
             ),
         ]
         | UnsetType

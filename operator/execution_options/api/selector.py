@@ -1,4 +1,4 @@
-"""Which executions and namespaces options apply to."""
+"""Selectors of executions and namespaces."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class LabelSelectorRequirement(Resource, frozen=True):
         Literal["In", "NotIn", "Exists", "DoesNotExist"],
         described(
             "In: the label has one of the values. NotIn: it has none of them, or is absent. Exists, "
-            "DoesNotExist: it is there, or not."
+            "DoesNotExist: it is present, or absent."
         ),
     ]
     values: (
@@ -33,13 +33,13 @@ class LabelSelectorRequirement(Resource, frozen=True):
 
 
 class LabelSelector(Resource, frozen=True):
-    """A Kubernetes label selector; all of its requirements must hold, an empty one selects everything."""
+    """A Kubernetes label selector. All requirements must hold; an empty one selects everything."""
 
     match_labels: (
         Annotated[
             _LabelValues,
             described(
-                "Labels that must be there with exactly these values.",
+                "Labels that must be present with exactly these values.",
                 rules.LABEL_KEYS,
                 extra=ATOMIC,
                 max_length=32,
@@ -72,7 +72,7 @@ class LaunchedBy(Resource, frozen=True):
 
 
 class Selector(LabelSelector, frozen=True):
-    """Which executions the options apply to; every term that is given must match."""
+    """Selector of executions; every given term must match."""
 
     engines: (
         Annotated[
@@ -89,8 +89,8 @@ class Selector(LabelSelector, frozen=True):
         Annotated[
             tuple[Annotated[str, described(None, rules.NAME_PATTERN, max_length=253)], ...],
             described(
-                "Patterns, one of which must match the execution's name, or its generateName where it has no "
-                "name yet; * stands for any characters, ? for one. Absent or empty: any name.",
+                "Patterns, one of which must match the execution's name, or its generateName if it has no name yet; "
+                "* stands for any characters, ? for one. Absent or empty: any name.",
                 extra=SET,
                 max_length=32,
             ),
@@ -100,7 +100,7 @@ class Selector(LabelSelector, frozen=True):
     launched_by: (
         Annotated[
             LaunchedBy,
-            described("Only executions that this launch plan started. Absent: however they were started."),
+            described("Only executions that this launch plan started. Absent: all."),
         ]
         | UnsetType
     ) = UNSET

@@ -1,7 +1,7 @@
-"""How much of every execution's snapshot options take: a bound that the API server can compute.
+"""Size of options in the snapshot of an execution: an upper bound that the API server can compute.
 
-It counts what the snapshot's JSON holds (``options.snapshot``), and the largest name, generation and storage location
-that an execution can have. So what passes fits, whatever execution it is for.
+The bound covers the snapshot's JSON (``options.snapshot``) with the longest name, generation and storage location that
+an execution can have, so options within it fit into every snapshot.
 """
 
 from __future__ import annotations
@@ -9,18 +9,18 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from execution_options.api.rule import literal, told
+from execution_options.api.rule import literal, reporting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_SNAPSHOT: Final = 16 * 1024
-"""Bytes of a snapshot: annotations of one object have 256 KiB together."""
+"""Bytes of a snapshot. All annotations of one object may have 256 KiB."""
 
 _ENVELOPE: Final = 1024
-"""Where the options come from, and every field but those that are counted."""
+"""Bytes for the source of the options, and for all fields without a size of their own."""
 _LOCATION: Final = 340
-"""What an execution's own storage location adds to the prefix: namespace, name and identifier."""
+"""Bytes that an execution's own storage location adds to the prefix: namespace, name and identifier."""
 _ITEM: Final = 6
 _ENV: Final = 23
 _NOTIFICATION: Final = 48
@@ -38,12 +38,12 @@ def _bytes(value: str) -> int:
 
 
 def _line(value: str) -> int:
-    """Bytes of a string without control characters in JSON, without its quotes."""
+    """Return the bytes of a string without control characters in JSON, without its quotes."""
     return _bytes(value) + sum(map(value.count, _IN_LINES))
 
 
 def _text(value: str) -> int:
-    """The same of any string, or more."""
+    """Return the bytes of any string in JSON, without its quotes, or a few more."""
     if _RARE_CHARACTER.search(value):
         return 6 * _bytes(value)
     return _bytes(value) + sum(map(value.count, _IN_TEXTS))
@@ -65,7 +65,7 @@ _TRANSPORTS: Final = ("email", "slack", "pagerDuty")
 
 
 def parts(spec: Mapping[str, Any]) -> dict[str, int]:
-    """Bytes that the parts of a spec take, or a little more; by the names of the fields."""
+    """Return an upper bound of the bytes of each part of a spec (plain data), by the name of its field."""
     run_as = spec.get("securityContext", {}).get("runAs", {})
     prefix = spec.get("rawOutputDataConfig", {}).get("outputLocationPrefix")
     return {
@@ -81,7 +81,7 @@ def parts(spec: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _cel_counts(value: str, characters: str) -> str:
-    # A text has one part more than it has separators.
+    # A text has one part more than separators.
     pieces = "".join(f" + {value}.split({literal(one)}).size()" for one in characters)
     return f"size(bytes({value})){pieces} - {len(characters)}"
 
@@ -94,11 +94,11 @@ def _cel_text(value: str) -> str:
     return f"({value}.matches(r'{_RARE}') ? 6 * size(bytes({value})) : {_cel_counts(value, _IN_TEXTS)})"
 
 
-def _cel_given(fields: str, counted: str) -> str:
-    """``counted`` where all of ``fields``, each below the one before, are there."""
+def _cel_given(fields: str, size: str) -> str:
+    """Return CEL that is ``size`` if all fields of a path like ``self.a.b`` are present, otherwise 0."""
     names = fields.split(".")
     has = " && ".join(f"has({'.'.join(names[:end])})" for end in range(2, len(names) + 1))
-    return f"({has} ? {counted} : 0)"
+    return f"({has} ? {size} : 0)"
 
 
 def _cel_sum(field: str, item: str) -> str:
@@ -148,7 +148,7 @@ def _broken(spec: Mapping[str, Any]) -> str | None:
 
 
 def _cel_number(value: str) -> str:
-    """A number in decimal: the API server takes string() of any number to be endlessly dear."""
+    """Return CEL of a number in decimal. The API server estimates an unbounded cost for string() of a number."""
     digits = "['0', '1', '2', '3', '4', '5', '6', '7', '8', '9']"
     powers = [10**exponent for exponent in range(_DIGITS)]
     return " + ".join(
@@ -166,13 +166,13 @@ def _cel_message() -> str:
     text = literal(_message(*marks))
     for mark, cel in zip(marks, (_cel_number("n[0]"), f"({largest})", _cel_number("n[1]")), strict=True):
         text = text.replace(mark, f'" + {cel} + "')
-    # Each map gives a name to what is used more than once.
+    # Each map() names a value that is used more than once.
     return f"[{_CEL}].map(p, [[p.sum(), p.max()]].map(n, {text})[0])[0]"
 
 
 _DIGITS: Final = 8
 
-SNAPSHOT_SIZE: Final = told(
+SNAPSHOT_SIZE: Final = reporting(
     "snapshot-size",
     f"{_CEL}.sum() <= {MAX_SNAPSHOT}",
     _cel_message(),

@@ -27,50 +27,50 @@ class Condition(Resource, frozen=True):
     type: Annotated[str, described("Which aspect, for example Ready.", extra=_QUALIFIED, max_length=316)]
     status: Annotated[Literal["True", "False", "Unknown"], described("True, False or Unknown.")]
     reason: Annotated[
-        str, described("One word for programs that says why.", extra=_CAMEL_CASE, min_length=1, max_length=1024)
+        str, described("Why, in one word for programs.", extra=_CAMEL_CASE, min_length=1, max_length=1024)
     ]
-    message: Annotated[str, described("A sentence for people that says why; may be empty.", max_length=32768)]
+    message: Annotated[str, described("Why, in a sentence for people; may be empty.", max_length=32768)]
     last_transition_time: Annotated[datetime, described("When the status last changed.", tz=True)]
-    observed_generation: Annotated[int, number("The metadata.generation that this was said of.", ge=0)] | UnsetType = (
-        UNSET
-    )
+    observed_generation: (
+        Annotated[int, number("The metadata.generation that the condition is about.", ge=0)] | UnsetType
+    ) = UNSET
 
 
 class WorstCondition(Resource, frozen=True):
-    """The condition that a person should look at first."""
+    """The condition that is most urgent for a person."""
 
     reason: Annotated[str, described("Its reason.", max_length=1024)]
     message: Annotated[str, described("Its message, abridged.", max_length=1024)] | UnsetType = UNSET
 
 
-PROBLEM: Final = "The condition to look at first, of those that say that something is wrong. Absent: nothing is."
+PROBLEM: Final = "The most urgent condition that reports a problem. Absent: there is none."
 
 
 class ExecutionCounts(Resource, frozen=True):
-    """How many executions have a snapshot in which these options take part."""
+    """Number of executions whose snapshot holds these options."""
 
     active: Annotated[int, number("Executions that have not ended.", ge=0)] | UnsetType = UNSET
     finished: Annotated[int, number("Executions that have ended and still exist.", ge=0)] | UnsetType = UNSET
 
 
 class PodCounts(Resource, frozen=True):
-    """Pods that the operator holds back so that no more run at once than maxParallelism of these options says."""
+    """Number of pods to which the operator applies maxParallelism of these options."""
 
-    running: Annotated[int, number("Pods that have a slot.", ge=0)] | UnsetType = UNSET
-    waiting: Annotated[int, number("Pods that wait for one.", ge=0)] | UnsetType = UNSET
+    running: Annotated[int, number("Pods with a slot.", ge=0)] | UnsetType = UNSET
+    waiting: Annotated[int, number("Pods that wait for a slot.", ge=0)] | UnsetType = UNSET
 
 
 class OptionsStatus(Resource, frozen=True):
-    """What the operator made of the options; written on change, at most every 10 seconds."""
+    """State of the options; written on change, at most every 10 seconds."""
 
     observed_generation: (
-        Annotated[int, number("The metadata.generation that the operator has seen last.", ge=0)] | UnsetType
+        Annotated[int, number("The metadata.generation that the operator has processed.", ge=0)] | UnsetType
     ) = UNSET
     conditions: (
         Annotated[
             tuple[Condition, ...],
             described(
-                "Ready says whether the options work as written, the others what a person should know.",
+                "Ready: whether the options work as written. The others tell people more.",
                 extra=BY_TYPE,
                 max_length=16,
             ),
@@ -82,5 +82,6 @@ class OptionsStatus(Resource, frozen=True):
         UNSET
     )
     pods: (
-        Annotated[PodCounts, described("Pods whose number these options limit, where the engine does not.")] | UnsetType
+        Annotated[PodCounts, described("Pods that these options limit where the engine has no limit of its own.")]
+        | UnsetType
     ) = UNSET

@@ -1,4 +1,4 @@
-"""Names and addresses as Kubernetes and mail write them: patterns that Python and RE2 read alike."""
+"""Patterns of names and addresses in Kubernetes and mail, with the same meaning in Python and RE2."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ EMAIL_ADDRESS: Final = r"[^@<>,;\x00-\x20\x7f]+@[^@<>,;\x00-\x20\x7f]+"
 
 
 def closest(word: str, known: Iterable[str]) -> str:
-    """What was probably meant by a word that is not among the known ones; empty where nothing is close."""
+    """Return the known word that is closest to an unknown one; empty if none is close."""
     by_lower = {one.lower(): one for one in sorted(known)}
     found = get_close_matches(word.lower(), by_lower, n=1)
     return by_lower[found[0]] if found else ""
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
-    """The same as the end of a sentence."""
+    """Return ``: did you mean …?`` with the known word that is closest; empty if none is close."""
     close = closest(word, known)
     return f": did you mean {close}?" if close else ""

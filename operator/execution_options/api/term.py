@@ -13,14 +13,14 @@ Path = Annotated[str, described(None, rules.SOME_PATH, max_length=256)]
 
 
 class Term(Resource, frozen=True):
-    """A condition on what stands at a path."""
+    """A condition on the value at a path."""
 
-    path: Annotated[str, described("Where to look.", rules.SOME_PATH, max_length=256)]
+    path: Annotated[str, described("Path of the value.", rules.SOME_PATH, max_length=256)]
     is_: Annotated[
         tuple[Annotated[str, described(None, max_length=256)], ...],
         described(
-            "Patterns, one of which what stands there must match; * stands for any characters, ? for one. Absent: "
-            "it is enough that anything is there.",
+            "Patterns, one of which the value must match; * stands for any characters, ? for one. Absent: any value "
+            "will do.",
             extra=ATOMIC_LIST,
             max_length=32,
         ),
@@ -29,5 +29,5 @@ class Term(Resource, frozen=True):
 
 Terms = Annotated[
     tuple[Term, ...],
-    described("Conditions, all of which must hold. Absent: it always holds.", extra=ATOMIC_LIST, max_length=8),
+    described("Conditions, all of which must hold. Absent: the rule always holds.", extra=ATOMIC_LIST, max_length=8),
 ]

@@ -1,4 +1,4 @@
-"""How each service is reached: the parts of a channel that differ by its type."""
+"""The parts of a channel that depend on its type."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class NameRef(Resource, frozen=True):
 
 
 class Authority(Resource, frozen=True):
-    """Certificates (PEM) that the server's certificate must go back to, instead of the well-known ones."""
+    """Certificates (PEM) to verify the server with, instead of the well-known ones."""
 
     config_map_ref: Annotated[KeyRef, described("Key of a ConfigMap.", extra=ATOMIC)] | UnsetType = UNSET
     secret_ref: Annotated[KeyRef, described("Key of a Secret.", extra=ATOMIC)] | UnsetType = UNSET
@@ -33,8 +33,8 @@ class Authority(Resource, frozen=True):
 _Ca = Annotated[
     Authority,
     described(
-        "Authority of the server's certificate, where it is not a well-known one. Exactly one of configMapRef "
-        "and secretRef is given.",
+        "Certificate authority of the server, if it is not a well-known one. Exactly one of configMapRef and secretRef "
+        "is given.",
         channel_rules.ONE_CA,
         extra=ATOMIC,
     ),
@@ -58,9 +58,9 @@ class SmtpAuth(Resource, frozen=True):
         Annotated[
             KeyRef,
             described(
-                "An OAuth 2.0 access token, for XOAUTH2 (Microsoft 365, Gmail). The Secret is read for every mail: "
-                "something else has to renew it there. Exactly one of passwordSecretRef and accessTokenSecretRef is "
-                "given.",
+                "An OAuth 2.0 access token, for XOAUTH2 (Microsoft 365, Gmail). The Secret is read for every mail; "
+                "another program must renew the token in it. Exactly one of passwordSecretRef and "
+                "accessTokenSecretRef is given.",
                 extra=ATOMIC,
             ),
         ]
@@ -87,23 +87,23 @@ class EmailChannel(Resource, frozen=True):
         Annotated[
             Literal["StartTLS", "Implicit", "None"],
             described(
-                "StartTLS (also when absent): the connection is encrypted before anything is said, or nothing is "
-                "sent. Implicit: it is encrypted from the beginning. None: it is not encrypted, and no credentials "
-                "are sent."
+                "StartTLS (also when absent): the connection is encrypted before credentials and mail are sent, or "
+                "nothing is sent. Implicit: it is encrypted from the beginning. None: it is not encrypted, and no "
+                "credentials are sent."
             ),
         ]
         | UnsetType
     ) = UNSET
     auth: (
-        Annotated[SmtpAuth, described("Credentials. Absent: none are asked for.", channel_rules.ONE_CREDENTIAL)]
+        Annotated[SmtpAuth, described("Credentials. Absent: the server needs none.", channel_rules.ONE_CREDENTIAL)]
         | UnsetType
     ) = UNSET
     helo_name: (
         Annotated[
             str,
             described(
-                "What the operator calls itself to the server (EHLO). Absent: the full domain name of its machine, or, "
-                "where that has none, as in most pods, its address in brackets.",
+                "Name that the operator gives the server (EHLO). Absent: the full domain name of its host or, if it "
+                "has none, as in most pods, its address in brackets.",
                 channel_rules.HELO_NAME,
                 max_length=255,
             ),
@@ -114,7 +114,7 @@ class EmailChannel(Resource, frozen=True):
     reply_to: (
         Annotated[
             str,
-            described("Where answers go. Absent: to the sender.", channel_rules.MAILBOX, max_length=320),
+            described("Address for replies. Absent: the sender.", channel_rules.MAILBOX, max_length=320),
         ]
         | UnsetType
     ) = UNSET
@@ -149,9 +149,9 @@ class SlackChannel(Resource, frozen=True):
         Annotated[
             str,
             described(
-                "What an incoming webhook's answer with status 200 is when it took the message: its text, or one "
-                'member of its JSON object, for example {"success": true} (Rocket.Chat). Absent: ok (Slack, '
-                "Mattermost).",
+                "Answer of an incoming webhook that accepted the message, with status 200: its text, or one member of "
+                "its "
+                'JSON object, for example {"success": true} (Rocket.Chat). Absent: ok (Slack, Mattermost).',
                 channel_rules.WEBHOOK_SUCCESS,
                 max_length=128,
             ),
@@ -162,7 +162,9 @@ class SlackChannel(Resource, frozen=True):
         Annotated[
             str,
             described(
-                "Slack's Web API, with a bot token. Absent: https://slack.com/api.", channel_rules.URL, max_length=512
+                "URL of Slack's Web API, for a bot token. Absent: https://slack.com/api.",
+                channel_rules.URL,
+                max_length=512,
             ),
         ]
         | UnsetType
@@ -175,9 +177,7 @@ class PagerDutyService(Resource, frozen=True):
 
     name: Annotated[
         str,
-        described(
-            "What notifications have as recipient: a name or an address.", channel_rules.SERVICE_NAME, max_length=320
-        ),
+        described("Recipient in notifications: a name or an address.", channel_rules.SERVICE_NAME, max_length=320),
     ]
     routing_key_secret_ref: Annotated[KeyRef, described("Its integration key (Events API v2).", extra=ATOMIC)]
 
@@ -189,8 +189,8 @@ class PagerDutyChannel(Resource, frozen=True):
         Annotated[
             KeyRef,
             described(
-                "Integration key (Events API v2) for recipients that services does not name. Absent: there are "
-                "none but those.",
+                "Integration key (Events API v2) for recipients that are not in services. Absent: only those in "
+                "services are possible.",
                 extra=ATOMIC,
             ),
         ]
@@ -207,7 +207,7 @@ class PagerDutyChannel(Resource, frozen=True):
         Annotated[
             str,
             described(
-                "Where events are sent. Absent: https://events.pagerduty.com/v2/enqueue; for the European region "
+                "URL for events. Absent: https://events.pagerduty.com/v2/enqueue; for the European region "
                 "https://events.eu.pagerduty.com/v2/enqueue.",
                 channel_rules.URL,
                 max_length=512,
@@ -225,7 +225,7 @@ class WebhookChannel(Resource, frozen=True):
         Annotated[
             str,
             described(
-                "Where to send to. Exactly one of url and urlSecretRef is given.", channel_rules.URL, max_length=2048
+                "URL of the endpoint. Exactly one of url and urlSecretRef is given.", channel_rules.URL, max_length=2048
             ),
         ]
         | UnsetType
@@ -234,7 +234,7 @@ class WebhookChannel(Resource, frozen=True):
         Annotated[
             KeyRef,
             described(
-                "Where to send to, where that is a secret. Exactly one of url and urlSecretRef is given.", extra=ATOMIC
+                "URL of the endpoint, if it is a secret. Exactly one of url and urlSecretRef is given.", extra=ATOMIC
             ),
         ]
         | UnsetType
@@ -243,8 +243,8 @@ class WebhookChannel(Resource, frozen=True):
         Annotated[
             tuple[KeyRef, ...],
             described(
-                "Secrets (whsec_…) that requests are signed with as Standard Webhooks says. With two, each request "
-                "has both signatures, so that the receiver can change from one to the other. Absent: not signed.",
+                "Secrets (whsec_…) to sign requests with, as Standard Webhooks specifies. With two, each request has "
+                "both signatures, so that the receiver can change from one to the other. Absent: not signed.",
                 extra=ATOMIC_LIST,
                 max_length=4,
             ),
@@ -254,7 +254,9 @@ class WebhookChannel(Resource, frozen=True):
     headers_secret_ref: (
         Annotated[
             NameRef,
-            described("Secret whose keys are headers, and whose values are theirs, for each request.", extra=ATOMIC),
+            described(
+                "Secret with headers of each request: its keys are their names, its values their values.", extra=ATOMIC
+            ),
         ]
         | UnsetType
     ) = UNSET

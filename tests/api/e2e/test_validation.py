@@ -1,4 +1,4 @@
-"""The API server refuses and accepts what the table says, with the messages that the table says."""
+"""The API server refuses and accepts the manifests of the table, with its messages."""
 
 from __future__ import annotations
 
