@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import copy
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET, Struct
 
-from execution_options.admission.accounts import InvalidRoleError, binding, identity, is_bound_by_others
 from execution_options.admission.inline import check_limits
-from execution_options.admission.refusal import RefusedError
-from execution_options.admission.typos import of_template
+from execution_options.admission.refusal import RefusedError, missing_options
+from execution_options.admission.runas import account_of, check
+from execution_options.admission.typos import of_removed, of_template
 from execution_options.api.annotations import MAX_ANNOTATIONS, annotations_size
 from execution_options.api.names import (
-    CLUSTER_OPTIONS_KIND,
     NOTIFICATIONS_FINALIZER,
-    OPTIONS_ANNOTATION,
-    OPTIONS_KIND,
     PLURALS,
     SNAPSHOT_ANNOTATION,
 )
@@ -31,9 +27,7 @@ from execution_options.engines.patch import Operation, Patch
 from execution_options.engines.paths import lookup
 from execution_options.engines.specification import add_patches, drop_patches
 from execution_options.engines.translate import (
-    AUTHORS_ANNOTATIONS,
     PatchTooLargeError,
-    account_places,
     metadata_places,
     output_location,
     prevailing_places,
@@ -43,7 +37,7 @@ from execution_options.engines.translate import (
 from execution_options.options.levels import Level, Sourced
 from execution_options.options.merge import Effective
 from execution_options.options.prepared import prepare
-from execution_options.options.selection import Execution, Selection, out_of_reach, select
+from execution_options.options.selection import Execution, Selection, select
 from execution_options.options.snapshot import Snapshot, encode
 from execution_options.parallelism import gate
 
@@ -55,9 +49,8 @@ if TYPE_CHECKING:
     from execution_options.engines.paths import Path
     from execution_options.engines.profile import Engine
 
-MAX_LISTED = 10
 _MOST = 2 * MAX_SNAPSHOT
-"""Bytes of annotations that options can add to one ``metadata``: a snapshot, and what it says of annotations."""
+"""Bytes of annotations that options can add to one ``metadata``: the snapshot, and annotations that it holds too."""
 
 NO_REPOSITORIES = Repositories()
 
@@ -65,8 +58,13 @@ NO_REPOSITORIES = Repositories()
 class Decision(Struct, frozen=True):
     """What an execution gets.
 
-    ``account`` is the service account that it gets from options: see :meth:`check_account`.
-    ``left_out`` is why it gets no options although some apply; empty where it gets them.
+    Attributes:
+        operations: changes of the execution as a JSON patch.
+        selection: the options that apply, and those that do not.
+        effective: the values that it gets.
+        notes: warnings for whoever creates it.
+        account: the service account that it gets from options, see :meth:`check_account`; empty if it gets none.
+        left_out: why it gets no options although some apply; empty otherwise.
     """
 
     operations: list[Operation]
@@ -77,47 +75,18 @@ class Decision(Struct, frozen=True):
     left_out: str = ""
 
     def check_account(self, engine: Engine, namespace: str, found: Account | None) -> None:
-        """What follows from what :attr:`account` is now (``None``: it does not exist).
+        """Check the service account that the execution gets, if it gets one.
+
+        Args:
+            engine: of the execution.
+            namespace: of the execution.
+            found: the account; ``None`` if it does not exist.
 
         Raises:
-            RefusedError: the execution cannot be without it, or would run under an identity that is not its options'.
+            RefusedError: as :func:`check`.
         """
-        run_as = self.effective.run_as
-        if run_as is None or not self.account:
-            return
-        what = f"service account {self.account!r} of {run_as.source}"
-        role = None if run_as.value.iam_role is UNSET else run_as.value.iam_role
-        creates = run_as.value.service_account_policy == "Create"
-        try:
-            annotation = binding(role) if creates else {}
-        except InvalidRoleError as error:
-            raise RefusedError("InvalidIamRole", f"{run_as.source}: {error}") from error
-        if found is None:
-            _require(engine, namespace, what, run_as.source.kind, creates=creates)
-        elif creates and is_bound_by_others(found, annotation, run_as.source.uid):
-            raise RefusedError(
-                "IdentityConflict",
-                f"{what} belongs to other options too, which bind it to {identity(found)}, not to "
-                f"{'no cloud identity' if role is None else repr(role)}; name another account there, or the same "
-                f"iamRole in all of them",
-            )
-
-
-def _require(engine: Engine, namespace: str, what: str, kind: str, *, creates: bool) -> None:
-    if not creates:
-        raise RefusedError(
-            "ServiceAccountMissing",
-            f"{what} does not exist in namespace {namespace}; create it, or set serviceAccountPolicy: Create there",
-        )
-    if engine.is_pod:
-        # The API server itself refuses a pod whose account is missing, with less of an explanation.
-        if kind == CLUSTER_OPTIONS_KIND:
-            raise RefusedError(
-                "ServiceAccountMissing",
-                f"{what} does not exist in namespace {namespace}; create it, because cluster options create "
-                f"accounts only where an execution that is not a bare pod needs them",
-            )
-        raise RefusedError("NotReady", f"{what} is being created, try again in a moment")
+        if self.effective.run_as is not None and self.account:
+            check(self.account, self.effective.run_as, engine, namespace, found)
 
 
 def decide(
@@ -132,29 +101,29 @@ def decide(
     """Decide on the creation of ``document``, which is changed in place.
 
     Args:
-        engine: its engine.
+        engine: engine of the execution.
         document: the execution.
-        execution: what is known of it.
+        execution: its facts for the selection.
         candidates: the options that it can have.
-        identifier: a new one.
-        specification: the object that it takes the rest of its specification from, if there is one.
-        repositories: the artifact repositories of its namespace, where its engine has any.
+        identifier: a new identifier.
+        specification: the object that it refers to for the rest of its specification, if any.
+        repositories: the artifact repositories of its namespace, if its engine uses them.
 
     Raises:
-        RefusedError: it refers to options that do not exist, whose artifact repository is not there yet, or that do
-            not fit into its annotations or into a patch.
+        RefusedError: it refers to options that do not exist, inline options break a limit of its namespace, an
+            artifact repository is not rendered yet, or the options do not fit into its annotations or into a patch.
         execution_options.options.snapshot.SnapshotTooLargeError: its options are too large.
     """
     check_limits(execution)
     known = list(candidates)
     selection = select(execution, known)
     if selection.missing:
-        raise RefusedError("OptionsMissing", _missing(selection, execution, known))
+        raise RefusedError("OptionsMissing", missing_options(selection, execution, known))
     patch = Patch(document)
     drop_patches(patch, engine)
     places = metadata_places(engine, document)
     mistaken = [
-        *_mistaken(strip_forged(patch, [*places, *prevailing_places(engine, document)])),
+        *of_removed(strip_forged(patch, [*places, *prevailing_places(engine, document)])),
         *of_template(document, places[1:], engine.kind),
     ]
     if not selection.layers:
@@ -173,8 +142,8 @@ def decide(
         raise RefusedError("AnnotationsFull", why)
     document.clear()
     document.update(original)
-    said = f"it gets no options: {problem}"
-    return Decision(operations, selection, Effective(), [*mistaken, said], left_out=problem)
+    note = f"it gets no options: {problem}"
+    return Decision(operations, selection, Effective(), [*mistaken, note], left_out=problem)
 
 
 def _size(document: Mapping[str, Any], place: Path) -> int:
@@ -182,7 +151,16 @@ def _size(document: Mapping[str, Any], place: Path) -> int:
 
 
 def _crowded(original: Mapping[str, Any], changed: Mapping[str, Any], places: Iterable[Path]) -> str:
-    """Why annotations that options gave do not fit; empty where they do."""
+    """Why the annotations are too large with those of options.
+
+    Args:
+        original: the execution without options.
+        changed: the execution with options.
+        places: the ``metadata`` of the execution and its templates.
+
+    Returns:
+        The reason; empty if they fit, or were too large before.
+    """
     for place in places:
         before, after = (_size(document, place) for document in (original, changed))
         if before < after > MAX_ANNOTATIONS:
@@ -203,7 +181,18 @@ def _give(
     repositories: Repositories,
     mistaken: list[str],
 ) -> Decision:
-    """Write what options say, and their snapshot, into the execution that ``patch`` changes."""
+    """Write the values of options and their snapshot into an execution.
+
+    Args:
+        patch: changes the execution.
+        engine: as for :func:`decide`, like the arguments that follow unless they are listed here.
+        execution: its facts.
+        selection: the options that apply.
+        identifier: a new identifier.
+        specification: the object that the execution refers to, if any.
+        repositories: the artifact repositories.
+        mistaken: warnings about what its author wrote.
+    """
     document, places = patch.document, metadata_places(engine, patch.document)
     prepared = prepare(selection.layers)
     effective = prepared.effective
@@ -225,7 +214,7 @@ def _give(
     referred = _refer(patch, engine, effective, location, repositories, elsewhere)
     authored |= referred.authored
     gate.mark(patch, places, engine, effective.max_parallelism)
-    account = _account(engine, document, effective)
+    account = account_of(engine, document, effective)
     snapshot = Snapshot(
         id=identifier,
         account=account,
@@ -235,13 +224,13 @@ def _give(
     )
     patch.put(("metadata", "annotations", SNAPSHOT_ANNOTATION), encode(snapshot))
     held = lookup(document, ("metadata", "finalizers")) or []
-    # The end of a pod that claims a controller is told to nobody, so nothing would let go of it.
+    # Nobody follows a pod that claims a controller, so its finalizer would never be removed.
     owners = lookup(document, ("metadata", "ownerReferences")) or ()
     is_followed = not engine.is_pod or not any(owner.get("controller") for owner in owners)
     if effective.is_held and is_followed and NOTIFICATIONS_FINALIZER not in held:
-        # Only here it is there before the execution can end and go.
+        # Added later, it could come after the execution was deleted.
         patch.put(("metadata", "finalizers"), [*held, NOTIFICATIONS_FINALIZER])
-    said = [
+    warnings = [
         *mistaken,
         *notes(authored, effective),
         *effect_notes(effective, engine, document, Level.LAUNCH_PLAN),
@@ -250,10 +239,10 @@ def _give(
     ]
     overwrite = effective.overwrite_cache
     if overwrite is not None and overwrite.value and cache_places(engine, elsewhere):
-        said.append(f"overwriteCache: has no effect on what its template caches, in spite of {overwrite.source}")
+        warnings.append(f"overwriteCache: has no effect on what its template caches, in spite of {overwrite.source}")
     if referred.problem:
-        said.append(f"{referred.problem}: artifacts are stored as without options")
-    return Decision(patch.operations, selection, effective, said, account)
+        warnings.append(f"{referred.problem}: artifacts are stored as without options")
+    return Decision(patch.operations, selection, effective, warnings, account)
 
 
 def _refer(
@@ -264,7 +253,19 @@ def _refer(
     repositories: Repositories,
     elsewhere: Mapping[str, Any],
 ) -> Referred:
-    """Have artifacts stored at ``location``, which options that were asked for need not do without."""
+    """Have artifacts stored at the location.
+
+    Args:
+        patch: changes the execution.
+        engine: of the execution.
+        effective: the values of its options.
+        location: where artifacts go; empty if the options have no prefix.
+        repositories: the artifact repositories of its namespace.
+        elsewhere: fields that the object has to which the execution refers.
+
+    Raises:
+        RefusedError: the repository is not rendered yet, and the execution refers to its options or they are enforced.
+    """
     prefix = effective.output_location_prefix
     if prefix is None:
         return Referred()
@@ -273,54 +274,3 @@ def _refer(
         message = f"{referred.problem} (outputLocationPrefix of {prefix.source}), try again in a moment"
         raise RefusedError("NotReady", message)
     return referred
-
-
-def _mistaken(removed: Iterable[tuple[str, str]]) -> list[str]:
-    """What of the metadata that was removed is the author's misspelling rather than somebody's forgery."""
-    said: dict[str, None] = {}
-    for kind, key in removed:
-        if key in AUTHORS_ANNOTATIONS:
-            said[f"label {key} has no effect and was removed: write it as an annotation"] = None
-        elif close := get_close_matches(key, AUTHORS_ANNOTATIONS, n=1, cutoff=0.85):
-            said[f"{kind.removesuffix('s')} {key} is unknown and was removed: write the annotation {close[0]}"] = None
-    return list(said)
-
-
-def _account(engine: Engine, document: dict[str, Any], effective: Effective) -> str:
-    """The service account of the options; none where its author's stays everywhere."""
-    account = UNSET if effective.run_as is None else effective.run_as.value.k8s_service_account
-    if account is UNSET or account not in [lookup(document, at) for at in account_places(engine, document)]:
-        return ""
-    return account
-
-
-def _missing(selection: Selection, execution: Execution, candidates: list[OptionsObject]) -> str:
-    wanted = ", ".join(f"{target.kind} {target.name!r}" for target in selection.missing)
-    reasons = {(rejected.options.kind, rejected.options.name): rejected.reason for rejected in selection.rejected}
-    unusable = [
-        f"{target.name}: {reasons[target.kind, target.name]}"
-        for target in selection.missing
-        if (target.kind, target.name) in reasons
-    ]
-    if unusable:
-        return f"{OPTIONS_ANNOTATION} refers to options that cannot be used here: {'; '.join(unusable)}"
-    usable = [options for options in candidates if out_of_reach(options, execution) is None]
-    here = _listed([o.name for o in usable if o.kind == OPTIONS_KIND])
-    cluster = _listed([f"cluster/{o.name}" for o in usable if o.kind == CLUSTER_OPTIONS_KIND])
-    by = (
-        ""
-        if execution.launch_plan is None
-        else f" (perhaps on {execution.launch_plan.kind} {execution.launch_plan.name})"
-    )
-    return (
-        f"{OPTIONS_ANNOTATION}{by} refers to {wanted}, which does not exist; "
-        f"namespace {execution.namespace} has {here}, the cluster has {cluster}"
-    )
-
-
-def _listed(names: list[str]) -> str:
-    if not names:
-        return "none"
-    names = sorted(names)
-    more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
-    return ", ".join(names[:MAX_LISTED]) + more

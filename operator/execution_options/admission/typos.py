@@ -6,16 +6,18 @@ silence otherwise.
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
 from execution_options.api import names
 from execution_options.api.syntax import suggestion
 from execution_options.engines.paths import lookup
+from execution_options.engines.translate import AUTHORS_ANNOTATIONS
 from execution_options.options import inline
 from execution_options.options.reference import InvalidReferenceError, parse, parse_flag
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from execution_options.options.reference import Target
 
@@ -199,3 +201,18 @@ def _is_of_pods(document: Mapping[str, Any], path: tuple[str, ...]) -> bool:
         holder = holder[int(part)] if isinstance(holder, list) else holder[part]
     spec = holder.get("spec")
     return last == "podMetadata" or (isinstance(spec, dict) and "containers" in spec)
+
+
+def of_removed(removed: Iterable[tuple[str, str]]) -> list[str]:
+    """Warnings about removed metadata that looks like a misspelling rather than a forgery.
+
+    Args:
+        removed: ``labels`` or ``annotations``, and the key.
+    """
+    found: dict[str, None] = {}
+    for kind, key in removed:
+        if key in AUTHORS_ANNOTATIONS:
+            found[f"label {key} has no effect and was removed: write it as an annotation"] = None
+        elif close := get_close_matches(key, AUTHORS_ANNOTATIONS, n=1, cutoff=0.85):
+            found[f"{kind.removesuffix('s')} {key} is unknown and was removed: write the annotation {close[0]}"] = None
+    return list(found)
