@@ -1,4 +1,4 @@
-"""Options in an execution itself are refused in the words of an object that is applied."""
+"""Invalid inline options are refused with the same messages as objects."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_yaml_and_json_are_the_same() -> None:
     assert parse("{maxParallelism: 5, labels: {team: search}, overwriteCache: yes}") == expected
 
 
-def test_what_is_null_is_absent() -> None:
+def test_a_null_value_is_absent() -> None:
     assert parse("maxParallelism: null\nlabels:\n") == ExecutionOptionsSpec()
     assert parse("{}") == ExecutionOptionsSpec()
     assert parse(None) is None
@@ -64,10 +64,10 @@ WRONG = {
     "priority: 5": "priority: inline options prevail over all options that are referred to",
     "updatePolicy: Live": "updatePolicy: inline options cannot be edited",
     "namespaceSelector: {}": "namespaceSelector: inline options are for this execution alone",
-    "spec: {maxParallelism: 5}": "spec: write what stands below spec, without all around it",
-    "kind: ExecutionOptions": "kind: write what stands below spec",
-    "maxParallelism: 1\nmaxParallelism: 2": "line 2: maxParallelism stands there twice",
-    '{"maxParallelism": 1, "maxParallelism": 2}': "maxParallelism stands there twice",
+    "spec: {maxParallelism: 5}": "spec: write only what is inside spec",
+    "kind: ExecutionOptions": "kind: write only what is inside spec",
+    "maxParallelism: 1\nmaxParallelism: 2": "line 2: maxParallelism is repeated",
+    '{"maxParallelism": 1, "maxParallelism": 2}': "maxParallelism is repeated",
     "labels: &a {b: c}\nannotations: *a": "write values out instead of aliases",
     'overwriteCache: "yes"': 'overwriteCache: must be true or false, not "yes"',
     "disableNotifications: 1": "disableNotifications: must be true or false, not 1",
@@ -79,14 +79,14 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("text", "message"), WRONG.items())
-def test_what_is_wrong_is_refused_with_what_would_be_right(text: str, message: str) -> None:
+def test_an_error_says_what_would_be_right(text: str, message: str) -> None:
     with pytest.raises(InvalidInlineError) as refused:
         parse(text)
     assert str(refused.value).startswith("execution.dev/inline: ")
     assert message in str(refused.value)
 
 
-def test_everything_that_is_wrong_is_said_at_once() -> None:
+def test_all_problems_are_named_at_once() -> None:
     with pytest.raises(InvalidInlineError) as refused:
         parse('mode: Enforce\nmaxParallelism: "5"\nlabels: {a b: c}\noverwriteCache: 1')
     assert [part.partition(":")[0] for part in str(refused.value).split("; ")] == [

@@ -1,6 +1,6 @@
 """The annotation ``execution.dev/inline``: options in an execution or a launch plan itself.
 
-It holds what the spec of ``ExecutionOptions`` holds, apart from what only an object can have.
+Its value is a spec of ``ExecutionOptions`` without the fields that only an object can have.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 MAX_BYTES: Final = MAX_SNAPSHOT
 MAX_DEPTH: Final = 16
-"""Levels of a spec; options have seven."""
+"""Most levels of nesting; options have seven."""
 KEPT: Final = 256
-"""Texts whose specs are remembered: executions of one template have the same."""
+"""Most parsed texts that are cached: executions of one template have the same text."""
 
 _OF_OBJECTS: Final = {
-    **dict.fromkeys(("apiVersion", "kind", "metadata", "spec"), "write what stands below spec, without all around it"),
+    **dict.fromkeys(("apiVersion", "kind", "metadata", "spec"), "write only what is inside spec"),
     "selector": "inline options are for this execution alone, which they need not select",
     "mode": "inline options are its author's, so they cannot be enforced",
     "priority": "inline options prevail over all options that are referred to; there is nothing to order",
@@ -46,14 +46,14 @@ _OF_ACCOUNTS: Final = (
 
 
 class InvalidInlineError(InvalidReferenceError):
-    """The annotation's text holds no options; the message says everything that is wrong with it."""
+    """The text of the annotation is not valid as inline options. The message lists all problems."""
 
 
 def parse(text: str | None) -> ExecutionOptionsSpec | None:
-    """Parse the annotation's value, YAML or JSON; ``None`` where there is no annotation.
+    """Parse the annotation's value, YAML or JSON; ``None`` if there is no annotation.
 
     Raises:
-        InvalidInlineError: it is no spec, or has what inline options cannot have.
+        InvalidInlineError: it is not a spec, or has fields that inline options cannot have.
     """
     return None if text is None else _parsed(text)
 
@@ -76,7 +76,7 @@ def _parsed(text: str) -> ExecutionOptionsSpec:
 
 
 def _refused(document: Mapping[str, Any]) -> Iterator[Problem]:
-    """Fields that only an object can have."""
+    """The problems with fields that only an object can have."""
     for name, why in _OF_OBJECTS.items():
         if name in document:
             yield Problem(name, why)
@@ -89,18 +89,18 @@ def _refused(document: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _document(text: str) -> dict[str, Any]:
-    """The map that a text holds.
+    """The map in a text.
 
-    YAML is checked event by event before anything is built of it: aliases could make a large object of a short text.
+    YAML is checked event by event before any object is built: with aliases, a short text could make a large object.
 
     Raises:
-        InvalidOptionsError: it holds none.
+        InvalidOptionsError: the text is not a map.
     """
     size = len(text.encode(errors="replace"))
     if size > MAX_BYTES:
         raise _unusable(f"has {size} bytes, at most {MAX_BYTES} are possible")
     if text.lstrip().startswith("{"):
-        # YAML's own maps look like that, too, and its errors say where.
+        # A map of YAML can begin like this, too, and the errors of YAML have a line.
         with contextlib.suppress(UnreadableError):
             found = decoding.read(text, dict[str, Any])
             json.loads(text, object_pairs_hook=_once)
@@ -122,7 +122,7 @@ def _document(text: str) -> dict[str, Any]:
 def _once(pairs: list[tuple[str, Any]]) -> None:
     repeated = [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]
     if repeated:
-        raise _unusable(f"{repeated[0]} stands there twice")
+        raise _unusable(f"{repeated[0]} is repeated")
 
 
 def _check_events(text: str) -> None:
@@ -139,7 +139,7 @@ def _check_events(text: str) -> None:
 
 
 def _check_keys(node: yaml.Node | None) -> None:
-    """Refuse a key that stands twice, of which YAML's reader would keep the last without a word."""
+    """Refuse repeated keys: YAML's parser would silently keep the last one."""
     if isinstance(node, yaml.SequenceNode):
         for item in node.value:
             _check_keys(item)
@@ -148,7 +148,7 @@ def _check_keys(node: yaml.Node | None) -> None:
         for key, value in node.value:
             if isinstance(key, yaml.ScalarNode):
                 if key.value in seen:
-                    raise _unusable(f"line {key.start_mark.line + 1}: {key.value} stands there twice")
+                    raise _unusable(f"line {key.start_mark.line + 1}: {key.value} is repeated")
                 seen.add(key.value)
             _check_keys(value)
 

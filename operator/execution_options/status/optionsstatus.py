@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 
 _BESIDES: Final = "; without effect: "
+"""Separates the two parts of a message of ``FullyEffective``."""
 
 
 class Counts(Struct, frozen=True):
@@ -64,15 +65,21 @@ def invalid(problem: str) -> Aspect:
 
 
 def outcome_unknown(engine: Engine, name: str, remedy: str) -> str:
-    """That the success of an execution is not notified."""
+    """The message that successes of an engine are not notified.
+
+    Args:
+        engine: the engine.
+        name: name of an execution of it.
+        remedy: what to change.
+    """
     return (
-        f"ends of {engine.kind}s such as {name} are not notified as SUCCEEDED: they exit with 0 whatever became of "
-        f"their program, and it says nothing of it; {remedy}"
+        f"ends of {engine.kind}s such as {name} are not notified as SUCCEEDED: they exit with 0 whatever the "
+        f"result of their program is, and it does not report its result; {remedy}"
     )
 
 
 def stored_outcome_unknown(present: Mapping[str, Any]) -> str:
-    """What a stored status says of ends that are not notified; empty where it says nothing."""
+    """The message of a stored status about ends that are not notified; empty if there is none."""
     listed = present.get("conditions")
     for one in listed if isinstance(listed, list) else ():
         if isinstance(one, dict) and one.get("reason") == "OutcomeUnknown":
@@ -94,7 +101,7 @@ def fully_effective(
         engines: all engines by name.
         astray: paths of engines that lead nowhere.
         repository_problem: why the artifact repository of their namespace cannot be used; empty if it can.
-        unknown: which ends are not notified because nobody knows how they ended; empty if there are none.
+        unknown: which ends are not notified because their result is unknown; empty if there are none.
     """
     found = ineffective(options, engines, astray)
     wholly = found.wholly
