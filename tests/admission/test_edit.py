@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from execution_options.admission import edit as live
 from execution_options.api.names import APPLIED_ANNOTATION, LIVE_ANNOTATION
+from execution_options.engines.registry import builtin_engines
 from execution_options.options.snapshot import InvalidSnapshotError
 from support.jobs import (
     Document,
@@ -78,3 +79,43 @@ def test_a_value_changed_by_others_is_left_and_named() -> None:
 def test_a_snapshot_that_cannot_be_read_is_an_error_of_its_own() -> None:
     with pytest.raises(InvalidSnapshotError):
         live.execution_plan(meta(job()), lambda *_: None)
+
+
+ENGINE = builtin_engines()["argo-workflow"]
+
+
+@given(spec_maps, spec_maps, st.dictionaries(KEYS, st.sampled_from(("1", "2", "theirs"))))
+def test_pods_that_others_have_a_say_in_follow_what_is_enforced_and_nothing_else(
+    first: Document, second: Document, theirs: dict[str, str]
+) -> None:
+    # The level stays the one at which the execution was admitted.
+    mode = {"mode": first["mode"]} if "mode" in first else {}
+    last = {**{key: value for key, value in second.items() if key != "mode"}, **mode}
+    document = job({}, options(first))
+    pod: Document = {"metadata": {"name": "p", "uid": "p", "resourceVersion": "1", "labels": dict(theirs)}}
+    enforced = mode == {"mode": "Enforce"}
+
+    def corrected() -> tuple[set[str], set[str]]:
+        """The enforced values that the pod lacks, and those that are restored; it is corrected then."""
+        plan = live.pod_plan(ENGINE, meta(document), meta(pod))
+        there = pod["metadata"]["labels"]
+        now = live.state(meta(document)).now.labels
+        lacking = {key for key, value in now.items() if there.get(key) != value.value} if enforced else set()
+        if plan.operations:
+            apply(pod, plan.operations)
+        assert live.pod_plan(ENGINE, meta(document), meta(pod)).operations == []
+        return lacking, {one.key for one in plan.restored}
+
+    lacking, restored = corrected()
+    assert lacking <= restored
+    if not enforced:
+        assert pod["metadata"]["labels"] == theirs
+        assert restored == set()
+    follow(document, options(last, 2))
+    corrected()
+    said = last.get("labels", {}) if enforced else {}
+    wanted = {**theirs, **said}
+    given_first = first.get("labels", {}) if enforced else {}
+    assert pod["metadata"]["labels"] == {
+        key: value for key, value in wanted.items() if key in said or key not in given_first
+    }

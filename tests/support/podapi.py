@@ -156,7 +156,11 @@ class Watcher:
 
     def run(self, name: str, cap: int | None = 2, *, labels: Mapping[str, str] | None = None) -> ExecutionKey:
         """A PipelineRun that got this limit from options ``o`` when it was created."""
-        annotations = {SNAPSHOT_ANNOTATION: snapshot(cap).replace('"x"', f'"id-{name}"')}
+        return self.stamped(name, snapshot(cap), labels=labels)
+
+    def stamped(self, name: str, frozen: str, *, labels: Mapping[str, str] | None = None) -> ExecutionKey:
+        """A PipelineRun with a snapshot."""
+        annotations = {SNAPSHOT_ANNOTATION: frozen.replace('"x"', f'"id-{name}"')}
         given = {ID_LABEL: f"id-{name}", GATE: "capped"} if labels is None else labels
         metadata = {"name": name, "namespace": TEAM, "uid": name, "labels": given, "annotations": annotations}
         key = ExecutionKey(RUN, TEAM, name)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from execution_options.api.annotations import MAX_ANNOTATIONS, annotations_size
 from execution_options.api.names import (
@@ -41,8 +41,16 @@ if TYPE_CHECKING:
     from execution_options.api.meta import ObjectMeta
     from execution_options.api.resources import OptionsObject
     from execution_options.engines.profile import Engine
+    from execution_options.options.levels import Sourced
 
 KINDS: Final = ("labels", "annotations")
+
+
+class Options(NamedTuple):
+    """Merged options: as they were frozen, and with what was edited since."""
+
+    frozen: Effective
+    now: Effective
 
 
 class State(Struct, frozen=True):
@@ -52,13 +60,22 @@ class State(Struct, frozen=True):
     live: Live
     frozen: Effective
     now: Effective
+    enforced: Options
+    """Only what is enforced."""
 
 
 class Plan(Struct, frozen=True):
-    """A JSON Patch, and the values that it would change but that somebody else changed before."""
+    """A JSON Patch, and the values that it would change but that somebody else changed before.
+
+    Attributes:
+        operations: the patch.
+        left: values that it leaves, although options say something else.
+        restored: enforced values that somebody had replaced or removed; the patch writes them again.
+    """
 
     operations: list[Operation]
     left: tuple[Left, ...] = ()
+    restored: tuple[Left, ...] = ()
 
 
 def state(metadata: ObjectMeta) -> State:
@@ -77,7 +94,10 @@ def _state(snapshot_text: str, live_text: str | None) -> State:
     """Cached, because the many pods of one execution have one state."""
     snapshot = snapshots.decode(snapshot_text)
     live = decode_live(live_text)
-    return State(snapshot, live, merge(snapshot.layers), merge(current_layers(snapshot, live)))
+    layers = snapshot.layers, current_layers(snapshot, live)
+    frozen, now = map(merge, layers)
+    enforced = Options(*(merge(one for one in some if one.source.level.is_enforced) for some in layers))
+    return State(snapshot, live, frozen, now, enforced)
 
 
 def execution_plan(metadata: ObjectMeta, find: Callable[[str, str], OptionsObject | None]) -> Plan:
@@ -108,28 +128,67 @@ def execution_plan(metadata: ObjectMeta, find: Callable[[str, str], OptionsObjec
 def pod_plan(engine: Engine, execution: ObjectMeta, pod: ObjectMeta) -> Plan:
     """Bring a pod to what its execution's options are now; it was created from the frozen template.
 
+    If the template is not the execution's only one, the pod may have been created from what others say, too: then it
+    follows what is enforced, and nothing else.
+
     Raises:
         execution_options.options.snapshot.InvalidSnapshotError: the execution's snapshot cannot be read.
         execution_options.options.live.InvalidLiveError: a record of ours cannot be read.
         execution_options.options.live.LiveTooLargeError: the annotations do not fit.
     """
-    place = template_place(engine)
-    if place is None or pod.deletion_timestamp is not None:
+    if engine.is_pod or pod.deletion_timestamp is not None:
         return Plan([])
     current = state(execution)
-    authored = current.snapshot.authored
     missed = MISSED_ANNOTATION in (execution.annotations or {})
+    place = template_place(engine)
+    if place is None:
+        options, authored, place = current.enforced, {}, ()
+    else:
+        options, authored = Options(current.frozen, current.now), current.snapshot.authored
     base = {
         kind: _authored(authored, (*place, kind))
         # A template that never passed admission has only what its author wrote.
-        | ({} if missed else resolved(getattr(current.frozen, kind), _authored(authored, (*place, kind))))
+        | ({} if missed else resolved(getattr(options.frozen, kind), _authored(authored, (*place, kind))))
         for kind in KINDS
     }
-    left, changes = _settled(pod, current.now, authored, place, base)
+    left, changes = _settled(pod, options.now, authored, place, base)
     if missed:
         changes["labels"][ID_LABEL] = current.snapshot.id
     _check_size(pod, changes)
-    return Plan(metadata_patch(pod, changes), left)
+    return Plan(metadata_patch(pod, changes), left, _restored(pod, changes, options.now, base))
+
+
+def _restored(
+    pod: ObjectMeta, changes: Changes, now: Effective, base: Mapping[str, Mapping[str, str]]
+) -> tuple[Left, ...]:
+    """What of the changes replaces neither what options gave the pod nor what an edit of them wrote to it."""
+    applied = decode_applied((pod.annotations or {}).get(APPLIED_ANNOTATION))
+    found = []
+    for kind in KINDS:
+        said: Mapping[str, Sourced[str]] = getattr(now, kind)
+        there, written = getattr(pod, kind) or {}, getattr(applied, kind).values
+        for key, target in changes[kind].items():
+            expected = written[key] if key in written else base[kind].get(key)
+            if key in said and said[key].source.level.is_enforced and there.get(key) != expected:
+                found.append(Left(key, there.get(key), target))
+    return tuple(found)
+
+
+def enforced_account(execution: ObjectMeta) -> str | None:
+    """The service account that pods of an execution must have; ``None`` if none is enforced.
+
+    Raises:
+        execution_options.options.snapshot.InvalidSnapshotError: the execution's snapshot cannot be read.
+        execution_options.options.live.InvalidLiveError: a record of ours cannot be read.
+    """
+    run_as = state(execution).enforced.frozen.run_as
+    if (
+        run_as is None
+        or run_as.value.k8s_service_account is UNSET
+        or MISSED_ANNOTATION in (execution.annotations or {})
+    ):
+        return None
+    return run_as.value.k8s_service_account or "default"
 
 
 def _check_size(metadata: ObjectMeta, changes: Changes) -> None:

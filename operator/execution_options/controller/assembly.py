@@ -13,7 +13,7 @@ from execution_options.controller.cache import Directory, OptionsIndex, World
 from execution_options.controller.changes import Changes
 from execution_options.controller.channels import ChannelPost, ChannelReconciler, Materials
 from execution_options.controller.engines import ArtifactRepositories, EngineLoop
-from execution_options.controller.executions import ExecutionReconciler, PodReconciler, Unfollowed
+from execution_options.controller.executions import ExecutionReconciler, PodReconciler, Unenforced, Unfollowed
 from execution_options.controller.options import OptionsReconciler
 from execution_options.controller.outbox import DanglingReferences, Outbox, Outcomes, Refusals
 from execution_options.controller.parallelism import Parallelism
@@ -72,7 +72,8 @@ class Parts:
         events = SharedBucket(settings.event_rate, max(1, int(settings.event_rate * 10)))
         self.recorder = Recorder(writer, events, self.metrics, identity)
         unfollowed = Unfollowed(self.world, self.index, self.options.add)
-        self.of_pods = PodReconciler(self.world, shell, self.recorder, unfollowed)
+        unenforced = Unenforced(self.world, self.index, self.options.add)
+        self.of_pods = PodReconciler(self.world, shell, self.recorder, unfollowed, unenforced)
         self.of_executions = ExecutionReconciler(self.world, self.index, shell, self.recorder, self.of_pods, unfollowed)
         self.artifacts = ArtifactRepositories(kube, self.index, writer, changes.repository_changed)
         self.parallelism = Parallelism(
@@ -103,6 +104,7 @@ class Parts:
             outcomes,
             refusals,
             unfollowed,
+            unenforced,
             self.artifacts,
             settings.status_interval,
         )

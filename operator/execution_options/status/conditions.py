@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 MAX_MESSAGE: Final = 4096
 _MAX_PROBLEM: Final = 1024
-_WORST_FIRST: Final = ("Ready", "NotificationsRecorded", "NotificationsRouted", "PathsExist", "FullyEffective")
+_WORST_FIRST: Final = (
+    *("Ready", "Enforced", "NotificationsRecorded", "NotificationsRouted", "PathsExist", "FullyEffective"),
+)
 """Conditions by urgency if they are false. Others come last."""
 _HARMLESS: Final = frozenset({"Selecting"})
 """Conditions that are no problem if they are false."""

@@ -10,7 +10,7 @@ import pytest
 from execution_options.api.keys import ExecutionKey, OptionsKey
 from execution_options.api.names import OPTIONS_KIND
 from execution_options.controller.cache.tracker import Tracked
-from execution_options.controller.executions.unfollowed import CONDITION, Unfollowed
+from execution_options.controller.executions.unfollowed import CONDITION, ENFORCED, Unenforced, Unfollowed
 from execution_options.engines.registry import builtin_engines
 
 A, B = (ExecutionKey("job", "team", name) for name in "ab")
@@ -21,7 +21,7 @@ OPTIONS = OptionsKey(OPTIONS_KIND, "team", "o")
 class Cluster:
     """Two Jobs with the same options."""
 
-    def __init__(self, *conditions: str) -> None:
+    def __init__(self, *conditions: str, of: type[Unfollowed] = Unfollowed) -> None:
         self.changed: list[OptionsKey] = []
         self.records = {key: Tracked(key.name, key.name, active=True, sources=frozenset({"o"})) for key in (A, B)}
         self.known: Any = SimpleNamespace(
@@ -30,7 +30,7 @@ class Cluster:
         tracker = SimpleNamespace(records=self.records, of_source=lambda _: self.records.items())
         world: Any = SimpleNamespace(tracker=tracker, engines=builtin_engines())
         index: Any = SimpleNamespace(of_uid=lambda _: self.known)
-        self.unfollowed = Unfollowed(world, index, self.changed.append)
+        self.unfollowed = of(world, index, self.changed.append)
 
     def condition(self) -> list[tuple[str, str]]:
         """As the status would show it, which is then what was written."""
@@ -88,3 +88,17 @@ def test_what_another_process_said_stays_until_every_execution_was_tried() -> No
     cluster.unfollowed.followed(B)
     assert cluster.changed == [OPTIONS]
     assert cluster.condition() == [("True", "")]
+
+
+def test_pods_that_are_not_as_is_enforced_have_a_condition_of_their_own() -> None:
+    cluster = Cluster(CONDITION, of=Unenforced)
+    assert cluster.condition() == []
+    cluster.unfollowed.refused(A, "a pod runs under service account 'x', not 'y'", POD)
+    (one,) = cluster.unfollowed.aspects(cluster.known)
+    why = "what is enforced does not hold for 1 execution: Job team/a: a pod runs under service account 'x', not 'y'"
+    assert (one.type, one.status, one.message) == (ENFORCED, "False", why)
+    cluster.condition()
+    cluster.unfollowed.pod_followed(POD)
+    cluster.unfollowed.followed(B)
+    (one,) = cluster.unfollowed.aspects(cluster.known)
+    assert (one.type, one.status) == (ENFORCED, "True")

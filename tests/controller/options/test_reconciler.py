@@ -65,7 +65,7 @@ async def test_stored_options_that_no_execution_can_have_are_not_ready() -> None
         cast("Writer", Written()),
         executions,
         Pods(),
-        *(nothing, nothing, nothing, nothing),
+        *(nothing, nothing, nothing, nothing, nothing),
         0.0,
     )
     index.hint(KEY, None)
@@ -102,7 +102,7 @@ async def test_an_edit_while_the_status_is_written_is_looked_at_although_nobody_
         cast("Writer", Edited()),
         executions,
         Pods(),
-        *(nothing, nothing, nothing, nothing),
+        *(nothing, nothing, nothing, nothing, nothing),
         0.0,
     )
     index.hint(KEY, None)

@@ -137,7 +137,7 @@ async def test_what_is_gone_or_another_is_left(now: dict[str, str] | None) -> No
     api, writer = FakeApi(), Recording(ApiError(422, "Invalid", ""))
     if now is not None:
         api.put("/path", {"metadata": now})
-    assert await shell(api, writer).patch("/path", META, "pod", always) == ()
+    assert await shell(api, writer).patch("/path", META, "pod", always) == Plan([])
     assert len(writer.bodies) == 1
 
 
@@ -173,4 +173,6 @@ async def test_a_write_that_changes_nothing_is_not_undone() -> None:
 async def test_other_errors_are_for_the_queue() -> None:
     with pytest.raises(ApiError):
         await shell(FakeApi(), Recording(ApiError(500, "x", ""))).patch("/path", META, "pod", always)
-    assert await shell(FakeApi(), Recording(ApiError(404, "NotFound", ""))).patch("/path", META, "pod", always) == ()
+    assert await shell(FakeApi(), Recording(ApiError(404, "NotFound", ""))).patch("/path", META, "pod", always) == Plan(
+        []
+    )

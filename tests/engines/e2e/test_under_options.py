@@ -143,6 +143,35 @@ def test_what_options_replace_is_replaced_in_argos_templates_which_win_over_all_
 
 
 @pytest.mark.usefixtures("argo_controller")
+def test_what_is_enforced_is_written_to_pods_of_a_template_that_a_workflow_refers_to(desk: Desk) -> None:
+    law = {**LAW, "selector": {"names": ["run"]}, "mode": "Enforce"}
+    law["securityContext"] = {"runAs": {"k8sServiceAccount": "trainer"}}
+    manifest = {"apiVersion": "execution.dev/v1beta1", "kind": "ExecutionOptions", "metadata": {"name": "law"}}
+    desk.kubectl("apply", "-f", "-", manifest={**manifest, "spec": law})
+    theirs = overruling("main")
+    theirs["metadata"]["annotations"][OUTCOME] = "never"
+    run = argo([{**theirs, "serviceAccountName": "default"}])
+    desk.start({**run, "kind": "WorkflowTemplate", "metadata": {"name": "template"}})
+    desk.start({**run, "metadata": {}, "spec": {"workflowTemplateRef": {"name": "template"}}})
+
+    def corrected() -> bool:
+        said = [pod["metadata"] for pod in desk.pods()]
+        return [(pod["labels"]["team"], pod["annotations"]["example.com/owner"]) for pod in said] == [("vision", "ana")]
+
+    eventually(corrected)
+    # Its account cannot be changed any more, which is told.
+    reasons = {"EnforcedRestored", "EnforcedMissing"}
+    eventually(lambda: reasons <= {event["reason"] for event in desk.all("events")})
+    eventually(lambda: condition(desk, "Enforced") == ("False", "PodsDiffer"))
+
+
+def condition(desk: Desk, kind: str) -> tuple[str, str] | None:
+    """A condition of the options that are enforced."""
+    conditions = desk.get("executionoptions", "law").get("status", {}).get("conditions", ())
+    return next(((one["status"], one["reason"]) for one in conditions if one["type"] == kind), None)
+
+
+@pytest.mark.usefixtures("argo_controller")
 def test_options_reach_the_pods_of_a_workflow_template(desk: Desk) -> None:
     template = argo([steps("only"), container("only")])
     desk.start({**template, "kind": "WorkflowTemplate", "metadata": {"name": "template"}})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import lru_cache
 from typing import Any, ClassVar, Final, cast
 
@@ -46,11 +47,19 @@ class EngineObject(Struct, frozen=True):
         return self.outcome.terminal
 
 
+class _PodSpec(Struct, frozen=True, rename="camel"):
+    service_account_name: str = ""
+
+
 class PodObject(Struct, frozen=True):
     """A pod, which may be an execution itself; its status is kept only until :meth:`judge` has made its outcome."""
 
     metadata: ObjectMeta
     status: Any = None
+    spec: _PodSpec | None = None
+    """Kept only until the account is known."""
+    account: str = field(default="", name="(account)")
+    """Its service account; empty if only its metadata were read."""
     finished: bool = field(default=False, name="(finished)")
     """Whether it has ended."""
     succeeded: bool = field(default=False, name="(succeeded)")
@@ -61,6 +70,9 @@ class PodObject(Struct, frozen=True):
 
     def __post_init__(self) -> None:
         share(self.metadata)
+        if self.spec is not None:
+            structs.force_setattr(self, "account", sys.intern(self.spec.service_account_name))
+            structs.force_setattr(self, "spec", None)
         status = self.status if isinstance(self.status, dict) else {}
         phase = status.get("phase")
         structs.force_setattr(self, "finished", phase in ("Succeeded", "Failed"))

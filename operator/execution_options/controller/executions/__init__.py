@@ -3,11 +3,12 @@
 from execution_options.controller.executions.notes import unreadable_note
 from execution_options.controller.executions.pods import PodReconciler
 from execution_options.controller.executions.reconciler import ExecutionReconciler
-from execution_options.controller.executions.unfollowed import Unfollowed
+from execution_options.controller.executions.unfollowed import Unenforced, Unfollowed
 
 __all__ = [
     "ExecutionReconciler",
     "PodReconciler",
+    "Unenforced",
     "Unfollowed",
     "unreadable_note",
 ]

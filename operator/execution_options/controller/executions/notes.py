@@ -37,6 +37,19 @@ def left_note(left: tuple[Left, ...], where: str = "") -> Announcement:
     return Announcement("Normal", "OptionsLeft", "Follow", where + "; ".join(texts))
 
 
+def restored_note(restored: tuple[Left, ...]) -> Announcement:
+    """Enforced values of pods were something else; no pod is named, so that many pods make one event."""
+    said = [
+        f"{one.key} was {'absent' if one.value is None else repr(one.value)}, not {one.wanted!r}" for one in restored
+    ]
+    return Announcement("Warning", "EnforcedRestored", "Enforce", f"pods get again what is enforced: {'; '.join(said)}")
+
+
+def unenforced_note(why: str) -> Announcement:
+    """A pod is not as is enforced, and cannot be corrected; it is not named, so that many pods make one event."""
+    return Announcement("Warning", "EnforcedMissing", "Enforce", why)
+
+
 def refused_note(why: str, where: str = "") -> Announcement:
     """An edit is refused by a policy or by another webhook."""
     return Announcement("Warning", "OptionsNotFollowed", "Follow", f"{where}it stays as it is: {why}")

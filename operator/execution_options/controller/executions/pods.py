@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -12,7 +13,7 @@ from execution_options.api import decoding
 from execution_options.api.meta import PartialObject
 from execution_options.api.names import CAPPED, GATE, ID_LABEL
 from execution_options.controller.cache import LIVING, PodObject, is_living
-from execution_options.controller.executions.notes import left_note, refused_note
+from execution_options.controller.executions.notes import left_note, refused_note, restored_note, unenforced_note
 from execution_options.controller.runtime import Announcement, UndoneError
 from execution_options.engines.metadatapatch import metadata_patch
 from execution_options.kube.client import METADATA_LIST, REFUSED, ApiError, path_of
@@ -23,16 +24,19 @@ from execution_options.parallelism.gate import label_of, role_of
 from execution_options.parallelism.waiting import unlabelled_text
 
 if TYPE_CHECKING:
+    from execution_options.api.engine_pods import PodRole
     from execution_options.api.keys import ExecutionKey, Key
     from execution_options.api.meta import ObjectMeta
     from execution_options.controller.cache import World
-    from execution_options.controller.executions.unfollowed import Unfollowed
+    from execution_options.controller.executions.unfollowed import Unenforced, Unfollowed
     from execution_options.controller.runtime import Recorder, Shell
     from execution_options.engines.profile import Engine
 
 logger = logging.getLogger(__name__)
 
 JOB_UID_LABEL: Final = "batch.kubernetes.io/controller-uid"
+MAX_RESTORED: Final = 5
+"""How often enforced metadata of a pod are written again: whoever changes them would go on for ever."""
 MAX_LABEL: Final = 63
 """Longest value of a label; each engine shortens longer names in its own way."""
 
@@ -45,19 +49,27 @@ class PodReconciler:
         shell: reads and writes.
         recorder: posts events.
         unfollowed: records the pods that an edit does not reach.
+        unenforced: records the pods that are not as options enforce.
     """
 
-    def __init__(self, world: World, shell: Shell, recorder: Recorder, unfollowed: Unfollowed) -> None:
+    def __init__(
+        self, world: World, shell: Shell, recorder: Recorder, unfollowed: Unfollowed, unenforced: Unenforced
+    ) -> None:
         self._world = world
         self._shell = shell
         self._recorder = recorder
         self._unfollowed = unfollowed
+        self._unenforced = unenforced
+        self._restored: Counter[Key] = Counter()
+        """How often enforced metadata of a pod were written again."""
 
     async def reconcile(self, key: Key) -> None:
         """Reconcile one pod, unless it or its execution has ended."""
         pod = self._world.pods.get(*key)
         if pod is None or not is_living(pod):
             self._unfollowed.pod_followed(key)
+            self._unenforced.pod_followed(key)
+            self._restored.pop(key, None)
             return
         owner = self._world.tracker.of_pod(pod.metadata)
         execution = None if owner is None else self._world.execution(owner)
@@ -67,7 +79,38 @@ class PodReconciler:
         if record is not None and record.stamped:
             if GATE in (execution.metadata.labels or {}):
                 await self._free_slot(pod.metadata)
-            await self._correct(owner, self._world.engines[owner.engine], execution.metadata, pod.metadata)
+            engine = self._world.engines[owner.engine]
+            if not self._is_enforced(owner, engine, execution.metadata, pod):
+                return
+            await self._correct(owner, engine, execution.metadata, pod.metadata)
+
+    def execution_followed(self, key: ExecutionKey) -> None:
+        """An execution is up to date."""
+        self._unenforced.followed(key)
+
+    def forget(self, key: ExecutionKey) -> None:
+        """An execution is gone or has ended."""
+        self._unenforced.forget(key)
+
+    def _is_enforced(self, key: ExecutionKey, engine: Engine, execution: ObjectMeta, pod: PodObject) -> bool:
+        """Whether a pod is as is enforced, or can be corrected; what cannot is reported."""
+        at = (pod.metadata.namespace, pod.metadata.name)
+        try:
+            account = edit.enforced_account(execution)
+        except (InvalidLiveError, InvalidSnapshotError):
+            return True
+        why = ""
+        # Coordinators of some engines (Tekton's affinity assistant) run nothing of the execution.
+        if account is not None and pod.account not in ("", account) and self._role(pod.metadata) != "coordinator":
+            why = f"a pod runs under service account {pod.account!r}, not {account!r}"
+        elif self._restored[at] >= MAX_RESTORED:
+            why = "somebody changes labels or annotations of a pod again and again"
+        else:
+            self._unenforced.pod_followed(at)
+            return True
+        self._recorder.post(engine, execution, unenforced_note(why))
+        self._unenforced.refused(key, why, at)
+        return self._restored[at] < MAX_RESTORED
 
     async def _free_slot(self, pod: ObjectMeta) -> None:
         """Remove the label from a coordinator that was created while the webhook, which removes it, was down."""
@@ -99,11 +142,12 @@ class PodReconciler:
 
     def _is_unit(self, pod: ObjectMeta) -> bool:
         """Whether a pod takes a slot: it is neither a coordinator nor part of a gang."""
+        return pod.controller is not None and self._role(pod) == "unit"
+
+    def _role(self, pod: ObjectMeta) -> PodRole:
         owner = pod.controller
-        if owner is None:
-            return False
-        metadata = {"metadata": msgspec.to_builtins(pod)}
-        return role_of(self._world.engines, (owner.group, owner.kind), metadata) == "unit"
+        kind = ("", "") if owner is None else (owner.group, owner.kind)
+        return role_of(self._world.engines, kind, {"metadata": msgspec.to_builtins(pod)})
 
     async def adopt(self, key: ExecutionKey, engine: Engine, execution: ObjectMeta) -> None:
         """Correct the pods of a Job that lack its identifier, because they were created before its repair."""
@@ -121,7 +165,7 @@ class PodReconciler:
     async def _correct(self, key: ExecutionKey, engine: Engine, execution: ObjectMeta, pod: ObjectMeta) -> None:
         path = _path(pod)
         try:
-            left = await self._shell.patch(path, pod, "pod", lambda now: edit.pod_plan(engine, execution, now))
+            done = await self._shell.patch(path, pod, "pod", lambda now: edit.pod_plan(engine, execution, now))
         except (InvalidLiveError, InvalidSnapshotError, LiveTooLargeError) as error:
             logger.warning("pod %s/%s: %s", pod.namespace, pod.name, error)
             self._unfollowed.refused(key, f"pod {pod.name}: {error}", (pod.namespace, pod.name))
@@ -135,8 +179,12 @@ class PodReconciler:
                 self._unfollowed.refused(key, f"pod {pod.name}: {error.message}", (pod.namespace, pod.name))
             raise
         self._unfollowed.pod_followed((pod.namespace, pod.name))
-        if left:
-            self._recorder.post(engine, execution, left_note(left, f"pod {pod.name}: "))
+        if done.left:
+            self._recorder.post(engine, execution, left_note(done.left, f"pod {pod.name}: "))
+        if done.restored:
+            self._restored[pod.namespace, pod.name] += 1
+            self._shell.metrics.restored.labels(engine.name).inc(len(done.restored))
+            self._recorder.post(engine, execution, restored_note(done.restored))
 
 
 def _path(pod: ObjectMeta) -> str:

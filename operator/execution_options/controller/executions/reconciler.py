@@ -80,6 +80,7 @@ class ExecutionReconciler:
             if record is not None:
                 self._judged.pop(record.uid, None)
             self._unfollowed.forget(key)
+            self._pods.forget(key)
             return
         engine = self._world.engines[key.engine]
         if record.unreadable:
@@ -95,13 +96,14 @@ class ExecutionReconciler:
     def forget(self, key: ExecutionKey, uid: str) -> None:
         """An execution is gone."""
         self._unfollowed.forget(key)
+        self._pods.forget(key)
         self._judged.pop(uid, None)
 
     async def _follow(self, key: ExecutionKey, engine: Engine, metadata: ObjectMeta) -> None:
         path = executions_path(engine, metadata.namespace, metadata.name)
         find = self._index.find(metadata.namespace)
         try:
-            left = await self._shell.patch(path, metadata, "execution", lambda now: edit.execution_plan(now, find))
+            done = await self._shell.patch(path, metadata, "execution", lambda now: edit.execution_plan(now, find))
             self._announce(engine, metadata)
         except (InvalidLiveError, InvalidSnapshotError, LiveTooLargeError) as error:
             logger.warning("%s %s/%s: %s", engine.kind, metadata.namespace, metadata.name, error)
@@ -117,8 +119,9 @@ class ExecutionReconciler:
                 self._unfollowed.refused(key, error.message)
             raise
         self._unfollowed.followed(key)
-        if left:
-            self._recorder.post(engine, metadata, left_note(left))
+        self._pods.execution_followed(key)
+        if done.left:
+            self._recorder.post(engine, metadata, left_note(done.left))
         if MISSED_ANNOTATION in (metadata.annotations or {}):
             await self._pods.adopt(key, engine, metadata)
             if GATE in (metadata.labels or {}):

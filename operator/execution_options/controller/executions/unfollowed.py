@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 CONDITION: Final = "EditsFollowed"
 """Condition of options; absent until an edit is refused."""
+ENFORCED: Final = "Enforced"
+"""Condition of options; absent until a pod is not as they enforce."""
 _ITSELF: Final = ("", "")
 """Key of the execution itself among its pods."""
 
@@ -26,6 +28,8 @@ class Unfollowed:
         index: the options.
         changed: called with options whose condition changes.
     """
+
+    condition = CONDITION
 
     def __init__(self, world: World, index: OptionsIndex, changed: Callable[[OptionsKey], None]) -> None:
         self._world = world
@@ -70,20 +74,26 @@ class Unfollowed:
         concerned = ((key, records.get(key)) for key in self._why)
         refused = sorted(key for key, one in concerned if one is not None and one.active and known.uid in one.sources)
         if refused:
-            return [Aspect(CONDITION, "False", "EditsRefused", self._message(refused))]
-        if not _has_condition(known):
+            return [self._refused(self._message(refused))]
+        if not self._is_reported(known):
             return []
         if any(one.active and key not in self._tried for key, one in self._world.tracker.of_source(known.uid)):
             return []
-        return [Aspect(CONDITION, "True", "Followed", "")]
+        return [self._followed()]
+
+    def _refused(self, message: str) -> Aspect:
+        return Aspect(CONDITION, "False", "EditsRefused", f"edits do not reach {message}")
+
+    def _followed(self) -> Aspect:
+        return Aspect(CONDITION, "True", "Followed", "")
 
     def _message(self, refused: list[ExecutionKey]) -> str:
         key = refused[0]
         first = f"{self._world.engines[key.engine].kind} {key.namespace}/{key.name}"
         why = next(iter(self._why[key].values()))
         if len(refused) == 1:
-            return f"edits do not reach 1 execution: {first}: {why}"
-        return f"edits do not reach {len(refused)} executions, among them {first}: {why}"
+            return f"1 execution: {first}: {why}"
+        return f"{len(refused)} executions, among them {first}: {why}"
 
     def _resolve(self, key: ExecutionKey, at: Key) -> None:
         whys = self._why.get(key, {})
@@ -99,10 +109,21 @@ class Unfollowed:
         record = self._world.tracker.records.get(key)
         for uid in () if record is None else record.sources:
             known = self._index.of_uid(uid)
-            if known is not None and (not only_reported or _has_condition(known)):
+            if known is not None and (not only_reported or self._is_reported(known)):
                 self._changed(known.key)
 
+    def _is_reported(self, known: Known) -> bool:
+        """Whether the condition was reported before, perhaps by another process."""
+        return any(one.get("type") == self.condition for one in known.status.get("conditions") or ())
 
-def _has_condition(known: Known) -> bool:
-    """Whether the condition was reported before, perhaps by another process."""
-    return any(one.get("type") == CONDITION for one in known.status.get("conditions") or ())
+
+class Unenforced(Unfollowed):
+    """Remembers pods that are not as options enforce, and that cannot be corrected."""
+
+    condition = ENFORCED
+
+    def _refused(self, message: str) -> Aspect:
+        return Aspect(ENFORCED, "False", "PodsDiffer", f"what is enforced does not hold for {message}")
+
+    def _followed(self) -> Aspect:
+        return Aspect(ENFORCED, "True", "PodsAgree", "")

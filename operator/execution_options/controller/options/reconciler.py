@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from execution_options.api.keys import ExecutionKey, Key, OptionsKey
     from execution_options.api.resources import OptionsObject
     from execution_options.controller.cache import Directory, Known, OptionsIndex, World
-    from execution_options.controller.executions import Unfollowed
+    from execution_options.controller.executions import Unenforced, Unfollowed
     from execution_options.controller.outbox import Outcomes, Refusals
     from execution_options.controller.runtime import Writer
     from execution_options.status.conditions import Aspect
@@ -72,6 +72,7 @@ class OptionsReconciler:
         outcomes: knows which ends are not notified.
         refusals: knows which notifications cannot be recorded.
         unfollowed: knows which executions an edit did not reach.
+        unenforced: knows which executions have pods that are not as options enforce.
         repositories: knows which artifact repositories cannot be used.
         status_interval: seconds between two writes of an object's status in which only numbers changed.
     """
@@ -87,6 +88,7 @@ class OptionsReconciler:
         outcomes: Outcomes,
         refusals: Refusals,
         unfollowed: Unfollowed,
+        unenforced: Unenforced,
         repositories: Repositories,
         status_interval: float,
     ) -> None:
@@ -99,6 +101,7 @@ class OptionsReconciler:
         self._outcomes = outcomes
         self._refusals = refusals
         self._unfollowed = unfollowed
+        self._unenforced = unenforced
         self._repositories = repositories
         self._status: StatusWriter[OptionsKey] = StatusWriter(writer, status_interval)
         self._seen: dict[OptionsKey, tuple[str, int]] = {}
@@ -157,6 +160,7 @@ class OptionsReconciler:
             optionsstatus.admission(counts),
             *self._refusals.aspects(known),
             *self._unfollowed.aspects(known),
+            *self._unenforced.aspects(known),
         ]
         wait = await self._report(known, aspects, counts)
         return LATER if refused and wait is None else wait

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from execution_options.admission.edit import Plan
 from execution_options.api import decoding
 from execution_options.api.meta import PartialObject
 from execution_options.engines.metadatapatch import holds
@@ -12,13 +13,11 @@ from execution_options.kube.client import METADATA, ApiError, get_if_exists
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from execution_options.admission.edit import Plan
     from execution_options.api.meta import ObjectMeta
     from execution_options.controller.runtime.metrics import Metrics
     from execution_options.controller.runtime.ratelimit import Pace
     from execution_options.controller.runtime.writer import Writer
     from execution_options.kube.client import Kube
-    from execution_options.options.live import Left
 
 ATTEMPTS: Final = 4
 """Attempts to patch an object that keeps changing, before it goes back to the queue."""
@@ -48,9 +47,7 @@ class Shell:
         self.bucket = bucket
         self.metrics = metrics
 
-    async def patch(
-        self, path: str, metadata: ObjectMeta, what: str, plan: Callable[[ObjectMeta], Plan]
-    ) -> tuple[Left, ...]:
+    async def patch(self, path: str, metadata: ObjectMeta, what: str, plan: Callable[[ObjectMeta], Plan]) -> Plan:
         """Patch an object as planned, planning again from a fresh read if it has changed.
 
         Args:
@@ -60,7 +57,7 @@ class Shell:
             plan: computes the patch from the object's metadata.
 
         Returns:
-            What the plan left as others made it.
+            The plan that was carried out; an empty one if the object is gone.
 
         Raises:
             ConflictError: it changed in every attempt.
@@ -71,7 +68,7 @@ class Shell:
         for _ in range(ATTEMPTS):
             planned = plan(metadata)
             if not planned.operations:
-                return planned.left
+                return planned
             await self.bucket.take(metadata.namespace)
             try:
                 written = await self.writer.patch(path, planned.operations)
@@ -82,12 +79,12 @@ class Shell:
                 if error.is_overload:
                     self.bucket.refused(error.retry_after)
                 if error.is_not_found:
-                    return ()
+                    return Plan([])
                 if error.status not in (409, 422):
                     raise
                 fresh = await self.read(path)
                 if fresh is None or fresh.uid != uid:
-                    return ()
+                    return Plan([])
                 if fresh.resource_version == metadata.resource_version:
                     raise  # the object has not changed, so this is a refusal
                 metadata = fresh
@@ -98,7 +95,7 @@ class Shell:
                     raise UndoneError(
                         f"{path}: what was written was undone at once; does the webhook trust the controller's user?"
                     )
-                return planned.left
+                return planned
         raise ConflictError(f"{path} changed {ATTEMPTS} times between being read and being written")
 
     async def read(self, path: str) -> ObjectMeta | None:

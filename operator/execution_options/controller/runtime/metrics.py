@@ -63,6 +63,11 @@ class Metrics:
             "Patches that brought edits to living objects, by what they changed (execution, pod).",
             "object",
         )
+        self.restored = counter(
+            "execution_options_enforced_restored_total",
+            "Enforced labels and annotations of pods that were something else and were written again.",
+            "engine",
+        )
         self.dangling = gauge(
             "execution_options_dangling_references",
             "Launch plans that refer to options that do not exist, by kind.",
