@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 import msgspec
@@ -10,17 +10,24 @@ from msgspec import UNSET
 
 from execution_options.admission.accounts import bound, identity
 from execution_options.api.meta import ObjectMeta
-from execution_options.api.names import LIVE_ANNOTATION, MISSED_ANNOTATION, SNAPSHOT_ANNOTATION, WAITING_ANNOTATION
+from execution_options.api.names import (
+    ID_LABEL,
+    LIVE_ANNOTATION,
+    MISSED_ANNOTATION,
+    SNAPSHOT_ANNOTATION,
+    WAITING_ANNOTATION,
+)
 from execution_options.cli.connection import asynchronous, cluster_options
 from execution_options.cli.kinds import resolve, split
 from execution_options.cli.output import carried, table
 from execution_options.cli.reading import Reader, engines_in, facts, find_account, options_in_reach
 from execution_options.engines.authors import author_layer
+from execution_options.engines.carried import not_carried
 from execution_options.engines.differences import absent, absent_notes, differences
 from execution_options.engines.effects import effect_notes, unfollowed_notes
 from execution_options.engines.facts import Role, role, unserved
 from execution_options.kube.access import find
-from execution_options.kube.client import Kube
+from execution_options.kube.client import Kube, path_of
 from execution_options.kube.engines import executions_path
 from execution_options.options.live import InvalidLiveError, current_layers, decode_live
 from execution_options.options.merge import merge
@@ -38,6 +45,9 @@ if TYPE_CHECKING:
     from execution_options.options.merge import Effective
     from execution_options.options.selection import Execution
     from execution_options.options.snapshot import Snapshot
+
+MAX_PODS: Final = 500
+"""Pods that are compared with what options say."""
 
 
 @click.command()
@@ -82,11 +92,12 @@ async def explain(target: tuple[str, ...], namespace: str | None, kubeconfig: Pa
             raise click.ClickException(str(error)) from error
         candidates, broken = await options_in_reach(reader, namespace)
         account = await _account(reader, metadata)
+        pods = [] if engine.is_pod else await _pods(reader, metadata)
     annotations = metadata.annotations or {}
     layers: tuple[Layer, ...] = ()
     click.echo(f"{engine.kind} {namespace}/{name}, created {metadata.creation_timestamp}")
     if SNAPSHOT_ANNOTATION in annotations:
-        layers = _applied(engine, metadata, document, account)
+        layers = _applied(engine, metadata, document, account, pods)
     elif (reason := unserved(engine, described)) is not None:
         click.echo("\n".join([f"It has no options: {reason}.", *reader.sentences]))
         return
@@ -107,8 +118,26 @@ async def _account(reader: Reader, metadata: ObjectMeta) -> ObjectMeta | None:
     return await find_account(reader, metadata.namespace, name) if name else None
 
 
+async def _pods(reader: Reader, metadata: ObjectMeta) -> list[dict[str, Any]]:
+    """Pods of an execution, as many as one answer holds."""
+    identifier = (metadata.labels or {}).get(ID_LABEL)
+    if identifier is None:
+        return []
+    request = reader.kube.get(
+        path_of("", "v1", "pods", metadata.namespace),
+        params={"labelSelector": f"{ID_LABEL}={identifier}", "limit": str(MAX_PODS)},
+    )
+    answer = await reader.permitted(request, "pods", "what they have otherwise than options say is not shown")
+    pods: list[dict[str, Any]] = [] if answer is None else msgspec.json.decode(answer)["items"]
+    return pods
+
+
 def _applied(
-    engine: Engine, metadata: ObjectMeta, document: dict[str, Any], account: ObjectMeta | None
+    engine: Engine,
+    metadata: ObjectMeta,
+    document: dict[str, Any],
+    account: ObjectMeta | None,
+    pods: list[dict[str, Any]],
 ) -> tuple[Layer, ...]:
     annotations = metadata.annotations or {}
     try:
@@ -129,6 +158,7 @@ def _applied(
     if snapshot.location and "rawOutputDataConfig.outputLocationPrefix" not in missing:
         click.echo(f"\nIt stores its data below {snapshot.location}")
     _places(engine, document, snapshot, (merge(layers), effective), missed=MISSED_ANNOTATION in annotations)
+    _in_pods(effective, pods)
     run_as = effective.run_as
     if account is not None and run_as is not None and run_as.value.iam_role is not UNSET:
         role = run_as.value.iam_role
@@ -162,6 +192,20 @@ def _places(
         table(
             ("NOT SO AT", "VALUE", "WHY"),
             [(one.at, "(absent)" if one.value is None else one.value, one.why) for one in found],
+        )
+
+
+def _in_pods(effective: Effective, pods: list[dict[str, Any]]) -> None:
+    """Say which pods do not have what was shown."""
+    found = not_carried(effective, pods)
+    if found:
+        click.echo()
+        table(
+            ("NOT SO IN PODS", "VALUE", "PODS"),
+            [
+                (field, "(absent)" if value is None else value, f"{len(names)} of {len(pods)}: {', '.join(names[:3])}")
+                for (field, value), names in found.items()
+            ],
         )
 
 

@@ -172,3 +172,15 @@ def test_what_is_no_execution_is_wrong_usage(cli: Callable[..., Answer], what: s
     answer = cli("explain", what)
     assert answer.code == 2
     assert "is no execution; write one of: " in answer.err
+
+
+def test_what_a_pod_does_not_have_is_not_claimed(team: Team, cli: Callable[..., Answer]) -> None:
+    team.options("o", {"selector": {}, "labels": {"team": "ours", "tier": "ours"}})
+    made = team.create(job())
+    (name,) = eventually(lambda: [one["metadata"]["name"] for one in team.listed("Pod")])
+    assert "NOT SO IN PODS" not in cli("explain", "job/train").out
+    team.merge("Pod", name, {"metadata": {"labels": {"team": "theirs", "tier": None}}})
+    assert made["spec"]["template"]["metadata"]["labels"]["team"] == "ours"
+    shown = rows(cli("explain", "job/train").out)
+    assert shown["labels[tier]"] == ("(absent)", f"1 of 1: {name}")
+    assert shown["labels[team]"] == ("theirs", f"1 of 1: {name}")

@@ -167,7 +167,7 @@ def law(level: int = 6) -> str:
 class Enforcing(Reconciling):
     """A run with what is enforced, and one pod of it."""
 
-    def __init__(self, level: int = 6, account: str = "trainer", *, annotations: Any = None, **labels: str) -> None:
+    def __init__(self, level: int = 6, account: str = "trainer", *, annotations: Any = None, **labels: Any) -> None:
         super().__init__()
         self.watcher.stamped("run", law(level))
         owned(self.api, "p", "run", labels=labels)
