@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from execution_options.api.meta import ObjectMeta
     from execution_options.controller.runtime.events import Announcement
 
-ASSISTANT = {"app.kubernetes.io/component": "affinity-assistant"}
+ASSISTANT: dict[str, Any] = {"app.kubernetes.io/component": "affinity-assistant"}
 POLICY = ApiError(403, "Forbidden", "ValidatingAdmissionPolicy 'frozen' denied request: no labels here")
 
 
