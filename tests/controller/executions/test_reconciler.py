@@ -81,7 +81,10 @@ class Cluster:
             assert MISSED_ANNOTATION not in self.metadata["annotations"] or self.pods, "pods are labelled first"
             self.pods.append("count")
 
-        return SimpleNamespace(adopt=adopt, count=count)
+        def nothing(_: object) -> None:
+            pass
+
+        return SimpleNamespace(adopt=adopt, count=count, execution_followed=nothing, forget=nothing)
 
     @property
     def metadata(self) -> dict[str, Any]:
