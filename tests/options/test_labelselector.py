@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from msgspec import UNSET, convert
 
 from execution_options.api.selector import LabelSelector
-from execution_options.options.labelselector import first_failure
+from execution_options.options.labelselector import first_failure, packed
 from support.strategies import label_maps, label_selectors
 
 
@@ -30,6 +31,24 @@ def selects(selector: LabelSelector, labels: dict[str, str]) -> bool:
 @given(label_selectors, label_maps)
 def test_a_selector_selects_what_kubernetes_selects(selector: LabelSelector, labels: dict[str, str]) -> None:
     assert (first_failure(selector, labels) is None) == selects(selector, labels)
+
+
+@given(label_selectors, label_maps)
+def test_a_packed_selector_selects_the_same_for_the_same_reason(
+    selector: LabelSelector, labels: dict[str, str]
+) -> None:
+    assert first_failure(packed(selector), labels) == first_failure(selector, labels)
+    assert first_failure(packed(packed(selector)), labels) == first_failure(selector, labels)
+
+
+VALUES = st.text("ab\n", max_size=5)
+
+
+@given(st.lists(st.text("ab", max_size=2), min_size=1, max_size=8), VALUES, st.sampled_from(("In", "NotIn")))
+def test_a_packed_selector_has_whole_values_only(values: list[str], value: str, operator: str) -> None:
+    expression = {"key": "k", "operator": operator, "values": values}
+    selector = packed(convert({"matchExpressions": [expression]}, LabelSelector))
+    assert (first_failure(selector, {"k": value}) is None) == ((value in values) == (operator == "In"))
 
 
 @given(label_maps)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from typing import Any
 
 import aiohttp
@@ -78,3 +79,24 @@ async def test_options_that_cannot_be_understood_are_left_out_and_logged_once(ca
     for _ in range(3):
         assert await labels(found) == {"o": "good"}
     assert len([record for record in caplog.records if "is ignored" in record.message]) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "field"), [("ExecutionOptions", "selector"), ("ClusterExecutionOptions", "namespaceSelector")]
+)
+def test_large_selectors_take_little_more_memory_than_their_text(kind: str, field: str) -> None:
+    expressions = [
+        {"key": f"key-{key}", "operator": "NotIn", "values": [f"{key}-{value}".ljust(63, "x") for value in range(32)]}
+        for key in range(32)
+    ]
+    document = {**options("o", "1", "x"), "spec": {field: {"matchExpressions": expressions}}}
+    data = msgspec.json.encode(document)
+    found = FreshOptions(Answers())  # type: ignore[arg-type]
+    tracemalloc.start()
+    try:
+        kept = [found._decoded(kind, msgspec.json.decode(data, type=Stored)) for _ in range(5)]
+        each = tracemalloc.get_traced_memory()[0] / len(kept)
+    finally:
+        tracemalloc.stop()
+    assert all(one.options is not None for one in kept)
+    assert each < 1.4 * len(data)

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Final
 
 import msgspec
-from msgspec import Raw, Struct, structs
+from msgspec import UNSET, Raw, Struct, structs
 
 from execution_options.api import decoding, names
 from execution_options.api.meta import ObjectMeta
@@ -22,6 +22,7 @@ from execution_options.api.resources import OptionsObject, read_stored
 from execution_options.kube.client import METADATA_LIST, REQUEST_ERRORS, Kube, get_if_exists, path_of
 from execution_options.kube.listing import LARGE_PAGE
 from execution_options.kube.store import Store
+from execution_options.options.labelselector import packed
 from execution_options.webhook.shared import PAUSE_SECONDS, SharedCalls
 
 logger = logging.getLogger(__name__)
@@ -163,7 +164,7 @@ class FreshOptions:
         if known is not None and _is_same_spec(known, metadata):
             return structs.replace(known, metadata=_slim(metadata))
         try:
-            options = read_stored(kind, msgspec.to_builtins(metadata), stored.spec)
+            options = _packed(read_stored(kind, msgspec.to_builtins(metadata), stored.spec))
         except InvalidOptionsError as error:
             if self._ignored.get(metadata.uid) != metadata.resource_version:
                 self._ignored[metadata.uid] = metadata.resource_version
@@ -180,6 +181,13 @@ class FreshOptions:
             self._known.clear()
         if old is not None and new is None:
             self._ignored.pop(old.metadata.uid, None)
+
+
+def _packed(options: OptionsObject) -> OptionsObject:
+    """The options with selectors that take less memory. Only the selection reads them."""
+    selectors = ((name, getattr(options.spec, name, UNSET)) for name in ("selector", "namespace_selector"))
+    changed = {name: packed(selector) for name, selector in selectors if selector is not UNSET}
+    return structs.replace(options, spec=structs.replace(options.spec, **changed)) if changed else options
 
 
 def _slim(metadata: ObjectMeta) -> ObjectMeta:
