@@ -112,7 +112,7 @@ class Changes:
 
     def options_found(self, key: OptionsKey) -> None:
         """Have options read that exist but are not known yet."""
-        self._parts.index.hint(key, None)
+        self._parts.index.mark_stale(key)
         self._parts.options.add(key)
 
     def pod_changed(self, key: Key) -> None:

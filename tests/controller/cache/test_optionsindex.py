@@ -26,11 +26,10 @@ async def test_the_index_reads_what_it_was_told_of_and_only_that() -> None:
     api = FakeApi()
     index = OptionsIndex(api)  # type: ignore[arg-type]
     api.put(PATH, stored(labels={"a": "1"}))
-    assert index.hint(KEY, "1")
+    index.mark_stale(KEY)
     known = await index.refresh(KEY)
     assert known is not None
     assert known.options is not None
-    assert not index.hint(KEY, known.version)
     await index.refresh(KEY)
     assert len(api.requests) == 1
     assert index.of_uid("u") == index.get(KEY)
@@ -40,7 +39,7 @@ async def test_the_index_reads_what_it_was_told_of_and_only_that() -> None:
     assert not list(index.candidates("other"))
     assert (list(index.in_namespace("ns")), list(index.in_namespace("other"))) == ([KEY], [])
     del api.objects[PATH]
-    assert index.hint(KEY, None)
+    index.mark_stale(KEY)
     assert await index.refresh(KEY) is None
     assert index.of_uid("u") is None
     assert not index.in_namespace("ns")
@@ -51,7 +50,7 @@ async def test_a_read_that_failed_is_made_again() -> None:
     api = FakeApi()
     index = OptionsIndex(api)  # type: ignore[arg-type]
     api.put(PATH, stored())
-    index.hint(KEY, "1")
+    index.mark_stale(KEY)
 
     def fail(*_: object) -> None:
         raise TimeoutError
@@ -67,14 +66,14 @@ async def test_only_the_api_server_says_that_options_are_gone_while_their_kind_i
     api, installed = FakeApi(), {OPTIONS_KIND}
     index = OptionsIndex(api, installed.__contains__)  # type: ignore[arg-type]
     api.put(PATH, stored())
-    index.hint(KEY, "1")
+    index.mark_stale(KEY)
     known = await index.refresh(KEY)
 
     def page(*_: object) -> None:
         raise ApiError(404, "", "404 page not found")
 
     api.fail = page
-    index.hint(KEY, None)
+    index.mark_stale(KEY)
     with pytest.raises(ApiError, match="page not found"):
         await index.refresh(KEY)
     assert index.get(KEY) is known

@@ -36,7 +36,7 @@ class Desk:
         self.sent_with: list[object] = []
         self.reported: list[ChannelKey] = []
         desk = cast("Any", self)
-        self.post = ChannelPost(desk, desk, desk, self)
+        self.post = ChannelPost(desk, desk, desk, desk)
 
     def get(self, key: ChannelKey) -> Channel | None:
         return Channel(KEY, SPEC) if key == KEY else None

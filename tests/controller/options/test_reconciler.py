@@ -64,11 +64,11 @@ async def test_stored_options_that_no_execution_can_have_are_not_ready() -> None
         directory,
         cast("Writer", Written()),
         executions,
-        Pods(),
+        cast("Any", Pods()),
         *(nothing, nothing, nothing, nothing, nothing),
         0.0,
     )
-    index.hint(KEY, None)
+    index.mark_stale(KEY)
     await reconciler.reconcile(KEY)
     ready = next(one for one in api.objects[PATH]["status"]["conditions"] if one["type"] == "Ready")
     assert (ready["status"], ready["reason"]) == ("False", "TooLarge")
@@ -101,13 +101,13 @@ async def test_an_edit_while_the_status_is_written_is_looked_at_although_nobody_
         directory,
         cast("Writer", Edited()),
         executions,
-        Pods(),
+        cast("Any", Pods()),
         *(nothing, nothing, nothing, nothing, nothing),
         0.0,
     )
-    index.hint(KEY, None)
+    index.mark_stale(KEY)
     assert await reconciler.reconcile(KEY) == 0.0
-    # All that a watch that began anew has to tell is the version that is known.
-    assert not index.hint(KEY, api.objects[PATH]["metadata"]["resourceVersion"])
+    # A watch that starts again brings only the version that is known.
+    assert index.hand(OPTIONS_KIND, api.objects[PATH], deleted=False) is None
     assert await reconciler.reconcile(KEY) is None
     assert api.objects[PATH]["status"]["observedGeneration"] == 2

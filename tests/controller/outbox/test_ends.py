@@ -84,7 +84,9 @@ class Desk:
         world = cast("Any", SimpleNamespace(engines={"job": JOB, "pod": POD}, programs=programs))
         directory = cast("Any", SimpleNamespace(channels=self.channels))
         shell = cast("Any", SimpleNamespace(patch=self.patch))
-        self.ends = Ends(world, Due(index, directory), shell, self, self.refusals, self.outcomes, self.clock)
+        self.ends = Ends(
+            world, Due(index, directory), shell, cast("Any", self), self.refusals, self.outcomes, self.clock
+        )
         self.ends.active = True
 
     def channels(self, namespace: str) -> Channels:

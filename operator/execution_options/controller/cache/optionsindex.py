@@ -86,7 +86,7 @@ class OptionsIndex:
         self._by_namespace: Members[str, OptionsKey] = Members()
         self._stale: set[OptionsKey] = set()
         self._touched: set[OptionsKey] = set()
-        """Keys that were handed over, hinted or read since the last list began."""
+        """Keys that were handed over, marked or read since the last list began."""
 
     def get(self, key: OptionsKey) -> Known | None:
         """The object, or ``None``."""
@@ -121,18 +121,10 @@ class OptionsIndex:
         """The options of a namespace."""
         return self._by_namespace.of(namespace)
 
-    def hint(self, key: OptionsKey, version: str | None) -> bool:
-        """Have an object read again unless it is known in this version (``None``: it may be gone).
-
-        Returns:
-            Whether it will be read again.
-        """
-        known = self._known.get(key)
-        if version is not None and known is not None and known.version == version:
-            return False
+    def mark_stale(self, key: OptionsKey) -> None:
+        """Have an object read again at its next :meth:`refresh`."""
         self._stale.add(key)
         self._touched.add(key)
-        return True
 
     def hand(self, kind: str, body: dict[str, Any], *, deleted: bool) -> OptionsKey | None:
         """Take an object from kopf as it is now, or as it was when it was deleted.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from execution_options.kube.client import REQUEST_ERRORS
 from execution_options.providers.answer import Answer, permanent, temporary
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from execution_options.controller.cache import Directory
+    from execution_options.controller.channels.reconciler import ChannelReconciler
     from execution_options.controller.channels.secrets import Materials
     from execution_options.notifications.route import Channel, ChannelKey
     from execution_options.providers.factory import Providers
@@ -19,16 +20,6 @@ if TYPE_CHECKING:
 
 
 NO_CHANNEL: Final = "no channel reached them when it was recorded, and it stays so: later ends use channels of now"
-
-
-class Reports(Protocol):
-    """Receives the results of channels."""
-
-    def is_gone(self, key: ChannelKey) -> bool:
-        """Whether nothing more is to be sent by a channel."""
-
-    def sent(self, key: ChannelKey, answers: Mapping[str, Answer]) -> None:
-        """An attempt to send a message was made, with these answers by recipient."""
 
 
 class ChannelPost:
@@ -41,7 +32,9 @@ class ChannelPost:
         reports: receives the results.
     """
 
-    def __init__(self, directory: Directory, materials: Materials, providers: Providers, reports: Reports) -> None:
+    def __init__(
+        self, directory: Directory, materials: Materials, providers: Providers, reports: ChannelReconciler
+    ) -> None:
         self._directory = directory
         self._materials = materials
         self._providers = providers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from execution_options.admission import accountplan
 from execution_options.admission.accountplan import Verdict
@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from execution_options.api.keys import ExecutionKey, Key, OptionsKey
     from execution_options.api.resources import OptionsObject
     from execution_options.controller.cache import Directory, Known, OptionsIndex, World
+    from execution_options.controller.engines import ArtifactRepositories
     from execution_options.controller.executions import Unenforced, Unfollowed
     from execution_options.controller.outbox import Outcomes, Refusals
-    from execution_options.controller.runtime import Writer
+    from execution_options.controller.runtime import Queue, Writer
+    from execution_options.parallelism.board import Board
     from execution_options.status.conditions import Aspect
 
 logger = logging.getLogger(__name__)
@@ -33,30 +35,6 @@ LATER = 60.0
 """Seconds until a request is repeated that the API server refused, because of a quota for example."""
 SOON = 0.5
 """Seconds until an object is reconciled again that changed between being read and being written."""
-
-
-class Executions(Protocol):
-    """The queue of executions."""
-
-    def add(self, key: ExecutionKey, after: float = 0.0) -> None:
-        """Reconcile an execution in ``after`` seconds."""
-
-
-class Pods(Protocol):
-    """The pods whose number options limit."""
-
-    def options_changed(self, uid: str, *, gone: bool = False) -> None:
-        """Options were edited or deleted."""
-
-    def numbers(self, uid: str) -> tuple[int, int]:
-        """How many pods that options limit run, and how many wait."""
-
-
-class Repositories(Protocol):
-    """The artifact repositories of namespaces."""
-
-    def problem(self, namespace: str | None) -> str:
-        """Why a namespace's repository cannot be used; empty if it can, or if there is none."""
 
 
 class OptionsReconciler:
@@ -83,13 +61,13 @@ class OptionsReconciler:
         world: World,
         directory: Directory,
         writer: Writer,
-        executions: Executions,
-        pods: Pods,
+        executions: Queue[ExecutionKey],
+        pods: Board,
         outcomes: Outcomes,
         refusals: Refusals,
         unfollowed: Unfollowed,
         unenforced: Unenforced,
-        repositories: Repositories,
+        repositories: ArtifactRepositories,
         status_interval: float,
     ) -> None:
         self._index = index
@@ -226,7 +204,7 @@ class OptionsReconciler:
         name = f"{key.kind} {key.namespace}/{key.name}" if key.namespace else f"{key.kind} {key.name}"
         write = await self._status.write(key, path, {"uid": known.uid}, present, document, name)
         if write.conflict:
-            self._index.hint(key, None)
+            self._index.mark_stale(key)
             return SOON
         if write.answer is None:
             return write.wait

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from execution_options.admission import edit
 from execution_options.api.keys import OptionsKey
@@ -18,22 +18,14 @@ from execution_options.outbox.compose import compose, ended, is_disabled
 if TYPE_CHECKING:
     from execution_options.api.meta import ObjectMeta
     from execution_options.api.resources import OptionsObject
-    from execution_options.controller.cache import OptionsIndex
+    from execution_options.controller.cache import Directory, OptionsIndex
     from execution_options.controller.outbox.ending import Ending
     from execution_options.engines.phases import Outcome
     from execution_options.engines.profile import Engine
-    from execution_options.notifications.route import Channels
     from execution_options.options.merge import Effective
     from execution_options.outbox.compose import Composed
 
 logger = logging.getLogger(__name__)
-
-
-class Directory(Protocol):
-    """The known channels."""
-
-    def channels(self, namespace: str) -> Channels:
-        """The channels for notifications of a namespace."""
 
 
 class Due:

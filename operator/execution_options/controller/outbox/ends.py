@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from execution_options.admission.edit import Plan
 from execution_options.api.names import NOTIFICATIONS_FINALIZER, NOTIFIED_ANNOTATION
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from execution_options.api.meta import ObjectMeta
     from execution_options.controller.cache import ExecutionObject, Tracked, World
     from execution_options.controller.outbox.due import Due
+    from execution_options.controller.outbox.ledger import Ledger
     from execution_options.controller.outbox.outcomes import Outcomes
     from execution_options.controller.outbox.refusals import Refusals
     from execution_options.controller.runtime import Shell
@@ -60,13 +61,6 @@ class EndKey(NamedTuple):
     uid: str
 
 
-class Recording(Protocol):
-    """Records deliveries."""
-
-    async def record(self, namespace: str, composed: Composed) -> None:
-        """Create a delivery, unless it exists, and have it sent."""
-
-
 class Ends:
     """Follows executions to their ends.
 
@@ -74,7 +68,7 @@ class Ends:
         world: what is known of the cluster.
         due: composes deliveries.
         shell: reads and writes.
-        deliveries: records deliveries and has them sent.
+        ledger: records deliveries and has them sent.
         refusals: reports what the API server refuses to record.
         outcomes: reports ends whose outcome only the program knows.
         clock: monotonic seconds, for tests.
@@ -85,7 +79,7 @@ class Ends:
         world: World,
         due: Due,
         shell: Shell,
-        deliveries: Recording,
+        ledger: Ledger,
         refusals: Refusals,
         outcomes: Outcomes,
         clock: Callable[[], float] = time.monotonic,
@@ -93,7 +87,7 @@ class Ends:
         self._world = world
         self._due = due
         self._shell = shell
-        self._deliveries = deliveries
+        self._ledger = ledger
         self._refusals = refusals
         self._outcomes = outcomes
         self._clock = clock
@@ -247,9 +241,7 @@ class Ends:
         for number, one in enumerate(pending, start=1):
             completes = engine.is_pod and number == len(pending) and not refused
             try:
-                await self._deliveries.record(
-                    end.namespace, one.completing(episode.mark(outcome)) if completes else one
-                )
+                await self._ledger.record(end.namespace, one.completing(episode.mark(outcome)) if completes else one)
                 known.recorded.add(one.name)
             except ApiError as error:
                 if error.status not in REFUSALS:

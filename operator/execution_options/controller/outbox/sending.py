@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from execution_options.api.keys import Key
     from execution_options.controller.outbox.delivery import Delivery
+    from execution_options.controller.outbox.reporting import Reporting
     from execution_options.controller.runtime import Writer
     from execution_options.kube.client import Kube
     from execution_options.notifications.message import Message
@@ -45,16 +46,6 @@ class Post(Protocol):
         """The answer for each recipient that was tried."""
 
 
-class Observer(Protocol):
-    """Receives the results of deliveries."""
-
-    def attempted(self, delivery: Delivery, answers: Mapping[str, Answer]) -> None:
-        """An attempt was made."""
-
-    def finished(self, delivery: Delivery) -> None:
-        """A delivery has finished, and its status says so."""
-
-
 class Deliveries:
     """The work on open deliveries.
 
@@ -62,17 +53,17 @@ class Deliveries:
         kube: for reading.
         writer: writes while the lease holds.
         post: sends by channels.
-        observer: receives the results.
+        reporting: receives the results.
         holder: unique name of this process.
         send_timeout: seconds for sending to one recipient.
     """
 
     def __init__(
-        self, kube: Kube, writer: Writer, post: Post, observer: Observer, holder: str, send_timeout: float
+        self, kube: Kube, writer: Writer, post: Post, reporting: Reporting, holder: str, send_timeout: float
     ) -> None:
         self._writer = writer
         self._post = post
-        self._observer = observer
+        self._reporting = reporting
         self._holder = holder
         self._send_timeout = send_timeout
         self.ledger = Ledger(kube, writer)
@@ -139,7 +130,7 @@ class Deliveries:
             return 0.0
         self._turns.over(key)
         answers = await self._send(claimed, message, state.to_send(mine), seconds)
-        self._observer.attempted(claimed, answers)
+        self._reporting.attempted(claimed, answers)
         self._unrecorded[key] = (mine.claim, answers)
         return await self._record(claimed)
 
@@ -194,7 +185,7 @@ class Deliveries:
     def _after(self, written: Delivery) -> float | None:
         status = written.now
         if status.finished:
-            self._observer.finished(written)
+            self._reporting.finished(written)
             self._forget(written.key)
             return None
         at = state.due(status)

@@ -35,8 +35,6 @@ class LeaseLostError(Exception):
 class _Spec(Struct, rename="camel"):
     holder_identity: str | None = None
     lease_duration_seconds: int | None = None
-    acquire_time: str | None = None
-    renew_time: str | None = None
     lease_transitions: int | None = None
 
 
