@@ -34,12 +34,7 @@ WORKERS: Final = {"channels": 2, "options": 4, "executions": 8, "pods": 8}
 
 
 class Parts:
-    """Everything of one process, put together; nothing runs yet.
-
-    Args:
-        kube: the connection.
-        settings: settings of the controller.
-    """
+    """Everything of one process, put together; nothing runs yet."""
 
     def __init__(self, kube: Kube, settings: Settings) -> None:
         self.kube = kube

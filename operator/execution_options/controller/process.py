@@ -43,7 +43,6 @@ class Process:
 
     Args:
         kube: the connection; :meth:`stop` closes it.
-        settings: settings of the controller.
     """
 
     def __init__(self, kube: Kube, settings: Settings) -> None:

@@ -24,7 +24,6 @@ class Directory:
     """Keeps the channels that kopf hands to its store.
 
     Args:
-        kube: the connection.
         operator_namespace: namespace whose channels other namespaces may use.
         namespace_labels: returns the labels of a namespace.
         changed: called with the key of a channel that was created, changed or deleted.

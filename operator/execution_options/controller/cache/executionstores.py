@@ -60,7 +60,6 @@ class ExecutionStores:
     """Follows the executions of every engine other than bare pods.
 
     Args:
-        kube: the connection.
         changed: called with the old and the new state of every execution that changes.
         deleted: called with the last state of a deleted execution, before ``changed``.
         state: called when a collection has been listed, is no longer installed, or must not be read.

@@ -74,7 +74,6 @@ class OptionsIndex:
     kopf hands over each object as it changes; the index reads itself what kopf may have missed.
 
     Args:
-        kube: the connection.
         is_installed: whether a kind of options may be in the cluster.
     """
 

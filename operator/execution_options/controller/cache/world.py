@@ -70,7 +70,6 @@ class World:
     """Stores that follow the API server, and the indexes over them.
 
     Args:
-        kube: the connection.
         engines: the engines whose executions are followed at first.
         listener: called for changes.
     """

@@ -55,7 +55,6 @@ class ChannelReconciler:
     """Writes the status of one channel at a time.
 
     Args:
-        directory: the channels.
         materials: reads what they refer to.
         writer: writes the status.
         operator_namespace: namespace whose channels other namespaces may use.

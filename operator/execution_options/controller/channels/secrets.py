@@ -33,7 +33,6 @@ class Materials:
     """Reads references, each by its name, because the operator has no right to list them.
 
     Args:
-        kube: the connection.
         operator_namespace: namespace of this process's service account.
         clock: monotonic seconds, for tests.
     """

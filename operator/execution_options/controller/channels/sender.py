@@ -26,7 +26,6 @@ class ChannelPost:
     """Sends by channels.
 
     Args:
-        directory: the channels.
         materials: reads what they refer to, for every attempt, so that a rotated secret is used at once.
         providers: sends messages, by type of channel.
         reports: receives the results.

@@ -33,11 +33,8 @@ class EngineLoop:
     """Follows the descriptions of engines, has the world use them, and reconciles them while active.
 
     Args:
-        kube: the connection.
         world: gets the engines.
         writer: sends what is to be changed.
-        settings: settings of the controller.
-        metrics: counts the reconciles.
         used: called after the set of engines has changed, with the executions that are no longer followed.
     """
 

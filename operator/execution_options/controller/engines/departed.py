@@ -26,7 +26,6 @@ class DepartedKinds:
     """The kinds of engines whose description has gone.
 
     Args:
-        kube: the connection.
         writer: checks that this process may write.
     """
 

@@ -60,11 +60,8 @@ class EngineReconciler:
     They are few and share one webhook configuration, so all are reconciled together.
 
     Args:
-        kube: the connection.
         index: the descriptions.
         world: executions, and where problems with paths are stored.
-        writer: sends the changes.
-        settings: settings of the controller.
         paths_changed: called when the problems with the paths of any engine have changed.
     """
 

@@ -41,8 +41,6 @@ class ArtifactRepositories:
     Entries are never removed: a workflow that was just admitted may need one, and there are only as many as buckets.
 
     Args:
-        kube: the connection.
-        index: the options.
         writer: writes the ConfigMaps.
         changed: called with a namespace when :meth:`problem` of it has changed.
     """

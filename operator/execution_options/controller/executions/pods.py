@@ -45,9 +45,7 @@ class PodReconciler:
     """Brings one pod at a time to its execution's options.
 
     Args:
-        world: what is known of the cluster.
         shell: reads and writes.
-        recorder: posts events.
         unfollowed: records the pods that an edit does not reach.
         unenforced: records the pods that are not as options enforce.
     """

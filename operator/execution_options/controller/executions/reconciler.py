@@ -47,10 +47,7 @@ class ExecutionReconciler:
     """Brings one execution at a time to its options.
 
     Args:
-        world: what is known of the cluster.
-        index: the options.
         shell: reads and writes.
-        recorder: posts events.
         pods: reconciles the pods of executions that the webhook missed.
         unfollowed: records the executions that an edit does not reach.
     """

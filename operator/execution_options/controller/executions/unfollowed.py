@@ -25,7 +25,6 @@ class Unfollowed:
 
     Args:
         world: executions, and the options of each.
-        index: the options.
         changed: called with options whose condition changes.
     """
 

@@ -41,10 +41,7 @@ class OptionsReconciler:
     """Reconciles one options object at a time.
 
     Args:
-        index: the options.
         world: executions and service accounts.
-        directory: the channels.
-        writer: sends the changes.
         executions: the queue of executions.
         pods: knows which pods wait for a parallelism slot.
         outcomes: knows which ends are not notified.

@@ -53,18 +53,10 @@ class Outbox:
     """All parts of the outbox, put together.
 
     Args:
-        kube: the connection.
-        writer: writes while the lease holds.
-        settings: settings of the controller.
         identity: name of this process.
-        world: what is known of the cluster.
-        index: the options.
-        directory: the channels.
         post: sends by channels.
-        recorder: posts events.
         refusals: reports what the API server refuses to record.
         outcomes: reports ends whose outcome only the program knows.
-        metrics: counts.
     """
 
     def __init__(

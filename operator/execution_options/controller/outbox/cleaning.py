@@ -38,8 +38,6 @@ class Cleaning:
     """Removes outdated deliveries.
 
     Args:
-        kube: for reading.
-        writer: writes while the lease holds.
         world: knows whether an execution still lacks the note of its notification.
         trials: knows whether a test is still requested.
     """

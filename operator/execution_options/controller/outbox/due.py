@@ -31,10 +31,6 @@ logger = logging.getLogger(__name__)
 class Due:
     """Composes deliveries.
 
-    Args:
-        index: the options.
-        directory: the channels.
-
     Attributes:
         since: when the kind of deliveries was installed (RFC 3339); earlier ends are not notified.
     """

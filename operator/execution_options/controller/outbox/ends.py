@@ -65,7 +65,6 @@ class Ends:
     """Follows executions to their ends.
 
     Args:
-        world: what is known of the cluster.
         due: composes deliveries.
         shell: reads and writes.
         ledger: records deliveries and has them sent.

@@ -59,13 +59,8 @@ class DanglingReferences:
     """Lists launch plans, and reports those that refer to options that do not exist.
 
     Args:
-        kube: for reading.
         world: the engines, and the labels of namespaces.
-        index: the options.
-        directory: the channels.
         ledger: records deliveries.
-        recorder: posts events.
-        metrics: counts.
         settings: has the interval (``resync``).
     """
 

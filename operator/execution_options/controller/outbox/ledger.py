@@ -46,10 +46,6 @@ MAX_KNOWN: Final = 10_000
 class Ledger:
     """Deliveries as last read or written.
 
-    Args:
-        kube: for reading.
-        writer: writes while the lease holds.
-
     Attributes:
         queue: keys of deliveries for which something may be due.
         known: deliveries that have not finished, and those that are to be delivered again.

@@ -24,8 +24,6 @@ class Outcomes:
     """Reports unknown outcomes in the condition of the options, and unreadable ones in an Event on the execution.
 
     Args:
-        index: the options.
-        recorder: posts events.
         changed: called with options whose condition changes.
     """
 

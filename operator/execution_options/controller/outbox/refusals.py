@@ -31,9 +31,6 @@ class Refusals:
     """Reports refusals by Events on the execution and its options, a condition of the options, metrics and the log.
 
     Args:
-        index: the options.
-        recorder: posts events.
-        metrics: counts.
         changed: called with options whose condition changes.
     """
 

@@ -25,12 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 class Reporting:
-    """Reports the results of deliveries.
-
-    Args:
-        metrics: counts.
-        recorder: posts events.
-    """
+    """Reports the results of deliveries."""
 
     def __init__(self, metrics: Metrics, recorder: Recorder) -> None:
         self._metrics = metrics

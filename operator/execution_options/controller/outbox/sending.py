@@ -50,8 +50,6 @@ class Deliveries:
     """The work on open deliveries.
 
     Args:
-        kube: for reading.
-        writer: writes while the lease holds.
         post: sends by channels.
         reporting: receives the results.
         holder: unique name of this process.

@@ -26,8 +26,6 @@ class Trials:
     """Records the deliveries of tests, which are sent like all others.
 
     Args:
-        index: the options.
-        directory: the channels.
         ledger: records deliveries.
         operator_namespace: namespace in which tests of cluster options are recorded.
     """

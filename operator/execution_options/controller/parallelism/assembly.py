@@ -41,13 +41,6 @@ class Parallelism:
     """Follows the pods that may wait, and releases them. For the active controller only.
 
     Args:
-        kube: for reading.
-        world: executions.
-        index: options.
-        writer: writes while the lease holds.
-        recorder: posts events.
-        metrics: counts.
-        settings: settings of the controller.
         numbers_changed: called with the uid of options whose numbers of pods have changed.
         hint: called with options that exist but are not known yet.
     """

@@ -50,9 +50,6 @@ class Backlog:
     changed, so that its cost does not grow with the number of waiting pods.
 
     Args:
-        kube: for reading.
-        writer: writes while the lease holds.
-        world: executions.
         quotas: knows which namespaces have quotas.
         namespace: namespace of the operator.
         clock: monotonic seconds, for tests.

@@ -26,11 +26,6 @@ class Kueue:
     Our webhook is called before Kueue's, and cannot know which pods Kueue will manage. Each attempt decides by a fresh
     read. An unanswered request is therefore repeated, and a pod that Kueue released first stays ours and waits for a
     slot.
-
-    Args:
-        kube: for reading.
-        writer: writes while the lease holds.
-        metrics: counts.
     """
 
     def __init__(self, kube: Kube, writer: Writer, metrics: Metrics) -> None:

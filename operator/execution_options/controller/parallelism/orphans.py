@@ -35,7 +35,6 @@ class Orphans:
     """Searches for the executions of pods, and releases pods that have none.
 
     Args:
-        kube: for reading.
         world: the engines, and whether their kinds are installed.
         board: the pods.
         explain: called with a group and why its pods are held; ``""`` for no particular reason.

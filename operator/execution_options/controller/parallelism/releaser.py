@@ -53,9 +53,6 @@ class Releaser:
     An unanswered request counts as a release: the pod keeps its slot, and the request is repeated.
 
     Args:
-        kube: for reading.
-        writer: writes while the lease holds.
-        metrics: counts.
         seconds: time-out of a request.
     """
 

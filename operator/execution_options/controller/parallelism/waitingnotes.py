@@ -49,10 +49,6 @@ class Announcer:
     """Reports in rounds of two seconds.
 
     Args:
-        kube: for reading.
-        world: executions.
-        writer: writes while the lease holds.
-        recorder: posts events.
         quotas: the quotas that count waiting pods.
     """
 

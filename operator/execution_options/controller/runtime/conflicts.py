@@ -35,7 +35,6 @@ class Shell:
     """Reads and writes that the reconciles of executions and of pods have in common.
 
     Args:
-        kube: for reading.
         writer: for writing.
         bucket: bounds the rate of patches, and adapts it to how the API server answers.
         metrics: counts the patches.

@@ -106,7 +106,6 @@ class Recorder:
     """Posts events one by one: warnings first, and namespaces take turns.
 
     Args:
-        writer: sends the requests.
         bucket: bounds their rate.
         metrics: counts events by result.
         instance: name of this process.

@@ -50,7 +50,6 @@ class Lanes(Generic[K]):
         queue: the keys.
         place: gives the lane of a key.
         reconcile: may return the seconds after which the key is due again.
-        metrics: counts the reconciles.
         step: seconds that a step of a reconcile may take.
     """
 

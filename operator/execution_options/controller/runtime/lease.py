@@ -83,7 +83,6 @@ class Elector:
     """One candidate.
 
     Args:
-        kube: the connection.
         namespace: namespace of the Lease.
         name: name of the Lease.
         identity: unique name of this process.

@@ -33,7 +33,6 @@ class StatusWriter(Generic[K]):
     """Writes the statuses of the objects of one kind.
 
     Args:
-        writer: sends the requests.
         interval: seconds between two writes of an object's status in which only numbers changed.
         harmless: reasons for not being ready that are logged as information.
         clock: monotonic seconds, for tests.

@@ -38,7 +38,6 @@ class Writer:
     Every method raises :class:`LeaseLostError` if it does not, and what ``Kube.request`` raises.
 
     Args:
-        kube: the connection.
         holds: whether this process is the active controller now.
         seconds: time-out of one request.
     """
