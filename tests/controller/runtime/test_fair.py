@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
@@ -23,17 +22,6 @@ if TYPE_CHECKING:
 
 Key = tuple[str, str]
 NAMESPACES = st.sampled_from("abc")
-
-
-def now(awaitable: Any) -> bool:
-    """Whether something is done without waiting."""
-    coroutine = awaitable.__await__()
-    try:
-        next(coroutine)
-    except StopIteration:
-        return True
-    coroutine.close()
-    return False
 
 
 async def until(check: Any) -> None:
@@ -96,44 +84,6 @@ async def test_a_key_that_is_due_is_not_handed_out_twice() -> None:
     queue.done(("a", "2"))
     clock.now += 10
     assert len(queue) == 0
-
-
-# Writes.
-
-
-async def test_a_namespace_that_writes_little_need_not_wait_for_one_that_writes_much() -> None:
-    bucket = SharedBucket(0.001, 20)
-    assert [now(bucket.take("noisy")) for _ in range(30)].count(True) == 10
-    assert [now(bucket.take("quiet")) for _ in range(5)] == [True] * 5
-
-
-async def test_one_namespace_alone_has_the_whole_rate_and_no_more() -> None:
-    bucket, began = SharedBucket(500, 20), time.monotonic()
-    await asyncio.gather(*(bucket.take("one") for _ in range(120)))
-    took = time.monotonic() - began
-    assert took >= (120 - 20) / 500
-    assert took < 20
-
-
-@given(st.lists(NAMESPACES, min_size=1, max_size=60))
-def test_who_waits_to_write_is_served_by_turns_and_nobody_starves(shares: list[str]) -> None:
-    served: list[tuple[str, int]] = []
-
-    async def run() -> None:
-        bucket = SharedBucket(4000, 2)
-
-        async def one(number: int, share: str) -> None:
-            await bucket.take(share)
-            served.append((share, number))
-
-        async with asyncio.timeout(20):
-            await asyncio.gather(*(one(number, share) for number, share in enumerate(shares)))
-
-    asyncio.run(run())
-    assert len(served) == len(shares)
-    for share in "abc":
-        mine = [number for of, number in served if of == share]
-        assert mine == sorted(mine)
 
 
 # Events.

@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 import pytest
 
-from execution_options.controller.runtime.conflicts import ConflictError
-from execution_options.controller.runtime.lease import LeaseLostError
-from execution_options.controller.runtime.metrics import Metrics
 from execution_options.controller.runtime.queue import Queue
-from execution_options.controller.runtime.ratelimit import LEAST, Pace, TokenBucket
-from execution_options.controller.runtime.workers import work
 from support.fakes import Clock
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
 
 
 async def taken(queue: Queue[str]) -> str | None:
@@ -104,72 +95,3 @@ async def test_who_is_told_to_stop_while_something_comes_stops(steps: int) -> No
     waiting.cancel()
     ended, _ = await asyncio.wait([waiting], timeout=1)
     assert ended
-
-
-def test_a_bucket_gives_a_burst_and_then_its_rate() -> None:
-    clock = Clock()
-    bucket = TokenBucket(10, 5, clock)
-    assert [bucket.reserve() for _ in range(7)] == pytest.approx([0, 0, 0, 0, 0, 0.1, 0.2])
-    clock.now += 100
-    assert [bucket.reserve() for _ in range(6)] == pytest.approx([0, 0, 0, 0, 0, 0.1])
-
-
-def test_a_pace_halves_once_for_all_that_are_refused_together_and_comes_back_little_by_little() -> None:
-    clock = Clock()
-    pace = Pace(100, clock)
-    for _ in range(5):
-        pace.refused()
-    assert pace.rate == 50
-    clock.now += 1
-    pace.refused(3)
-    assert pace.rate == 25
-    for _ in range(20):
-        clock.now += 1
-        pace.refused()
-    assert pace.rate == LEAST
-    before = pace.rate
-    for _ in range(int(before)):
-        pace.accepted()
-    assert pace.rate == pytest.approx(before + 5), "a twentieth of the most in a second"
-    for _ in range(10_000):
-        pace.accepted()
-    assert pace.rate == 100
-
-
-def worker(reconcile: Callable[[str], Awaitable[float | None]]) -> tuple[Queue[str], asyncio.Task[None], Metrics]:
-    queue: Queue[str] = Queue()
-    metrics = Metrics()
-    return queue, asyncio.create_task(work("test", queue, reconcile, metrics)), metrics
-
-
-@pytest.mark.parametrize("error", [ConflictError("again"), TimeoutError(), ZeroDivisionError("a bug")])
-async def test_one_object_that_fails_stops_no_other(error: Exception) -> None:
-    done: list[str] = []
-    both = asyncio.Event()
-    failures = iter([error])
-
-    async def reconcile(key: str) -> None:
-        if key == "bad" and (problem := next(failures, None)) is not None:
-            raise problem
-        done.append(key)
-        if len(done) == 2:
-            both.set()
-
-    queue, task, metrics = worker(reconcile)
-    queue.add("bad")
-    queue.add("good")
-    await asyncio.wait_for(both.wait(), 5)
-    assert done == ["good", "bad"]
-    task.cancel()
-    value = metrics.registry.get_sample_value
-    assert value("execution_options_reconciles_total", {"queue": "test", "result": "error"}) == 1
-
-
-async def test_a_lost_lease_ends_the_worker() -> None:
-    async def reconcile(_key: str) -> None:
-        raise LeaseLostError("lost")
-
-    queue, task, _ = worker(reconcile)
-    queue.add("a")
-    with pytest.raises(LeaseLostError):
-        await asyncio.wait_for(task, 5)
