@@ -50,12 +50,12 @@ def test_it_serves_what_is_there_and_what_comes_after(tmp_path: Path) -> None:
     certificates = CertificateFolder(tmp_path)
     first, second = made(), made()
     put(tmp_path, first)
-    certificates.look()
+    certificates.reload()
     assert certificates.usable
     assert certificates.expires == first.certificate.not_valid_after_utc
     assert served_by(certificates.ssl_context) == first.certificate
     put(tmp_path, second)
-    certificates.look()
+    certificates.reload()
     assert served_by(certificates.ssl_context) == second.certificate
 
 
@@ -63,12 +63,12 @@ def test_what_does_not_fit_is_left_until_it_does(tmp_path: Path) -> None:
     certificates = CertificateFolder(tmp_path)
     first, second = made(), made()
     put(tmp_path, first)
-    certificates.look()
+    certificates.reload()
     put(tmp_path, second, key=first)  # halfway through an exchange
-    certificates.look()
+    certificates.reload()
     assert served_by(certificates.ssl_context) == first.certificate
     put(tmp_path, second)
-    certificates.look()
+    certificates.reload()
     assert served_by(certificates.ssl_context) == second.certificate
 
 
@@ -77,11 +77,11 @@ def test_nothing_is_usable_before_there_is_a_certificate(
     tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     certificates = CertificateFolder(tmp_path)
-    certificates.look()
+    certificates.reload()
     assert not certificates.usable
     (tmp_path / "tls.crt").write_bytes(content)
     (tmp_path / "tls.key").write_bytes(content)
-    certificates.look()
+    certificates.reload()
     assert not certificates.usable
     assert "no usable certificate" in caplog.text
 
@@ -91,6 +91,6 @@ def test_an_expired_certificate_is_not_usable(tmp_path: Path, caplog: pytest.Log
     authority = create_authority(old, Policy())
     put(tmp_path, issue(authority, [x509.DNSName("webhook.tools.svc")], old, Policy()))
     certificates = CertificateFolder(tmp_path)
-    certificates.look()
+    certificates.reload()
     assert not certificates.usable
     assert "expired at" in caplog.text

@@ -27,8 +27,8 @@ POLICY = Policy()
 NAMES = serving_names("webhook", "tools")
 
 
-def step_of(material: Material, days: float, *, settled: bool = False) -> Step:
-    trusted = material.trusted if settled else frozenset()
+def step_of(material: Material, days: float, *, propagated: bool = False) -> Step:
+    trusted = material.trusted if propagated else frozenset()
     return due(material, NOW + timedelta(days=days), POLICY, NAMES, trusted)
 
 
@@ -51,7 +51,7 @@ def test_what_is_due_over_a_life() -> None:
     assert step_of(young, 246) is Step.ANNOUNCE
     announced = after(young, Step.ANNOUNCE, 246)
     assert step_of(announced, 246) is Step.NOTHING
-    assert step_of(announced, 246, settled=True) is Step.PROMOTE
+    assert step_of(announced, 246, propagated=True) is Step.PROMOTE
     promoted = after(announced, Step.PROMOTE, 246)
     assert promoted.trusted == announced.trusted
     assert promoted.bundle == announced.bundle
@@ -135,7 +135,7 @@ def test_anything_garbled_is_read_as_far_as_it_is_usable_and_led_back_to_order(d
 
 @settings(deadline=None)
 @given(st.lists(st.floats(0.01, 500), min_size=1, max_size=12), st.booleans())
-def test_the_next_look_comes_no_later_than_anything_is_due(pauses: list[float], settled: bool) -> None:
+def test_the_next_look_comes_no_later_than_anything_is_due(pauses: list[float], propagated: bool) -> None:
     """Wherever nothing is due, nothing becomes due before ``next_due``."""
     material, day = FRESH, 0.0
     for pause in pauses:
@@ -145,5 +145,5 @@ def test_the_next_look_comes_no_later_than_anything_is_due(pauses: list[float], 
         if step_of(material, day) is Step.NOTHING and just_before > day:
             assert step_of(material, just_before) is Step.NOTHING
         day += pause
-        while (step := step_of(material, day, settled=settled)) is not Step.NOTHING:
+        while (step := step_of(material, day, propagated=propagated)) is not Step.NOTHING:
             material = after(material, step, day)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cryptography import x509
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
-SETTLE = timedelta(minutes=5)
+PROPAGATION = timedelta(minutes=5)
 NAMES = serving_names("webhook", "tools")
 DAY = 86_400.0
 
@@ -45,7 +45,7 @@ class World:
         return START + timedelta(seconds=self.clock)
 
     def _replica(self) -> Replica:
-        return Replica(Policy(), NAMES, SETTLE)
+        return Replica(Policy(), NAMES, PROPAGATION)
 
     def inject(self, bundle: bytes) -> None:
         self.past.append((self.clock, self.bundle))
@@ -60,7 +60,7 @@ class World:
         self.replicas[index] = self._replica()
         self.passes[index] = self._pass(self.replicas[index])
 
-    def settle(self) -> None:
+    def converge(self) -> None:
         """Let every replica make whole passes, one after the other, until none has anything to do."""
         quiet = 0
         while quiet < len(self.replicas):
@@ -83,8 +83,8 @@ class World:
             yield plan.write is None and plan.inject == bundle
 
     def visible(self) -> list[frozenset[x509.Certificate]]:
-        """What API servers may trust now, each up to the settle time behind; the time before any bundle apart."""
-        oldest = self.clock - SETTLE.total_seconds()
+        """What API servers may trust now, each up to the propagation time behind; the time before any bundle apart."""
+        oldest = self.clock - PROPAGATION.total_seconds()
         bundles = [bundle for until, bundle in [*self.past, (math.inf, self.bundle)] if until > oldest]
         return [frozenset(authorities(bundle)) for bundle in bundles if bundle]
 
@@ -131,13 +131,13 @@ def test_no_request_is_ever_refused(todo: list[tuple[str, float]]) -> None:
             world.clock += value
         else:
             # Deleted while its replicas run and know what it held; one of them puts it back.
-            world.settle()
+            world.converge()
             world.secret, world.version = Material(), world.version + 1
             for _ in range(3):
                 world.step(index)
             assert world.secret != Material()
         world.check()
-    world.settle()
+    world.converge()
     world.check()
 
 
@@ -151,14 +151,14 @@ def test_a_secret_that_was_put_back_or_made_elsewhere_is_moved_to_without_a_refu
     todo: list[tuple[str, float]], elsewhere: bool
 ) -> None:
     world = World(3)
-    world.settle()
+    world.converge()
     world.clock += 301
     old = world.secret
     for _ in range(2):  # twice replaced, and what is old is trusted no more
         world.clock += 250 * DAY
-        world.settle()
+        world.converge()
         world.clock += 301
-        world.settle()
+        world.converge()
     if elsewhere:
         old = advance(Material(), Step.CREATE, world.now, Policy(), NAMES)
     world.secret, world.version = old, world.version + 1
@@ -168,9 +168,9 @@ def test_a_secret_that_was_put_back_or_made_elsewhere_is_moved_to_without_a_refu
         else:
             world.step(int(value))
         world.check()
-    world.settle()
+    world.converge()
     world.clock += 301
-    world.settle()
+    world.converge()
     world.check()
     assert all(replica.serves(world.secret) for replica in world.replicas)
 
@@ -193,9 +193,9 @@ def test_any_disorder_is_led_back_to_one_certificate_that_is_trusted(
         else:
             world.step(int(value) % 3)
     for _ in range(4):
-        world.settle()
+        world.converge()
         world.clock += 301
-    world.settle()
+    world.converge()
     served = {replica.served.pair.certificate for replica in world.replicas if replica.served}
     assert world.secret.serving is not None
     assert served == {world.secret.serving.certificate}
@@ -206,13 +206,13 @@ def test_any_disorder_is_led_back_to_one_certificate_that_is_trusted(
 def test_every_certificate_is_replaced_in_time_while_a_replica_looks_daily() -> None:
     """Two years, in which nothing that is served is ever expired or untrusted."""
     world = World(2)
-    world.settle()
+    world.converge()
     seen = set()
     for _ in range(2 * 366):
         world.clock += DAY
-        world.settle()
+        world.converge()
         world.clock += 301
-        world.settle()
+        world.converge()
         world.check()
         for replica in world.replicas:
             assert replica.is_trusted(world.now)
@@ -224,14 +224,14 @@ def test_every_certificate_is_replaced_in_time_while_a_replica_looks_daily() -> 
 
 def test_whoever_deletes_the_secret_gets_a_new_authority_without_a_refused_request() -> None:
     world = World(2)
-    world.settle()
+    world.converge()
     first = world.secret
     world.secret, world.version = Material(), world.version + 1
-    world.settle()
+    world.converge()
     world.check()
     assert world.secret.serving == first.serving
     world.clock += 301
-    world.settle()
+    world.converge()
     world.check()
     assert world.secret.serving != first.serving
     assert first.authority is not None
@@ -244,7 +244,7 @@ def test_nothing_is_trusted_before_the_bundle_is_there_nor_while_it_is_gone() ->
     replica.observe([], 0)
     assert replica.plan(world.secret, world.now, 0).step is Step.CREATE
     assert not replica.is_trusted(world.now)
-    world.settle()
+    world.converge()
     assert replica.is_trusted(world.now)
     replica.observe([world.bundle, b""], 1)
     assert not replica.is_trusted(world.now)

@@ -1,4 +1,4 @@
-"""The webhook's certificates: made, shared by all replicas, trusted by the API server, replaced in time.
+"""The webhook's certificates: created, shared by all replicas, trusted by the API server, and replaced in time.
 
 Run one :class:`CertificateManager` beside each webhook server and give its ``ssl_context`` to the server::
 

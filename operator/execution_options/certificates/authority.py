@@ -1,7 +1,7 @@
-"""Certificate authorities and the serving certificates that they sign; pure, no clock and no cluster.
+"""Certificate authorities and the serving certificates that they sign. Pure: no clock and no cluster.
 
-Certificates keep to RFC 5280 in every extension, so that verifiers that are strict about it (Go's, OpenSSL with
-``X509_STRICT``, which Python 3.13 turns on by default) accept them.
+Every extension conforms to RFC 5280, so strict verifiers accept the certificates: Go's, and OpenSSL with
+``X509_STRICT``, which Python 3.13 turns on by default.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ _COMMON_NAME: Final = "execution-options-webhook"
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """How long certificates live, and when their successors are made.
+    """How long certificates live, and when their successors are created.
 
     Attributes:
-        authority_lifetime: Of a CA.
-        authority_overlap: How long before its end a CA's successor is made. Both are trusted meanwhile.
-        serving_lifetime: Of a serving certificate; it never outlives its CA.
-        serving_renewal: The share of its life after which a serving certificate is issued anew.
-        skew: How far clocks may be apart: certificates start that much in the past, and a CA is trusted that much
-            longer than it is valid.
+        authority_lifetime: Lifetime of a CA.
+        authority_overlap: A CA's successor is created this long before the CA expires. Until then both are trusted.
+        serving_lifetime: Lifetime of a serving certificate. It never outlives its CA.
+        serving_renewal: A serving certificate is renewed after this share of its lifetime.
+        skew: Largest difference between clocks. Certificates become valid this long before they are created, and a CA
+            is trusted this long after it expires.
 
     Raises:
-        ValueError: A successor would be late.
+        ValueError: A successor would be created too late.
     """
 
     authority_lifetime: timedelta = timedelta(days=365)
@@ -53,7 +53,7 @@ class Policy:
     skew: timedelta = timedelta(minutes=5)
 
     def __post_init__(self) -> None:
-        """Check that everything is renewed while it is valid."""
+        """Check that every certificate is renewed while it is valid."""
         if not timedelta() < self.serving_lifetime <= self.authority_overlap < self.authority_lifetime:
             raise ValueError("needs 0 < serving lifetime <= authority overlap < authority lifetime")
         if not 0 < self.serving_renewal < 1:
@@ -62,7 +62,7 @@ class Policy:
 
 @dataclass(frozen=True)
 class Pair:
-    """A certificate and its private key; only the certificate is ever shown."""
+    """A certificate and its private key. Only the certificate is part of its ``repr``."""
 
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey = field(repr=False, compare=False)
@@ -74,16 +74,20 @@ class Pair:
 
     @property
     def key_pem(self) -> bytes:
-        """The private key as unencrypted PKCS #8 PEM: for the Secret and the TLS server, for nothing else."""
+        """The private key as unencrypted PKCS #8 PEM. Only the Secret and the TLS server may get it."""
         return self.key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
 
 
 def create_authority(now: datetime, policy: Policy) -> Pair:
-    """A new CA, valid from ``now``.
+    """Create a CA.
 
-    Each has a name of its own: a verifier that finds issuers by name never tries the wrong one.
+    Each CA has a unique name, so a verifier that finds issuers by name never tries the wrong one.
+
+    Args:
+        now: The time. The CA is valid from then on.
+        policy: Lifetimes.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     serial = x509.random_serial_number()
@@ -97,7 +101,14 @@ def create_authority(now: datetime, policy: Policy) -> Pair:
 
 
 def issue(authority: Pair, names: Iterable[x509.GeneralName], now: datetime, policy: Policy) -> Pair:
-    """A new serving certificate for ``names``, signed by ``authority``, valid from ``now``."""
+    """Create a serving certificate.
+
+    Args:
+        authority: The CA that signs it.
+        names: The names that it is valid for.
+        now: The time. The certificate is valid from then on.
+        policy: Lifetimes.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     issuer = authority.certificate
     builder = _builder(
@@ -115,25 +126,25 @@ def issue(authority: Pair, names: Iterable[x509.GeneralName], now: datetime, pol
 
 
 def serving_end(authority: Pair, now: datetime, policy: Policy) -> datetime:
-    """Until when a serving certificate that is issued ``now`` is valid."""
+    """When a serving certificate that is issued ``now`` expires."""
     end = min(now + policy.serving_lifetime, authority.certificate.not_valid_after_utc)
     return end.replace(microsecond=0)  # certificates know whole seconds
 
 
 def renewal_of(serving: x509.Certificate, policy: Policy) -> datetime:
-    """When a serving certificate is to be issued anew."""
+    """When a serving certificate has to be renewed."""
     end = serving.not_valid_after_utc
     issued = min(serving.not_valid_before_utc + policy.skew, end)
     return issued + (end - issued) * policy.serving_renewal
 
 
 def rotation_of(authority: x509.Certificate, policy: Policy) -> datetime:
-    """When a CA's successor is to be made."""
+    """When a CA's successor has to be created."""
     return authority.not_valid_after_utc - policy.authority_overlap
 
 
 def is_expired(certificate: x509.Certificate, now: datetime) -> bool:
-    """Whether verifiers refuse it for its age; whole seconds, so never later than they do."""
+    """Whether verifiers refuse a certificate because it has expired. It compares whole seconds, like them."""
     return certificate.not_valid_after_utc <= now
 
 
@@ -147,7 +158,7 @@ def is_issued_by(certificate: x509.Certificate, authority: x509.Certificate) -> 
 
 
 def is_authority(certificate: x509.Certificate) -> bool:
-    """Whether it may sign certificates."""
+    """Whether a certificate may sign others."""
     try:
         return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
     except _UNREADABLE:
@@ -155,7 +166,7 @@ def is_authority(certificate: x509.Certificate) -> bool:
 
 
 def names_of(certificate: x509.Certificate) -> frozenset[x509.GeneralName]:
-    """The names that a serving certificate is for."""
+    """The names that a serving certificate is valid for."""
     try:
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except _UNREADABLE:
@@ -164,7 +175,13 @@ def names_of(certificate: x509.Certificate) -> frozenset[x509.GeneralName]:
 
 
 def serving_names(service: str, namespace: str, extra: Iterable[str] = ()) -> frozenset[x509.GeneralName]:
-    """The names under which a Service is called in its cluster, and ``extra`` host names and IP addresses."""
+    """The names by which a Service is called in its cluster.
+
+    Args:
+        service: Its name.
+        namespace: Its namespace.
+        extra: More host names and IP addresses.
+    """
     host = f"{service}.{namespace}"
     names: set[x509.GeneralName] = {x509.DNSName(name) for name in (f"{host}.svc", f"{host}.svc.cluster.local", host)}
     for name in extra:

@@ -1,4 +1,4 @@
-"""A certificate that somebody else makes and puts into a folder, such as a Secret of cert-manager's that is mounted."""
+"""A certificate from a folder, for example a mounted Secret that cert-manager maintains."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ POLL_SECONDS: Final = 5.0
 
 
 class CertificateFolder:
-    """Serves the certificate of a folder, and the next one when it is there; whoever makes it has to have it trusted.
+    """Serves the certificate in a folder, and each one that replaces it. The API server has to be made to trust it.
 
     Args:
-        folder: with ``tls.crt`` (the certificate and those between it and its authority) and ``tls.key``, as PEM.
+        folder: has ``tls.crt`` (the certificate and the intermediate ones) and ``tls.key``, as PEM.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -37,7 +37,7 @@ class CertificateFolder:
         self._folder = folder
         self._seen: tuple[bytes, bytes] | None = None
         self.ssl_context: ssl.SSLContext = server_context()
-        """For the server. Handshakes fail until there is a certificate; later ones are put into the same context."""
+        """For the server. Handshakes fail until there is a certificate. Later ones are loaded into the same context."""
         self.expires: datetime | None = None
         """When the certificate that is served expires."""
 
@@ -47,27 +47,27 @@ class CertificateFolder:
         return self.expires is not None and self.expires > datetime.now(UTC)
 
     async def run(self) -> None:
-        """Follow the folder until cancelled; what is missing or does not fit is waited for."""
+        """Follow the folder until cancelled. Missing or mismatched files are read again after a while."""
         while True:
-            self.look()
+            self.reload()
             await asyncio.sleep(POLL_SECONDS)
 
-    def look(self) -> None:
-        """Serve what the folder holds now, where that is new and usable."""
+    def reload(self) -> None:
+        """Serve the certificate in the folder if it is new and usable."""
         try:
             content = (self._folder / CERTIFICATE).read_bytes(), (self._folder / KEY).read_bytes()
             if content == self._seen:
                 return
             self._load(*content)
         except (OSError, ValueError, TypeError) as error:
-            # Files that are exchanged one after the other do not fit for a moment: the next look tells.
+            # Files that are replaced one after the other do not match for a moment. The next pass reads them again.
             logger.warning("no usable certificate in %s: %s", self._folder, error)
             return
         self._seen = content
         logger.info("serving a certificate that is valid until %s", self.expires)
 
     def _load(self, chain: bytes, key: bytes) -> None:
-        # Checked first: a context that is given a wrong pair keeps half of it.
+        # Checked first: a context keeps half of a pair that does not match.
         certificate = x509.load_pem_x509_certificates(chain)[0]
         private = serialization.load_pem_private_key(key, password=None)
         if not isinstance(private, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):

@@ -1,4 +1,4 @@
-"""The CA bundle in webhook configurations: read, compared, and patched only where it differs."""
+"""The CA bundle in webhook configurations: read, compared, and patched only if it differs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Target:
     Attributes:
         name: Its name.
         plural: Its resource.
-        required: Whether the webhook is not ready while it does not exist.
+        required: Whether the webhook is not ready until it exists.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Target:
 
     @property
     def collection(self) -> str:
-        """The path of all of its kind."""
+        """The path of its collection."""
         return path_of(*_GROUP, self.plural)
 
     @property
@@ -55,7 +55,7 @@ class _Metadata(Struct, rename="camel"):
 
 
 class Configuration(Struct):
-    """A webhook configuration as far as it matters here."""
+    """The fields of a webhook configuration that are needed."""
 
     metadata: _Metadata
     webhooks: list[_Webhook] = field(default_factory=list)
@@ -67,12 +67,16 @@ class Configuration(Struct):
 
 
 def patch_of(configuration: Configuration, bundle: bytes) -> list[dict[str, Any]]:
-    """The JSON patch that puts ``bundle`` into every webhook; empty if it is there.
+    """The JSON patch that gives every webhook a CA bundle; empty if all have it.
 
-    It fails where the configuration is no longer the one that was read.
+    The API server refuses the patch if the configuration has changed since it was read.
+
+    Args:
+        configuration: As it was read.
+        bundle: CAs as PEM.
     """
     changes: list[dict[str, Any]] = [
-        # Adding replaces what is there; it works whether or not there is a bundle yet.
+        # "add" also replaces a bundle.
         {"op": "add", "path": f"/webhooks/{index}/clientConfig/caBundle", "value": bundle}
         for index, present in enumerate(configuration.bundles)
         if present != bundle
@@ -84,7 +88,10 @@ def patch_of(configuration: Configuration, bundle: bytes) -> list[dict[str, Any]
 
 
 async def read(kube: Kube, target: Target) -> Configuration | None:
-    """The configuration as it is now, or ``None`` if it does not exist.
+    """Read a configuration.
+
+    Returns:
+        The configuration; ``None`` if it does not exist.
 
     Raises:
         ApiError: The API server refused.
@@ -95,11 +102,17 @@ async def read(kube: Kube, target: Target) -> Configuration | None:
 
 
 async def inject(kube: Kube, target: Target, configuration: Configuration, bundle: bytes) -> bool | None:
-    """Give every webhook of ``configuration`` the bundle.
+    """Give every webhook of a configuration the CA bundle.
+
+    Args:
+        kube: The connection.
+        target: Names the configuration.
+        configuration: As it was read.
+        bundle: CAs as PEM.
 
     Returns:
-        ``None`` if it has it, whether it was written if not: ``False`` if someone changed the configuration since it
-        was read.
+        ``None`` if all webhooks have it, ``True`` if it was written, ``False`` if the configuration has changed since
+        it was read.
 
     Raises:
         ApiError: The API server refused.
@@ -111,7 +124,7 @@ async def inject(kube: Kube, target: Target, configuration: Configuration, bundl
     try:
         await kube.patch(target.path, patch, JSON_PATCH)
     except ApiError as error:
-        # A failed test of a JSON patch is 422 Invalid, as is a patch that the API server finds wrong in itself.
+        # A JSON patch whose test fails gets 422 Invalid, like an invalid patch.
         if error.status not in (404, 409, 422):
             raise
         current = await read(kube, target)

@@ -1,4 +1,4 @@
-"""Keeps a webhook server's certificate and the API server's trust in it, without ever refusing a request."""
+"""Maintains a webhook server's certificate and the API server's trust in it, without a failed request in between."""
 
 from __future__ import annotations
 
@@ -37,22 +37,22 @@ _BACKOFF: Final = (0.2, 10.0)
 
 
 class CertificateManager:
-    """One replica's share of the certificates; run one in every webhook process.
+    """Maintains the certificates of one replica. Run one in every webhook process.
 
-    Any number of replicas may run: they agree through the Secret. What it needs: ``get``, ``update``, ``create`` and
-    ``watch`` on the Secret, ``get``, ``patch`` and ``watch`` on the webhook configurations.
+    Any number of replicas may run: they agree through the Secret. It needs the rights to ``get``, ``update``,
+    ``create`` and ``watch`` the Secret, and to ``get``, ``patch`` and ``watch`` the webhook configurations.
 
     Args:
         kube: The connection.
-        namespace: The operator's namespace: of the Service and the Secret.
+        namespace: The namespace of the Service and the Secret.
         service: The Service through which the API server calls the webhook.
-        secret: The Secret's name; it is made where it does not exist.
-        configuration: The MutatingWebhookConfiguration; there is no readiness without it.
-        others: More webhook configurations, each of which may be missing if it says so.
+        secret: The Secret's name. It is created if it does not exist.
+        configuration: The MutatingWebhookConfiguration. The webhook is not ready without it.
+        others: More webhook configurations.
         policy: Lifetimes.
-        settle: How long after it was injected every API server is known to use a CA bundle.
-        poll: How often to look while something is under way.
-        resync: How often to look otherwise; changes wake it at once where it may watch.
+        propagation: Every API server uses a CA bundle this long after it was injected.
+        poll: Interval of passes while a change is under way.
+        resync: Interval of passes otherwise. A watch triggers a pass at once.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class CertificateManager:
         configuration: str,
         others: Sequence[Target] = (),
         policy: Policy | None = None,
-        settle: timedelta = timedelta(minutes=5),
+        propagation: timedelta = timedelta(minutes=5),
         poll: timedelta = timedelta(seconds=5),
         resync: timedelta = timedelta(minutes=2),
     ) -> None:
@@ -74,22 +74,22 @@ class CertificateManager:
         self._secret = CertificateSecret(kube, namespace, secret)
         self._targets = (Target(configuration), *others)
         self._policy = Policy() if policy is None else policy
-        self._replica = Replica(self._policy, serving_names(service, namespace), settle)
+        self._replica = Replica(self._policy, serving_names(service, namespace), propagation)
         self._poll = poll
         self._resync = resync
         self._changed = asyncio.Event()
         self._loaded: Pair | None = None
         self._missing: set[Target] = set()
         self.ssl_context: ssl.SSLContext = server_context()
-        """For the server. Handshakes fail until there is a certificate; later ones are put into the same context."""
+        """For the server. Handshakes fail until there is a certificate. Later ones are loaded into the same context."""
         self.served = asyncio.Event()
-        """Set once there is a certificate to serve: from then on handshakes succeed. Never cleared."""
+        """Set once there is a certificate, so that handshakes succeed. Never cleared."""
         self.ready = asyncio.Event()
-        """Set while a valid certificate is served whose CA is in the bundle of every webhook."""
+        """Set while the served certificate is valid and its CA is in the bundle of every webhook."""
 
     @property
     def serving(self) -> x509.Certificate | None:
-        """The certificate that is served to new connections."""
+        """The certificate for new connections."""
         return None if self._loaded is None else self._loaded.certificate
 
     @property
@@ -103,7 +103,7 @@ class CertificateManager:
         return self.ready.is_set()
 
     async def run(self) -> None:
-        """Keep everything as it should be until cancelled; errors of the API server are retried."""
+        """Maintain the certificates until cancelled. Errors of the API server are retried."""
         async with asyncio.TaskGroup() as group:
             watched = [(self._secret.collection, self._secret.name)]
             watched += [(target.collection, target.name) for target in self._targets]
@@ -130,7 +130,11 @@ class CertificateManager:
                 pass
 
     async def _pass(self) -> float:
-        """Look at everything once and write at most one kind of thing; returns the seconds until the next look."""
+        """Read everything, and write either the Secret or the configurations.
+
+        Returns:
+            Seconds until the next pass.
+        """
         # The configurations first: see the module ``replica``.
         seen = [(target, await read(self._kube, target)) for target in self._targets]
         self._replica.observe(
@@ -148,9 +152,9 @@ class CertificateManager:
             written = await self._inject(seen, plan.inject)
         if written is None:
             written = await self._secret.adopt(stored)
-        self._tell(seen, now)
+        self._set_ready(seen, now)
         if written is not None:
-            # The outcome is observed, not assumed. Replicas that met here must not meet again and again.
+            # The next pass reads the outcome. The pause differs, so that replicas do not conflict again and again.
             return 0.0 if written else random.uniform(0.01, 0.1)  # noqa: S311 - jitter
         return self._wait(stored.material, now)
 
@@ -182,7 +186,7 @@ class CertificateManager:
             self.served.set()
             logger.info("serving a certificate that is valid until %s", self.expires)
 
-    def _tell(self, seen: list[tuple[Target, Configuration | None]], now: datetime) -> None:
+    def _set_ready(self, seen: list[tuple[Target, Configuration | None]], now: datetime) -> None:
         missing = {target for target, configuration in seen if configuration is None}
         for target in missing - self._missing:
             logger.info("%s %s does not exist yet; waiting for it", target.plural, target.name)

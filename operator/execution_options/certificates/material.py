@@ -1,10 +1,10 @@
-"""What the replicas share, and what is due on it: pure functions of what is stored and the time.
+"""Certificates and keys in the Secret, and the next step in their life: pure functions of the Secret and the time.
 
-A CA is replaced in steps, each of which leaves material that can be served from a restart on:
+A CA is replaced in steps. After each of them a replica that restarts can serve:
 
-1. ``ANNOUNCE``: the next CA is made and trusted, and signs nothing yet.
-2. ``PROMOTE``: once every API server trusts it, it signs the serving certificate; the one before is still trusted.
-3. ``RETIRE``: a CA is forgotten when it has expired, so with everything that it ever signed.
+1. ``ANNOUNCE``: the next CA is created and trusted. It signs nothing yet.
+2. ``PROMOTE``: once every API server trusts it, it signs the serving certificate. The previous CA is still trusted.
+3. ``RETIRE``: a CA is removed after it has expired, like everything that it signed.
 """
 
 from __future__ import annotations
@@ -45,26 +45,26 @@ KEYS: Final = frozenset({*SERVING, *AUTHORITY, *UPCOMING, RETIRED})
 
 
 class Step(Enum):
-    """What is due; see the module."""
+    """A step; see the module."""
 
-    NOTHING = "the certificates are as they were"
-    CREATE = "a certificate authority and a serving certificate were made"
-    REISSUE = "the serving certificate was issued anew"
-    ANNOUNCE = "the next certificate authority was made"
-    PROMOTE = "the next certificate authority signs the serving certificate now"
-    RESTORE = "what was lost was put back, to be replaced in order"
-    RETIRE = "an expired certificate authority was forgotten"
+    NOTHING = "the certificates have not changed"
+    CREATE = "a certificate authority and a serving certificate were created"
+    REISSUE = "the serving certificate was renewed"
+    ANNOUNCE = "the next certificate authority was created"
+    PROMOTE = "the next certificate authority now signs the serving certificate"
+    RESTORE = "lost certificates were restored; they will be replaced in order"
+    RETIRE = "an expired certificate authority was removed"
 
 
 @dataclass(frozen=True)
 class Material:
-    """What the Secret holds, as far as it is usable.
+    """The usable content of the Secret.
 
     Attributes:
         authority: The CA that signed ``serving``.
-        serving: What the webhook serves.
-        upcoming: The CA that will sign next; it is trusted already.
-        retired: CAs that still have to be trusted, for what they signed may still be served.
+        serving: The certificate that the webhook serves.
+        upcoming: The CA that will sign next. It is trusted already.
+        retired: CAs that still have to be trusted, because a certificate that they signed may still be served.
     """
 
     authority: Pair | None = None
@@ -80,7 +80,7 @@ class Material:
 
     @property
     def bundle(self) -> bytes:
-        """``trusted`` as PEM, in an order that stays the same when a CA changes its role."""
+        """``trusted`` as PEM. The order stays the same when a CA changes its role."""
         order = sorted(self.trusted, key=lambda ca: (ca.not_valid_before_utc, ca.serial_number))
         return b"".join(map(pem, order))
 
@@ -90,7 +90,7 @@ def due(
     now: datetime,
     policy: Policy,
     names: Set[x509.GeneralName],
-    settled: Set[x509.Certificate],
+    propagated: Set[x509.Certificate],
 ) -> Step:
     """The next step.
 
@@ -98,22 +98,22 @@ def due(
         material: What is stored.
         now: The time.
         policy: Lifetimes.
-        names: What the serving certificate has to be for.
-        settled: The CAs that every API server has been told to trust for long enough to do so.
+        names: The names that the serving certificate has to be valid for.
+        propagated: The CAs that every API server trusts.
     """
     authority, serving, upcoming = material.authority, material.serving, material.upcoming
     next_usable = upcoming is not None and not is_expired(upcoming.certificate, now)
     if authority is None or is_expired(authority.certificate, now):
-        # Nothing that could be served is valid: the next one is trusted somewhere already, perhaps.
+        # No valid certificate can be served. Some API servers may already trust the next CA.
         return Step.PROMOTE if next_usable else Step.CREATE
     if serving is None or not is_issued_by(serving.certificate, authority.certificate):
         return Step.REISSUE
-    if upcoming is not None and next_usable and upcoming.certificate in settled:
+    if upcoming is not None and next_usable and upcoming.certificate in propagated:
         return Step.PROMOTE
     if not names <= names_of(serving.certificate):
         return Step.REISSUE
     if now >= renewal_of(serving.certificate, policy) and (
-        # One that ends with its CA cannot be prolonged by that CA.
+        # A certificate that expires with its CA cannot be renewed by that CA.
         serving_end(authority, now, policy) > serving.certificate.not_valid_after_utc
     ):
         return Step.REISSUE
@@ -125,14 +125,25 @@ def due(
 
 
 def advance(material: Material, step: Step, now: datetime, policy: Policy, names: Set[x509.GeneralName]) -> Material:
-    """``material`` after ``step``, which :func:`due` asked for."""
+    """Carry out a step.
+
+    Args:
+        material: What is stored.
+        step: The result of :func:`due`.
+        now: The time.
+        policy: Lifetimes.
+        names: The names that the serving certificate has to be valid for.
+
+    Returns:
+        What has to be stored.
+    """
     authority, upcoming = material.authority, material.upcoming
     if step is Step.CREATE:
         made = create_authority(now, policy)
         return Material(made, issue(made, names, now, policy), None, _unexpired(material.trusted, now))
     if step is Step.REISSUE and authority is not None:
         if material.serving is not None:
-            # Versions of the operator that want different names must not undo each other's work for ever.
+            # Two versions of the operator that want different names must not replace each other's certificate forever.
             names = names | names_of(material.serving.certificate)
         return replace(material, serving=issue(authority, names, now, policy))
     if step is Step.ANNOUNCE or (step is Step.RESTORE and upcoming is None):
@@ -147,16 +158,21 @@ def advance(material: Material, step: Step, now: datetime, policy: Policy, names
 
 
 def adopt(material: Material, known: Iterable[x509.Certificate], now: datetime) -> Material:
-    """``material`` that also trusts the CAs in ``known``.
+    """Add CAs that the Secret has lost.
 
-    A Secret that was deleted, garbled or put back from a backup lacks CAs whose certificates are being served.
+    A Secret that was deleted, corrupted or restored from a backup lacks CAs whose certificates are being served.
+
+    Args:
+        material: What is stored.
+        known: The CAs that are to be trusted.
+        now: The time.
     """
     missing = _unexpired(set(known) - material.trusted, now)
     return replace(material, retired=(*material.retired, *missing)) if missing else material
 
 
 def next_due(material: Material, policy: Policy) -> datetime | None:
-    """When :func:`due` answers anew by the passing of time alone; ``None`` where there is no material."""
+    """When :func:`due` has another result although nothing changes; ``None`` if nothing is stored."""
     times = [ca.not_valid_after_utc + policy.skew for ca in material.retired]
     if material.authority is not None:
         authority = material.authority.certificate
@@ -179,7 +195,11 @@ def encode(material: Material) -> dict[str, bytes]:
 
 
 def parse(data: Mapping[str, bytes]) -> tuple[Material, list[str]]:
-    """The usable part of a Secret's data, and what is wrong with the rest, without a word of its content."""
+    """Decode a Secret's data.
+
+    Returns:
+        The usable part, and the problems of the rest. They quote nothing of the data.
+    """
     problems: list[str] = []
     authority = _pair(data, AUTHORITY, problems, authority=True)
     serving = _pair(data, SERVING, problems, authority=False)
@@ -191,7 +211,7 @@ def parse(data: Mapping[str, bytes]) -> tuple[Material, list[str]]:
 
 
 def authorities(bundle: bytes) -> list[x509.Certificate]:
-    """The CAs in a bundle of PEM; none if it is garbled."""
+    """The CAs in a bundle of PEM; none if it cannot be decoded."""
     try:
         return [ca for ca in x509.load_pem_x509_certificates(bundle) if is_authority(ca)] if bundle.strip() else []
     except (ValueError, TypeError):
@@ -228,5 +248,5 @@ def _unexpired(certificates: Iterable[x509.Certificate], now: datetime) -> tuple
 
 
 def _is_forgettable(ca: x509.Certificate, now: datetime, policy: Policy) -> bool:
-    # Later than its end: a replica whose clock is behind may still serve what it signed.
+    # Some time after it expired: a replica whose clock is slow may still serve a certificate that it signed.
     return is_expired(ca, now - policy.skew)

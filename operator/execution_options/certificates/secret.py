@@ -1,6 +1,6 @@
-"""The Secret through which the replicas agree; written by compare-and-swap only.
+"""The Secret through which the replicas agree. It is written by compare-and-swap only.
 
-It is owned by the service account of the replicas, so that it goes with the installation.
+The service account of the replicas owns it, so that it is deleted with the installation.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ class Stored:
     """The Secret as it was read.
 
     Attributes:
-        material: What of it is usable.
-        problems: What is wrong with the rest; nothing of its content.
+        material: Its usable content.
+        problems: Why the rest is unusable. They quote nothing of it.
+        secret: The whole object; ``None`` if it does not exist.
     """
 
     material: Material
@@ -39,8 +40,8 @@ class Stored:
 class CertificateSecret:
     """One Secret in the operator's namespace.
 
-    It may exist beforehand, empty: then nobody needs the right to create Secrets. What else is on it, labels and
-    foreign keys included, is left alone.
+    It may be created empty by somebody else, so that no replica needs the right to create Secrets. Its labels and other
+    keys are left alone.
     """
 
     def __init__(self, kube: Kube, namespace: str, name: str) -> None:
@@ -61,7 +62,7 @@ class CertificateSecret:
         return path_of("", "v1", "secrets", self.namespace, self.name)
 
     async def read(self) -> Stored:
-        """What is stored now; empty if there is no Secret.
+        """Read the Secret. The content is empty if it does not exist.
 
         Raises:
             ApiError: The API server refused.
@@ -77,16 +78,23 @@ class CertificateSecret:
                 try:
                     data[key] = base64.b64decode(value)
                 except (binascii.Error, TypeError):
-                    data[key] = b"?"  # not from any API server; garbled like any other
+                    data[key] = b"?"  # no API server returns this; it is unusable like other garbage
         material, problems = parse(data)
         return Stored(material, tuple(problems), secret)
 
     async def write(self, stored: Stored, material: Material) -> bool:
-        """Replace what was read by ``material``; ``False`` if someone else was first.
+        """Write the Secret.
+
+        Args:
+            stored: As it was read.
+            material: The new content.
+
+        Returns:
+            ``False`` if it has changed since it was read.
 
         Raises:
             ApiError: The API server refused.
-            aiohttp.ClientError: There was no answer, so it may or may not be written; or ``TimeoutError``.
+            aiohttp.ClientError: There was no answer, so it may be written or not; or ``TimeoutError``.
         """
         data = {key: base64.b64encode(value).decode() for key, value in encode(material).items()}
         try:
@@ -99,29 +107,29 @@ class CertificateSecret:
                 await self._kube.create(self.collection, body)
             else:
                 others = {key: value for key, value in (stored.secret.get("data") or {}).items() if key not in KEYS}
-                # With the resource version that was read: the API server refuses if it has moved on.
+                # It has the resource version that was read: the API server refuses if that is not the current one.
                 await self._kube.replace(self.path, stored.secret | {"data": others | data})
         except ApiError as error:
             if error.status == 409 or (error.status == 404 and stored.secret is not None):
                 return False
             if error.status in (403, 404):
                 raise
-            # What it says of a body may quote the body.
+            # The message may quote the body.
             message = f"Secret {self.namespace}/{self.name} was not accepted"
             raise ApiError(error.status, error.reason, message) from None
         return True
 
     async def adopt(self, stored: Stored) -> bool | None:
-        """Own what an earlier version, or an earlier installation, made: tried once.
+        """Become the owner of a Secret that an earlier version, or an earlier installation, created.
 
-        What people made (it has labels, annotations or keys of theirs) stays theirs.
+        This is tried once. A Secret with labels, annotations or other keys was created by people and keeps its owner.
 
         Returns:
-            ``None`` where that is not so or not allowed, whether it was written if it is: ``False`` if someone else
-            was first.
+            ``True`` if it was written, ``False`` if it has changed since it was read, ``None`` if there is nothing to
+            write or no right to.
 
         Raises:
-            ApiError: The API server could not say.
+            ApiError: The API server refused.
             aiohttp.ClientError: There was no answer; or ``TimeoutError``.
         """
         if self._adopted or stored.secret is None:
@@ -139,7 +147,7 @@ class CertificateSecret:
                 return False
             if error.status != 403:
                 raise
-            # Some clusters let only those change owners who may delete (OwnerReferencesPermissionEnforcement).
+            # Some clusters let only accounts that may delete change owners (OwnerReferencesPermissionEnforcement).
             logger.info("Secret %s/%s stays when this is uninstalled: %s", self.namespace, self.name, error.reason)
             self._adopted = True
             return None

@@ -16,26 +16,34 @@ if TYPE_CHECKING:
 
 
 def server_context() -> ssl.SSLContext:
-    """A context for a server, without a certificate yet: every handshake fails until :func:`load`."""
+    """Create a context for a server. It has no certificate: every handshake fails until :func:`load`."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 
 
 def load(context: ssl.SSLContext, pair: Pair) -> None:
-    """Serve ``pair`` in every handshake that begins after this.
+    """Use a certificate in every handshake that begins from now on.
 
-    Connections that are open, and handshakes that have begun, keep the certificate they have: OpenSSL copies it into
-    each connection. Call it on the event loop's thread, where no handshake can begin between certificate and key.
+    Open connections, and handshakes that have begun, keep their certificate: OpenSSL copies it into each connection.
+    Call this in the event loop's thread, where no handshake can begin between certificate and key.
+
+    Args:
+        context: Of the server.
+        pair: The certificate and its key.
     """
     load_pem(context, pair.key_pem + pair.certificate_pem)
 
 
 def load_pem(context: ssl.SSLContext, content: bytes) -> None:
-    """The same of PEM: a private key and the chain of its certificate.
+    """Use a certificate in every handshake that begins from now on, like :func:`load`.
+
+    Args:
+        context: Of the server.
+        content: A private key and the chain of its certificate, as PEM.
 
     Raises:
-        ssl.SSLError: they do not belong together, and ``context`` may be left with half of them.
+        ssl.SSLError: Key and certificate do not match. The context may have one of them.
     """
     with _file(content) as path:
         context.load_cert_chain(path)
@@ -43,9 +51,9 @@ def load_pem(context: ssl.SSLContext, content: bytes) -> None:
 
 @contextmanager
 def _file(content: bytes) -> Iterator[str]:
-    """A path from which ``content`` can be read meanwhile, by nobody else, and in memory where that is possible."""
+    """A path from which only this process can read ``content``. It is in memory if the system supports that."""
     if hasattr(os, "memfd_create") and Path("/proc/self/fd").is_dir():
-        # Has no name in any file system, so nothing stays behind even if the process is killed now.
+        # It has no name in a file system, so nothing is left even if the process is killed now.
         descriptor = os.memfd_create("certificate", os.MFD_CLOEXEC)
         try:
             os.write(descriptor, content)

@@ -1,4 +1,4 @@
-"""Being woken by any change of one object, so that looking at it can be rare and yet prompt."""
+"""Notice any change of one object, so that it need not be read often."""
 
 from __future__ import annotations
 
@@ -21,17 +21,23 @@ _BACKOFF: Final = (0.5, 30.0)
 
 
 async def wake_on_change(kube: Kube, collection: str, name: str, changed: asyncio.Event) -> None:
-    """Set ``changed`` whenever the object changes, is created or deleted, until cancelled.
+    """Set an event whenever an object is created, changed or deleted, until cancelled.
 
-    What happened is not looked at: whoever is woken reads the object. Errors (the right to watch may be missing) only
-    delay that until its next look, so they are no more than a note in the log.
+    The caller reads the object itself, and from time to time without an event, too. So errors, such as a missing right
+    to watch, cost only time and are logged for debugging.
+
+    Args:
+        kube: The connection.
+        collection: Path of the object's collection.
+        name: Name of the object.
+        changed: The event.
     """
     pause = _BACKOFF[0]
     while True:
         params = {
             "watch": "true",
             "fieldSelector": f"metadata.name={name}",
-            # Without a version the watch begins with the object as it is: nothing is missed between two watches.
+            # Without a version a watch begins with the current object, so no change between two watches is missed.
             "timeoutSeconds": str(random.randint(*_WATCH_SECONDS)),  # noqa: S311 - jitter
         }
         try:
@@ -44,6 +50,6 @@ async def wake_on_change(kube: Kube, collection: str, name: str, changed: asynci
                     pause = _BACKOFF[0]
         except REQUEST_ERRORS as error:
             logger.debug("watch of %s %s: %s", collection, name, error_text(error))
-        # Also after an orderly end, lest a watch that ends at once is opened again and again.
+        # Also after an orderly end: a watch that ends at once must not be opened again and again.
         await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
         pause = min(pause * 2, _BACKOFF[1])

@@ -50,7 +50,7 @@ class Site:
 
     def manager(self, kube: Kube | None = None, **options: Any) -> CertificateManager:
         """One replica's certificates, not running yet; slow to look, so that only its watches make it quick."""
-        options = {"settle": timedelta(seconds=1), "resync": timedelta(hours=1)} | options
+        options = {"propagation": timedelta(seconds=1), "resync": timedelta(hours=1)} | options
         return CertificateManager(
             kube or self.kube,
             namespace=self.namespace,
