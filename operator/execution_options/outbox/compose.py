@@ -60,7 +60,7 @@ class Composed(Struct, frozen=True):
     test_id: str = ""
 
     def completing(self, note: str) -> Composed:
-        """The same as the last delivery of an end, all others of which are recorded."""
+        """The same delivery as the last one of its end. All others must be recorded before it."""
         return structs.replace(self, spec=structs.replace(self.spec, completes=note))
 
     def manifest(self, namespace: str) -> dict[str, Any]:

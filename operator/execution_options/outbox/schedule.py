@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 FIRST_PAUSE: Final = 2.0
-"""Seconds between the first two attempts."""
+"""Longest pause after the first attempt, in seconds. It doubles with each further attempt."""
 LONGEST_PAUSE: Final = 900.0
-"""Longest pause between two attempts, in seconds."""
+"""Longest pause after any attempt, in seconds."""
 GIVE_UP: Final = 24 * 3600.0
 """Seconds after the first attempt during which a delivery is retried."""
 LONGEST_RETRY_AFTER: Final = 3600.0

@@ -26,7 +26,7 @@ _Address = IPv4Address | IPv6Address
 
 _NAT64: Final = ip_network("64:ff9b::/96")
 _NOT_PUBLIC: Final = (ip_network("192.0.0.0/24"), ip_network("168.63.129.16/32"))
-"""Networks that ``ipaddress`` calls public: protocol assignments (RFC 6890), and Azure's services for its VMs."""
+"""Refused networks that ``ipaddress`` calls public: protocol assignments (RFC 6890), Azure's services for VMs."""
 
 
 DELAY: Final = 0.25
@@ -55,7 +55,7 @@ class ForbiddenAddressError(OSError):
 class Outbound:
     """Refuses addresses that are not on the public internet, unless they are allowed.
 
-    These are loopback and link-local addresses (a node's own services, cloud metadata), private and shared ones (pods,
+    It refuses loopback and link-local addresses (a node's own services, cloud metadata), private and shared ones (pods,
     services, a company's network), multicast and reserved ones. Nothing distinguishes the addresses of pods from that
     of a company's mail relay, so the relay must be allowed.
 
