@@ -12,12 +12,19 @@ from msgspec import convert
 
 from execution_options.api.keys import ExecutionKey
 from execution_options.api.model import ExecutionOptionsSpec
-from execution_options.api.names import GATE, GROUP_ANNOTATION, ID_LABEL, LIVE_ANNOTATION, SNAPSHOT_ANNOTATION
+from execution_options.api.names import (
+    GATE,
+    GROUP_ANNOTATION,
+    ID_LABEL,
+    INLINE_ANNOTATION,
+    LIVE_ANNOTATION,
+    SNAPSHOT_ANNOTATION,
+)
 from execution_options.api.resources import OptionsObject
 from execution_options.controller.cache.objects import followed
 from execution_options.controller.cache.tracker import Tracker
 from execution_options.engines.registry import builtin_engines
-from execution_options.options.levels import Layer, Level, Source
+from execution_options.options.levels import ANNOTATION, Layer, Level, Source
 from execution_options.options.live import Live, edited, encode_live
 from execution_options.options.snapshot import Snapshot, decode, encode
 from execution_options.parallelism.board import Board
@@ -75,6 +82,7 @@ class Known:
         assert not key.engine
 
     def unsure(self, key: OptionsKey, uid: str) -> None:
+        assert uid, "an annotation is no object"
         self.doubts.add((key, uid))
 
     def to_be_left(self, pod: GatedPod) -> None:
@@ -182,9 +190,13 @@ class Watching(RuleBasedStateMachine):
     def snapshot(self, data: st.DataObject, identifier: str) -> str:
         names = data.draw(st.lists(st.sampled_from(sorted(self.truth.options)), unique=True, max_size=2))
         chosen = [self.truth.options[name] for name in names]
-        layers = (
+        layers = [
             Layer(Source(Level.NAMESPACE_DEFAULT, KIND, one.name, one.uid, one.generation), one.spec) for one in chosen
-        )
+        ]
+        inline = data.draw(CAPS)
+        if inline is not None:
+            spec = convert({"maxParallelism": inline}, ExecutionOptionsSpec)
+            layers.append(Layer(Source(Level.EXECUTION, ANNOTATION, INLINE_ANNOTATION), spec))
         return encode(Snapshot(id=identifier, layers=tuple(layers)))
 
     @precondition(lambda self: self.truth.options)

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from msgspec import convert, structs
 
 from execution_options.api.model import ExecutionOptionsSpec
+from execution_options.api.names import INLINE_ANNOTATION
 from execution_options.api.resources import OptionsObject
-from execution_options.options.levels import Layer, Level, Source
+from execution_options.options.levels import ANNOTATION, Layer, Level, Source
 from execution_options.options.live import Live, current_layers, edited, encode_live
 from execution_options.options.merge import merge
 from execution_options.options.snapshot import Snapshot, encode
@@ -67,6 +68,18 @@ def test_a_limit_that_was_lifted_can_be_set_again() -> None:
     lifted = edited(Snapshot(id="i", layers=(layer("a", 3),)), Live(), lambda *_: now("a", None))
     assert cap_of([layer("a", 3)], live=lifted) is None
     assert cap_of([layer("a", 3)], now("a", 4, generation=3), live=lifted) == 4
+
+
+INLINE = Layer(
+    Source(Level.EXECUTION, ANNOTATION, INLINE_ANNOTATION), convert({"maxParallelism": 2}, ExecutionOptionsSpec)
+)
+
+
+def test_inline_options_have_a_limit_that_no_edit_changes() -> None:
+    assert cap_of([INLINE]) == 2
+    assert cap_of([layer("a", 3), INLINE], now("a", 7)) == 2
+    assert cap_of([INLINE, layer("a", 5, Level.CLUSTER_ENFORCE)], now("a", 4)) == 4
+    assert cap_of([layer("a", 3), INLINE, layer("b", None, Level.CLUSTER_ENFORCE)], now("b", 1)) == 1
 
 
 def test_deleted_options_hold_nothing_back() -> None:

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 class DeclaredLimit(Struct, frozen=True):
-    """The limit that one options object declares for an execution.
+    """The limit that an options object, or an annotation with options, declares for an execution.
 
     Attributes:
         kind: kind of the options.
         name: their name.
-        uid: their uid.
+        uid: their uid; empty for an annotation.
         generation: their generation when the limit was recorded.
         value: the limit; 0 for no limit, ``None`` if they declare nothing.
     """
@@ -88,8 +88,8 @@ def recorded(snapshot: str | None, live: str | None) -> tuple[DeclaredLimit, ...
         edits = {(e.kind, e.name, e.uid): e for e in decoding.read(live or "{}", _Live).layers}
     except UnreadableError:
         return ()
-    # The layer of the execution's own annotations has no uid and declares no limit.
-    named = [layer for layer in reversed(layers) if layer.source.uid]
+    # The options of an annotation are no object: they have no uid, and no edit can give them a limit.
+    named = [layer for layer in reversed(layers) if layer.source.uid or layer.spec.max_parallelism is not UNSET]
     frozen = (layer.spec.max_parallelism for layer in named)
     if not next((value for value in frozen if value is not UNSET), 0):
         return ()
@@ -129,7 +129,7 @@ def effective(
     for one in declared:
         if gone(one):
             continue
-        value, options = one.value, find(one.kind, one.name)
+        value, options = one.value, find(one.kind, one.name) if one.uid else None
         if (
             options is not None
             and options.uid == one.uid

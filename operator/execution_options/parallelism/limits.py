@@ -117,21 +117,21 @@ class Limits:
     def _verify_options(self, group: Group) -> None:
         """Report options that limit a group but are not in the index, so that their existence is verified."""
         namespace = group.key.namespace
-        for one in {one for declared in group.declared for one in declared if one.uid not in self._gone}:
+        for one in {one for declared in group.declared for one in declared if one.uid and one.uid not in self._gone}:
             key = OptionsKey(one.kind, "" if one.kind == CLUSTER_OPTIONS_KIND else namespace, one.name)
             known = self._index.get(key)
             if known is None or known.uid != one.uid:
                 self._listener.unsure(key, one.uid)
 
     def _listen(self, group: Group, declared: tuple[DeclaredLimit, ...]) -> None:
-        for one in declared:
-            self._limited.change(one.uid, group, add=True)
+        for uid in {one.uid for one in declared if one.uid}:
+            self._limited.change(uid, group, add=True)
 
     def _forget(self, group: Group, declared: tuple[DeclaredLimit, ...]) -> None:
         """Remove declared limits from a group. Options no longer limit it unless they declare another limit for it."""
         del group.declared[declared]
         left = {one.uid for others in group.declared for one in others}
-        for uid in {one.uid for one in declared} - left:
+        for uid in {one.uid for one in declared if one.uid} - left:
             self._limited.change(uid, group, add=False)
             if not self._limited.of(uid):
                 self._gone.discard(uid)

@@ -203,6 +203,16 @@ def test_without_a_cap_no_pod_waits(team: Team) -> None:
         assert "schedulingGates" not in team.create(member(name, "g", options=name))["spec"]
 
 
+def test_inline_options_limit_their_executions(team: Team, counting: Callable[..., Concurrency]) -> None:
+    with counting() as runs:
+        for number in range(6):
+            one = member(f"p-{number}", "g")
+            one["metadata"]["annotations"]["execution.dev/inline"] = "maxParallelism: 2"
+            assert {"name": GATE} in team.create(one)["spec"]["schedulingGates"]
+        eventually(lambda: runs.done == 6)
+    assert runs.most == {"g": 2}
+
+
 def test_deleted_options_leave_no_pod_waiting(team: Team, counting: Callable[..., Concurrency]) -> None:
     team.options("o", {"maxParallelism": 1})
     with counting() as runs:

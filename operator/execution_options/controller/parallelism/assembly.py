@@ -84,7 +84,7 @@ class Parallelism:
         if group.slots.releasable:
             self._releaser.add(group.key)
         self._backlog.changed(group.key)
-        if group.cap is not None:
+        if group.cap is not None and group.cap.uid:
             self._numbers_changed(group.cap.uid)
 
     def unknown(self, key: GroupKey) -> None:
