@@ -9,35 +9,20 @@ import pytest
 
 from execution_options.api import names
 from execution_options.api.keys import OptionsKey
-from execution_options.controller import handlers, process
-from execution_options.controller.process import WATCHED, Process
-from execution_options.controller.runtime.settings import Settings
+from execution_options.controller import handlers
+from execution_options.controller.process import WATCH_SECONDS, WATCHED
 from execution_options.notifications.route import ChannelKey
-from support.listwatch import Collection, serving
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from pathlib import Path
-
-    from execution_options.kube.client import Kube
+    from execution_options.controller.process import Process
 
 healthy: Any = handlers.healthy
 waits_for: Any = handlers.waits_for
 
 
 @pytest.fixture
-async def kube(tmp_path: Path) -> AsyncIterator[Kube]:
-    async with serving(Collection(), tmp_path) as connection:
-        yield connection
-
-
-@pytest.fixture
-async def memo(kube: Kube) -> AsyncIterator[kopf.Memo]:
-    """A process that has not begun."""
-    made = Process(kube, Settings(namespace="system"))
-    yield kopf.Memo(process=made)
-    await made.parts.lease_kube.close()
-    await made.parts.providers.close()
+def memo(process: Process) -> kopf.Memo:
+    return kopf.Memo(process=process)
 
 
 def body(version: str, spec: dict[str, Any], namespace: str = "ns") -> dict[str, Any]:
@@ -91,32 +76,15 @@ async def test_channels_and_engines_are_known_as_kopf_hands_them_over(memo: kopf
     assert not parts.engines.store.items
 
 
-async def test_each_watch_advances_by_its_own_requests_alone(
-    kube: Kube, memo: kopf.Memo, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made: Process = memo.process
-    for watch in made._watches.values():
-        made._expected.enter_context(watch)
-        watch.at -= process.WATCH_SECONDS + 1
-    for plural in WATCHED:
-        assert f"kopf's watch of {plural} has not advanced" in made.late()
+async def test_kopfs_probe_fails_while_something_makes_no_progress(memo: kopf.Memo, process: Process) -> None:
+    watch = process._watches[names.CHANNEL_PLURAL]
+    with watch:
+        watch.at -= WATCH_SECONDS + 1
         with pytest.raises(kopf.PermanentError, match="has not advanced"):
             await healthy(memo=memo)
-        made._advanced(f"/apis/{names.GROUP}/{names.VERSION}/{plural}")
-        made._advanced(f"/apis/{names.GROUP}")
-        assert f"kopf's watch of {plural} has not advanced" not in made.late()
-    assert await healthy(memo=memo) == "ok"
-    made._expected.close()
+        watch.advance()
+        assert await healthy(memo=memo) == "ok"
 
 
-async def test_a_list_of_kopfs_is_followed_by_one_that_shows_what_is_gone(memo: kopf.Memo) -> None:
-    made: Process = memo.process
-    made._listed(f"/apis/{names.GROUP}/{names.VERSION}")
-    assert not made.parts.relist.is_set()
-    made._listed(f"/apis/{names.GROUP}/{names.VERSION}/clusterexecutionoptions")
-    assert made.parts.relist.is_set()
-
-
-async def test_it_is_not_ready_before_the_cluster_has_its_kinds(memo: kopf.Memo, kube: Kube) -> None:
-    assert await memo.process._missing_kinds() == "execution.dev/v1beta1 is not installed in the cluster"
+async def test_kopfs_probe_shows_what_the_process_waits_for(memo: kopf.Memo) -> None:
     assert await waits_for(memo=memo) == "the cluster is not asked yet which kinds it has"

@@ -29,24 +29,22 @@ def applied_note(state: State, *, repaired: bool = False) -> Announcement | None
 
 def left_note(left: tuple[Left, ...], where: str = "") -> Announcement:
     """Values that the options would change, but that somebody else has changed."""
-    texts = [
-        f"{one.key} stays {'absent' if one.value is None else repr(one.value)}, as somebody else left it; "
+    text = "; ".join(
+        f"{one.key} stays {_shown(one)}, as somebody else left it; "
         f"options want {'it absent' if one.wanted is None else repr(one.wanted)}"
         for one in left
-    ]
-    return Announcement("Normal", "OptionsLeft", "Follow", where + "; ".join(texts))
+    )
+    return Announcement("Normal", "OptionsLeft", "Follow", where + text)
 
 
 def restored_note(restored: tuple[Left, ...]) -> Announcement:
-    """Enforced values of pods were something else; no pod is named, so that many pods make one event."""
-    said = [
-        f"{one.key} was {'absent' if one.value is None else repr(one.value)}, not {one.wanted!r}" for one in restored
-    ]
-    return Announcement("Warning", "EnforcedRestored", "Enforce", f"pods get again what is enforced: {'; '.join(said)}")
+    """Enforced values of pods were changed and written again; no pod is named, so that many pods make one Event."""
+    text = "; ".join(f"{one.key} was {_shown(one)}, not {one.wanted!r}" for one in restored)
+    return Announcement("Warning", "EnforcedRestored", "Enforce", f"pods get again what is enforced: {text}")
 
 
 def unenforced_note(why: str) -> Announcement:
-    """A pod is not as is enforced, and cannot be corrected; it is not named, so that many pods make one event."""
+    """A pod lacks what is enforced and cannot be corrected; it is not named, so that many pods make one Event."""
     return Announcement("Warning", "EnforcedMissing", "Enforce", why)
 
 
@@ -75,3 +73,7 @@ def missed_note(state: State) -> Announcement:
     if lacking:
         note += f", what is fixed at creation was not: {', '.join(lacking)}; create it again to get that too"
     return Announcement("Warning", "AdmissionMissed", "Repair", note)
+
+
+def _shown(one: Left) -> str:
+    return "absent" if one.value is None else repr(one.value)

@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 JOB_UID_LABEL: Final = "batch.kubernetes.io/controller-uid"
 MAX_RESTORED: Final = 5
-"""How often enforced metadata of a pod are written again: whoever changes them would go on for ever."""
+"""Most times that enforced metadata of one pod are written again, because another writer may never stop."""
 MAX_LABEL: Final = 63
 """Longest value of a label; each engine shortens longer names in its own way."""
 
@@ -47,7 +47,7 @@ class PodReconciler:
     Args:
         shell: reads and writes.
         unfollowed: records the pods that an edit does not reach.
-        unenforced: records the pods that are not as options enforce.
+        unenforced: records the pods that do not agree with what options enforce.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class PodReconciler:
         self._unfollowed = unfollowed
         self._unenforced = unenforced
         self._restored: Counter[Key] = Counter()
-        """How often enforced metadata of a pod were written again."""
+        """How often enforced metadata of each pod were written again."""
 
     async def reconcile(self, key: Key) -> None:
         """Reconcile one pod, unless it or its execution has ended."""
@@ -91,7 +91,7 @@ class PodReconciler:
         self._unenforced.forget(key)
 
     def _is_enforced(self, key: ExecutionKey, engine: Engine, execution: ObjectMeta, pod: PodObject) -> bool:
-        """Whether a pod is as is enforced, or can be corrected; what cannot is reported."""
+        """Whether a pod agrees with what is enforced or can be corrected; otherwise report it."""
         at = (pod.metadata.namespace, pod.metadata.name)
         try:
             account = edit.enforced_account(execution)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 CONDITION: Final = "EditsFollowed"
 """Condition of options; absent until an edit is refused."""
 ENFORCED: Final = "Enforced"
-"""Condition of options; absent until a pod is not as they enforce."""
+"""Condition of options; absent until a pod does not agree with what they enforce."""
 _ITSELF: Final = ("", "")
 """Key of the execution itself among its pods."""
 
@@ -117,7 +117,7 @@ class Unfollowed:
 
 
 class Unenforced(Unfollowed):
-    """Remembers pods that are not as options enforce, and that cannot be corrected."""
+    """Remembers pods that do not agree with what options enforce and cannot be corrected."""
 
     condition = ENFORCED
 

@@ -47,7 +47,7 @@ class OptionsReconciler:
         outcomes: knows which ends are not notified.
         refusals: knows which notifications cannot be recorded.
         unfollowed: knows which executions an edit did not reach.
-        unenforced: knows which executions have pods that are not as options enforce.
+        unenforced: knows which executions have pods that do not agree with what options enforce.
         repositories: knows which artifact repositories cannot be used.
         status_interval: seconds between two writes of an object's status in which only numbers changed.
     """

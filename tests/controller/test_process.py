@@ -1,0 +1,125 @@
+"""The process says what it waits for, notices what makes no progress, and ends if a part of it does."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from typing import TYPE_CHECKING
+
+from execution_options.api import names
+from execution_options.api.keys import OptionsKey
+from execution_options.api.names import OPTIONS_KIND
+from execution_options.controller import process as module
+from execution_options.controller.process import WATCH_SECONDS, WATCHED
+from execution_options.kube.client import ApiError
+
+if TYPE_CHECKING:
+    import pytest
+
+    from execution_options.controller.process import Process
+
+GROUP = f"/apis/{names.GROUP}/{names.VERSION}"
+
+
+async def test_it_waits_for_its_kinds_then_for_the_lists_and_is_then_ready_to_take_over(process: Process) -> None:
+    assert await process._missing_kinds() == "execution.dev/v1beta1 is not installed in the cluster"
+    assert process.missing() == "the cluster is not asked yet which kinds it has"
+    process._unserved = ""
+    assert process.missing() == "not everything is listed yet"
+    list_everything(process)
+    assert process.missing() == ""
+
+
+async def test_with_the_lease_it_is_ready_only_once_it_works(process: Process) -> None:
+    process._unserved = ""
+    list_everything(process)
+    process.parts.elector._until = float("inf")
+    assert process.missing().startswith("this controller has the Lease, and does not work yet")
+    process.parts.changes.active = True
+    assert process.missing().startswith("this controller works, but for notifications or pods")
+    process.parts.outbox.ends.active = True
+    process.parts.parallelism.synced = True
+    assert process.missing() == ""
+    process._stopping = True
+    assert process.missing() == "stopping"
+
+
+def list_everything(process: Process) -> None:
+    """As if every collection were listed."""
+    parts = process.parts
+    parts.engines._ready.set()
+    for store in (*parts.world._stores(), *parts.outbox._stores(), parts.artifacts._given, parts.artifacts._rendered):
+        store.synced.set()
+    for engine in parts.world.engines:
+        store_of = parts.world.executions.of(engine)
+        if store_of is not None:
+            store_of.answered.set()
+
+
+async def test_each_watch_advances_by_its_own_requests_alone(process: Process) -> None:
+    for watch in process._watches.values():
+        process._expected.enter_context(watch)
+        watch.at -= WATCH_SECONDS + 1
+    for plural in WATCHED:
+        assert f"kopf's watch of {plural} has not advanced" in process.late()
+        process._advanced(f"{GROUP}/{plural}")
+        process._advanced(f"/apis/{names.GROUP}")
+        assert f"kopf's watch of {plural} has not advanced" not in process.late()
+    assert process.late() == ""
+    process._expected.close()
+
+
+async def test_a_list_of_kopfs_is_followed_by_one_that_shows_what_is_gone(process: Process) -> None:
+    process._listed(GROUP)
+    assert not process.parts.relist.is_set()
+    process._listed(f"{GROUP}/clusterexecutionoptions")
+    assert process.parts.relist.is_set()
+
+
+async def test_the_end_of_a_task_ends_the_process_once(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+    signals: list[int] = []
+    monkeypatch.setattr(signal, "raise_signal", signals.append)
+    failure = RuntimeError("a bug")
+
+    async def fail() -> None:
+        raise failure
+
+    for _ in range(2):
+        task = asyncio.create_task(fail())
+        await asyncio.wait([task])
+        process._ended(task)
+    assert signals == [signal.SIGTERM]
+    assert process._failure is failure
+
+
+async def test_a_cancelled_task_does_not_end_the_process(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+    signals: list[int] = []
+    monkeypatch.setattr(signal, "raise_signal", signals.append)
+    task = asyncio.create_task(asyncio.sleep(60))
+    task.cancel()
+    await asyncio.wait([task])
+    process._ended(task)
+    assert signals == []
+
+
+async def test_the_list_of_options_is_repeated_until_it_succeeds_and_the_same_failure_logged_once(
+    process: Process, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    key = OptionsKey(OPTIONS_KIND, "team", "o")
+    failures = [TimeoutError("slow"), TimeoutError("slow"), ApiError(404, "NotFound", "page not found")]
+
+    async def resync() -> set[OptionsKey]:
+        if failures:
+            raise failures.pop(0)
+        return {key}
+
+    monkeypatch.setattr(module, "RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(process.parts.index, "resync", resync)
+    with caplog.at_level(logging.WARNING):
+        await process._resync()
+    assert [record.getMessage() for record in caplog.records] == [
+        "options cannot be listed: slow",
+        "options cannot be listed: execution.dev/v1beta1 is not installed in the cluster",
+    ]
+    assert await process.parts.options.take() == key
