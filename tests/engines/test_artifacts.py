@@ -114,11 +114,11 @@ ROOM = MOST_BYTES - len("s3: {}\n# ")
     ],
 )
 def test_a_text_that_cannot_be_used_is_said_and_leaves_entries_empty(text: str, problem: str) -> None:
-    data, said = render(repository(text), {"s3.ours", "gs.ours"})
+    data, reported = render(repository(text), {"s3.ours", "gs.ours"})
     assert bool(data["s3.ours"]) == (not problem)
     assert data["gs.ours"] == ""
-    assert (problem in said) if problem else (said == "")
-    assert said.startswith("entry main of ConfigMap artifact-repositories ") == bool(problem)
+    assert (problem in reported) if problem else (reported == "")
+    assert reported.startswith("entry main of ConfigMap artifact-repositories ") == bool(problem)
 
 
 SCALARS = [
@@ -199,7 +199,7 @@ def decided(
     spec: Manifest | None = None,
     template: Manifest | None = None,
 ) -> tuple[Manifest, list[str]]:
-    """The workflow with options, and what is said of it."""
+    """The workflow with options, and its notes."""
     document: Manifest = {"kind": "Workflow", "metadata": {"name": "train-1"}, "spec": spec or {}}
     own: Manifest = {"rawOutputDataConfig": {"outputLocationPrefix": prefix}}
     given = [namespaced("o", own if options else {**own, "selector": {}})]
@@ -249,7 +249,7 @@ def test_an_empty_reference_is_open(empty: Manifest | None) -> None:
         ("s3://others", READY, "is being prepared"),
     ],
 )
-def test_what_cannot_be_is_said(prefix: str, repositories: Repositories, problem: str) -> None:
+def test_a_repository_that_cannot_be_used_is_reported(prefix: str, repositories: Repositories, problem: str) -> None:
     document, notes = decided(prefix, repositories)
     assert "artifactRepositoryRef" not in document["spec"]
     assert [problem in note for note in notes] == [True]

@@ -1,4 +1,4 @@
-"""What is said of an author's own values: a layer for explain, sentences for events."""
+"""An author's own values become a layer for explain and sentences for events."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ def account_in(spec: Any) -> Any:
 
 
 def test_where_execution_and_pods_differ_the_pods_count() -> None:
-    said = author_layer(AUTHORED, "Job", "train")
-    assert str(said.source) == "Job train (written by the author)"
-    assert said.spec.labels == {"example.com/team": "pods'"}
-    assert said.spec.annotations == {"note": "n"}
-    assert account_in(said.spec) == "mine"
-    assert {env.name for env in said.spec.envs or ()} == {"A"}
+    authors_layer = author_layer(AUTHORED, "Job", "train")
+    assert str(authors_layer.source) == "Job train (written by the author)"
+    assert authors_layer.spec.labels == {"example.com/team": "pods'"}
+    assert authors_layer.spec.annotations == {"note": "n"}
+    assert account_in(authors_layer.spec) == "mine"
+    assert {env.name for env in authors_layer.spec.envs or ()} == {"A"}
 
 
 def test_nobody_said_anything() -> None:
-    said = author_layer({}, "Job", "train").spec
-    assert said.labels == {}
-    assert account_in(said) is UNSET
+    authors_layer = author_layer({}, "Job", "train").spec
+    assert authors_layer.labels == {}
+    assert account_in(authors_layer) is UNSET
 
 
 def test_a_sentence_for_everything_that_differs() -> None:
@@ -64,8 +64,8 @@ def test_a_sentence_for_everything_that_differs() -> None:
 def test_a_key_with_a_field_s_own_name_is_not_confused_with_it() -> None:
     authored = {"/metadata/labels/serviceAccountName": "l", "/metadata/annotations/env": "e"}
     spec = {"labels": {"serviceAccountName": "x"}, "securityContext": {"runAs": {"k8sServiceAccount": "a"}}}
-    said = author_layer(authored, "Job", "x").spec
-    assert said.labels == {"serviceAccountName": "l"}
-    assert account_in(said) is UNSET
+    authors_layer = author_layer(authored, "Job", "x").spec
+    assert authors_layer.labels == {"serviceAccountName": "l"}
+    assert account_in(authors_layer) is UNSET
     (sentence,) = notes(authored, merge([layer(Level.EXECUTION, spec, "o")]))
     assert "made it 'x'" in sentence

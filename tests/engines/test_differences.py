@@ -1,4 +1,4 @@
-"""Where an execution is not what its effective options say, and why."""
+"""Places at which an execution differs from its effective options, and why."""
 
 from __future__ import annotations
 
@@ -142,8 +142,8 @@ def test_a_path_that_leads_nowhere_leaves_values_absent() -> None:
         "envs[E]",
         "rawOutputDataConfig.outputLocationPrefix",
     }
-    said = "envs[E]: is nowhere in this Job, in spite of ExecutionOptions o (namespace default): nothing is at "
-    assert absent_notes(ENGINES["job"], document, merge([layer(SOME)]))[1] == f"{said}spec.template"
+    beginning = "envs[E]: is nowhere in this Job, in spite of ExecutionOptions o (namespace default): nothing is at "
+    assert absent_notes(ENGINES["job"], document, merge([layer(SOME)]))[1] == f"{beginning}spec.template"
     assert absent_notes(ENGINES["job"], document, merge([layer(SOME)]), Level.LAUNCH_PLAN) == []
     right, _ = admitted("job", job(), [layer(SOME)])
     assert absent(ENGINES["job"], right, merge([layer(SOME)])) == {}

@@ -56,8 +56,8 @@ def worked(engine: str, document: dict[str, Any], layers: list[Layer]) -> Patch:
     return patch
 
 
-UNSAID = (None, 0, False)
-"""What Flyte writes where nobody said anything."""
+UNSET_BY_USERS = (None, 0, False)
+"""Values that Flyte writes into fields that nobody set."""
 
 
 def assert_kept(old: Any, new: Any, *, values: bool, field: str = "") -> None:
@@ -74,7 +74,7 @@ def assert_kept(old: Any, new: Any, *, values: bool, field: str = "") -> None:
         assert len(new) >= len(old)
         for one, other in zip(old, new[len(new) - len(old) :] if field == "env" else new, strict=False):
             assert_kept(one, other, values=values)
-    elif values and old not in UNSAID:
+    elif values and old not in UNSET_BY_USERS:
         assert new == old
 
 
@@ -83,7 +83,7 @@ def test_defaults_change_nothing_that_the_author_wrote(
     execution: tuple[str, dict[str, Any]], layers: list[Layer]
 ) -> None:
     engine, document = execution
-    # How the cache is passed by is no value of the author's: he never said that it should not be.
+    # The value that bypasses the cache was not the author's, who never asked for the cache.
     kept = [layer for layer in layers if layer.spec.overwrite_cache is not True]
     patch = worked(engine, document, kept)
     assert_kept(document, patch.document, values=True)

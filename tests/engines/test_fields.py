@@ -96,7 +96,7 @@ def test_a_job_of_one_gang_is_not_capped() -> None:
     options = effective(Level.CLUSTER_ENFORCE, maxParallelism=4)
     changed, authored = given("job", {"spec": spec}, options)
     assert changed["spec"] == spec
-    # One note says that it stays; none may say that it was replaced.
+    # One note reports that it stays; none may report that it was replaced.
     assert notes(authored, options) == []
     assert fields.gang_size(ENGINES["job"], {"spec": spec}, 4) == 8
     (note,) = effect_notes(options, ENGINES["job"], {"spec": spec})
@@ -108,7 +108,7 @@ def test_a_job_of_one_gang_is_not_capped() -> None:
         assert fields.gang_size(ENGINES["job"], {"spec": spec}, cap) is None
 
 
-def test_it_is_said_that_an_edited_limit_does_not_reach_an_engines_own_field() -> None:
+def test_a_note_reports_that_an_edited_limit_does_not_reach_an_engines_own_field() -> None:
     frozen, now = effective(ABOVE, maxParallelism=2), effective(ABOVE, maxParallelism=4)
     document = {"spec": {"parallelism": 2}}
     (note,) = unfollowed_notes(ENGINES["job"], document, frozen, now)
@@ -118,7 +118,7 @@ def test_it_is_said_that_an_edited_limit_does_not_reach_an_engines_own_field() -
     assert list(unfollowed_notes(ENGINES["job"], document, frozen, frozen)) == []
 
 
-def test_it_is_said_that_a_first_limit_does_not_reach_an_execution_whose_pods_the_operator_holds_back() -> None:
+def test_a_note_reports_that_a_first_limit_does_not_reach_an_execution_whose_pods_the_operator_holds_back() -> None:
     unlimited, limited, later = (effective(ABOVE, maxParallelism=cap) for cap in (0, 2, 4))
     run, task, gang = (ENGINES[name] for name in ("tekton-pipelinerun", "tekton-taskrun", "jobset"))
     for frozen in (effective(ABOVE), unlimited):
@@ -157,7 +157,7 @@ def test_limits_of_one_execution_stay_together() -> None:
     assert changed["spec"] == {"executor": {"instances": 4}, "dynamicAllocation": {"enabled": True, "maxExecutors": 4}}
 
 
-def test_what_replaced_the_authors_limit_is_said() -> None:
+def test_the_limit_that_replaced_the_authors_is_reported() -> None:
     options = effective(ABOVE, maxParallelism=4)
     _, authored = given("job", {"spec": {"parallelism": 10}}, options)
     (note,) = notes(authored, options)
@@ -185,7 +185,7 @@ def test_a_workflow_of_flyte_overwrites_its_cache() -> None:
     assert given("flyte-workflow", document, effective(BELOW, overwriteCache=True))[0]["executionConfig"] == {
         "OverwriteCache": True
     }
-    # Flyte's own setting is not taken back: it cannot be told from one that nobody wrote.
+    # Flyte's own setting stays: it looks like one that nobody wrote.
     document = {"executionConfig": {"OverwriteCache": True}}
     assert given("flyte-workflow", document, effective(ABOVE, overwriteCache=False))[0] == document
 
@@ -210,7 +210,7 @@ def test_flyte_writes_its_raw_data_under_the_prefix() -> None:
     ("engine", "outer", "inner"),
     [("flyte-workflow", "executionConfig", "EnvironmentVariables"), ("flyte-taskaction", "spec", "envVars")],
 )
-def test_variables_of_a_map_are_settled_one_by_one(engine: str, outer: str, inner: str) -> None:
+def test_each_variable_of_a_map_is_decided_by_itself(engine: str, outer: str, inner: str) -> None:
     document = {outer: {inner: {"A": "author's"}}}
     options = {"envs": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]}
     below, authored = given(engine, document, effective(BELOW, **options))
@@ -220,7 +220,7 @@ def test_variables_of_a_map_are_settled_one_by_one(engine: str, outer: str, inne
     assert len(notes(authored, effective(ABOVE, **options))) == 1
 
 
-def test_the_older_name_of_flytes_account_is_its_authors_word() -> None:
+def test_the_older_field_of_flytes_account_is_its_authors() -> None:
     account = {"securityContext": {"runAs": {"k8sServiceAccount": "trainer"}}}
     document = {"serviceAccountName": "mine"}
     below, authored = given("flyte-workflow", document, effective(BELOW, **account))
@@ -234,7 +234,7 @@ def test_the_older_name_of_flytes_account_is_its_authors_word() -> None:
     assert "serviceAccountName" not in fresh
 
 
-def test_what_an_engine_can_do_nothing_about_is_said() -> None:
+def test_options_without_effect_on_an_engine_are_reported() -> None:
     account = {"securityContext": {"runAs": {"k8sServiceAccount": "trainer"}}}
     options = effective(BELOW, overwriteCache=True, **account, envs=[{"name": "A", "value": "1"}])
     assert [note.split(":")[0] for note in effect_notes(options, ENGINES["job"], {})] == ["overwriteCache"]

@@ -1,4 +1,4 @@
-"""The executions that launch plans start: as the engines' own controllers create them, as far as options look at it."""
+"""Executions of launch plans are those that the engines' controllers create, in all fields that options read."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_every_launch_plan_says_what_it_starts(engine: Engine, plan: Any) -> Non
     metadata = made["metadata"]
     assert {key: metadata[key] for key in ("labels", "annotations") if key in metadata} == GIVEN[plan.kind]
     assert (metadata["generateName"], metadata["namespace"]) == ("nightly-", "ml")
-    # It counts as started by that launch plan, whose reference is not its own.
+    # It is started by that launch plan, whose reference is not its own.
     parsed = msgspec.convert(metadata, ObjectMeta)
     assert role(ENGINES, engine, parsed) is Role.LAUNCHED
     of = launch_plan(engine, parsed, META["annotations"])  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""What the author wrote is told from what a default put there."""
+"""Values of the author are distinguished from defaults."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def test_what_is_deleted_before_its_end_is_aborted_and_what_has_ended_stays_what
         assert after == before
     else:
         assert (after.phase, after.episode, after.finished_at) == ("ABORTED", "deleted", "2026-11-23T12:00:00Z")
-        assert after.message == "it was deleted before it ended", "and not what the engine said of a run that goes on"
+        assert after.message == "it was deleted before it ended", "not the message of the engine while it was running"
 
 
 def test_a_pod_is_judged_by_its_whole_status_of_which_nothing_stays() -> None:

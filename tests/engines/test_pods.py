@@ -1,4 +1,4 @@
-"""What each pod of an execution is for, told by what its engine writes on it."""
+"""The role of each pod of an execution, by the metadata that its engine writes."""
 
 from __future__ import annotations
 

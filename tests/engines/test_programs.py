@@ -72,9 +72,9 @@ def test_what_is_meant_and_is_no_outcome_is_named(text: str, problem: str) -> No
 
 
 def test_a_message_is_cut() -> None:
-    said = parse(written("FAILED", "x" * 3000))
-    assert said is not None
-    assert said.message == "x" * MAX_MESSAGE
+    report = parse(written("FAILED", "x" * 3000))
+    assert report is not None
+    assert report.message == "x" * MAX_MESSAGE
 
 
 HOSTILE = st.text(max_size=60) | st.recursive(
@@ -89,9 +89,9 @@ HOSTILE = st.text(max_size=60) | st.recursive(
 
 @given(st.lists(HOSTILE | st.integers(), max_size=4))
 def test_whatever_stands_there_is_an_outcome_a_problem_or_nothing(texts: list[Any]) -> None:
-    said = worst_of(texts)
-    assert said is None or (said.phase in TERMINAL_PHASES) is not bool(said.problem)
-    assert said is None or len(said.message) <= MAX_MESSAGE
+    report = worst_of(texts)
+    assert report is None or (report.phase in TERMINAL_PHASES) is not bool(report.problem)
+    assert report is None or len(report.message) <= MAX_MESSAGE
 
 
 def test_nesting_stops_nothing() -> None:
@@ -126,19 +126,19 @@ ENDS = st.builds(
 
 
 @given(ENDS, OUTCOMES)
-def test_a_program_changes_a_success_and_no_other_end(end: Outcome, said: ProgramOutcome | None) -> None:
+def test_a_program_changes_a_success_and_no_other_end(end: Outcome, report: ProgramOutcome | None) -> None:
     end = msgspec.structs.replace(end, unknown=bool(end.remedy) and end.phase == "SUCCEEDED")
-    after = end.with_program(said)
+    after = end.with_program(report)
     if end.phase != "SUCCEEDED":
         assert after.phase == end.phase
         assert after.terminal == end.terminal
-    elif said is not None and said.phase is not None:
-        assert after.phase == said.phase
+    elif report is not None and report.phase is not None:
+        assert after.phase == report.phase
         assert not after.unknown
     else:
         assert (after.phase, after.unknown) == (end.phase, end.unknown)
     assert after.finished_at == end.finished_at
-    assert after.with_program(said) == after
+    assert after.with_program(report) == after
 
 
 def pod(phase: str, *messages: str, **labels: str) -> dict[str, Any]:
@@ -148,9 +148,9 @@ def pod(phase: str, *messages: str, **labels: str) -> dict[str, Any]:
 
 def test_the_containers_of_a_bare_pod_say_it() -> None:
     status = ENGINES["pod"].status
-    said = pod("Succeeded", "", written("FAILED", "no such table"), written("SUCCEEDED", "fine"))
-    assert status.outcome(said) == Outcome("FAILED", "no such table", "t1")
-    assert of_pod(said["status"]) == ProgramOutcome("FAILED", "no such table")
+    report = pod("Succeeded", "", written("FAILED", "no such table"), written("SUCCEEDED", "fine"))
+    assert status.outcome(report) == Outcome("FAILED", "no such table", "t1")
+    assert of_pod(report["status"]) == ProgramOutcome("FAILED", "no such table")
     assert status.outcome(pod("Failed", written("SUCCEEDED"))).phase == "FAILED"
     assert status.outcome(pod("Failed", written("FAILED", "no such table"))).message == "no such table"
     assert status.outcome(pod("Running", written("FAILED"))).phase == "RUNNING", "another container still runs"

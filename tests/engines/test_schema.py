@@ -68,7 +68,7 @@ def check(**changes: Any) -> PathCheck:
     return found
 
 
-def said(**changes: Any) -> str:
+def wording(**changes: Any) -> str:
     return worded(check(**changes).problems)
 
 
@@ -111,8 +111,8 @@ def test_what_is_there_is_no_problem() -> None:
     ],
 )
 def test_what_is_not_there_is_named_with_what_is(change: dict[str, Any], words: str) -> None:
-    assert words in said(**change)
-    assert said(**change).count("; ") == 0, "one mistake, one problem"
+    assert words in wording(**change)
+    assert wording(**change).count("; ") == 0, "one mistake, one problem"
 
 
 def test_what_a_schema_leaves_open_is_not_judged_but_listed() -> None:
@@ -133,7 +133,7 @@ def test_without_a_schema_of_the_version_nothing_is_said() -> None:
 
 
 def test_many_problems_are_counted() -> None:
-    words = said(envs=[f"spec.x{number}" for number in range(9)])
+    words = wording(envs=[f"spec.x{number}" for number in range(9)])
     assert words.count("the schema has no") == 5
     assert words.endswith("; and 4 more")
 

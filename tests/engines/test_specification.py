@@ -1,4 +1,4 @@
-"""What an execution takes from another object: it counts as its author's, and says which pods there will be."""
+"""Values in the object that completes an execution are its author's."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_what_a_workflow_refers_to(spec: Manifest, kind: str | None, name: str |
     assert (found and found.kind.kind, found and found.name) == (kind, name)
 
 
-def test_defaults_leave_what_a_workflow_template_says() -> None:
+def test_defaults_leave_the_values_of_a_workflow_template() -> None:
     changed = decided(ARGO, WORKFLOW, TEMPLATE)
     spec = changed["spec"]
     assert "serviceAccountName" not in spec
@@ -93,30 +93,30 @@ def test_what_a_workflow_refers_to_wins_over_its_template() -> None:
     ]
 
 
-def test_what_the_workflow_says_itself_counts_before_its_template() -> None:
+def test_the_workflow_wins_over_its_template() -> None:
     own = {**WORKFLOW, "spec": {**WORKFLOW["spec"], "serviceAccountName": "own"}}
     changed = decided(ARGO, own, TEMPLATE)
     assert changed["spec"]["serviceAccountName"] == "own"
 
 
-def test_a_template_that_is_gone_says_nothing() -> None:
+def test_a_template_that_does_not_exist_has_no_values() -> None:
     assert decided(ARGO, WORKFLOW, None)["spec"]["serviceAccountName"] == "ours"
 
 
-def test_an_original_manifest_that_is_applied_again_still_leaves_what_the_template_says() -> None:
+def test_an_original_manifest_that_is_applied_again_still_leaves_the_values_of_the_template() -> None:
     stored = decided(ARGO, WORKFLOW, TEMPLATE)
     again = copy.deepcopy(WORKFLOW)
     restore(ARGO, again, stored, trusted=False)
     assert again["spec"] == stored["spec"]
 
 
-def test_what_a_template_caches_is_said_to_stay() -> None:
+def test_a_note_reports_that_the_caches_of_a_template_stay() -> None:
     options = namespaced("o", {"selector": {}, "overwriteCache": True})
     cached = {"spec": {"templates": [{"name": "a", "memoize": {"key": "k"}}]}}
-    for template, said in ((cached, 1), (TEMPLATE, 0)):
+    for template, count in ((cached, 1), (TEMPLATE, 0)):
         document = copy.deepcopy(WORKFLOW)
         decision = decide(ARGO, document, execution(engine="argo-workflow"), [options], "0a", template)
-        assert sum("what its template caches" in note for note in decision.notes) == said
+        assert sum("what its template caches" in note for note in decision.notes) == count
         assert "templates" not in document["spec"]
 
 
@@ -201,8 +201,8 @@ def updated(stored: Manifest, patches: list[Manifest]) -> Manifest:
     return document
 
 
-def counted(trainjob: Manifest, job: str = "node") -> Manifest:
-    """What counts for the pods of a job of the runtime: a later patch wins."""
+def of_pods(trainjob: Manifest, job: str = "node") -> Manifest:
+    """Labels and account of the pods of a job of the runtime: a later patch wins."""
     labels: Manifest = {}
     account = ""
     for patch in trainjob["spec"]["runtimePatches"]:
@@ -225,7 +225,7 @@ def test_what_is_enforced_is_in_the_last_patch_of_a_trainjob(patches: list[Manif
     changed = trained(patches, ENFORCED)
     managers = [patch["manager"] for patch in changed["spec"]["runtimePatches"]]
     assert managers == ["example.com/evil", "execution.dev/options"]
-    assert counted(changed) == {
+    assert of_pods(changed) == {
         "labels": {"team": "ours", "tier": "ours", "execution.dev/id": "0a"},
         "account": "ours",
     }
@@ -239,11 +239,11 @@ def test_nobody_else_has_a_patch_under_our_name() -> None:
     assert document["spec"]["runtimePatches"] == []
 
 
-def test_a_default_leaves_what_an_author_says_in_a_patch() -> None:
+def test_a_default_leaves_the_values_of_an_authors_patch() -> None:
     changed = trained([by("example.com/mine", **EVIL)], DEFAULT)
-    assert counted(changed)["labels"] == {"team": "evil", "tier": "ours", "execution.dev/id": "0a"}
-    assert counted(changed)["account"] == "evil"
-    assert counted(changed, "launcher")["account"] == "ours"
+    assert of_pods(changed)["labels"] == {"team": "evil", "tier": "ours", "execution.dev/id": "0a"}
+    assert of_pods(changed)["account"] == "evil"
+    assert of_pods(changed, "launcher")["account"] == "ours"
 
 
 def test_an_empty_account_in_a_patch_changes_nothing_but_an_empty_label_is_a_value() -> None:
@@ -251,8 +251,8 @@ def test_an_empty_account_in_a_patch_changes_nothing_but_an_empty_label_is_a_val
     changed = trained([by("example.com/mine", **empty), by("example.com/mine2", "launcher", **empty)], DEFAULT)
     *others, ours = changed["spec"]["runtimePatches"]
     for job, account in (("node", ""), ("launcher", "ours")):  # the runtime has an account for its node
-        assert counted({"spec": {"runtimePatches": [ours]}}, job)["account"] == account
-        assert counted(changed, job)["labels"] == {"team": "", "tier": "ours", "execution.dev/id": "0a"}
+        assert of_pods({"spec": {"runtimePatches": [ours]}}, job)["account"] == account
+        assert of_pods(changed, job)["labels"] == {"team": "", "tier": "ours", "execution.dev/id": "0a"}
     assert updated(changed, others) == changed
 
 
@@ -287,15 +287,15 @@ def test_ours_is_the_last_patch_and_the_only_one_under_our_name_whatever_others_
         authors = [patch for patch in patches if patch["manager"] != "execution.dev/options"]
         assert (others, ours["manager"]) == (authors, "execution.dev/options")
         for job in ("node", "launcher"):
-            without = counted({"spec": {"runtimePatches": authors}}, job)
-            said = counted(trainjob, job)
+            without = of_pods({"spec": {"runtimePatches": authors}}, job)
+            found = of_pods(trainjob, job)
             team = None if enforce else without["labels"].get("team")
-            assert said["labels"]["execution.dev/id"] == "0a"
-            assert said["labels"].get("team") in ({team} if team else {"ours", None})
+            assert found["labels"]["execution.dev/id"] == "0a"
+            assert found["labels"].get("team") in ({team} if team else {"ours", None})
             if enforce:
-                assert (said["labels"]["team"], said["account"]) == ("ours", "ours")
+                assert (found["labels"]["team"], found["account"]) == ("ours", "ours")
             elif without["account"]:
-                assert said["account"] == without["account"]
+                assert found["account"] == without["account"]
 
 
 @given(PATCHES, st.booleans())

@@ -1,4 +1,4 @@
-"""Options become an execution's own fields, and its author's words stay where they count more."""
+"""Options become an execution's own fields, and its author's values stay where they take precedence."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_labels_and_annotations_reach_the_execution_and_its_pods() -> None:
     assert authored == {}
 
 
-def test_each_place_is_settled_by_itself() -> None:
+def test_each_place_is_decided_by_itself() -> None:
     document = job(labels={"a": "job's"}, template={"labels": {"b": "template's"}})
     below, authored = translated(document, BELOW, labels={"a": "1", "b": "2"})
     assert below["metadata"]["labels"] == {"a": "job's", "b": "2", "execution.dev/id": "0a"}
@@ -226,7 +226,7 @@ def test_an_owner_changes_nothing_of_a_translation() -> None:
 
 
 @pytest.mark.parametrize(
-    ("containers", "templates", "said"),
+    ("containers", "templates", "refusal"),
     [
         (50, 50, None),
         (5000, 1, "64 variables in each of 5000 containers"),
@@ -234,7 +234,7 @@ def test_an_owner_changes_nothing_of_a_translation() -> None:
     ],
 )
 def test_what_would_take_the_api_server_long_is_refused_before_it_is_made(
-    containers: int, templates: int, said: str | None
+    containers: int, templates: int, refusal: str | None
 ) -> None:
     own = [{"name": "OWN", "value": "1"}]
     spec = {"containers": [{"name": f"c{number}", "env": list(own)} for number in range(containers)]}
@@ -242,11 +242,11 @@ def test_what_would_take_the_api_server_long_is_refused_before_it_is_made(
     envs = [{"name": f"V{number}", "value": '"' * 10} for number in range(64)]
     options = merge([layer(Level.NAMESPACE_DEFAULT, {"envs": envs, "labels": {"a": "b" * 60}}, "o")])
     patch, places = Patch(document), [("templates", str(number)) for number in range(templates)]
-    if said is None:
+    if refusal is None:
         translate(patch, list(places), JOB, options, identifier="0a", location="")
         # The estimate is no less than what becomes of it.
         assert len(msgspec.json.encode(patch.operations)) < MAX_ADDED
         return
-    with pytest.raises(PatchTooLargeError, match=said):
+    with pytest.raises(PatchTooLargeError, match=refusal):
         translate(patch, list(places), JOB, options, identifier="0a", location="")
     assert patch.operations == []

@@ -144,8 +144,8 @@ def test_the_authors_layer_and_the_notes_can_be_told_of_everything(
     engine, original = execution
     effective = merge(layers)
     _, authored = work(engine, copy.deepcopy(original), effective)
-    said = author_layer(authored, engine.kind, "x")
-    assert said.source.level is Level.AUTHOR
+    authors_layer = author_layer(authored, engine.kind, "x")
+    assert authors_layer.source.level is Level.AUTHOR
     sentences = notes(authored, effective)
     assert len(sentences) == len(set(sentences)) <= len(authored)
 

@@ -16,7 +16,7 @@ from execution_options.api.names import LIVE_ANNOTATION, MISSED_ANNOTATION, SNAP
 from execution_options.engines.artifacts import keep_reference
 from execution_options.engines.patch import Operation, Patch, pointer
 from execution_options.engines.paths import lookup
-from execution_options.engines.specification import keep_patches, reference, said_elsewhere, yield_patches
+from execution_options.engines.specification import authored_elsewhere, keep_patches, reference, yield_patches
 from execution_options.engines.translate import (
     account_places,
     env_places,
@@ -233,7 +233,7 @@ def _give(patch: Patch, update: _Update, wanted: Effective) -> None:
     # The other object with the author's values is not read again.
     elsewhere = {}
     if reference(engine, patch.document):
-        elsewhere = said_elsewhere(engine, patch.document, snapshot.authored)
+        elsewhere = authored_elsewhere(engine, patch.document, snapshot.authored)
         yield_patches(patch, engine, wanted, elsewhere)
     translate(
         patch,

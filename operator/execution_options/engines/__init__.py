@@ -1,1 +1,1 @@
-"""What must be known of each kind of execution, as data, and how options become its own fields. Pure."""
+"""Descriptions of the kinds of execution, as data, and how options become their fields. Pure."""

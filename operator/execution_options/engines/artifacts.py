@@ -1,9 +1,9 @@
 """Artifact repositories of Argo Workflows, for the storage prefix of options.
 
-Argo stores artifacts where the repository says that a workflow refers to, an entry of a ConfigMap; nothing in a pod can
-change that. For each bucket that options name, one entry is rendered from the namespace's default repository: with that
-bucket, and with a key that Argo itself completes from an annotation of the workflow. So entries do not depend on
-executions, and are there before one needs them.
+A workflow refers to an artifact repository, an entry of a ConfigMap, and Argo stores artifacts there; nothing in a pod
+can change that. For each bucket in options, the operator renders one entry from the namespace's default repository,
+with that bucket and a key that Argo completes from an annotation of the workflow. Entries do not depend on executions,
+so they exist before one needs them.
 https://argo-workflows.readthedocs.io/en/latest/artifact-repository-ref/
 """
 
@@ -29,31 +29,30 @@ if TYPE_CHECKING:
     from execution_options.options.levels import Sourced
 
 REPOSITORIES: Final = "artifact-repositories"
-"""The ConfigMap in which a namespace has its repositories."""
+"""ConfigMap with the repositories of a namespace."""
 
 RENDERED: Final = "execution-options-artifacts"
-"""The ConfigMap of ours beside it."""
+"""ConfigMap with the rendered repositories of a namespace."""
 
 DEFAULT_ANNOTATION: Final = "workflows.argoproj.io/default-artifact-repository"
-"""On :data:`REPOSITORIES`: which of its entries is the default."""
+"""On :data:`REPOSITORIES`: key of its default entry."""
 
 KEY_FORMAT: Final = f"{{{{workflow.annotations.{OUTPUT_KEY_ANNOTATION}}}}}/{{{{pod.name}}}}"
 
 _KINDS: Final = {"s3": "s3", "gs": "gcs", "oss": "oss"}
-"""Scheme of a location → what a repository of that kind calls it."""
+"""Scheme of a location → field of a repository."""
 
 _REPLACED: Final = ("bucket", "keyFormat", "keyPrefix")
 
 MOST_BYTES: Final = 8 * 1024
-"""Of a repository's text. One with every setting that Argo knows takes one and a half thousand; this much is parsed in
-40 ms at most, whatever it says."""
+"""Bytes of a repository's text. With every setting of Argo it has 1,500. Any text of this size is parsed in 40 ms."""
 MOST_LEVELS: Final = 32
-"""How deep it may be nested: Argo's own have four."""
+"""Levels of nesting of a repository; Argo's own have four."""
 MOST_RENDERED: Final = 1000 * 1000
-"""Bytes of all entries together. The API server takes 1 MiB:
+"""Bytes of all rendered entries together. The API server accepts 1 MiB:
 https://kubernetes.io/docs/concepts/configuration/configmap/#motivation"""
 WIDTH: Final = 2**20
-"""Of the lines that are written: none is broken."""
+"""Characters of a line in the rendered YAML: none is broken."""
 
 _LOCATION: Final = re.compile(r"(?P<scheme>[a-z0-9]+)://(?P<bucket>[A-Za-z0-9][-._A-Za-z0-9]*)(?:/(?P<key>.*))?")
 
@@ -67,12 +66,12 @@ class Location(NamedTuple):
 
     @property
     def entry(self) -> str:
-        """Which entry of :data:`RENDERED` it needs."""
+        """Key of its entry in :data:`RENDERED`."""
         return f"{self.scheme}.{self.bucket}"
 
 
 def location_of(text: str) -> Location | None:
-    """The place that a URL names; ``None`` where no repository of Argo's could be there."""
+    """Return the location that a URL names; ``None`` if Argo can have no repository there."""
     found = _LOCATION.fullmatch(text)
     if found is None or found["scheme"] not in _KINDS:
         return None
@@ -80,22 +79,26 @@ def location_of(text: str) -> Location | None:
 
 
 def entries(prefixes: Iterable[str]) -> set[str]:
-    """The entries that storage prefixes need."""
+    """Return the keys of the entries that storage prefixes need."""
     return {location.entry for prefix in prefixes if (location := location_of(prefix)) is not None}
 
 
 class Rendered(NamedTuple):
-    """The data of :data:`RENDERED`, and why it lacks what it lacks, for people; empty where the text can be used."""
+    """Data of :data:`RENDERED`, and why entries are missing or empty, for people (empty: no problem)."""
 
     data: dict[str, str]
     problem: str
 
 
 def render(repositories: Mapping[str, Any], wanted: Iterable[str]) -> Rendered:
-    """The default repository of :data:`REPOSITORIES` for each of the ``wanted`` entries, most important first.
+    """Render the default repository of :data:`REPOSITORIES` for each wanted entry.
 
-    Scalars stay as they are written, and credentials what they are there: names of secrets. An entry is empty where the
-    repository is of another kind, or cannot be used.
+    Scalars stay as they are written. Credentials stay names of secrets. An entry is empty if the repository is of
+    another kind or cannot be used.
+
+    Args:
+        repositories: the ConfigMap, plain data.
+        wanted: keys of entries, most important first.
     """
     default = ((repositories.get("metadata") or {}).get("annotations") or {}).get(DEFAULT_ANNOTATION)
     text = (repositories.get("data") or {}).get(default, "")
@@ -123,17 +126,17 @@ def render(repositories: Mapping[str, Any], wanted: Iterable[str]) -> Rendered:
 
 
 class _UnusableError(ValueError):
-    """A text is no repository; the message says why, for people."""
+    """A text is not a usable repository; the message tells people why."""
 
 
 def _composed(text: str) -> yaml.MappingNode | None:
-    """The tree of a text; ``None`` where it is no map.
+    """Parse a text into a YAML tree; return ``None`` if it is not a map.
 
-    libyaml takes a time that its length bounds, resolves no scalars, and leaves aliases what they are. It recurses into
-    what is nested, so that is counted before.
+    The length of the text bounds the time that libyaml takes. It resolves no scalars and keeps aliases. As it is
+    recursive, the depth is checked first.
 
     Raises:
-        _UnusableError: it is not to be parsed, or cannot be.
+        _UnusableError: it is too large, nested too deeply or not YAML.
     """
     if len(text.encode()) > MOST_BYTES:
         raise _UnusableError(f"is larger than {MOST_BYTES} bytes")
@@ -155,7 +158,13 @@ def _composed(text: str) -> yaml.MappingNode | None:
 
 
 def _pattern(repository: yaml.MappingNode, kind: str, bucket: str) -> str:
-    """The text of a repository of one kind with ``bucket`` for its bucket; empty where it is of another kind."""
+    """Return the text of a repository with another bucket; empty if it is of another kind.
+
+    Args:
+        repository: tree of the text.
+        kind: field of its settings, for example ``s3``.
+        bucket: the other bucket.
+    """
     settings = next((value for name, value in reversed(repository.value) if name.value == kind), None)
     if not isinstance(settings, yaml.MappingNode):
         return ""
@@ -176,20 +185,29 @@ def _scalar(value: str, *, quoted: bool = False) -> yaml.ScalarNode:
 
 
 class Repositories(Struct, frozen=True):
-    """What a namespace has: whether a repository of its own, and which entries of ours, each with its text."""
+    """Artifact repositories of a namespace.
+
+    Attributes:
+        has_default: whether it has a default repository of its own.
+        entries: rendered entries: key → text.
+    """
 
     has_default: bool = False
     entries: dict[str, str] = {}
 
 
 class Referred(Struct, frozen=True):
-    """What became of the references of an execution."""
+    """Result of :func:`refer`.
+
+    Attributes:
+        authored: what the author wrote there, by record key (``fields.key``).
+        problem: why the execution does not refer to a rendered entry although the author left that open; else empty.
+        passing: whether the problem will be gone soon.
+    """
 
     authored: dict[str, str] = {}
     problem: str = ""
-    """Why none of ours stands there, though the author left it open."""
     passing: bool = False
-    """Whether the problem will have gone in a moment."""
 
 
 def refer(
@@ -199,7 +217,15 @@ def refer(
     repositories: Repositories,
     elsewhere: Mapping[str, Any],
 ) -> Referred:
-    """Have an execution refer to the repository for ``wanted``, its own storage location."""
+    """Make an execution refer to the rendered repository of its storage location.
+
+    Args:
+        patch: the execution.
+        engine: its engine.
+        wanted: its own storage location.
+        repositories: of its namespace.
+        elsewhere: what the author wrote in another object, at the places of the execution that it is used for.
+    """
     if wanted is None:
         return Referred()
     authored: dict[str, str] = {}
@@ -220,7 +246,14 @@ def refer(
 
 
 def keep_reference(patch: Patch, engine: Engine, old: Mapping[str, Any], wanted: Sourced[str] | None) -> None:
-    """Put back the references of ours that ``old`` has, where ``wanted``, its storage prefix, decides on them."""
+    """Restore references to rendered repositories if options decide on them.
+
+    Args:
+        patch: the new object.
+        engine: its engine.
+        old: the stored object.
+        wanted: storage prefix of its options.
+    """
     if wanted is None:
         return
     for text in engine.artifact_repository_refs:

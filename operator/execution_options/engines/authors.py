@@ -1,4 +1,4 @@
-"""What the author of an execution wrote where options had something to say too."""
+"""Values that the author of an execution wrote where options have a value, too."""
 
 from __future__ import annotations
 
@@ -22,11 +22,16 @@ if TYPE_CHECKING:
 
 
 def author_layer(authored: Mapping[str, str], kind: str, name: str) -> Layer:
-    """What the author of an execution wrote where options had something to say, as a layer of its own.
+    """Return the author's values as a layer.
 
-    Where the execution and its pod templates differ, the pod templates count: options are about pods.
+    If the execution and its pod templates differ, those of the pod templates are used: options are about pods.
+
+    Args:
+        authored: as :func:`execution_options.engines.translate.translate` returns them.
+        kind: of the execution.
+        name: of the execution.
     """
-    said: dict[str, dict[str, str]] = {"labels": {}, "annotations": {}, "env": {}}
+    written: dict[str, dict[str, str]] = {"labels": {}, "annotations": {}, "env": {}}
     account: str | UnsetType = UNSET
     parallelism: list[int] = []
     for at in sorted(authored, key=lambda at: (not at.startswith("/metadata/"), at)):
@@ -35,18 +40,18 @@ def author_layer(authored: Mapping[str, str], kind: str, name: str) -> Layer:
         if option == fields.PARALLELISM:
             parallelism.append(int(authored[at]))
         elif option in (fields.CACHE, fields.LOCATION):
-            # What he wrote of these is said in the notes: neither is what the option would be called.
+            # The notes show these: the engine's field has another meaning than the option.
             continue
-        elif (field := option or field) in said:
-            # The storage location is no variable of the options, whatever the author wrote there.
+        elif (field := option or field) in written:
+            # The variables of the storage location do not belong to the option envs.
             if key not in (PREFIX_ENV, BARE_PREFIX_ENV):
-                said[field][key] = authored[at]
+                written[field][key] = authored[at]
         else:
             account = authored[at]
     spec = ExecutionOptionsSpec(
-        labels=said["labels"],
-        annotations=said["annotations"],
-        envs=tuple(EnvVar(name=key, value=value) for key, value in said["env"].items()),
+        labels=written["labels"],
+        annotations=written["annotations"],
+        envs=tuple(EnvVar(name=key, value=value) for key, value in written["env"].items()),
         security_context=SecurityContext(run_as=RunAs(k8s_service_account=account)),
         max_parallelism=min(parallelism, default=UNSET),
     )
@@ -54,8 +59,13 @@ def author_layer(authored: Mapping[str, str], kind: str, name: str) -> Layer:
 
 
 def notes(authored: Mapping[str, str], effective: Effective) -> list[str]:
-    """A sentence for each value of the author that options replaced, or that differs from theirs and stays."""
-    said: dict[str, None] = {}
+    """Return a sentence for each value of the author that options replaced, or that stays although options differ.
+
+    Args:
+        authored: as :func:`execution_options.engines.translate.translate` returns them.
+        effective: options of the execution.
+    """
+    sentences: dict[str, None] = {}
     run_as = effective.run_as
     account = None if run_as is None else Sourced(run_as.value.k8s_service_account or "default", run_as.source)
     envs = environment(effective, "this execution's own location")
@@ -64,7 +74,7 @@ def notes(authored: Mapping[str, str], effective: Effective) -> list[str]:
         option = fields.option_of(at)
         if option in _FIELDS:
             sentence = _field_note(option, last, written, effective)
-            said |= {sentence: None} if sentence else {}
+            sentences |= {sentence: None} if sentence else {}
             continue
         kind = option or kind
         wanted = {"labels": effective.labels, "annotations": effective.annotations, "env": envs}.get(kind, {}).get(last)
@@ -74,14 +84,14 @@ def notes(authored: Mapping[str, str], effective: Effective) -> list[str]:
         if wanted is None or wanted.value == written:
             continue
         if prevails(wanted, written):
-            said[f"{what}: {wanted.source} made it {wanted.value!r}, its author wrote {written!r}"] = None
+            sentences[f"{what}: {wanted.source} made it {wanted.value!r}, its author wrote {written!r}"] = None
         else:
-            said[f"{what}: stays {written!r} as its author wrote it, {wanted.source} says {wanted.value!r}"] = None
-    return list(said)
+            sentences[f"{what}: stays {written!r} as its author wrote it, {wanted.source} says {wanted.value!r}"] = None
+    return list(sentences)
 
 
 def _field_note(option: str, name: str, written: str, effective: Effective) -> str:
-    """What became of a single field in which the author wrote something."""
+    """Return the sentence for a single field that the author wrote; empty if there is nothing to report."""
     wanted: Sourced[Any] | None = getattr(effective, _FIELDS[option])
     if wanted is None:
         return ""
@@ -101,6 +111,6 @@ _FIELDS: Final = {
     for scalar in scalars
     if scalar.path.partition(".")[0] in (fields.PARALLELISM, fields.CACHE, fields.LOCATION)
 }
-"""Effective options by the names under which single fields are recorded."""
+"""Option in a record key → field of the effective options."""
 
 _SINGULAR = {"labels": "label", "annotations": "annotation", "env": "env"}

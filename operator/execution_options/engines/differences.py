@@ -1,4 +1,4 @@
-"""Where an execution is not, place by place, what its effective options say, and why."""
+"""Places at which an execution differs from its effective options, and why."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Difference(NamedTuple):
-    """A place (JSON Pointer), what stands there (``None``: nothing), and why."""
+    """A place (JSON Pointer), its value (``None``: absent), and why."""
 
     at: str
     value: str | None
@@ -48,15 +48,15 @@ def differences(
     *,
     missed: bool = False,
 ) -> Iterator[Difference]:
-    """Every label, annotation, account and variable of ``shown`` that is something else in some place.
+    """Yield every place at which a label, an annotation, the account or a variable differs from ``shown``.
 
     Args:
         engine: of the execution.
         execution: as it is.
-        authored: what its author wrote where options had something to say (``Snapshot.authored``).
-        frozen: what options said when it was created.
-        now: what they say now.
-        shown: the same with the author's layer among them: one value for all places.
+        authored: what its author wrote where options have a value, too (``Snapshot.authored``).
+        frozen: options when it was created.
+        now: current options.
+        shown: current options with the author's layer: one value for all places.
         missed: whether it was created past the webhook.
     """
     for at, wanted, before, after in _wanted(engine, execution, (frozen, now, shown)):
@@ -71,15 +71,15 @@ def differences(
             value = there.get(name)
             if value != wanted_value.value:
                 at = (*place, name)
-                said = frozen.envs[name].value if name in frozen.envs else None
+                first = frozen.envs[name].value if name in frozen.envs else None
                 written = authored.get(pointer(at), authored.get(key(ENV, at)))
-                yield Difference(pointer(at), value, _why(written, value, said, said, missed, True))
+                yield Difference(pointer(at), value, _why(written, value, first, first, missed, True))
 
 
 def _prevailing(
     engine: Engine, execution: dict[str, Any], authored: Mapping[str, str], shown: Effective
 ) -> Iterator[Difference]:
-    """Other labels and annotations where these win in the engine; of what an author wrote, the first is remembered."""
+    """Yield differences at places that win in the engine. Only the first of them is recorded as its author's."""
     remembered = {tuple(parts(at)[-2:]) for at in authored}
     for place in prevailing_places(engine, execution):
         for kind in ("labels", "annotations"):
@@ -91,7 +91,7 @@ def _prevailing(
 
 
 def _variables(engine: Engine, execution: dict[str, Any]) -> Iterator[tuple[Path, dict[str, str]]]:
-    """The lists and maps of environment variables of an execution, and the variables in each."""
+    """Yield the lists and maps of environment variables of an execution, with the variables in each."""
     for place in env_places(engine, execution):
         listed = lookup(execution, place) or ()
         yield place, {str(entry.get("name")): entry.get("value", "") for entry in listed}
@@ -101,10 +101,15 @@ def _variables(engine: Engine, execution: dict[str, Any]) -> Iterator[tuple[Path
 
 
 def absent(engine: Engine, execution: dict[str, Any], shown: Effective) -> dict[str, tuple[str, ...]]:
-    """The values of ``shown`` that ``execution`` has nowhere, by field (``options.rows``).
+    """Find values of options that an execution has nowhere.
+
+    Args:
+        engine: of the execution.
+        execution: as it is.
+        shown: effective options.
 
     Returns:
-        For each the paths of the engine at which it would be; none where the engine has no place for it.
+        Field (``options.rows``) → paths of the engine at which it would be; none if the engine has no place for it.
     """
     found: dict[str, tuple[str, ...]] = {}
     for kind in ("labels", "annotations"):
@@ -129,7 +134,14 @@ def absent(engine: Engine, execution: dict[str, Any], shown: Effective) -> dict[
 def absent_notes(
     engine: Engine, execution: dict[str, Any], effective: Effective, least: Level = Level.CLUSTER_DEFAULT
 ) -> list[str]:
-    """A sentence for each value, from ``least`` upwards, that has a place in ``engine`` but none in ``execution``."""
+    """Return a sentence for each value that the engine has a place for, but the execution does not.
+
+    Args:
+        engine: of the execution.
+        execution: as it is.
+        effective: its options.
+        least: lowest level of the values.
+    """
     sources = {row.field: row.source for row in rows(effective)}
     return [
         f"{field}: is nowhere in this {engine.kind}, in spite of {sources[field]}: nothing is at {', '.join(paths)}"
@@ -155,7 +167,7 @@ def _why(
 def _wanted(
     engine: Engine, execution: dict[str, Any], merged: tuple[Effective, Effective, Effective]
 ) -> Iterator[tuple[Path, str, str | None, str | None]]:
-    """Each place with what is shown of it, and what options said when it was frozen and say now."""
+    """Yield each place with the shown value, the value at creation and the current one."""
     frozen, now, shown = merged
     for place in metadata_places(engine, execution):
         for kind in ("labels", "annotations"):

@@ -1,4 +1,4 @@
-"""Which options an engine can do nothing about: said, rather than passed over in silence."""
+"""Options that have no effect on an engine, which is reported to users."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _has_variables(engine: Engine) -> bool:
 
 
 def _has_limits(engine: Engine) -> bool:
-    """Its own, or pods that can be held back."""
+    """Whether it has a limit of its own, or pods that can be held back."""
     return bool(engine.parallelism) or not engine.pods.inseparable
 
 
@@ -43,20 +43,20 @@ _NEEDS: Final[dict[str, Callable[[Engine], bool]]] = {
     "overwrite_cache": lambda engine: bool(engine.cache),
     "envs": _has_variables,
 }
-"""What an engine must have for a field of the spec to have an effect."""
+"""Field of the spec → whether it can have an effect on an engine."""
 _WRITTEN: Final = {one.name: one.encode_name for one in structs.fields(ExecutionOptionsSpec)}
-"""How fields of the spec are written in a manifest."""
+"""Field of the spec → its name in a manifest."""
 
 
 def _because(engine: Engine, field: str) -> str:
-    """Why an engine can do nothing about a field, where its name does not tell; in brackets, with a space before."""
+    """Return why a field has no effect on an engine, in brackets after a space; empty if that is obvious."""
     if field != "maxParallelism":
         return ""
     return f" (which has {engine.pods.never_alone}: to hold one of them back would stop all)"
 
 
 def without_effect(spec: ExecutionOptionsSpec, engine: Engine) -> list[str]:
-    """The fields of ``spec`` about which ``engine`` can do nothing, by their names in a manifest."""
+    """Return the fields of options that have no effect on an engine, by their names in a manifest."""
     return [_WRITTEN[name] for name, has in _NEEDS.items() if _asks(spec, name) and not has(engine)]
 
 
@@ -67,7 +67,14 @@ def _asks(spec: ExecutionOptionsSpec, name: str) -> bool:
 def effect_notes(
     effective: Effective, engine: Engine, execution: Mapping[str, Any], least: Level = Level.CLUSTER_DEFAULT
 ) -> list[str]:
-    """A sentence for each effective value, from ``least`` upwards, that changes nothing for ``execution``."""
+    """Return a sentence for each effective value that has no effect on an execution.
+
+    Args:
+        effective: options of the execution.
+        engine: its engine.
+        execution: as it is.
+        least: lowest level of the values.
+    """
     notes = []
     for name, has in _NEEDS.items():
         value = effective.of(name)
@@ -83,9 +90,15 @@ def effect_notes(
 
 
 def unfollowed_notes(engine: Engine, execution: Mapping[str, Any], frozen: Effective, now: Effective) -> Iterator[str]:
-    """A sentence for a limit that was edited since an execution was created, and that does not reach it.
+    """Yield a sentence if a limit was edited since an execution was created and does not reach it.
 
-    Where the operator holds back pods, that is a first limit.
+    If the operator holds back the pods, only a first limit does not reach it.
+
+    Args:
+        engine: of the execution.
+        execution: as it is.
+        frozen: options when it was created.
+        now: current options.
     """
     if _cap(frozen) == _cap(now) or not _has_limits(engine):
         return
@@ -106,7 +119,15 @@ def _counts(value: Sourced[Any] | None, least: Level) -> TypeGuard[Sourced[Any]]
 
 
 def effects(spec: ExecutionOptionsSpec, engines: Iterable[Engine]) -> Iterator[tuple[str, list[str], list[str]]]:
-    """The fields that some of ``engines`` can do nothing about: each with those engines, why, and with the others."""
+    """Yield the fields of options that have no effect on some engines.
+
+    Args:
+        spec: the options.
+        engines: engines to check.
+
+    Yields:
+        The field, these engines with the reason, and the other engines.
+    """
     known = list(engines)
     without = {engine.name: without_effect(spec, engine) for engine in known}
     for field in (_WRITTEN[name] for name in _NEEDS):
@@ -120,7 +141,7 @@ def effects(spec: ExecutionOptionsSpec, engines: Iterable[Engine]) -> Iterator[t
 
 
 def partial_effects(spec: ExecutionOptionsSpec, engines: Iterable[Engine]) -> Iterator[str]:
-    """What only some pods of an engine's executions follow, for people."""
+    """Yield a sentence for each engine with pods that a limit does not apply to."""
     cap = spec.max_parallelism
     for engine in engines if cap is not UNSET and cap else ():
         exempt = engine.pods.never_alone

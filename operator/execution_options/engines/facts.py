@@ -1,4 +1,4 @@
-"""What selection needs to know of an execution, read from its metadata."""
+"""Facts about an execution for selection, from its metadata."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 UNSERVED_NAMESPACES: Final = ("kube-system", "execution-options-system")
-"""Where nothing gets options, lest the operator stand in the way of the cluster's own parts and of itself."""
+"""Namespaces without options, so that the operator cannot block the cluster's own components or itself."""
 
 
 class Owner(Protocol):
@@ -37,7 +37,7 @@ class Owner(Protocol):
 
 
 class Metadata(Protocol):
-    """What is read of an object's ``metadata``."""
+    """The fields of ``metadata`` that are read."""
 
     @property
     def name(self) -> str: ...
@@ -55,7 +55,7 @@ class Metadata(Protocol):
 
 
 class Role(Enum):
-    """What an object of an engine's kind is, told by its controller."""
+    """Role of an object of an engine's kind, by its controller."""
 
     STANDALONE = "standalone"
     LAUNCHED = "launched"
@@ -64,20 +64,19 @@ class Role(Enum):
 
 
 def role(engines: Engines, engine: Engine, metadata: Metadata) -> Role:
-    """Decided by the owner, never by a label, which anybody can set.
+    """Return the role of an object by its owner, never by a label, which everybody can set.
 
-    What is controlled by something that no engine knows is an execution of its own, apart from pods:
-    these belong to whatever controls them.
+    An object with a controller that no engine knows is an execution of its own. A pod with a controller never is.
 
     Args:
-        engines: all that are known.
+        engines: all engines.
         engine: of the object.
         metadata: of the object.
     """
     owner, launched = metadata.controller, launcher(engine, metadata)
     if owner is not None and owner != launched:
         controller = (owner.group, owner.kind)
-        # Another of its own kind is no execution around it, unless the engine says so.
+        # A controller of the same kind is not the execution around it, unless the engine nests executions.
         of_own_kind = controller == (engine.group, engine.kind) and not engine.nests
         if engine.is_pod or (controller in engines.owning and not of_own_kind):
             return Role.PART
@@ -85,16 +84,21 @@ def role(engines: Engines, engine: Engine, metadata: Metadata) -> Role:
 
 
 def launcher(engine: Engine, metadata: Metadata) -> Owner | None:
-    """The owner that is a launch plan of the engine; it need not be the controller (Spark's is not)."""
+    """Return the owner that is a launch plan of the engine; it need not be the controller (Spark's is not)."""
     owners = metadata.owner_references or ()
     return next((owner for owner in owners if engine.launch_plan(owner.group, owner.kind) is not None), None)
 
 
 def launch_plan(engine: Engine, metadata: Metadata, plan_annotations: Mapping[str, str]) -> LaunchPlan | None:
-    """The launch plan of a launched execution, with the options that it passes on.
+    """Return the launch plan of a launched execution; ``None`` if it has none.
+
+    Args:
+        engine: of the execution.
+        metadata: of the execution.
+        plan_annotations: annotations of the launch plan.
 
     Raises:
-        reference.InvalidReferenceError: an annotation of ours on it cannot be understood.
+        reference.InvalidReferenceError: one of its ``execution.dev/`` annotations is not valid.
     """
     owner = launcher(engine, metadata)
     if owner is None:
@@ -103,10 +107,15 @@ def launch_plan(engine: Engine, metadata: Metadata, plan_annotations: Mapping[st
 
 
 def passed_on(kind: str, name: str, annotations: Mapping[str, str]) -> LaunchPlan:
-    """A launch plan with the options that it passes on.
+    """Return a launch plan with the options that it passes on.
+
+    Args:
+        kind: its kind.
+        name: its name.
+        annotations: its annotations.
 
     Raises:
-        reference.InvalidReferenceError: an annotation of ours on it cannot be understood.
+        reference.InvalidReferenceError: one of its ``execution.dev/`` annotations is not valid.
     """
     return LaunchPlan(
         kind,
@@ -124,10 +133,18 @@ def execution_of(
     plan: LaunchPlan | None = None,
     namespace_annotations: Mapping[str, str] | None = None,
 ) -> Execution:
-    """The facts of one execution.
+    """Return the facts of one execution.
+
+    Args:
+        engine: its engine.
+        metadata: its metadata.
+        namespace: its namespace.
+        namespace_labels: labels of the namespace.
+        plan: its launch plan.
+        namespace_annotations: annotations of the namespace.
 
     Raises:
-        reference.InvalidReferenceError: an annotation of ours on it cannot be understood.
+        reference.InvalidReferenceError: one of its ``execution.dev/`` annotations is not valid.
     """
     annotations = metadata.annotations or {}
     return Execution(
@@ -148,9 +165,13 @@ def execution_of(
 
 
 def unserved(engine: Engine, execution: Execution) -> str | None:
-    """Why an execution never gets options, whatever they select; ``None`` where it can.
+    """Return why an execution can never get options; ``None`` if it can.
 
-    The webhook's entries in the API server say the same, so that it is not even called.
+    The webhook configuration has the same conditions, so that the webhook is not even called.
+
+    Args:
+        engine: of the execution.
+        execution: its facts.
     """
     if execution.namespace in UNSERVED_NAMESPACES:
         return f"nothing in namespace {execution.namespace} gets options"

@@ -24,34 +24,39 @@ PARALLELISM = "maxParallelism"
 CACHE = "overwriteCache"
 LOCATION = "rawOutputDataConfig"
 ENV = "env"
-"""What an author's value is about, where its place does not tell (:func:`key`)."""
+"""Option of an author's value whose place does not show it (:func:`key`)."""
 
 
 def key(option: str, at: Path) -> str:
-    """How a value of the author is recorded whose place does not tell which option it is about."""
+    """Return the record key of an author's value whose place does not show which option it belongs to."""
     return f"{option}:{pointer(at)}"
 
 
 def option_of(recorded: str) -> str:
-    """The option of a :func:`key`; empty for a JSON Pointer alone."""
+    """Return the option of a record key (:func:`key`); empty for a JSON Pointer alone."""
     return "" if recorded.startswith("/") else recorded.partition(":")[0]
 
 
 def place_of(recorded: str) -> str:
-    """The JSON Pointer of what is recorded of an author."""
+    """Return the JSON Pointer of a record key."""
     return recorded[recorded.index("/") :]
 
 
 def lower_parallelism(
     patch: Patch, engine: Engine, wanted: Sourced[int] | None, elsewhere: Mapping[str, Any]
 ) -> dict[str, str]:
-    """Lower the engine's own limits to ``wanted``; nothing is ever raised, and 0 (no limit) changes nothing.
+    """Lower the engine's own limits. None is ever raised, and 0 (no limit) changes none.
 
-    Where ``wanted`` is from below the author and he wrote a higher limit, all limits stay: they are about one thing.
-    What he wrote ``elsewhere`` counts where nothing stands in the execution.
+    If ``wanted`` is from below the author, and the author wrote a higher limit, all limits stay: they belong together.
+
+    Args:
+        patch: the execution.
+        engine: its engine.
+        wanted: the limit of options.
+        elsewhere: what the author wrote in another object; it is used for a field that the execution does not have.
 
     Returns:
-        The limits that the author wrote, but for those that stay because pods need each other (:func:`gang_size`).
+        The limits that the author wrote, except for those that stay because pods need each other (:func:`gang_size`).
     """
     if wanted is None:
         return {}
@@ -72,12 +77,12 @@ def lower_parallelism(
 
 
 def _is_written(document: Mapping[str, Any], at: Path) -> bool:
-    """Whether a limit is its author's word, which it always is where it stands elsewhere."""
+    """Whether the author wrote a limit, in the execution or elsewhere."""
     return lookup(document, at) is None or is_owned(document, at)
 
 
 class _Limit:
-    """One of an engine's limits on parallelism, and what it is before anything is changed."""
+    """One of an engine's limits on parallelism before any change."""
 
     def __init__(self, field: ParallelismField, at: Path, value: Any) -> None:
         self.field = field
@@ -101,7 +106,13 @@ def _is_gang(field: ParallelismField, document: Mapping[str, Any], limit: int | 
 
 
 def gang_size(engine: Engine, document: Mapping[str, Any], wanted: int) -> int | None:
-    """How many pods of an execution need each other, where that is why its parallelism is not lowered to ``wanted``."""
+    """Return how many pods need each other if that keeps a limit above ``wanted``, else ``None``.
+
+    Args:
+        engine: of the execution.
+        document: the execution.
+        wanted: the limit of options.
+    """
     if not wanted:
         return None
     for field in engine.parallelism:
@@ -112,7 +123,7 @@ def gang_size(engine: Engine, document: Mapping[str, Any], wanted: int) -> int |
 
 
 def bypass_cache(patch: Patch, engine: Engine, wanted: Sourced[bool] | None) -> Iterator[tuple[str, str]]:
-    """Have the execution overwrite what is cached, where ``wanted`` is true; yields what its author wrote."""
+    """Make the execution overwrite cached results if ``wanted`` is true; yield what its author wrote there."""
     if wanted is None or not wanted.value:
         return
     for at in cache_places(engine, patch.document):
@@ -125,13 +136,13 @@ def bypass_cache(patch: Patch, engine: Engine, wanted: Sourced[bool] | None) -> 
 
 
 def cache_places(engine: Engine, document: Mapping[str, Any]) -> list[Path]:
-    """The fields by which an execution passes its engine's cache by."""
+    """Return the places of fields that make an execution ignore its engine's cache."""
     places = (place for field in engine.cache for place in locate(document, field.path))
     return [place for place in places if isinstance(lookup(document, place[:-1]), dict)]
 
 
 def put_location(patch: Patch, engine: Engine, wanted: Sourced[str] | None) -> Iterator[tuple[str, str]]:
-    """Write the execution's own storage location; yields what its author wrote."""
+    """Write the execution's own storage location; yield what its author wrote there."""
     if wanted is None:
         return
     for text in engine.output_locations:
@@ -144,7 +155,7 @@ def put_location(patch: Patch, engine: Engine, wanted: Sourced[str] | None) -> I
 
 
 def put_variables(patch: Patch, engine: Engine, wanted: Mapping[str, Sourced[str]]) -> Iterator[tuple[str, str]]:
-    """Write variables into maps; yields what the author wrote."""
+    """Write variables into maps; yield what the author wrote there."""
     for text in engine.env_maps:
         for place in list(locate(patch.document, text)):
             there = lookup(patch.document, place) or {}

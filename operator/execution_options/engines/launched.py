@@ -1,4 +1,4 @@
-"""The executions that a launch plan starts, as the engine's controller would create them."""
+"""Executions of a launch plan, as the engine's controller would create them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def launched(engine: Engine, kind: LaunchPlanKind, plan: dict[str, Any]) -> dict[str, Any] | None:
-    """The next execution of a launch plan; ``None`` where the engine's description does not say where its spec is.
+    """Return the next execution of a launch plan; ``None`` if the engine's description has no path to its spec.
 
-    Its name, which ends with a time, is a generateName.
+    Its name would end with a time, so it has a ``generateName`` instead.
 
     Args:
         engine: of the execution.

@@ -1,6 +1,6 @@
-"""What an object's author wrote, read from ``metadata.managedFields``.
+"""Fields that an object's author wrote, by ``metadata.managedFields``.
 
-Defaulting hides it otherwise; at admission these fields were computed before any webhook ran.
+Without these, defaults look the same. At admission they have been computed before any webhook runs.
 https://kubernetes.io/docs/reference/using-api/server-side-apply/#managed-fields
 """
 
@@ -20,9 +20,13 @@ _MANAGED: Final[Path] = ("metadata", "managedFields")
 
 
 def is_owned(document: Mapping[str, Any], path: Path) -> bool:
-    """Whether any manager owns ``path`` (names of fields only), that is, whether somebody wrote it.
+    """Whether any manager owns a field, that is, whether somebody wrote it.
 
-    A document without managed fields is a manifest, not yet touched by any defaulting: all of it was written.
+    A document without managed fields is a manifest without defaults: all of it was written.
+
+    Args:
+        document: the object.
+        path: names of fields only.
     """
     entries = (document.get("metadata") or {}).get("managedFields")
     if not entries:
@@ -31,22 +35,32 @@ def is_owned(document: Mapping[str, Any], path: Path) -> bool:
 
 
 def entries_of(document: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Who wrote what of a document, its status apart."""
+    """Return the entries of all managers, except for those of subresources such as the status."""
     return [entry for entry in lookup(document, _MANAGED) or () if not entry.get("subresource")]
 
 
 def holds(entry: Mapping[str, Any], path: Path) -> bool:
-    """Whether the manager of ``entry`` owns ``path`` (names of fields only)."""
+    """Whether the manager of an entry owns a field.
+
+    Args:
+        entry: of ``managedFields``.
+        path: names of fields only.
+    """
     return _holds(entry.get("fieldsV1") or {}, path)
 
 
 def disown(patch: Patch, path: Path) -> None:
-    """Have no manager own ``path`` (names of fields only), as if nobody had ever sent it."""
+    """Remove a field from all managers, as if nobody had ever sent it.
+
+    Args:
+        patch: the object.
+        path: names of fields only.
+    """
     for index, entry in enumerate(lookup(patch.document, _MANAGED) or ()):
         if not holds(entry, path):
             continue
         at: Path = (*_MANAGED, index, "fieldsV1", *(f"f:{part}" for part in path))
-        # What is left without members would mean the map as a whole, with what others wrote into it.
+        # An entry without members would own the whole map, with the keys of others.
         alone = len(lookup(patch.document, at[:-1])) == 1
         patch.remove(at[:-1] if alone else at)
 

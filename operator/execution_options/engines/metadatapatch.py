@@ -1,4 +1,4 @@
-"""Patches of metadata that change nothing unless it is still as it was read."""
+"""Patches of metadata that fail if it has changed since it was read."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ if TYPE_CHECKING:
     from execution_options.api.meta import ObjectMeta
 
 Changes = dict[str, dict[str, str | None]]
-"""By ``labels`` and ``annotations``: key → new value, ``None`` to remove it."""
+"""``labels`` or ``annotations`` → key → new value; ``None`` removes the key."""
 
 
 def metadata_patch(metadata: ObjectMeta, changes: Mapping[str, Mapping[str, str | None]]) -> list[Operation]:
-    """A JSON Patch that makes ``changes``; empty where there are none.
+    """Return a JSON Patch that makes changes; empty if there are none.
 
-    It fails as a whole where the object is another one, or where a value that it changes is no longer
-    what ``metadata`` says. That a key is still absent cannot be tested, so where one is added nothing of
-    the object may have changed.
+    It fails as a whole for another object of the same name, or if a value that it changes is not that of ``metadata``.
+    JSON Patch cannot test for the absence of a key, so if a key is added, the object must not have changed at all.
+
+    Args:
+        metadata: of the object, as it was read.
+        changes: the changes.
     """
     operations: list[Operation] = []
     adds = False
@@ -51,9 +54,14 @@ def metadata_patch(metadata: ObjectMeta, changes: Mapping[str, Mapping[str, str 
 
 
 def finalizer_patch(metadata: ObjectMeta, finalizer: str, *, held: bool) -> list[Operation]:
-    """A JSON Patch that adds or removes a finalizer; empty where it is as wanted.
+    """Return a JSON Patch that adds or removes a finalizer; empty if nothing has to change.
 
-    It fails as a whole where the object is another one, or its finalizers are not what ``metadata`` says.
+    It fails as a whole for another object of the same name, or if its finalizers are not those of ``metadata``.
+
+    Args:
+        metadata: of the object, as it was read.
+        finalizer: its name.
+        held: whether the object shall have it.
     """
     there = metadata.finalizers or []
     if (finalizer in there) is held:
@@ -69,7 +77,12 @@ def finalizer_patch(metadata: ObjectMeta, finalizer: str, *, held: bool) -> list
 
 
 def holds(metadata: ObjectMeta, operations: list[Operation]) -> bool:
-    """Whether an object is as the patch was to make it."""
+    """Whether an object reflects a patch of metadata.
+
+    Args:
+        metadata: of the object.
+        operations: of :func:`metadata_patch`.
+    """
     for operation in operations:
         match parts(operation["path"]):
             case [_, ("labels" | "annotations") as kind, key] if operation["op"] != "test":

@@ -1,4 +1,4 @@
-"""JSON Patch (RFC 6902) made while a document is changed."""
+"""JSON Patch (RFC 6902) that is recorded while a document is changed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Operation = dict[str, Any]
 
 @lru_cache(maxsize=8192)
 def pointer(path: Path) -> str:
-    """``path`` as a JSON Pointer (RFC 6901)."""
+    """Return a path as a JSON Pointer (RFC 6901)."""
     return "".join([f"/{_escaped(part) if isinstance(part, str) else part}" for part in path])
 
 
@@ -26,27 +26,29 @@ def _escaped(part: str) -> str:
 
 
 def parts(text: str) -> list[str]:
-    """The inverse of :func:`pointer`; indices stay text."""
+    """Return the parts of a JSON Pointer; indices stay text."""
     return [part.replace("~1", "/").replace("~0", "~") for part in text.split("/")[1:]]
 
 
 class Patch:
-    """Changes ``document`` in place and records each change as one operation.
+    """Changes a document in place and records each change as one operation.
 
-    The document belongs to the patch: it is changed rather than copied, because it was decoded for this
-    purpose only. Putting what is there already changes and records nothing.
+    The document belongs to the patch and is not copied: it was decoded for this purpose. Setting a value that is there
+    already changes and records nothing.
+
+    Args:
+        document: the document to change.
     """
 
     def __init__(self, document: dict[str, Any]) -> None:
         self.document = document
         self.operations: list[Operation] = []
-        # Containers that an operation adds are the same objects in it and in the document, so what is
-        # later changed in them is part of that operation already. By identity, and kept, lest another
-        # object gets the identity of one that is gone.
+        # An added object is the same in its operation and in the document, so later changes in it are part of the
+        # operation. Objects are kept by identity, so that no new one can get the identity of an old one.
         self._added: dict[int, Any] = {}
 
     def put(self, path: Path, value: Any) -> None:
-        """Set ``path`` to ``value``; objects on the way that are absent are added."""
+        """Set ``path`` to ``value``; absent objects on the way are added."""
         parent: Any = self.document
         for depth, part in enumerate(path[:-1]):
             inner = parent[part] if isinstance(part, int) else parent.get(part)
@@ -62,7 +64,7 @@ class Patch:
         self._set(parent, path, value)
 
     def update(self, path: Path, values: Mapping[str, Any]) -> None:
-        """Set keys of the object at ``path``, which is added where it is absent."""
+        """Set keys of the object at ``path``; it is added if it is absent."""
         there = lookup(self.document, path)
         if there is None:
             if values:
@@ -73,7 +75,7 @@ class Patch:
                 self._set(there, (*path, key), value)
 
     def extend(self, path: Path, values: list[Any]) -> None:
-        """Add ``values`` at the end of the list at ``path``, which is added where it is absent."""
+        """Add ``values`` at the end of the list at ``path``; it is added if it is absent."""
         items = lookup(self.document, path)
         if items is None:
             if values:
@@ -84,7 +86,7 @@ class Patch:
             self._record(items, "add", (*path, "-"), value)
 
     def prepend(self, path: Path, values: list[Any]) -> None:
-        """Add ``values`` at the beginning of the list at ``path``, which is added where it is absent."""
+        """Add ``values`` at the beginning of the list at ``path``; it is added if it is absent."""
         items = lookup(self.document, path)
         if items is None:
             self.extend(path, values)
@@ -94,7 +96,7 @@ class Patch:
             self._record(items, "add", (*path, index), value)
 
     def remove(self, path: Path) -> None:
-        """Remove ``path`` if it is there."""
+        """Remove ``path`` if it exists."""
         parent = self._parent(path)
         if isinstance(parent, dict) and path[-1] in parent:
             del parent[path[-1]]

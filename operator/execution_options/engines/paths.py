@@ -1,7 +1,7 @@
-"""Paths into objects, as engine profiles write them.
+"""Paths into objects, as descriptions of engines write them.
 
-``spec.template`` names fields; ``[*]`` stands for every item of a list or every value of a map,
-``[type=Complete]`` for those in which a field has a value, and ``["a.b/c"]`` for a field whose name has dots.
+``spec.template`` names fields, ``[*]`` all items of a list or values of a map, ``[type=Complete]`` those in which a
+field has a value, and ``["a.b/c"]`` a field whose name has dots.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Path = tuple[str | int, ...]
-"""A concrete place: names of fields and indices of items."""
+"""A place: names of fields and indices of items."""
 
 
 class InvalidPathError(ValueError):
-    """The text is no path; the message says where it goes wrong."""
+    """The text is not a path; the message tells where it is wrong."""
 
 
 class Every(Struct, frozen=True):
@@ -47,10 +47,10 @@ _STEP = re.compile(
 
 @lru_cache(maxsize=1024)
 def parse(text: str) -> tuple[Step, ...]:
-    """The steps of a path; the empty text is the object itself.
+    """Return the steps of a path; the empty text is the object itself.
 
     Raises:
-        InvalidPathError: it is no path.
+        InvalidPathError: it is not a path.
     """
     steps: list[Step] = []
     at = 0
@@ -69,12 +69,16 @@ def parse(text: str) -> tuple[Step, ...]:
 
 
 def locate(document: Any, text: str) -> Iterator[Path]:
-    """The places that a path means in a document.
+    """Return the places of a path in a document.
 
-    Fields after the last ``[…]`` need not be there; what stands before it does.
+    Fields after the last ``[…]`` need not exist; everything before it must.
+
+    Args:
+        document: plain data.
+        text: the path.
 
     Raises:
-        InvalidPathError: it is no path.
+        InvalidPathError: it is not a path.
     """
     place = _plain(text)
     return _locate(document, parse(text), ()) if place is None else iter((place,))
@@ -82,7 +86,7 @@ def locate(document: Any, text: str) -> Iterator[Path]:
 
 @lru_cache(maxsize=1024)
 def _plain(text: str) -> Path | None:
-    """The one place of a path that only names fields."""
+    """Return the only place of a path that names fields only; ``None`` for other paths."""
     steps = parse(text)
     names = tuple(step for step in steps if isinstance(step, str))
     return names if len(names) == len(steps) else None
@@ -103,7 +107,7 @@ def _locate(document: Any, steps: tuple[Step, ...], at: Path) -> Iterator[Path]:
 
 
 def lookup(document: Any, path: Path) -> Any:
-    """What stands at a place; ``None`` where any part of it is absent."""
+    """Return the value at a place; ``None`` if it is absent."""
     for part in path:
         if isinstance(document, dict):
             document = document.get(part)
@@ -133,6 +137,6 @@ def _is_empty(value: Any) -> bool:
 
 
 def read(document: Any, text: str) -> Any:
-    """What stands at the first place that a path means and that is there; ``None`` where none is."""
+    """Return the value at the first place of a path that exists; ``None`` if none does."""
     found = (lookup(document, place) for place in locate(document, text))
     return next((value for value in found if value is not None), None)

@@ -1,4 +1,4 @@
-"""From an engine's status to Flyte's phase, by the rules of the engine's profile."""
+"""Flyte's phase of an execution, from its status by the rules of its engine."""
 
 from __future__ import annotations
 
@@ -22,27 +22,30 @@ TERMINAL: frozenset[EnginePhase] = frozenset({"SUCCEEDED", "FAILED", "ABORTED", 
 DEFAULT_REMEDY: Final = f"have the program write {programs.PHASE_KEY} to its termination message"
 DELETION: Final = "it was deleted before it ended"
 DELETED: Final = "deleted"
-"""What tells the end that is a deletion from the other ends of an execution: an object is deleted once."""
+"""Episode of an end by deletion. An object is deleted once, so it is unique."""
 
 
 class Outcome(Struct, frozen=True):
-    """Where an execution is.
+    """State of an execution.
 
-    ``finished_at`` is the engine's own time (RFC 3339) of the end, or of the last transition; it tells
-    one arrival at a terminal phase from the next under the same UID.
+    Attributes:
+        phase: its phase.
+        message: of the engine or of the program, for people.
+        finished_at: the engine's time (RFC 3339) of the end or of the last transition. It distinguishes the ends of an
+            object that runs again under the same UID.
+        deleted: whether it ended by deletion.
+        remedy: how to make its program report its outcome, if the engine calls it succeeded in any case.
+        unknown: whether the outcome of its program is unknown.
+        problem: why the report of the program cannot be read; empty if it can, or if there is none.
     """
 
     phase: EnginePhase
     message: str = ""
     finished_at: str = ""
     deleted: bool = False
-    """Whether its deletion is its end."""
     remedy: str = ""
-    """Where the engine calls it succeeded whatever became of its program: what has such programs say that."""
     unknown: bool = False
-    """Whether nobody knows what became of its program."""
     problem: str = ""
-    """Why what the program wrote cannot be read; empty where nothing is wrong with it."""
 
     @property
     def terminal(self) -> bool:
@@ -51,14 +54,14 @@ class Outcome(Struct, frozen=True):
 
     @property
     def episode(self) -> str:
-        """What tells this end from the others of the same UID."""
+        """Identifies this end among those of the same UID."""
         return DELETED if self.deleted else self.finished_at
 
     def with_program(self, program: ProgramOutcome | None) -> Outcome:
-        """The same with what the program says, which makes of a success what it was, and of nothing else a success.
+        """Return the state with the report of the program, which can only correct a success.
 
-        An end that the engine itself calls another keeps its phase: an exit code is the last word of a program, and
-        what kills it has none.
+        Any other phase of the engine stays: the exit code is newer than the report, and a program that is killed
+        reports nothing.
         """
         if program is None or not self.terminal or self.deleted:
             return self
@@ -71,10 +74,10 @@ class Outcome(Struct, frozen=True):
 
 
 class Status(StatusRules, frozen=True):
-    """How an engine's status is read."""
+    """How the status of an execution is read."""
 
     def outcome(self, execution: dict[str, Any]) -> Outcome:
-        """Where ``execution`` is, by what its engine writes of it."""
+        """Return the state of an execution by its status."""
         rule = next((rule for rule in self.phases if all(holds(term, execution) for term in rule.when)), None)
         phase: EnginePhase = "QUEUED" if rule is None else rule.phase
         message = _first(execution, self.message)
@@ -85,25 +88,34 @@ class Status(StatusRules, frozen=True):
         return outcome.with_program(programs.worst_of(_all(execution, self.outcomes)))
 
     def _remedy(self, execution: dict[str, Any]) -> str:
-        """What has the program say its outcome; empty where the engine knows that."""
+        """Return how to make the program report its outcome; empty if the engine knows the outcome."""
         rule = next((rule for rule in self.outcome_required if all(holds(term, execution) for term in rule.when)), None)
         if rule is None or not rule.required:
             return ""
         return DEFAULT_REMEDY if rule.remedy is UNSET else rule.remedy
 
     def after_deletion(self, outcome: Outcome, at: str) -> Outcome:
-        """The end of an execution that was deleted at a time (RFC 3339).
+        """Return the end of an execution that was deleted.
 
-        One that ended is deleted as what it was: what the engine says of its end is true, whoever was first.
+        An end that the engine reports stays, even if the deletion was requested before it.
+
+        Args:
+            outcome: the last known state.
+            at: time of the deletion (RFC 3339).
         """
         if outcome.terminal:
             return outcome
-        # What the engine says of a run that goes on ("Workflow Started") is not why it ended.
+        # The message of a running execution ("Workflow Started") is not the reason of its end.
         return Outcome("ABORTED" if self.deleted is UNSET else self.deleted, DELETION, at, deleted=True)
 
 
 def holds(term: Term, document: Mapping[str, Any]) -> bool:
-    """Whether ``term`` is true of an object: of any of the places that its path means."""
+    """Whether a condition holds for an object, at any of the places of its path.
+
+    Args:
+        term: the condition.
+        document: the object.
+    """
     found = (lookup(document, place) for place in locate(document, term.path))
     return any(value is not None and _is_one_of(value, term.is_) for value in found)
 

@@ -1,4 +1,4 @@
-"""The pods of an execution: how they are found, what stands between, and what each is for."""
+"""The pods of an execution and their roles."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ class Pods(PodRules, frozen=True):
     """How the pods of an execution are recognised."""
 
     def role(self, pod: Mapping[str, Any]) -> PodRole:
-        """What a pod of the execution is for."""
+        """Return the role of a pod of the execution."""
         rule = next((rule for rule in self.roles if all(holds(term, pod) for term in rule.when)), None)
         return "unit" if rule is None else rule.role
 
     @property
     def inseparable(self) -> bool:
-        """Whether no pod can be held back alone: each starts others, or is one of a gang."""
+        """Whether no pod can be held back alone: each is a coordinator or part of a gang."""
         return any(not rule.when and rule.role != "unit" for rule in self.roles)
 
     @property
     def never_alone(self) -> str:
-        """Which pods are never held back alone, and why, for people; empty where there are none."""
+        """Pods that are never held back alone, and why, for people; empty if there are none."""
         roles = {rule.role for rule in self.roles}
         return " and ".join(text for role, text in _NEVER_ALONE.items() if role in roles)

@@ -1,4 +1,4 @@
-"""Engine profiles: one YAML document for each kind of execution."""
+"""Engines: one YAML document for each kind of execution."""
 
 from __future__ import annotations
 
@@ -36,38 +36,38 @@ class Engine(ExecutionEngineSpec, frozen=True, kw_only=True):
 
     @property
     def nests(self) -> bool:
-        """Whether executions of this kind control others of the same kind, which are their parts."""
+        """Whether executions of this kind control others of the same kind as their parts."""
         return any((part.group, part.kind) == (self.group, self.kind) for part in self.parts)
 
     def templates(self, execution: dict[str, Any]) -> Iterator[Path]:
-        """Places of the pod templates that ``execution`` has."""
+        """Yield the places of the pod templates of an execution."""
         for text in self.pod_templates:
             yield from (place for place in locate(execution, text) if isinstance(lookup(execution, place), dict))
 
     def launch_plan(self, group: str, kind: str) -> LaunchPlanKind | None:
-        """The launch plan kind with this group and kind, if the engine has it."""
+        """Return the kind of launch plan with this group and kind; ``None`` if the engine has none."""
         return next((plan for plan in self.launch_plans if (plan.group, plan.kind) == (group, kind)), None)
 
 
 @cache
 def builtin() -> tuple[Engine, ...]:
-    """The engines that ship with the package, by name."""
+    """Return the engines that ship with the package, sorted by name."""
     folder = resources.files("execution_options.engines") / "builtin"
     files = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".yaml")), key=lambda e: e.name)
     return tuple(parse(entry.read_bytes()) for entry in files)
 
 
 def parse(document: bytes) -> Engine:
-    """The engine that a YAML document describes.
+    """Return the engine that a YAML document describes.
 
     Raises:
-        InvalidOptionsError: it describes none; the message names the field.
+        InvalidOptionsError: the description is not valid; with every problem.
     """
     return compiled(msgspec.yaml.decode(document))
 
 
 def compiled(manifest: Mapping[str, Any]) -> Engine:
-    """The engine that an ``ExecutionEngine`` describes, held to everything that can be told from it alone.
+    """Return the engine that an ``ExecutionEngine`` describes, after all checks that need nothing else.
 
     Raises:
         InvalidOptionsError: with every problem.
@@ -80,7 +80,7 @@ def compiled(manifest: Mapping[str, Any]) -> Engine:
 
 
 def _unreachable(spec: Mapping[str, Any]) -> Iterator[Problem]:
-    """Rules after one that always holds."""
+    """Yield a problem for each list with rules after one that always holds."""
     lists = {
         "spec.status.phases": spec["status"]["phases"],
         "spec.status.outcomeRequired": spec["status"].get("outcomeRequired") or (),

@@ -1,7 +1,7 @@
-"""What programs say of their own end, in the termination message of a container.
+"""Outcomes that programs report in the termination message of a container.
 
-Some programs exit with 0 although the work that they were started for failed. One that wants its end to be
-notified as what it was writes ``{"execution.dev/phase": "FAILED", "message": "…"}`` to its termination message:
+Some programs exit with 0 although their work has failed. Such a program can report its outcome by writing
+``{"execution.dev/phase": "FAILED", "message": "…"}`` to its termination message:
 https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/
 """
 
@@ -22,24 +22,25 @@ if TYPE_CHECKING:
 PHASE_KEY: Final = f"{GROUP}/phase"
 MESSAGE_KEY: Final = "message"
 MAX_LENGTH: Final = 4096
-"""Characters of a termination message: the kubelet keeps as many bytes at most."""
+"""Characters of a termination message. The kubelet keeps at most as many bytes."""
 MAX_MESSAGE: Final = 2000
 """Characters of the message for people that are kept."""
 MAX_QUOTED: Final = 40
+"""Characters of a wrong phase that a message quotes."""
 _SEVERITY: Final[tuple[Phase | None, ...]] = (None, "SUCCEEDED", "ABORTED", "TIMED_OUT", "FAILED")
 
 
 class InvalidOutcomeError(ValueError):
-    """A program meant to write an outcome, and wrote none; the message says what is wrong."""
+    """A program tried to report an outcome; the message tells what is wrong with it."""
 
 
 class ProgramOutcome(Struct, frozen=True):
-    """What a program says of its end.
+    """Outcome that a program reports.
 
     Attributes:
-        phase: the terminal phase; ``None`` where what it wrote is no outcome.
+        phase: the terminal phase; ``None`` if the report is not valid.
         message: for people, as the program wrote it, at most :data:`MAX_MESSAGE` characters.
-        problem: what is wrong with what it wrote; empty where nothing is.
+        problem: what is wrong with the report; empty if it is valid.
     """
 
     phase: Phase | None
@@ -48,10 +49,10 @@ class ProgramOutcome(Struct, frozen=True):
 
 
 def parse(text: str) -> ProgramOutcome | None:
-    """The outcome that a termination message holds; ``None`` where it is meant for something else.
+    """Return the outcome in a termination message; ``None`` if the message has another purpose.
 
     Raises:
-        InvalidOutcomeError: it names the key of the phase, and is no outcome.
+        InvalidOutcomeError: it has the key of the phase, but is not a valid outcome.
     """
     if PHASE_KEY not in text:
         return None
@@ -65,42 +66,42 @@ def parse(text: str) -> ProgramOutcome | None:
         return None
     phase, message = document[PHASE_KEY], document.get(MESSAGE_KEY)
     if phase not in TERMINAL_PHASES:
-        told = repr(phase)
-        told = told if len(told) <= MAX_QUOTED else f"{told[: MAX_QUOTED - 1]}…"
+        quoted = repr(phase)
+        quoted = quoted if len(quoted) <= MAX_QUOTED else f"{quoted[: MAX_QUOTED - 1]}…"
         close = suggestion(phase, TERMINAL_PHASES) if isinstance(phase, str) else ""
-        raise InvalidOutcomeError(f"{PHASE_KEY} is {told}, which is none of {', '.join(TERMINAL_PHASES)}{close}")
+        raise InvalidOutcomeError(f"{PHASE_KEY} is {quoted}, which is none of {', '.join(TERMINAL_PHASES)}{close}")
     if message is not None and not isinstance(message, str):
         raise InvalidOutcomeError(f"{MESSAGE_KEY} is no string")
     return ProgramOutcome(phase, (message or "").strip()[:MAX_MESSAGE])
 
 
 def worst_of(texts: Iterable[Any]) -> ProgramOutcome | None:
-    """The worst of what several programs say; ``None`` where none says anything."""
+    """Return the worst outcome that several programs report; ``None`` if none reports any."""
     worst: ProgramOutcome | None = None
     for text in texts:
         if not isinstance(text, str):
             continue
         try:
-            said = parse(text)
+            outcome = parse(text)
         except InvalidOutcomeError as error:
-            said = ProgramOutcome(None, problem=str(error))
-        worst = worse(worst, said)
+            outcome = ProgramOutcome(None, problem=str(error))
+        worst = worse(worst, outcome)
     return worst
 
 
 def worse(one: ProgramOutcome | None, other: ProgramOutcome | None) -> ProgramOutcome | None:
-    """Of two outcomes the one that counts, whichever came first: FAILED, TIMED_OUT, ABORTED, SUCCEEDED."""
+    """Return the worse of two outcomes. FAILED is the worst; TIMED_OUT, ABORTED and SUCCEEDED follow."""
     if one is None or other is None:
         return one or other
     return max(one, other, key=_rank)
 
 
-def _rank(said: ProgramOutcome) -> tuple[int, bool, str, str]:
-    return _SEVERITY.index(said.phase), bool(said.message), said.message, said.problem
+def _rank(one: ProgramOutcome) -> tuple[int, bool, str, str]:
+    return _SEVERITY.index(one.phase), bool(one.message), one.message, one.problem
 
 
 def of_pod(status: Mapping[str, Any]) -> ProgramOutcome | None:
-    """What the programs of a pod say, by its ``status``."""
+    """Return the worst outcome that the programs of a pod report in its ``status``."""
     containers = status.get("containerStatuses")
     return worst_of(_terminated(one) for one in containers) if isinstance(containers, list) else None
 

@@ -1,4 +1,4 @@
-"""The engines that are known at a moment, and what follows from all of them together."""
+"""All engines in force at one time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Engines(Mapping[str, Engine]):
-    """Engines by name, each with a kind of its own; never changed, but replaced as a whole.
+    """Engines by name, each with its own kind. It never changes, but is replaced as a whole.
 
     Args:
         engines: all of them.
@@ -24,7 +24,7 @@ class Engines(Mapping[str, Engine]):
         self._by_kind = {(engine.group, engine.kind): engine for engine in self.values()}
         parts = ((part.group, part.kind) for engine in self.values() for part in engine.parts)
         self.owning = frozenset((*self._by_kind, *parts))
-        """Group and kind of everything whose objects are executions, or parts of one."""
+        """Group and kind of all kinds whose objects are executions or parts of executions."""
 
     def __getitem__(self, name: str) -> Engine:
         return self._by_name[name]
@@ -36,16 +36,22 @@ class Engines(Mapping[str, Engine]):
         return len(self._by_name)
 
     def of(self, group: str, kind: str) -> Engine | None:
-        """The engine whose executions are of this group and kind."""
+        """Return the engine of executions of this group and kind, or ``None``."""
         return self._by_kind.get((group, kind))
 
     def serving(self, group: str, version: str, kind: str) -> Engine | None:
-        """The same, unless its paths are those of another version."""
+        """Return the engine of executions of this kind if its paths are for this version, else ``None``.
+
+        Args:
+            group: API group; empty for the core group.
+            version: version of the API.
+            kind: kind of the executions.
+        """
         engine = self.of(group, kind)
         return engine if engine is not None and engine.version == version else None
 
 
 @cache
 def builtin_engines() -> Engines:
-    """The engines that ship with the package."""
+    """Return the engines that ship with the package."""
     return Engines(builtin())

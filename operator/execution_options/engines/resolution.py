@@ -1,6 +1,6 @@
-"""Which engines there are, given the descriptions that users have applied. Pure.
+"""The engines that are in force, given the descriptions that users have applied. Pure.
 
-Both processes decide it from the same objects in the same way, so that they agree without a word.
+Controller and webhook resolve the same objects in the same way, so they agree without communication.
 """
 
 from __future__ import annotations
@@ -23,11 +23,16 @@ if TYPE_CHECKING:
 
 
 class Description(Struct, frozen=True):
-    """An ``ExecutionEngine`` as it is stored."""
+    """A stored ``ExecutionEngine``.
+
+    Attributes:
+        name: its name.
+        created: creation time (RFC 3339).
+        spec: plain data.
+    """
 
     name: str
     created: str
-    """When (RFC 3339)."""
     spec: Mapping[str, Any]
 
 
@@ -39,20 +44,24 @@ class Rejection(Struct, frozen=True):
 
 
 class Resolution(Struct, frozen=True):
-    """The engines that hold, and what is to be said of the descriptions."""
+    """Result of resolving descriptions.
+
+    Attributes:
+        engines: in force.
+        rejected: name of a description → why it is not used.
+        unknown: name of a description → fields that this version does not know.
+    """
 
     engines: Engines
     rejected: Mapping[str, Rejection]
-    """By the name of the description."""
     unknown: Mapping[str, tuple[str, ...]]
-    """Fields that this version does not know, by the name of the description."""
 
 
 def resolve(descriptions: Iterable[Description]) -> Resolution:
-    """The built-in engines and the described ones.
+    """Resolve the built-in and the described engines.
 
-    A description that can be used replaces the built-in engine of its name. Two engines of one kind cannot be: a
-    built-in one that is not replaced comes first, then the older description.
+    A valid description replaces the built-in engine of its name. A kind has only one engine: a built-in one that is not
+    replaced, else that of the oldest description.
     """
     own: dict[str, Engine] = {}
     rejected: dict[str, Rejection] = {}
@@ -73,7 +82,7 @@ def resolve(descriptions: Iterable[Description]) -> Resolution:
         if fields:
             unknown[description.name] = fields
     while True:
-        # Whoever is rejected replaces nothing, which may bring back a built-in engine whose kind another has taken.
+        # A rejected description replaces nothing, which may bring back a built-in engine whose kind another has taken.
         engines = [engine for engine in builtin() if engine.name not in own] + list(own.values())
         taken = _taken(engines)
         if not taken:

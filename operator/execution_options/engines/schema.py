@@ -1,9 +1,9 @@
-"""Whether the paths of an engine's description lead anywhere, by the schema of the kind's definition.
+"""Checks the paths of an engine's description against the schema of its kind.
 
 Schemas are the structural ones of CustomResourceDefinitions
 (https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#specifying-a-structural-schema):
-what they do not name is dropped when an object is stored, unless ``x-kubernetes-preserve-unknown-fields`` says
-otherwise. They may have megabytes: only the nodes on the way of a path are decoded.
+the API server drops fields that they do not name, except below ``x-kubernetes-preserve-unknown-fields``. They may have
+megabytes: only the nodes along a path are decoded.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from execution_options.engines.profile import Engine
 
 LISTED: Final = 12
-"""Names of fields that are listed where none is close."""
+"""Fields that a message lists if none has a similar name."""
 SHOWN: Final = 5
-"""Problems that are worded; the others are counted."""
+"""Problems that a message lists; of the others it gives the number."""
 
 _OPEN: Final = "(open)"
-"""Said of a way that leads to where a schema accepts anything."""
+"""Result for a path that leads to a node which accepts anything."""
 _IMPLIED: Final = ("apiVersion", "kind", "metadata")
-"""Fields of a whole object, whatever its schema names."""
+"""Fields that every object has, even if its schema does not name them."""
 
 
 class _Version(Struct, frozen=True):
@@ -55,7 +55,7 @@ class _Definition(Struct, frozen=True):
 
 
 class _Node(Struct, frozen=True, rename="camel"):
-    """A node of a schema; what is below stays undecoded."""
+    """A node of a schema; the nodes below stay undecoded."""
 
     type: str = ""
     properties: dict[str, Raw] = {}
@@ -66,7 +66,14 @@ class _Node(Struct, frozen=True, rename="camel"):
 
 
 class _Wanted(NamedTuple):
-    """A place to follow, the field of the description that is about it, the path that stands there, and the type."""
+    """A path to check.
+
+    Attributes:
+        where: field of the description.
+        written: value of that field.
+        path: the path to follow, which may lead below the written one.
+        type: type that the schema must have there; empty: any.
+    """
 
     where: str
     written: str
@@ -75,11 +82,11 @@ class _Wanted(NamedTuple):
 
 
 class PathCheck(Struct, frozen=True):
-    """What a schema says of the paths of an engine.
+    """Result of :func:`check_paths`.
 
     Attributes:
-        problems: a problem for each path that leads nowhere, at the field of the ``ExecutionEngine`` that has it.
-        unchecked: fields whose paths lead to where the schema leaves open what is there.
+        problems: one for each path that the schema does not have, at the field of the ``ExecutionEngine`` with it.
+        unchecked: fields with paths to nodes that accept anything.
     """
 
     problems: tuple[Problem, ...] = ()
@@ -87,14 +94,14 @@ class PathCheck(Struct, frozen=True):
 
 
 def check_paths(engine: Engine, definition: bytes) -> PathCheck | None:
-    """Follow every path of ``engine``.
+    """Check every path of an engine.
 
     Args:
         engine: the engine.
         definition: the CustomResourceDefinition of its kind, as JSON.
 
     Returns:
-        What was found; ``None`` where the definition has no schema for the engine's version.
+        ``None`` if the definition has no schema for the engine's version.
     """
     spec = decoding.read(definition, _Definition).spec
     schema = next((v.schema.get("openAPIV3Schema") for v in spec.versions if v.name == engine.version), None)
@@ -104,24 +111,34 @@ def check_paths(engine: Engine, definition: bytes) -> PathCheck | None:
     problems: dict[str, Problem] = {}
     unchecked: dict[str, None] = {}
     for wanted in _wanted(engine):
-        said = _follow(root, parse(wanted.path), "", wanted.type)
-        if said == _OPEN:
+        problem = _follow(root, parse(wanted.path), "", wanted.type)
+        if problem == _OPEN:
             unchecked[wanted.where] = None
-        elif said:
-            # One mistake in the path of a pod template is one problem, whatever is written below it.
-            problems.setdefault(wanted.where, Problem(wanted.where, said, wanted.written))
+        elif problem:
+            # A mistake in the path of a pod template is one problem, although several paths lead below it.
+            problems.setdefault(wanted.where, Problem(wanted.where, problem, wanted.written))
     return PathCheck(tuple(problems.values()), tuple(unchecked))
 
 
 def worded(problems: Iterable[Problem]) -> str:
-    """Problems as one sentence, some of them where there are many."""
-    said = [str(problem) for problem in problems]
-    more = f"; and {len(said) - SHOWN} more" if len(said) > SHOWN else ""
-    return "; ".join(said[:SHOWN]) + more
+    """Return problems as one sentence with at most :data:`SHOWN` of them."""
+    sentences = [str(problem) for problem in problems]
+    more = f"; and {len(sentences) - SHOWN} more" if len(sentences) > SHOWN else ""
+    return "; ".join(sentences[:SHOWN]) + more
 
 
 def _follow(node: _Node, steps: tuple[Step, ...], at: str, wanted: str) -> str:
-    """What is wrong with the way of ``steps`` from ``node`` on, which stands ``at``; empty where nothing is."""
+    """Follow a path through a schema.
+
+    Args:
+        node: where to begin.
+        steps: the rest of the path.
+        at: path of ``node``, for messages.
+        wanted: type that the schema must have at the end; empty: any.
+
+    Returns:
+        What is wrong; empty if nothing is, :data:`_OPEN` if the schema accepts anything on the way.
+    """
     if not steps:
         differs = wanted and node.type and node.type != wanted
         return f"{_named(at)} is {_article(node.type)}, not {_article(wanted)}" if differs else ""
@@ -132,12 +149,12 @@ def _follow(node: _Node, steps: tuple[Step, ...], at: str, wanted: str) -> str:
     if not items:
         return _OPEN if _is_open(node) else f"{_named(at)} is {_article(node.type)}: there is nothing for [*] below it"
     found = [_in_item(decoding.read(item, _Node), step, rest, f"{at}[*]", wanted) for item in items]
-    return next((said for said in ("", _OPEN) if said in found), found[0])
+    return next((good for good in ("", _OPEN) if good in found), found[0])
 
 
 def _in_item(node: _Node, step: Every | Where, rest: tuple[Step, ...], at: str, wanted: str) -> str:
-    said = _into(node, step.field, (), at, "") if isinstance(step, Where) else ""
-    return said or _follow(node, rest, at, wanted)
+    problem = _into(node, step.field, (), at, "") if isinstance(step, Where) else ""
+    return problem or _follow(node, rest, at, wanted)
 
 
 def _into(node: _Node, name: str, rest: tuple[Step, ...], at: str, wanted: str) -> str:
@@ -157,7 +174,7 @@ def _into(node: _Node, name: str, rest: tuple[Step, ...], at: str, wanted: str) 
 
 
 def _items(node: _Node) -> Iterator[Raw]:
-    """What ``[*]`` stands for: the items of a list, or the values of a map or of an object with fixed fields."""
+    """Yield the schemas of all that ``[*]`` matches: items of a list, values of a map or of an object."""
     for below in (node.items, node.additional_properties):
         if _is_schema(below):
             yield below
@@ -169,7 +186,7 @@ def _is_schema(raw: Raw) -> bool:
 
 
 def _is_open(node: _Node) -> bool:
-    """Whether anything may be below."""
+    """Whether the node accepts any field."""
     return node.preserve or bytes(node.additional_properties) == b"true"
 
 
@@ -193,7 +210,7 @@ def _article(kind: str) -> str:
 
 
 def _wanted(engine: Engine) -> Iterator[_Wanted]:
-    """Every path into executions that the description of an engine has."""
+    """Yield every path into executions in the description of an engine."""
     for number, template in enumerate(engine.pod_templates):
         for below, kind in _TEMPLATE:
             yield _Wanted(f"spec.podTemplates[{number}]", template, f"{template}.{below}" if template else below, kind)
@@ -246,7 +263,7 @@ _TEMPLATE: Final = (
     ("spec.serviceAccountName", "string"),
     ("spec.containers[*].env", "array"),
 )
-"""What is written into a pod template."""
+"""Path in a pod template that options are written to, and its type."""
 
 
 def _of_terms(where: str, terms: Iterable[Term]) -> Iterator[_Wanted]:

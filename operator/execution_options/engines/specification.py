@@ -1,4 +1,4 @@
-"""What an execution takes from another object: the rest of its specification, and what its author wrote there."""
+"""Objects from which executions take the rest of their specification; values there are the author's."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from execution_options.options.merge import Effective
 
 AUTHOR: Final = f"{GROUP}/options"
-"""Who our patches of pod templates are by."""
+"""Author that we record on our patches of pod templates."""
 
 
 class Reference(NamedTuple):
@@ -35,7 +35,7 @@ class Reference(NamedTuple):
 
 
 def reference(engine: Engine, execution: Mapping[str, Any]) -> Reference | None:
-    """The object that ``execution`` takes the rest of its specification from, if it names one."""
+    """Return the object that an execution takes the rest of its specification from; ``None`` if it names none."""
     for kind in engine.specifications:
         name = read(execution, kind.name)
         if isinstance(name, str) and name and all(holds(term, execution) for term in kind.when):
@@ -44,13 +44,18 @@ def reference(engine: Engine, execution: Mapping[str, Any]) -> Reference | None:
 
 
 def add_patches(patch: Patch, engine: Engine, specification: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Add patches for the pod templates of ``specification`` to an execution, empty ones, where its engine has them.
+    """Add empty patches for the pod templates of a specification to an execution, if its engine has such patches.
 
     They come last, because a later patch wins.
 
+    Args:
+        patch: the execution.
+        engine: its engine.
+        specification: the object; ``None`` if it does not exist.
+
     Returns:
-        What the author wrote in ``specification``, and in patches under other names, at the places of the execution
-        where it counts.
+        What the author wrote in the specification, and in patches under other names, at the places of the execution
+        that it is used for.
     """
     if specification is None:
         return {}
@@ -66,12 +71,18 @@ def add_patches(patch: Patch, engine: Engine, specification: Mapping[str, Any] |
 
 
 def drop_patches(patch: Patch, engine: Engine) -> None:
-    """Remove patches of a new execution that its author wrote under our name, or copied from another execution."""
+    """Remove patches under our name from a new execution: its author wrote them, or copied another execution."""
     _put_patches(patch, engine, None)
 
 
 def keep_patches(patch: Patch, engine: Engine, old: Mapping[str, Any]) -> None:
-    """Put our patches back as ``old`` has them: last, because a later patch wins, and nobody else's under our name."""
+    """Restore our patches, last, and remove those of others under our name.
+
+    Args:
+        patch: the new object.
+        engine: its engine.
+        old: the stored object.
+    """
     where = engine.template_patches
     if where is not UNSET:
         _put_patches(patch, engine, _ours(old, where))
@@ -87,7 +98,14 @@ def _put_patches(patch: Patch, engine: Engine, ours: dict[str, Any] | None) -> N
 
 
 def yield_patches(patch: Patch, engine: Engine, effective: Effective, elsewhere: Mapping[str, Any]) -> None:
-    """Take out of our patches the defaults of which somebody else's patch says something by now: it would lose."""
+    """Remove defaults from our patches where the patch of another author has a value by now, because ours would win.
+
+    Args:
+        patch: the execution.
+        engine: its engine.
+        effective: options of the execution.
+        elsewhere: as :func:`authored_elsewhere` returns it.
+    """
     if engine.template_patches is UNSET:
         return
     for template in list(engine.templates(patch.document)):
@@ -99,19 +117,19 @@ def yield_patches(patch: Patch, engine: Engine, effective: Effective, elsewhere:
         if effective.run_as is not None:
             wanted["spec", "serviceAccountName"] = effective.run_as
         for inside, value in wanted.items():
-            # An empty label is a value, an empty account is none.
+            # An empty label is a value, but an empty account is not.
             there = (lookup if inside[0] == "metadata" else filled)(elsewhere, (*template, *inside))
             if not prevails(value, there):
                 patch.remove((*template, *inside))
 
 
-def said_elsewhere(engine: Engine, execution: Mapping[str, Any], authored: Mapping[str, str]) -> dict[str, Any]:
-    """What an author wrote elsewhere at the creation of an ``execution``, and in patches under other names since.
+def authored_elsewhere(engine: Engine, execution: Mapping[str, Any], authored: Mapping[str, str]) -> dict[str, Any]:
+    """Return what an author wrote elsewhere at the creation of an execution, and in patches under other names since.
 
     Args:
         engine: its engine.
-        execution: as it is to be.
-        authored: of :func:`execution_options.engines.translate.translate`.
+        execution: as it will be stored.
+        authored: as :func:`execution_options.engines.translate.translate` returns it.
     """
     found: dict[Any, Any] = {}
     for at, value in authored.items():
@@ -123,16 +141,16 @@ def said_elsewhere(engine: Engine, execution: Mapping[str, Any], authored: Mappi
     where = engine.template_patches
     if where is UNSET or (ours := _ours(execution, where)) is None:
         return found
-    # Others may have come or gone since, so that ours has another place.
+    # Others may have been added or removed since, so that ours has another index.
     stored: dict[int, Any] = lookup(found, _place(where.list)) or {}
-    said: dict[int, Any] = next((lookup(one, _place(where.items)) or {} for one in stored.values()), {})
+    written: dict[int, Any] = next((lookup(one, _place(where.items)) or {} for one in stored.values()), {})
     items = enumerate(_listed(ours, where.items))
-    things = [{**said.get(index, {}), "name": item.get("name")} for index, item in items]
+    things = [{**written.get(index, {}), "name": item.get("name")} for index, item in items]
     return _merged(found, _elsewhere(where, _others(execution, where), things))
 
 
 def _elsewhere(where: TemplatePatches, others: list[Any], things: list[dict[str, Any]]) -> dict[str, Any]:
-    """What counts where our patch, the last one, says nothing: ``things``, as patches under other names make them."""
+    """Return the values below our patch, which is the last one: ``things`` with the patches of other authors."""
     for other in others:
         items = {item.get("name"): item for item in _listed(other, where.items) if isinstance(item, dict)}
         things = [_merged(thing, items.get(thing["name"], {})) for thing in things]
@@ -167,7 +185,7 @@ def _others(document: Mapping[str, Any], where: TemplatePatches) -> list[Any]:
 
 
 def _listed(document: Any, text: str) -> list[Any]:
-    """The list at a path; an empty one where none is."""
+    """Return the list at a path; an empty one if there is none."""
     found = lookup(document, _place(text))
     return found if isinstance(found, list) else []
 

@@ -1,6 +1,6 @@
-"""The few fields of an engine's objects that its status rules read, as a type to decode into.
+"""The fields of an engine's objects that its status rules read, as a type to decode into.
 
-An Argo Workflow may have a megabyte of node statuses, of which the phases and messages are read: decoding into this
+An Argo Workflow may have a megabyte of node statuses, but only their phases and messages are read: decoding into this
 type skips the rest without building it.
 """
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from execution_options.engines.phases import Status
 
 _Tree = dict["str | None", "Any"]
-"""Fields and what is read below them; below ``None`` the items of a list or the values of a map. An empty tree is
-read whole."""
+"""Field → fields that are read below it; ``None`` → those of the items of a list or the values of a map. Below an empty
+tree everything is read."""
 
 
 def subset(status: Status) -> dict[str, Any]:
-    """The type of each field of an execution, ``metadata`` apart, that ``status`` reads."""
+    """Return the type of each field of an execution that ``status`` reads, except for ``metadata``."""
     tree: _Tree = {}
     conditions = [*(rule.when for rule in status.phases), *(rule.when for rule in status.outcome_required)]
     terms = (term.path for when in conditions for term in when)

@@ -1,4 +1,4 @@
-"""Translation: effective options become an execution's own fields."""
+"""Translation of effective options into an execution's own fields."""
 
 from __future__ import annotations
 
@@ -31,26 +31,36 @@ if TYPE_CHECKING:
     from execution_options.options.merge import Effective
 
 MAX_ADDED = 2 * 1024 * 1024
-"""Bytes of the patch by which options become labels, annotations and variables of one execution. etcd takes objects of
-1.5 MiB, and the API server needs about as long for a patch of this size as for an object that just fits."""
+"""Bytes of labels, annotations and variables in the patch of one execution. etcd accepts objects of 1.5 MiB, and the
+API server needs about as long for a patch of this size as for an object that just fits."""
 _OPERATION = 100
-"""Bytes of a value in a patch besides its name and itself: the words of JSON Patch, and the path."""
+"""Bytes of an operation of JSON Patch besides the name and the value that it sets."""
 
 _PREFIX = f"{GROUP}/"
 AUTHORS_ANNOTATIONS = frozenset(
     {OPTIONS_ANNOTATION, INLINE_ANNOTATION, DISABLE_NOTIFICATIONS_ANNOTATION, GROUP_ANNOTATION}
 )
-"""The only ``execution.dev/`` metadata that is not this operator's."""
+"""The only ``execution.dev/`` metadata that authors may write."""
 
 
 class PatchTooLargeError(ValueError):
-    """What options add to an execution is more than the API server should have to write into it."""
+    """Options would add more to an execution than :data:`MAX_ADDED`."""
 
 
 def _check_size(
     places: int, metadata: Mapping[str, Sourced[str]], lists: int, envs: Mapping[str, Sourced[str]]
 ) -> None:
-    """Nothing, where what is added to every place and every list of variables fits; nothing of it is made before."""
+    """Check the size of a patch before any of it is built.
+
+    Args:
+        places: number of ``metadata`` that get labels and annotations.
+        metadata: labels and annotations.
+        lists: number of lists and maps that get variables.
+        envs: variables.
+
+    Raises:
+        PatchTooLargeError: the patch would be too large.
+    """
     parts = [
         (count * sum(_OPERATION + _size(name, value.value) for name, value in values.items()), count, values, what)
         for count, values, what in (
@@ -73,7 +83,15 @@ def _size(name: str, value: str) -> int:
 
 
 def output_location(prefix: str, namespace: str, name: str, generate_name: str, identifier: str) -> str:
-    """This execution's own location: ``<prefix>/<namespace>/<name>-<id>/``; generateName ends with its own dash."""
+    """Return the storage location of an execution: ``<prefix>/<namespace>/<name>-<id>/``.
+
+    Args:
+        prefix: storage prefix of the options.
+        namespace: of the execution.
+        name: of the execution; empty if the API server will generate it.
+        generate_name: ``generateName``, which ends with its own dash.
+        identifier: value of the label ``execution.dev/id``.
+    """
     stem = f"{name}-" if name else generate_name
     return f"{prefix.rstrip('/')}/{namespace}/{stem}{identifier}/"
 
@@ -88,10 +106,10 @@ def translate(
     location: str,
     elsewhere: Mapping[str, Any] | None = None,
 ) -> dict[str, str]:
-    """Write ``effective`` into the execution that ``patch`` changes.
+    """Write effective options into an execution.
 
-    A value from below :attr:`Level.AUTHOR` only fills what its author left open, place by place; one
-    from above replaces. Nothing that the author wrote is removed, nor reordered among itself.
+    Place by place, a value from below :attr:`Level.AUTHOR` fills in what the author left open; one from above replaces.
+    Nothing that the author wrote is removed or reordered.
 
     Args:
         patch: the execution.
@@ -100,12 +118,12 @@ def translate(
         effective: merged options, without a layer of the author.
         identifier: value of the label ``execution.dev/id``.
         location: storage location of this execution (:func:`output_location`).
-        elsewhere: what the author wrote in another object, at the places of the execution where it counts.
+        elsewhere: what the author wrote in another object, at the places of the execution that it is used for.
 
     Returns:
-        What the author wrote where options had something to say too: JSON Pointer to value, after the option and
-        a colon where the place does not tell it (``fields.key``). A variable stands below its container's ``env``
-        by name.
+        What the author wrote where options have a value, too: JSON Pointer → value. The option and a colon precede the
+        pointer if it does not show the option (``fields.key``). The pointer of a variable is that of its container's
+        ``env`` with its name.
 
     Raises:
         PatchTooLargeError: the patch would be too large; nothing is changed.
@@ -113,7 +131,7 @@ def translate(
     envs, lists = environment(effective, location), list(env_places(engine, patch.document))
     maps = [place for text in engine.env_maps for place in locate(patch.document, text)]
     prevailing = [
-        place for place in prevailing_places(engine, patch.document) if _says(patch.document, place, effective)
+        place for place in prevailing_places(engine, patch.document) if _overlaps(patch.document, place, effective)
     ]
     count = len(places) + len(prevailing)
     _check_size(count, {**effective.labels, **effective.annotations}, len(lists) + len(maps), envs)
@@ -136,32 +154,32 @@ def translate(
 
 
 def metadata_places(engine: Engine, execution: dict[str, Any]) -> list[Path]:
-    """What holds labels and annotations: the execution's ``metadata`` first, then that of its pods."""
+    """Return the places of all ``metadata`` that get options: the execution's first, then those of its pods."""
     templates = ((*template, "metadata") for template in engine.templates(execution))
     others = (place for text in engine.pod_metadata for place in locate(execution, text))
     return list(dict.fromkeys([("metadata",), *templates, *others]))
 
 
 def prevailing_places(engine: Engine, execution: dict[str, Any]) -> list[Path]:
-    """What holds labels and annotations that win in the engine over those of :func:`metadata_places`."""
+    """Return the places of ``metadata`` that win in the engine over :func:`metadata_places`."""
     found = (place for text in engine.prevailing_metadata for place in locate(execution, text))
     return [place for place in dict.fromkeys(found) if isinstance(lookup(execution, place), dict)]
 
 
-def _says(execution: dict[str, Any], place: Path, effective: Effective) -> bool:
-    """Whether a ``metadata`` has a key of which options say something."""
+def _overlaps(execution: dict[str, Any], place: Path, effective: Effective) -> bool:
+    """Whether a ``metadata`` has a key that options set, too."""
     labels, annotations = (lookup(execution, (*place, kind)) or () for kind in ("labels", "annotations"))
     return any(key in effective.labels for key in labels) or any(key in effective.annotations for key in annotations)
 
 
 def account_places(engine: Engine, execution: dict[str, Any]) -> Iterator[Path]:
-    """The fields with the service account of the execution's pods."""
+    """Yield the places of fields with the service account of the execution's pods."""
     yield from ((*template, "spec", "serviceAccountName") for template in engine.templates(execution))
     yield from (place for text in engine.service_account_names for place in locate(execution, text))
 
 
 def env_places(engine: Engine, execution: dict[str, Any]) -> Iterator[Path]:
-    """The lists of environment variables of the execution's pods."""
+    """Yield the places of lists of environment variables of the execution's pods."""
     for template in engine.templates(execution):
         for kind in ("initContainers", "containers"):
             for index in range(len(lookup(execution, (*template, "spec", kind)) or ())):
@@ -170,7 +188,13 @@ def env_places(engine: Engine, execution: dict[str, Any]) -> Iterator[Path]:
 
 
 def keep_order(patch: Patch, engine: Engine, old: Mapping[str, Any]) -> None:
-    """Leave lists of variables in the order of ``old`` where that is all that differs: templates may be immutable."""
+    """Restore the order of lists of variables that have only been reordered: templates may be immutable.
+
+    Args:
+        patch: the new object.
+        engine: its engine.
+        old: the stored object.
+    """
     for place in env_places(engine, patch.document):
         there, stored = lookup(patch.document, place), lookup(old, place)
         if there != stored and there and stored and _sorted(there) == _sorted(stored):
@@ -182,7 +206,12 @@ def _sorted(entries: list[Any]) -> list[str]:
 
 
 def environment(effective: Effective, location: str) -> dict[str, Sourced[str]]:
-    """The variables of every container: the storage prefix's, and the options' own, which may refer to these."""
+    """Return the variables of every container: those of the storage prefix first, because the others may refer to them.
+
+    Args:
+        effective: merged options.
+        location: storage location of the execution.
+    """
     prefix = effective.output_location_prefix
     if prefix is None:
         return effective.envs
@@ -190,7 +219,7 @@ def environment(effective: Effective, location: str) -> dict[str, Sourced[str]]:
 
 
 _DEPRECATED = {"serviceAccountName": "serviceAccount"}
-"""In a pod template the API server keeps the second equal to the first."""
+"""Field of a pod template → deprecated field that the API server keeps equal to it."""
 
 
 class _Work:
@@ -204,29 +233,29 @@ class _Work:
         self.authored: dict[str, str] = {}
         self._replaced: set[tuple[str | int, str]] = set()
 
-    def _settle(self, at: Path, written: str | None, wanted: Sourced[Any]) -> bool:
-        """Whether to write ``wanted`` where the author has ``written`` (``None``: nothing)."""
+    def _is_open(self, at: Path, written: str | None, wanted: Sourced[Any]) -> bool:
+        """Record what the author has written (``None``: nothing); return whether to write ``wanted`` instead."""
         if written is not None:
             self.authored[pointer(at)] = written
         return prevails(wanted, written)
 
     def mapping(self, place: Path, wanted: dict[str, Sourced[str]], ours: dict[str, str]) -> None:
-        """Labels or annotations, and those of ``ours`` whatever stands there."""
+        """Write labels or annotations, and those of ``ours`` in any case."""
         there = lookup(self.patch.document, place) or {}
         if self.elsewhere:
             there = {**(lookup(self.elsewhere, place) or {}), **there}
-        # Most of what is wanted is not there yet.
+        # Most keys are absent.
         fresh = {
             key: value.value
             for key, value in wanted.items()
-            if key not in there or self._settle((*place, key), there[key], value)
+            if key not in there or self._is_open((*place, key), there[key], value)
         }
         self.patch.update(place, {**fresh, **ours})
 
     def replace(self, place: Path, wanted: dict[str, Sourced[str]]) -> None:
-        """Labels or annotations that win in the engine over others: what is there alone is replaced.
+        """Replace labels or annotations that win in the engine over others; add none.
 
-        Of what an author wrote in many such places, the first is remembered: the others would fill the snapshot.
+        If an author wrote a key in many such places, only the first is recorded: all would fill the snapshot.
         """
         there = lookup(self.patch.document, place) or {}
         for key in [key for key in there if key in wanted and there[key] != wanted[key].value]:
@@ -237,12 +266,12 @@ class _Work:
                 self.patch.put((*place, key), wanted[key].value)
 
     def account(self, at: Path) -> None:
-        """The service account, and the pull secrets that came with the old one."""
+        """Write the service account, and remove the pull secrets that came with the old one."""
         run_as = self.effective.run_as
         if run_as is None or run_as.value.k8s_service_account is UNSET:
             return
         document, spec = self.patch.document, at[:-1]
-        # Kinds other than pods have one of the two only; looking for the other does no harm.
+        # Only pods have both fields; the search for the other does no harm elsewhere.
         older = [(*spec, _DEPRECATED[str(at[-1])])] if at[-1] in _DEPRECATED else []
         places = [
             at,
@@ -251,10 +280,10 @@ class _Work:
         ]
         sources = (document, self.elsewhere)
         now = next((name for source in sources for place in places if (name := filled(source, place))), "")
-        # The ServiceAccount plugin has written "default" before any webhook sees a pod.
+        # The ServiceAccount plugin writes "default" before any webhook sees a pod.
         owned = any(is_owned(document, place) for place in places)
         defaulted = not now or (self.engine.is_pod and now == "default" and not owned)
-        if not self._settle(at, None if defaulted else now, Sourced(run_as.value, run_as.source)):
+        if not self._is_open(at, None if defaulted else now, Sourced(run_as.value, run_as.source)):
             return
         account = run_as.value.k8s_service_account or ("default" if self.engine.is_pod else "")
         if account == now:
@@ -266,14 +295,14 @@ class _Work:
                 self.patch.put(place, account)
         secrets = (*spec, "imagePullSecrets")
         if self.engine.is_pod and not is_owned(document, secrets):
-            # The plugin copied the old account's; its second run copies the new one's, but only into
-            # an empty list.
+            # The plugin copied those of the old account. Its second run copies those of the new one, but only into an
+            # empty list.
             self.patch.remove(secrets)
 
     def environment(self, at: Path, wanted: dict[str, Sourced[str]]) -> None:
-        """One list of variables.
+        """Write one list of variables.
 
-        Kubernetes expands ``$(NAME)`` by what stands before it, so what options add comes first.
+        Kubernetes expands ``$(NAME)`` with earlier variables of the list, so the added ones come first.
         """
         there = lookup(self.patch.document, at) or []
         index = {entry.get("name"): place for place, entry in enumerate(there)}
@@ -283,10 +312,10 @@ class _Work:
             entry = {"name": name, "value": value.value}
             place = index.get(name)
             if place is None:
-                if name not in others or self._settle((*at, name), others[name], value):
+                if name not in others or self._is_open((*at, name), others[name], value):
                     fresh.append(entry)
                 continue
-            if self._settle((*at, name), _written(there[place]), value):
+            if self._is_open((*at, name), _written(there[place]), value):
                 self.patch.put((*at, place), entry)
         self.patch.prepend(at, fresh)
 
@@ -296,7 +325,7 @@ def _written(entry: Mapping[str, Any]) -> str:
 
 
 def _variables(listed: Any) -> dict[str, str]:
-    """Variables by name, of a list or of what is remembered of one."""
+    """Return variables by name, from a list or from the record of one."""
     if isinstance(listed, dict):
         return listed
     return {str(entry.get("name")): _written(entry) for entry in listed or ()}
@@ -308,16 +337,16 @@ def is_ours(kind: str, key: str) -> bool:
 
 
 def strip_forged(patch: Patch, places: list[Path]) -> list[tuple[str, str]]:
-    """Remove ``execution.dev/`` metadata that only this operator may write, and that it was ever sent.
+    """Remove ``execution.dev/`` metadata that only this operator may write, and every trace that somebody sent it.
 
-    By that the API server's own policy tells what is written here from what is forged (``install/policies.yaml``).
+    The API server's policy (``install/policies.yaml``) then distinguishes the operator's metadata from forged ones.
 
     Args:
         patch: an execution.
-        places: of its :func:`metadata_places`.
+        places: some of its :func:`metadata_places`.
 
     Returns:
-        What was removed: ``labels`` or ``annotations``, and the key.
+        The removed keys, each after ``labels`` or ``annotations``.
     """
     removed: list[tuple[str, str]] = []
     for place in places:

@@ -126,7 +126,7 @@ def test_a_workflow_exceeds_its_deadline(desk: Desk) -> None:
     status = ended_workflow(desk)
     assert status["phase"] == "Failed"
     (pod,) = [node for node in status["nodes"].values() if node["type"] == "Pod"]
-    # Only the step says why: the workflow says that a child failed, and with a DAG nothing at all.
+    # Only the step has the reason: the workflow reports a failed child, and with a DAG nothing at all.
     assert (pod["phase"], pod["message"]) == ("Failed", "Step exceeded its deadline")
     assert status["message"] == f"child '{pod['id']}' failed"
 

@@ -1,4 +1,4 @@
-"""What the API server says of descriptions of engines."""
+"""The API server accepts right descriptions of engines and refuses wrong ones."""
 
 from __future__ import annotations
 

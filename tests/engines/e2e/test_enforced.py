@@ -1,4 +1,4 @@
-"""What is enforced stays, wherever else an engine lets somebody say something of its pods."""
+"""Enforced values stay, whatever other fields of an engine reach its pods."""
 
 from __future__ import annotations
 

@@ -152,8 +152,8 @@ def test_pods_that_a_quota_has_no_room_for_come_again(control_plane: Cluster, na
 
     with Concurrency(control_plane, namespace, run_of) as runs:
         desk.start(pipeline_run("run", [task(f"task-{number}", duration="5s") for number in range(5)]))
-        said = eventually(refused, timeout=60)
-        assert all("exceeded quota: quota" in one for one in said)
+        messages = eventually(refused, timeout=60)
+        assert all("exceeded quota: quota" in one for one in messages)
         # Tekton comes again after a minute.
         eventually(lambda: runs.done == 5, timeout=150)
     assert runs.most == {"run": 1}

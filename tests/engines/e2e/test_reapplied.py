@@ -59,7 +59,7 @@ def test_an_unchanged_manifest_changes_nothing_and_shows_no_difference(team: Tea
 
     if variant.engine.immutable_templates or variant.engine.is_pod:
         return
-    # What its author changes in it counts, and the rest comes back.
+    # The author's changes are kept, and the rest comes back.
     changed = json.loads(json.dumps(variant.manifest).replace('"info"', '"debug"'))
     changed["metadata"]["labels"] = {**changed["metadata"].get("labels", {}), "new": "1"}
     team.kubectl(*apply, manifests=[changed])

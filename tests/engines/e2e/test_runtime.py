@@ -72,7 +72,7 @@ class Platform:
         self.team.kubectl("delete", "--ignore-not-found", kind, name)
 
     def ready(self, name: str) -> Manifest:
-        """The condition of an engine, of what it says now."""
+        """The condition of an engine for its current generation."""
         found = self.team.request("GET", path_of(GROUP, VERSION, ENGINE_PLURAL, "", name))
         conditions = found.get("status", NONE).get("conditions", [NONE])
         return conditions[0] if conditions[0].get("observedGeneration") == found["metadata"]["generation"] else NONE
@@ -107,7 +107,7 @@ def team(control_plane: Cluster, operator: LocalOperator, namespace: str, tolera
 
 @pytest.fixture
 def platform(team: Team, tolerated: list[str]) -> Iterator[Platform]:
-    # A right that was granted counts a moment later, and so does a definition that came back.
+    # A right is used soon after it was granted, and so is a definition that came back.
     tolerated.append(r"store: /apis/example\.com/v1/\w+: (403 Forbidden|429 TooManyRequests)")
     tolerated.append(r"engine \S+: RightsMissing")
     # Their rights go together with descriptions.
@@ -186,8 +186,8 @@ def test_an_engine_is_added_with_a_page_of_yaml(platform: Platform, team: Team) 
 
     command = [*(sys.executable, "-m", "execution_options", "explain", "backup/weekly", "-n", team.namespace)]
     command += ["--kubeconfig", str(team.cluster.kubeconfig), "--context", str(team.cluster.context)]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert re.search(r"team.*storage.*ExecutionOptions backups", said), said
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert re.search(r"team.*storage.*ExecutionOptions backups", output), output
 
     # Edits of the options reach it while it runs.
     team.merge("ExecutionOptions", "backups", {"spec": {"labels": {"team": "disks"}}})
@@ -324,12 +324,12 @@ def test_an_execution_whose_version_is_not_served_has_not_ended(
     ]
     hidden = [{**versions[0], "served": False}, versions[1]]
     platform.apply(definition("Flight", versions=versions), rights("flights"))
-    # Where the engine aborts by a deletion, a deletion is told.
+    # If the engine aborts by a deletion, that is notified.
     ends = {"phases": [{"phase": "SUCCEEDED", "when": [{"path": "status.done"}]}], "deleted": "ABORTED"}
     platform.describe("flight", kind="Flight", plural="flights", status=ends)
     platform.becomes("flight", "InUse")
-    told = {"phases": ["SUCCEEDED", "ABORTED"], "email": {"recipients": ["a@b.c"]}}
-    team.options("o", {"selector": {}, "notifications": [told], "notificationGuarantee": "Held"})
+    notification = {"phases": ["SUCCEEDED", "ABORTED"], "email": {"recipients": ["a@b.c"]}}
+    team.options("o", {"selector": {}, "notifications": [notification], "notificationGuarantee": "Held"})
     flights = Runs(team, "flights")
     flights.create(run("Flight", "f"))
     eventually(lambda: team.get("ExecutionOptions", "o")["status"]["executions"]["active"] == 1)

@@ -146,11 +146,11 @@ REFUSED_BY_THE_API_SERVER = {
     "job": "a Job without its selector",
     "pod": "a pod without its account's volume",
 }
-"""Engines whose original manifests nobody can put in the place of what is stored, with options or without."""
+"""Engines whose original manifest cannot replace the stored object, with options or without."""
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["engine"])
-def test_an_update_changes_what_it_says_and_nothing_that_options_gave(team: Team, case: dict[str, Any]) -> None:
+def test_an_update_changes_its_fields_and_nothing_of_options(team: Team, case: dict[str, Any]) -> None:
     engine, original = ENGINES[case["engine"]], case["manifest"]
     collection = path_of(engine.group, engine.version, engine.plural, team.namespace)
     path = f"{collection}/{original['metadata']['name']}"
@@ -177,7 +177,7 @@ def test_an_update_changes_what_it_says_and_nothing_that_options_gave(team: Team
         version = {"resourceVersion": team.request("GET", path)["metadata"]["resourceVersion"]}
         return team.request("PUT", path, {**original, "metadata": {**original["metadata"], **version}})
 
-    # The original manifest again, which knows nothing of options, but what was said meanwhile.
+    # The original manifest again: without options.
     again = replaced()
     for place, value in case["expect"].items():
         assert read(again, place) == value, place
@@ -252,7 +252,7 @@ def test_an_owner_that_somebody_only_claims_is_refused(served: ControlPlane, nam
 PLANS: dict[str, tuple[dict[str, Any], bool]] = {
     "job": ({"schedule": "0 0 1 1 *", "jobTemplate": {"spec": manifest("job")["spec"]}}, True),
     "argo-workflow": ({"schedules": ["0 0 1 1 *"], "workflowSpec": {"entrypoint": "main"}}, True),
-    # Spark's operator does not say that it controls what it starts.
+    # Spark's operator does not set itself as controller of what it starts.
     "spark-application": ({"schedule": "@yearly", "template": manifest("spark-application")["spec"]}, False),
 }
 """By engine: the spec of a launch plan, and whether it is the controller of what it starts."""

@@ -120,9 +120,9 @@ LAW: Manifest = {"labels": {"team": "vision"}, "annotations": {"example.com/owne
 
 
 def overruling(name: str) -> Manifest:
-    """A template with words of its own about what options say."""
-    said = {"labels": {"team": "mine"}, "annotations": {"example.com/owner": "me", OUTCOME: "succeed"}}
-    return {**container(name), "metadata": said}
+    """A template with its own values for labels and annotations of options."""
+    own_metadata = {"labels": {"team": "mine"}, "annotations": {"example.com/owner": "me", OUTCOME: "succeed"}}
+    return {**container(name), "metadata": own_metadata}
 
 
 @pytest.mark.usefixtures("argo_controller")
@@ -138,8 +138,8 @@ def test_what_options_replace_is_replaced_in_argos_templates_which_win_over_all_
     desk.start(run)
     assert outcome(desk, "Workflow").phase == "SUCCEEDED"
     pods = [pod["metadata"] for pod in desk.pods()]
-    said = [(pod["labels"]["team"], pod["annotations"]["example.com/owner"]) for pod in pods]
-    assert said == [("vision", "ana")] * 2
+    of_pods = [(pod["labels"]["team"], pod["annotations"]["example.com/owner"]) for pod in pods]
+    assert of_pods == [("vision", "ana")] * 2
 
 
 @pytest.mark.usefixtures("argo_controller")
@@ -254,7 +254,7 @@ def test_a_workflow_that_is_retried_ends_a_second_time(desk: Desk) -> None:
     first = outcome(desk, "Workflow")
     assert first.phase == "FAILED"
     uid = desk.get("Workflow")["metadata"]["uid"]
-    # Ends are told in whole seconds, and nobody retries within one.
+    # Ends have a time in whole seconds, and nobody retries within one.
     eventually(lambda: datetime.now(UTC) >= datetime.fromisoformat(first.finished_at) + timedelta(seconds=1))
     # What `argo retry` does: the failed step is forgotten, and the workflow is neither ended nor failed any more.
     (pod,) = desk.pods()
@@ -300,11 +300,11 @@ def test_argo_stores_artifacts_below_the_prefix_with_the_credentials_of_the_name
     eventually(started, retry_on=(ClusterError,))
     assert outcome(desk, "Workflow").phase == "SUCCEEDED"
     workflow, (pod,) = desk.get("Workflow"), desk.pods()
-    # What the executor in the pod is told.
+    # The template that the executor in the pod gets.
     variables = [entry for init in pod["spec"]["initContainers"] for entry in init["env"]]
-    told = next(json.loads(entry["value"]) for entry in variables if entry["name"] == "ARGO_TEMPLATE")
+    template = next(json.loads(entry["value"]) for entry in variables if entry["name"] == "ARGO_TEMPLATE")
     identifier, name = workflow["metadata"]["labels"]["execution.dev/id"], pod["metadata"]["name"]
-    assert told["archiveLocation"]["s3"] == {
+    assert template["archiveLocation"]["s3"] == {
         "endpoint": "minio:9000",
         "bucket": "bucket",
         "accessKeySecret": {"name": "minio", "key": "accesskey"},
