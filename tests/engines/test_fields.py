@@ -6,7 +6,10 @@ import copy
 from typing import Any
 
 import pytest
+from msgspec import structs
 
+from execution_options.api.engine import ParallelismField
+from execution_options.api.term import Term
 from execution_options.engines import fields
 from execution_options.engines.authors import author_layer, notes
 from execution_options.engines.effects import effect_notes, unfollowed_notes
@@ -19,6 +22,17 @@ from support.options import layer
 from support.rfc6902 import apply
 
 ENGINES = builtin_engines()
+_DYNAMIC = (Term(path="spec.dynamicAllocation.enabled", is_=("true",)),)
+LIMITED = structs.replace(
+    ENGINES["spark-application"],
+    parallelism=(
+        ParallelismField(path="spec.executor.instances"),
+        ParallelismField(path="spec.dynamicAllocation.maxExecutors", absent_is_unlimited=True, when=_DYNAMIC),
+        ParallelismField(path="spec.dynamicAllocation.initialExecutors", when=_DYNAMIC),
+        ParallelismField(path="spec.dynamicAllocation.minExecutors", when=_DYNAMIC),
+    ),
+)
+"""An engine with several limits, some of which hold only sometimes."""
 BELOW, ABOVE = Level.NAMESPACE_DEFAULT, Level.EXECUTION
 DEFAULTED = {"managedFields": [{"manager": "kubectl", "fieldsV1": {"f:spec": {"f:template": {}}}}]}
 
@@ -32,7 +46,14 @@ def effective(level: Level, **spec: Any) -> Effective:
 def given(engine: str, document: Manifest, options: Effective) -> tuple[Manifest, dict[str, str]]:
     """The execution with options, and what its author had written."""
     patch = Patch(copy.deepcopy(document))
-    authored = translate(patch, [], ENGINES[engine], options, identifier="0a", location="s3://b/own/")
+    authored = translate(
+        patch,
+        [],
+        LIMITED if engine == LIMITED.name else ENGINES[engine],
+        options,
+        identifier="0a",
+        location="s3://b/own/",
+    )
     assert apply(document, patch.operations) == patch.document
     return patch.document, authored
 
@@ -52,22 +73,22 @@ def given(engine: str, document: Manifest, options: Effective) -> tuple[Manifest
         ("argo-workflow", {"spec": {"parallelism": 10}}, 4, {"parallelism": 4}),
         ("argo-workflow", {"spec": {"parallelism": 2}}, 4, {"parallelism": 2}),
         ("argo-workflow", {"spec": {"parallelism": 0}}, 4, {"parallelism": 0}),
-        ("spark-application", {"spec": {"executor": {"instances": 9}}}, 4, {"executor": {"instances": 4}}),
-        ("spark-application", {"spec": {"executor": {}}}, 4, {"executor": {}}),
+        (LIMITED.name, {"spec": {"executor": {"instances": 9}}}, 4, {"executor": {"instances": 4}}),
+        (LIMITED.name, {"spec": {"executor": {}}}, 4, {"executor": {}}),
         (
-            "spark-application",
+            LIMITED.name,
             {"spec": {"dynamicAllocation": {"enabled": False}}},
             4,
             {"dynamicAllocation": {"enabled": False}},
         ),
         (
-            "spark-application",
+            LIMITED.name,
             {"spec": {"dynamicAllocation": {"enabled": True}}},
             4,
             {"dynamicAllocation": {"enabled": True, "maxExecutors": 4}},
         ),
         (
-            "spark-application",
+            LIMITED.name,
             {
                 "spec": {
                     "dynamicAllocation": {"enabled": True, "maxExecutors": 9, "minExecutors": 6, "initialExecutors": 2}
@@ -152,8 +173,8 @@ def test_a_default_lowers_a_limit_that_nobody_wrote() -> None:
 
 def test_limits_of_one_execution_stay_together() -> None:
     spec = {"executor": {"instances": 9}, "dynamicAllocation": {"enabled": True}}
-    assert given("spark-application", {"spec": spec}, effective(BELOW, maxParallelism=4))[0]["spec"] == spec
-    changed, _ = given("spark-application", {"spec": spec}, effective(ABOVE, maxParallelism=4))
+    assert given(LIMITED.name, {"spec": spec}, effective(BELOW, maxParallelism=4))[0]["spec"] == spec
+    changed, _ = given(LIMITED.name, {"spec": spec}, effective(ABOVE, maxParallelism=4))
     assert changed["spec"] == {"executor": {"instances": 4}, "dynamicAllocation": {"enabled": True, "maxExecutors": 4}}
 
 

@@ -38,12 +38,11 @@ def label(document: dict[str, Any]) -> str | None:
 
 def test_engines_with_a_limit_of_their_own_and_gangs_are_not_held_back() -> None:
     held = {engine.name for engine in ENGINES.values() if gate.holds_back(engine)}
-    assert held >= {"tekton-pipelinerun", "pod"}
+    assert held >= {"tekton-pipelinerun", "pod", "spark-application"}
     assert not held & {
         "tekton-taskrun",
         "job",
         "argo-workflow",
-        "spark-application",
         "jobset",
         "rayjob",
         "pytorchjob",

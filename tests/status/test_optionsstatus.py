@@ -102,13 +102,14 @@ def test_the_reason_why_pods_are_never_held_back_is_named() -> None:
     assert aspect("rayjob").message == (
         f"without effect: spec.maxParallelism on rayjob (which has {watchers} and {gangs}: {stop})"
     )
-    some = aspect("tekton-pipelinerun", "flyte-taskaction")
+    some = aspect("tekton-pipelinerun", "spark-application", "flyte-taskaction")
     assert some.status == "True"
     assert some.message.split("; ") == [
         f"spec.maxParallelism on tekton-pipelinerun neither holds back nor counts {watchers}",
+        f"spec.maxParallelism on spark-application neither holds back nor counts {watchers}",
         f"spec.maxParallelism on flyte-taskaction neither holds back nor counts {watchers} and {gangs}",
     ]
-    own = aspect("job", "argo-workflow", "spark-application", "flyte-workflow", "tekton-taskrun", "pod")
+    own = aspect("job", "argo-workflow", "flyte-workflow", "tekton-taskrun", "pod")
     assert (own.status, own.message) == ("True", "")
 
 

@@ -17,15 +17,16 @@ if TYPE_CHECKING:
 
 
 class Token:
-    """A token of one account; use as a context manager."""
+    """A token of one account, perhaps that of a pod which runs under it; use as a context manager."""
 
-    def __init__(self, cluster: Cluster, namespace: str, account: str) -> None:
+    def __init__(self, cluster: Cluster, namespace: str, account: str, pod: str = "") -> None:
         self.user = f"system:serviceaccount:{namespace}:{account}"
         configuration = new_client_from_config(config_file=str(cluster.kubeconfig), context=cluster.context)
         self._host = configuration.configuration.host
         self._pool = urllib3.PoolManager(ca_certs=configuration.configuration.ssl_ca_cert)
         configuration.close()
-        token = cluster.run_kubectl(["create", "token", account, "-n", namespace]).stdout.strip()
+        bound = ["--bound-object-kind=Pod", f"--bound-object-name={pod}"] if pod else []
+        token = cluster.run_kubectl(["create", "token", account, "-n", namespace, *bound]).stdout.strip()
         self._headers = {"Authorization": f"Bearer {token}"}
 
     def __enter__(self) -> Self:

@@ -79,6 +79,10 @@ async def test_what_counts_keeps_its_label(state: str) -> None:
     assert await Reconciling().reconcile(**{GATE: state}) == state
 
 
+async def test_a_pod_whose_program_removed_the_label_takes_a_slot_all_the_same() -> None:
+    assert await Reconciling().reconcile() == "capped"
+
+
 async def test_what_has_a_gate_keeps_its_label_lest_nobody_release_it() -> None:
     assert await Reconciling().reconcile(**ASSISTANT, **{GATE: "gated"}) == "gated"
 
@@ -170,7 +174,7 @@ class Enforcing(Reconciling):
     def __init__(self, level: int = 6, account: str = "trainer", *, annotations: Any = None, **labels: Any) -> None:
         super().__init__()
         self.watcher.stamped("run", law(level))
-        owned(self.api, "p", "run", labels=labels)
+        owned(self.api, "p", "run", labels={GATE: "capped", **labels})
         self.pod["spec"]["serviceAccountName"] = account
         if annotations:
             self.pod["metadata"]["annotations"] = annotations

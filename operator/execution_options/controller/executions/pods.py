@@ -76,7 +76,7 @@ class PodReconciler:
         record = self._world.tracker.records.get(owner)
         if record is not None and record.stamped:
             if GATE in (execution.metadata.labels or {}):
-                await self._free_slot(pod.metadata)
+                await self._correct_slot(pod.metadata)
             engine = self._world.engines[owner.engine]
             if not self._is_enforced(owner, engine, execution.metadata, pod):
                 return
@@ -110,10 +110,17 @@ class PodReconciler:
         self._unenforced.refused(key, why, at)
         return self._restored[at] < MAX_RESTORED
 
-    async def _free_slot(self, pod: ObjectMeta) -> None:
-        """Remove the label from a coordinator that was created while the webhook, which removes it, was down."""
-        if (pod.labels or {}).get(GATE) == CAPPED and not self._is_unit(pod):
+    async def _correct_slot(self, pod: ObjectMeta) -> None:
+        """Remove the label from a coordinator, and give it to a unit that was created without it.
+
+        The webhook was down when the coordinator was created, or a program removed the label from the pods that it
+        creates (executors of Spark).
+        """
+        state = (pod.labels or {}).get(GATE)
+        if state == CAPPED and not self._is_unit(pod):
             await self._shell.patch(_path(pod), pod, "pod", _unlabelled)
+        elif state is None and self._is_unit(pod):
+            await self._shell.patch(_path(pod), pod, "pod", _labelled)
 
     async def count(self, key: ExecutionKey, engine: Engine, execution: ObjectMeta) -> None:
         """Label the pods of an execution with a limit that was created past the webhook, so that they take slots.
