@@ -41,9 +41,14 @@ __all__ = [
     "WebhookNotification",
     "WorkflowExecutionPhase",
     "__version__",
+    "alaunch",
+    "launch",
+    "register",
 ]
 
 if TYPE_CHECKING:
+    from execution_options.launching import alaunch, launch, register
+
     __version__: str
 else:
 
@@ -53,4 +58,9 @@ else:
             from importlib.metadata import version
 
             return version("execution-options")
+        if name in ("alaunch", "launch", "register"):
+            # What talks to a cluster takes many times as long to import as the classes.
+            from execution_options import launching
+
+            return getattr(launching, name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

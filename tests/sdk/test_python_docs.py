@@ -34,6 +34,7 @@ def test_every_block_of_python_is_an_example() -> None:
         )
         for title, examples in CHAPTERS
         for number, (example, printed) in enumerate(examples, 1)
+        if "launch(" not in example  # it needs a cluster: tests/launching/e2e
     ],
 )
 def test_an_example_prints_what_the_page_says(example: str, printed: str, capsys: pytest.CaptureFixture[str]) -> None:

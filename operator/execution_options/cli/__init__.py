@@ -16,6 +16,7 @@ _COMMANDS = {
     "cluster": ("execution_options.cli.cluster:cluster", "Start, stop and use a Kubernetes control plane of your own."),
     "controller": ("execution_options.cli.controller:controller", "Run the controller."),
     "explain": ("execution_options.cli.explain:explain", "Show which options an execution has, and why."),
+    "launch": ("execution_options.cli.launch:launch", "Launch an execution with options."),
     "notify": ("execution_options.cli.notify:notify", "Deliver notifications again, and try channels out."),
     "preview": ("execution_options.cli.preview:preview", "Show what options would make of a manifest."),
     "release-gates": (

@@ -74,65 +74,78 @@ async def preview(
     """
     documents = [document for file in files for document in _read(file)]
     access = await find(kubeconfig, context)
-    namespace = namespace or access.namespace
+    async with Kube(access) as kube:
+        refused = await show(kube, documents, namespace or access.namespace, " ".join(file.name for file in files))
+    if refused:
+        raise click.exceptions.Exit(1)
+
+
+async def show(kube: Kube, documents: list[dict[str, Any]], namespace: str, source: str) -> bool:
+    """Print what options would make of executions.
+
+    Args:
+        kube: the connection.
+        documents: executions, and options that count as if they were applied.
+        namespace: of documents that name none.
+        source: where they come from, for messages.
+
+    Returns:
+        Whether one of them would be refused.
+    """
     given = _options(documents, namespace)
     accounts = {_place(document, namespace) for document in documents if document.get("kind") == "ServiceAccount"}
     refused = False
-    async with Kube(access) as kube:
-        reader = Reader(kube)
-        engines = await engines_in(reader)
-        executions: list[tuple[Engine, dict[str, Any], dict[str, Any] | None]] = []
-        for document in documents:
-            if (engine := _engine(engines, document)) is not None:
-                executions.append((engine, document, None))
-            elif (plan := _plan(engines, document)) is not None:
-                engine, kind = plan
-                if (execution := launched(engine, kind, document)) is not None:
-                    executions.append((engine, execution, document))
-                    continue
-                where, name = _place(document, namespace)
-                click.echo(
-                    f"{document['kind']} {where}/{name} gets no options itself, but each {engine.kind} that it "
-                    f"starts; its annotation {names.OPTIONS_ANNOTATION} reaches all of them: preview one of these"
-                )
-        if not executions:
-            kinds = ", ".join(engine.kind for engine in engines.values())
-            missing = "".join(f"; {sentence}" for sentence in reader.sentences)
-            raise click.ClickException(
-                f"{' '.join(file.name for file in files)} holds no execution (one of: {kinds}){missing}"
-            )
-        for engine, document, starter in executions:
+    reader = Reader(kube)
+    engines = await engines_in(reader)
+    executions: list[tuple[Engine, dict[str, Any], dict[str, Any] | None]] = []
+    for document in documents:
+        if (engine := _engine(engines, document)) is not None:
+            executions.append((engine, document, None))
+        elif (plan := _plan(engines, document)) is not None:
+            engine, kind = plan
+            if (execution := launched(engine, kind, document)) is not None:
+                executions.append((engine, execution, document))
+                continue
             where, name = _place(document, namespace)
-            title = f"{engine.kind} {where}/{name}"
-            if starter is not None:
-                click.echo(
-                    f"{starter['kind']} {where}/{_place(starter, namespace)[1]} gets no options itself, but each "
-                    f"{engine.kind} that it starts:"
-                )
-            before = _yaml(document)
-            try:
-                result = await _decide(reader, engines, (engine, document, starter), where, given, accounts)
-            except (RefusedError, InvalidReferenceError, SnapshotTooLargeError, msgspec.ValidationError) as error:
-                refused = True
-                click.echo(f"{title} would be refused: {error}")
-                continue
-            if isinstance(result, str):
-                click.echo(f"{title}: {result}")
-                continue
-            _abridge(document)
-            diff = difflib.unified_diff(before, _yaml(document), title, f"{title} with options", lineterm="")
-            click.echo("\n".join(diff) or f"{title}: no options apply, it stays as it is")
-            values = carried(rows(result.effective), absent(engine, document, result.effective))
-            if values:
-                click.echo()
-                table(("OPTIONS SAY", "VALUE", "FROM"), values)
-                click.echo()
-            for note in result.notes:
-                click.echo(f"note: {note}")
+            click.echo(
+                f"{document['kind']} {where}/{name} gets no options itself, but each {engine.kind} that it "
+                f"starts; its annotation {names.OPTIONS_ANNOTATION} reaches all of them: preview one of these"
+            )
+    if not executions:
+        kinds = ", ".join(engine.kind for engine in engines.values())
+        missing = "".join(f"; {sentence}" for sentence in reader.sentences)
+        raise click.ClickException(f"{source} holds no execution (one of: {kinds}){missing}")
+    for engine, document, starter in executions:
+        where, name = _place(document, namespace)
+        title = f"{engine.kind} {where}/{name}"
+        if starter is not None:
+            click.echo(
+                f"{starter['kind']} {where}/{_place(starter, namespace)[1]} gets no options itself, but each "
+                f"{engine.kind} that it starts:"
+            )
+        before = _yaml(document)
+        try:
+            result = await _decide(reader, engines, (engine, document, starter), where, given, accounts)
+        except (RefusedError, InvalidReferenceError, SnapshotTooLargeError, msgspec.ValidationError) as error:
+            refused = True
+            click.echo(f"{title} would be refused: {error}")
+            continue
+        if isinstance(result, str):
+            click.echo(f"{title}: {result}")
+            continue
+        _abridge(document)
+        diff = difflib.unified_diff(before, _yaml(document), title, f"{title} with options", lineterm="")
+        click.echo("\n".join(diff) or f"{title}: no options apply, it stays as it is")
+        values = carried(rows(result.effective), absent(engine, document, result.effective))
+        if values:
+            click.echo()
+            table(("OPTIONS SAY", "VALUE", "FROM"), values)
+            click.echo()
+        for note in result.notes:
+            click.echo(f"note: {note}")
     for sentence in reader.sentences:
         click.echo(f"note: {sentence}")
-    if refused:
-        raise click.exceptions.Exit(1)
+    return refused
 
 
 async def _decide(

@@ -150,7 +150,8 @@ async def of_kubeconfig(kubeconfig: Path | None, context: str | None) -> Access:
     configuration = Configuration()
     try:
         loaded = await config.load_kube_config(
-            config_file=None if kubeconfig is None else str(kubeconfig),
+            # Always named: the client reads KUBECONFIG only once, when it is imported.
+            config_file=os.pathsep.join(map(str, files)),
             context=context,
             client_configuration=configuration,
             persist_config=False,
@@ -158,7 +159,7 @@ async def of_kubeconfig(kubeconfig: Path | None, context: str | None) -> Access:
     except config.ConfigException as error:
         raise NoClusterError(str(error)) from error
     except (yaml.YAMLError, UnicodeDecodeError, TypeError, AttributeError) as error:
-        raise NoClusterError(f"{files} is no kubeconfig: {str(error).splitlines()[0]}") from error
+        raise NoClusterError(f"{_text(files)} is no kubeconfig: {str(error).splitlines()[0]}") from error
     return Access(
         server=configuration.host,
         authorization=_Official(configuration),
@@ -188,15 +189,18 @@ class _Official:
         return await self._configuration.get_api_key_with_prefix("BearerToken", alias="authorization") or ""
 
 
-def _existing(kubeconfig: Path | None) -> str:
-    """Return the names of the kubeconfigs in use, for messages.
+def _existing(kubeconfig: Path | None) -> list[Path]:
+    """Return the kubeconfigs in use.
 
     Raises:
         NoClusterError: none of them exists.
     """
     named = os.environ.get("KUBECONFIG") or "~/.kube/config"
     files = [Path(file).expanduser() for file in named.split(os.pathsep)] if kubeconfig is None else [kubeconfig]
-    text = ", ".join(str(file) for file in files)
     if not any(file.is_file() for file in files):
-        raise NoClusterError(f"there is no kubeconfig {text}")
-    return text
+        raise NoClusterError(f"there is no kubeconfig {_text(files)}")
+    return files
+
+
+def _text(files: list[Path]) -> str:
+    return ", ".join(str(file) for file in files)

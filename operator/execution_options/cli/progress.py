@@ -1,0 +1,102 @@
+"""An execution on its way: one line that is written again, or a line for each change."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+from msgspec import Struct
+
+from execution_options.api.names import ID_LABEL, WAITING_ANNOTATION
+from execution_options.launching import LaunchError
+
+if TYPE_CHECKING:
+    from execution_options.engines.phases import Outcome
+    from execution_options.launching import AsyncExecution
+
+EXIT_CODES: Final = {"SUCCEEDED": 0, "FAILED": 1, "ABORTED": 3, "TIMED_OUT": 4}
+SECONDS: Final = 1.0
+"""Between two lines, where they are written again."""
+
+
+class _Line(Struct):
+    """What is known now, and what stands on the terminal."""
+
+    live: bool
+    began: float
+    phase: str = "QUEUED"
+    waiting: str = ""
+    pods: str = ""
+    printed: str = ""
+    identifier: str = ""
+
+    def text(self) -> str:
+        return "  ".join(part for part in (self.phase, self.pods, self.waiting) if part)
+
+    def print(self) -> None:
+        text = self.text()
+        seconds = int(time.monotonic() - self.began)
+        elapsed = f"{seconds // 60}:{seconds % 60:02}"
+        if self.live:
+            click.echo(f"\r\x1b[2K{text}  {elapsed}", nl=False, err=True)
+        elif text != self.printed:
+            click.echo(f"{elapsed}  {text}", err=True)
+        self.printed = text
+
+
+async def follow(execution: AsyncExecution, *, live: bool) -> int:
+    """Follow an execution to its end, on standard error.
+
+    Args:
+        execution: what to follow.
+        live: whether to write one line again and again, as a terminal can.
+
+    Returns:
+        The exit code of its phase.
+
+    Raises:
+        LaunchError: it cannot be followed.
+    """
+    line = _Line(live=live, began=time.monotonic())
+    ticks = asyncio.create_task(_ticks(execution, line))
+    last: Outcome | None = None
+    try:
+        async for outcome, document in execution.outcomes():
+            last = outcome
+            metadata = document.get("metadata", {})
+            line.phase = outcome.phase
+            line.waiting = (metadata.get("annotations") or {}).get(WAITING_ANNOTATION, "")
+            line.identifier = (metadata.get("labels") or {}).get(ID_LABEL, "")
+            line.print()
+    finally:
+        ticks.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await ticks
+        if live:
+            click.echo(err=True)
+    if last is None or not last.terminal:
+        return EXIT_CODES["ABORTED"]
+    click.echo(f"{execution.reference} {last.phase}{f': {last.message}' if last.message else ''}")
+    return EXIT_CODES[last.phase]
+
+
+async def _ticks(execution: AsyncExecution, line: _Line) -> None:
+    """Count its pods, and let the time go on."""
+    while True:
+        await asyncio.sleep(SECONDS)
+        with contextlib.suppress(LaunchError):
+            line.pods = _counted(await execution.pods(line.identifier))
+        line.print()
+
+
+def _counted(pods: list[dict[str, Any]]) -> str:
+    states = {"Running": "running", "Pending": "waiting", "Succeeded": "done", "Failed": "failed"}
+    counts: dict[str, int] = {}
+    for pod in pods:
+        state = states.get(pod.get("status", {}).get("phase", ""), "waiting")
+        counts[state] = counts.get(state, 0) + 1
+    parts = [f"{counts[state]} {state}" for state in states.values() if state in counts]
+    return f"pods: {', '.join(parts)}" if parts else ""
