@@ -80,7 +80,7 @@ async def _measured(here: Setting) -> None:
         rows,
     )
     print(f"  the noise: {noisy['job'] - SAMPLES / seconds:.1f} Jobs/s; the quiet one's: {SAMPLES / seconds:.1f}")
-    print(f"  told by the slow channel {len(slow.told)}, by the failing one {len(failing.told)}")
+    print(f"  received by the slow channel {len(slow.received)}, by the failing one {len(failing.received)}")
     for name in ALL[1:]:
         table.aim(f"p99 of {name} beside, of alone", _ratio(alone, beside, name), 1.5, at_most=True)
 
@@ -118,12 +118,12 @@ async def _prepare(kube: Kube, receiver: Receiver, slow: Receiver, failing: Rece
 
 async def _round(kube: Kube, receiver: Receiver, kind: str, count: int) -> _Round:
     made = _Round()
-    told: dict[str, float] = {}
+    ended_at: dict[str, float] = {}
     began = time.perf_counter()
     async with asyncio.TaskGroup() as group:
         for number in range(count):
             await asyncio.sleep(max(0.0, began + number * SECONDS - time.perf_counter()))
-            group.create_task(_execution(kube, f"{kind}-{number}", made, told))
+            group.create_task(_execution(kube, f"{kind}-{number}", made, ended_at))
             if number % 5 == 0:
                 group.create_task(_release(kube, f"{kind}-{number}", made))
     listed = msgspec.json.decode(await kube.get(path_of(names.GROUP, names.VERSION, names.DELIVERY_PLURAL, QUIET)))
@@ -131,16 +131,16 @@ async def _round(kube: Kube, receiver: Receiver, kind: str, count: int) -> _Roun
         one["spec"]["execution"]["name"]: webhook_id(f"{QUIET}/{one['metadata']['name']}") for one in listed["items"]
     }
     async with asyncio.timeout(LONGEST):
-        while not all(name in keys and keys[name] in receiver.told for name in told):
+        while not all(name in keys and keys[name] in receiver.received for name in ended_at):
             await asyncio.sleep(0.1)
             path = path_of(names.GROUP, names.VERSION, names.DELIVERY_PLURAL, QUIET)
             for one in msgspec.json.decode(await kube.get(path))["items"]:
                 keys[one["spec"]["execution"]["name"]] = webhook_id(f"{QUIET}/{one['metadata']['name']}")
-    made.taken["notification"] = [receiver.told[keys[name]] - at for name, at in told.items()]
+    made.taken["notification"] = [receiver.received[keys[name]] - at for name, at in ended_at.items()]
     return made
 
 
-async def _execution(kube: Kube, name: str, made: _Round, told: dict[str, float]) -> None:
+async def _execution(kube: Kube, name: str, made: _Round, ended_at: dict[str, float]) -> None:
     """Create a ConfigMap and a Job, and end the Job."""
     began = time.perf_counter()
     note = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}}
@@ -153,7 +153,7 @@ async def _execution(kube: Kube, name: str, made: _Round, told: dict[str, float]
     await kube.create(jobs, job, accept=METADATA, seconds=LONGEST)
     made.taken["admission"].append(time.perf_counter() - began)
     await asyncio.sleep(0.5)
-    told[name] = time.perf_counter()
+    ended_at[name] = time.perf_counter()
     await kube.patch(f"{jobs}/{name}/status", {"status": failed()}, MERGE_PATCH, accept=METADATA)
 
 

@@ -56,19 +56,19 @@ class Written(Struct, frozen=True):
 
 
 class Ended(Struct, frozen=True):
-    """When the status of an execution began to be written, and when the receiver was told."""
+    """When the write of an execution's status began, and when the receiver got the notification."""
 
     written: float
-    told: float
+    received: float
 
 
 class Receiver:
-    """A webhook that remembers when it was first told under each key."""
+    """A webhook that records when it first received each key."""
 
     def __init__(self, seconds: float = 0.0, status: int = 204) -> None:
         self._seconds = seconds
         self._status = status
-        self.told: dict[str, float] = {}
+        self.received: dict[str, float] = {}
         self.repeated = 0
 
     async def __aenter__(self) -> Receiver:
@@ -86,16 +86,16 @@ class Receiver:
     async def _take(self, request: web.Request) -> web.Response:
         await request.read()
         key = request.headers["webhook-id"]
-        self.repeated += key in self.told
-        self.told.setdefault(key, time.perf_counter())
+        self.repeated += key in self.received
+        self.received.setdefault(key, time.perf_counter())
         if self._seconds:
             await asyncio.sleep(self._seconds)
         return web.Response(status=self._status)
 
     async def wait(self, count: int) -> None:
-        """Wait until it was told of so many."""
+        """Wait until it has received so many keys."""
         async with asyncio.timeout(SETTLE_SECONDS):
-            while len(self.told) < count:  # noqa: ASYNC110 - a benchmark has the time
+            while len(self.received) < count:  # noqa: ASYNC110 - a benchmark has the time
                 await asyncio.sleep(0.05)
 
 
@@ -117,11 +117,11 @@ async def _measured(here: Setting) -> None:
         await _burst(here, kube, fast)
         await _steady(here, kube, fast)
         await _beside(kube, fast, slow)
-        print(f"  told twice: {fast.repeated + slow.repeated}")
+        print(f"  received twice: {fast.repeated + slow.repeated}")
 
 
 async def _define(kube: Kube) -> None:
-    """Have the API server know deliveries of another group, too."""
+    """Define the kind of deliveries in another group, too."""
     await kube.create(
         path_of("apiextensions.k8s.io", "v1", "customresourcedefinitions"), crd(names.DELIVERY_KIND, group=BARE_GROUP)
     )
@@ -134,7 +134,7 @@ async def _define(kube: Kube) -> None:
 
 
 async def _noted(kube: Kube, count: int) -> None:
-    """Wait until so many executions say that they were notified."""
+    """Wait until so many executions have the note that they were notified."""
     async with asyncio.timeout(SETTLE_SECONDS):
         while (await _writes(kube)).notes < count:  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.5)
@@ -154,7 +154,7 @@ async def _burst(here: Setting, kube: Kube, receiver: Receiver) -> None:
     before, cpu, began = await _writes(kube), cpu_seconds(controller), time.perf_counter()
     ended = await _ended(kube, "fast", "burst", BURST, CLIENTS, receiver)
     first = min(one.written for one in ended)
-    seconds = max(one.told for one in ended) - first
+    seconds = max(one.received for one in ended) - first
     ending = max(one.written for one in ended) - first
     cpu_sent = cpu_seconds(controller) - cpu
     await _noted(kube, WARM + BURST)
@@ -170,7 +170,7 @@ async def _burst(here: Setting, kube: Kube, receiver: Receiver) -> None:
         ],
     )
     print(f"  ratio to the bare loop: {rate / bare:.2f}")
-    print(f"  controller: {cpu_sent / BURST * 1000:.1f} ms of a processor for each until all were told")
+    print(f"  controller: {cpu_sent / BURST * 1000:.1f} ms of a processor for each until all were received")
     print(f"  writes for {BURST}: {after.since(before)}; all were noted after {time.perf_counter() - began:.0f} s")
     table.aim("notifications a second in a burst", rate, 233, at_most=False, digits=0)
 
@@ -208,8 +208,8 @@ async def _beside(kube: Kube, fast: Receiver, slow: Receiver) -> None:
 async def _ended(
     kube: Kube, namespace: str, kind: str, count: int, clients: int, receiver: Receiver | None, rate: float = 0
 ) -> list[Ended]:
-    """Create Jobs and end them, and wait until the receiver was told of all of them."""
-    known = 0 if receiver is None else len(receiver.told)
+    """Create Jobs, end them, and wait until the receiver has all their notifications."""
+    known = 0 if receiver is None else len(receiver.received)
     jobs = [f"end-{kind}-{number}" for number in range(count)]
     collection = path_of("batch", "v1", "jobs", namespace)
 
@@ -242,21 +242,21 @@ async def _ended(
         one["spec"]["execution"]["name"]: webhook_id(f"{namespace}/{one['metadata']['name']}")
         for one in listed["items"]
     }
-    return [Ended(written[name], receiver.told[keys[name]]) for name in jobs]
+    return [Ended(written[name], receiver.received[keys[name]]) for name in jobs]
 
 
 def failed() -> Manifest:
     """The status of a Job that has failed."""
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    said = {"status": "True", "reason": "BackoffLimitExceeded", "message": "it broke", "lastTransitionTime": now}
-    conditions = [{"type": kind, "lastProbeTime": now, **said} for kind in ("FailureTarget", "Failed")]
+    details = {"status": "True", "reason": "BackoffLimitExceeded", "message": "it broke", "lastTransitionTime": now}
+    conditions = [{"type": kind, "lastProbeTime": now, **details} for kind in ("FailureTarget", "Failed")]
     return {"startTime": now, "failed": 1, "conditions": conditions}
 
 
 async def _bare(kube: Kube) -> float:
     """How many times a second an object of the same kind and size is created and its status patched twice.
 
-    Its group is another one, so that the controller has nothing to do with it.
+    It is in another group, so that the controller ignores it.
     """
     collection = path_of(BARE_GROUP, names.VERSION, names.DELIVERY_PLURAL, "bare")
     spec = {
@@ -291,18 +291,18 @@ async def _each(items: Sequence[str], clients: int, do: Callable[[str], Awaitabl
 
 
 async def _writes(kube: Kube) -> Written:
-    counted = {"notificationdeliveries": 0.0, "jobs": 0.0, "events": 0.0}
+    writes = {"notificationdeliveries": 0.0, "jobs": 0.0, "events": 0.0}
     text = (await kube.get("/metrics", accept="text/plain", seconds=30)).decode()
     for labels, value in _REQUESTS.findall(text):
         found = dict(re.findall(r'(\w+)="([^"]*)"', labels))
         resource = found.get("resource", "")
         ours = resource != "jobs" or (found.get("verb") == "PATCH" and not found.get("subresource"))
         events = resource != "events" or found.get("group") == "events.k8s.io"
-        if resource in counted and found.get("verb") in ("POST", "PATCH") and ours and events:
-            counted[resource] += float(value)
-    return Written(counted["notificationdeliveries"], counted["jobs"], counted["events"])
+        if resource in writes and found.get("verb") in ("POST", "PATCH") and ours and events:
+            writes[resource] += float(value)
+    return Written(writes["notificationdeliveries"], writes["jobs"], writes["events"])
 
 
 def _percentiles(ended: list[Ended]) -> tuple[str, str]:
-    waits = sorted(one.told - one.written for one in ended)
+    waits = sorted(one.received - one.written for one in ended)
     return table.ms(statistics.median(waits)), table.ms(waits[int(len(waits) * 0.99)])

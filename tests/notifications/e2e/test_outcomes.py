@@ -1,4 +1,4 @@
-"""Ends that are notified as what the program says, and not as what its exit code says."""
+"""Ends that are notified with the phase that the program reports, not with that of its exit code."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def controller(operator: LocalOperator, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture(autouse=True)
 def hook(office: Office, receiver: WebhookReceiver) -> None:
-    """Every end can be told."""
+    """A channel that every end can be sent by."""
     office.channel("hook", webhook={"url": receiver.url})
 
 
@@ -49,7 +49,7 @@ def pod(office: Office, name: str, **labels: str) -> None:
 
 
 def job(office: Office, name: str, **labels: str) -> str:
-    """A Job with one pod; the pod's name."""
+    """Create a Job with one pod. Returns the pod's name."""
     spec = {"restartPolicy": "Never", "containers": [{"name": "base", "image": "none"}]}
     template = {"metadata": {"annotations": {"sim.execution.dev/outcome": "never"}}, "spec": spec}
     metadata = {"name": name, "labels": labels}
@@ -59,11 +59,11 @@ def job(office: Office, name: str, **labels: str) -> str:
     return str(pods[0]["metadata"]["name"])
 
 
-def exits(office: Office, name: str, code: int = 0, said: str | None = None) -> None:
-    """The program of a pod exits with a code, after it wrote its termination message: what a kubelet reports."""
+def exits(office: Office, name: str, code: int = 0, message: str | None = None) -> None:
+    """Report, as a kubelet does, that a pod's program exited with this code and termination message."""
     eventually(lambda: office.team.get("Pod", name)["status"].get("phase") == "Running")
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    ended = {"exitCode": code, "startedAt": now, "finishedAt": now} | ({} if said is None else {"message": said})
+    ended = {"exitCode": code, "startedAt": now, "finishedAt": now} | ({} if message is None else {"message": message})
     container = {"name": "base", "image": "none", "imageID": "", "ready": False, "restartCount": 0}
     status = {
         "phase": "Failed" if code else "Succeeded",
@@ -77,8 +77,8 @@ def outcome(phase: str, message: str) -> str:
     return json.dumps({f"{GROUP}/phase": phase, "message": message})
 
 
-def told(office: Office) -> dict[str, str]:
-    """By name of the execution, the one phase that was recorded of it."""
+def recorded_phases(office: Office) -> dict[str, str]:
+    """The one phase that was recorded, by name of the execution."""
     found = [(one["spec"]["execution"]["name"], one["spec"]["phase"]) for one in office.deliveries()]
     assert len(found) == len(dict(found))
     return dict(found)
@@ -90,33 +90,33 @@ def effective(office: Office) -> dict[str, Any]:
     return next((one for one in conditions if one["type"] == "FullyEffective"), {})
 
 
-def test_a_pod_and_a_job_end_as_their_program_says(office: Office, receiver: WebhookReceiver) -> None:
+def test_a_pod_and_a_job_end_as_their_program_reports(office: Office, receiver: WebhookReceiver) -> None:
     office.options(EVERY_END)
     for name in ("late", "broke", "fine"):
         pod(office, name)
     of_job = job(office, "train")
-    exits(office, "late", said=outcome("TIMED_OUT", "waited for a file"))
-    exits(office, "broke", code=1, said=outcome("SUCCEEDED", "so it thinks"))
-    exits(office, "fine", said="done")
-    exits(office, of_job, said=outcome("FAILED", "no such table"))
+    exits(office, "late", message=outcome("TIMED_OUT", "waited for a file"))
+    exits(office, "broke", code=1, message=outcome("SUCCEEDED", "so it thinks"))
+    exits(office, "fine", message="done")
+    exits(office, of_job, message=outcome("FAILED", "no such table"))
     for name in ("late", "broke", "fine", "train"):
         office.delivery(name)
-    assert told(office) == {"late": "TIMED_OUT", "broke": "FAILED", "fine": "SUCCEEDED", "train": "FAILED"}
+    assert recorded_phases(office) == {"late": "TIMED_OUT", "broke": "FAILED", "fine": "SUCCEEDED", "train": "FAILED"}
     assert "no such table" in json.dumps(office.delivery("train")["spec"]["message"])
     assert effective(office)["status"] == "True"
 
 
-def test_an_outcome_that_cannot_be_read_is_said(office: Office) -> None:
+def test_an_invalid_outcome_is_reported(office: Office) -> None:
     office.options(EVERY_END)
     pod(office, "typo")
-    exits(office, "typo", said=outcome("FAILLED", ""))
+    exits(office, "typo", message=outcome("FAILLED", ""))
     office.delivery("typo")
-    assert told(office) == {"typo": "SUCCEEDED"}
+    assert recorded_phases(office) == {"typo": "SUCCEEDED"}
     events = eventually(lambda: found if "OutcomeInvalid" in (found := office.team.kubectl("get", "events")) else "")
     assert "did you mean FAILED?" in events
 
 
-def test_a_success_of_which_nobody_knows_is_not_told_and_a_failure_is(office: Office) -> None:
+def test_an_unknown_success_is_not_notified_and_a_failure_is(office: Office) -> None:
     office.options(EVERY_END)
     for name in ("waits", "lost"):
         pod(office, name, **AIRFLOW)
@@ -127,20 +127,20 @@ def test_a_success_of_which_nobody_knows_is_not_told_and_a_failure_is(office: Of
     assert "execution-options[airflow]" in condition["message"]
     exits(office, "lost", code=137)
     office.delivery("lost")
-    assert told(office) == {"lost": "FAILED"}
+    assert recorded_phases(office) == {"lost": "FAILED"}
 
     pod(office, "says", **AIRFLOW)
-    exits(office, "says", said=outcome("FAILED", "no such table"))
+    exits(office, "says", message=outcome("FAILED", "no such table"))
     office.delivery("says")
-    assert told(office) == {"lost": "FAILED", "says": "FAILED"}
+    assert recorded_phases(office) == {"lost": "FAILED", "says": "FAILED"}
     eventually(lambda: effective(office).get("status") == "True")
 
 
-def test_the_same_of_a_run_that_is_a_job(office: Office) -> None:
+def test_the_same_holds_for_a_run_that_is_a_job(office: Office) -> None:
     office.options(EVERY_END)
     exits(office, job(office, "silent", **{"dagster/run-id": "r1"}))
     condition = eventually(lambda: found if (found := effective(office)).get("reason") == "OutcomeUnknown" else {})
     assert "Jobs such as silent" in condition["message"]
-    exits(office, job(office, "says", **{"prefect.io/flow-run-id": "f1"}), said=outcome("ABORTED", "cancelled"))
+    exits(office, job(office, "says", **{"prefect.io/flow-run-id": "f1"}), message=outcome("ABORTED", "cancelled"))
     office.delivery("says")
-    assert told(office) == {"says": "ABORTED"}
+    assert recorded_phases(office) == {"says": "ABORTED"}
