@@ -54,7 +54,7 @@ class Demo:
 
     def command(self, *arguments: str) -> None:
         """Run the project's own command and show it."""
-        print(f"$ execution-options {' '.join(arguments)}", flush=True)
+        print(f"$ execution-options {' '.join(arguments)}".replace(f"{FILES}/", ""), flush=True)
         where = ["--kubeconfig", str(self.cluster.kubeconfig), "--context", self.cluster.context]
         subprocess.run([sys.executable, "-m", "execution_options", *arguments, "-n", NAMESPACE, *where], check=True)
 
@@ -119,6 +119,14 @@ def scenarios(demo: Demo) -> str:
     demo.title("Which value came from where")
     demo.command("explain", f"job/{jobs['prod']}")
     return jobs["prod"]
+
+
+def launched(demo: Demo) -> None:
+    """Options for one execution alone."""
+    demo.title("Options for one execution alone, with no object")
+    launch = ["launch", "-f", str(FILES / "job.yaml"), "--options", "dev", "--labels", "ticket=DATA-12"]
+    demo.command(*launch, "--max-parallelism", "1")
+    demo.kubectl("get", "jobs", "-l", "ticket=DATA-12", "-L", "environment,ticket")
 
 
 def live(demo: Demo, job: str) -> None:
@@ -228,6 +236,7 @@ def show(demo: Demo) -> None:
             demo.kubectl("apply", "-f", str(FILES / "options.yaml"))
             demo.until(lambda: demo.get("serviceaccounts")["items"][2:], "the service accounts that options create")
             job = scenarios(demo)
+            launched(demo)
             live(demo, job)
             demo.title("What the options say of themselves")
             demo.until(
