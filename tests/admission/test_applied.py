@@ -108,7 +108,7 @@ def test_an_unchanged_manifest_changes_nothing(drawn: tuple[Manifest, Manifest],
     after = updated(case, sent, stored, "kubectl")
     assert plain(after) == plain(stored)
     assert plain(updated(case, after, stored, "kubectl")) == plain(stored)
-    # Within one second, nobody's entry tells that he wrote again.
+    # Within one second, no entry shows that its manager wrote again.
     assert plain(updated(case, by(sent, *who), stored, "kubectl")) == plain(stored)
 
 
@@ -149,7 +149,7 @@ def test_whoever_read_it_takes_away_one_variable(case: Manifest, applied: bool) 
             assert names["STAGE"] == "production", engine.name
 
 
-# Flyte's admin writes 0 and false where it says nothing; nobody can tell these from somebody's word.
+# Flyte's admin writes 0 and false for unset fields. These cannot be distinguished from values that somebody wrote.
 @pytest.mark.parametrize(
     "case", [case for case in RUNNING if case["engine"] != "flyte-workflow"], ids=lambda case: case["engine"]
 )

@@ -103,12 +103,12 @@ def test_annotations_never_become_larger_than_kubernetes_takes(how: str, where: 
     try:
         decision, after = decided(document, options)
     except RefusedError as refused:
-        said = str(refused)
+        message = str(refused)
     else:
-        said = ""
-    if said:
+        message = ""
+    if message:
         assert how != "default"
-        assert f"Kubernetes takes at most {MAX_ANNOTATIONS}; it must not be without ExecutionOptions o" in said
+        assert f"Kubernetes takes at most {MAX_ANNOTATIONS}; it must not be without ExecutionOptions o" in message
         assert distance > -1200 - 6 * len(text.encode())
         return
     assert len(sizes(after)) == len(places)

@@ -113,9 +113,9 @@ def test_pods_that_others_have_a_say_in_follow_what_is_enforced_and_nothing_else
         assert restored == set()
     follow(document, options(last, 2))
     corrected()
-    said = last.get("labels", {}) if enforced else {}
-    wanted = {**theirs, **said}
+    enforced_values = last.get("labels", {}) if enforced else {}
+    wanted = {**theirs, **enforced_values}
     given_first = first.get("labels", {}) if enforced else {}
     assert pod["metadata"]["labels"] == {
-        key: value for key, value in wanted.items() if key in said or key not in given_first
+        key: value for key, value in wanted.items() if key in enforced_values or key not in given_first
     }

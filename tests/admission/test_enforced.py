@@ -53,7 +53,7 @@ def created(case: dict[str, Any], *options: Any) -> dict[str, Any]:
 
 
 def changed(case: dict[str, Any], stored: dict[str, Any]) -> dict[str, Any]:
-    """What the author makes of it: his own value in every place that options reach."""
+    """The execution with values of its author in every place that options reach."""
     mine = created(case, cluster("mine", {**AUTHOR, "mode": "Enforce"}))
     for kind in ("labels", "annotations"):
         ours = {key: value for key, value in stored["metadata"][kind].items() if key.startswith("execution.dev/")}

@@ -57,7 +57,7 @@ def test_a_missed_job_gets_what_can_still_be_set_and_its_pods_too() -> None:
     assert "environment variables K" in missed_note(edit.state(meta(document))).note
 
 
-def test_what_is_said_of_a_missed_job_is_what_it_has() -> None:
+def test_the_event_of_a_missed_job_names_what_it_has() -> None:
     enforced = {"selector": {}, "mode": "Enforce", "labels": {"a": "ours"}, "envs": [{"name": "K", "value": "ours"}]}
     document = job({"a": "mine"})
     document["spec"]["template"]["spec"]["containers"][0]["env"] = [{"name": "K", "value": "mine"}]
@@ -65,9 +65,9 @@ def test_what_is_said_of_a_missed_job_is_what_it_has() -> None:
     assert repair is not None
     apply(document, repair.operations)
     state = edit.state(meta(document))
-    said = applied_note(state, repaired=True)
-    assert said is not None
-    assert said.note == "label a: ExecutionOptions o (namespace enforced) made it 'ours', its author wrote 'mine'"
+    event = applied_note(state, repaired=True)
+    assert event is not None
+    assert event.note == "label a: ExecutionOptions o (namespace enforced) made it 'ours', its author wrote 'mine'"
     assert "environment variables K" in missed_note(state).note
     # What options do not say was not set either.
     document = job()
@@ -85,7 +85,7 @@ def test_nothing_is_repaired_where_nothing_applies() -> None:
     assert repaired(only_an_annotation, options({"labels": {"a": "1"}})) is None
 
 
-def test_what_admission_would_have_refused_is_said() -> None:
+def test_a_missed_job_that_admission_would_have_refused_is_reported() -> None:
     for text in ("absent", "none,x"):
         repair = repaired(job(annotations={"execution.dev/options": text}), options({"selector": {}}))
         assert repair is not None
@@ -93,7 +93,7 @@ def test_what_admission_would_have_refused_is_said() -> None:
         assert not repair.operations
 
 
-def test_only_options_that_said_so_before_its_creation_count() -> None:
+def test_only_options_with_their_present_spec_before_its_creation_count() -> None:
     selecting = options({"selector": {}})
     assert list(missed.existed(JOB, [(selecting, BEFORE)], SITUATION, CREATED)) == [selecting]
     assert not list(missed.existed(JOB, [(selecting, CREATED)], SITUATION, CREATED))

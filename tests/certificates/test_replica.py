@@ -61,7 +61,7 @@ class World:
         self.passes[index] = self._pass(self.replicas[index])
 
     def converge(self) -> None:
-        """Let every replica make whole passes, one after the other, until none has anything to do."""
+        """Let every replica make whole passes, one after the other, until none has anything to write."""
         quiet = 0
         while quiet < len(self.replicas):
             for index, replica in enumerate(self.replicas):

@@ -55,13 +55,13 @@ def test_who_is_named_is_known_by_namespace() -> None:
 
 def test_what_is_not_renewed_counts_no_more() -> None:
     clock = Clock()
-    backlog, told = following(clock), config_map(team="a")
-    backlog.changed(None, told)
+    backlog, written = following(clock), config_map(team="a")
+    backlog.changed(None, written)
     clock.now += terms.VALID_SECONDS
     assert backlog.names("team", "a")
     clock.now += 1
     assert not backlog.names("team", "a")
-    backlog.changed(told, told)
+    backlog.changed(written, written)
     assert backlog.names("team", "a")
     # A missed one or two matter to nobody.
     assert terms.VALID_SECONDS >= 3 * terms.RENEW_SECONDS

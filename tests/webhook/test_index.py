@@ -1,4 +1,4 @@
-"""The index tells what does not exist from what could not be read."""
+"""An error of a read is not taken for an object that does not exist."""
 
 from __future__ import annotations
 

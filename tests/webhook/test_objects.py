@@ -56,7 +56,7 @@ async def answered(kind: str, document: Any, group: str = "execution.dev", **req
 
 
 async def refusal(kind: str, spec: Any) -> str:
-    """What is said of an object; empty where it passes."""
+    """Why an object is refused; empty if it is not."""
     response = await answered(kind, {"metadata": {"name": "o"}, "spec": spec})
     assert response["allowed"] == ("status" not in response)
     return str(response.get("status", {}).get("message", ""))
@@ -78,12 +78,12 @@ async def test_every_template_that_is_not_possible_is_named() -> None:
             MAIL | {"template": {"subject": "{{ 1 + 1 }}"}},
         ]
     }
-    said = await refusal("ExecutionOptions", spec)
-    assert said.startswith(
+    message = await refusal("ExecutionOptions", spec)
+    assert message.startswith(
         "spec.notifications[0].template.body: is not a valid template: line 1: there is no variable phas; "
     )
-    assert "spec.notifications[2].template.subject: is not a valid template: line 1: arithmetic" in said
-    assert "notifications[1]" not in said
+    assert "spec.notifications[2].template.subject: is not a valid template: line 1: arithmetic" in message
+    assert "notifications[1]" not in message
 
 
 async def test_the_link_of_a_channel_is_a_template() -> None:
@@ -110,13 +110,13 @@ async def test_a_first_limit_is_warned_of_while_executions_run(kind: str) -> Non
         old = msgspec.Raw(msgspec.json.encode({"metadata": metadata, "spec": before, "status": status}))
         return await warnings(kind, {"metadata": metadata, "spec": after}, old_object=old)
 
-    said = (
+    message = (
         "spec.maxParallelism: executions that were created without a limit keep none, and {} active; it holds for "
         "later ones"
     )
     limit = {"maxParallelism": 2}
-    assert await edited({}, limit, 1) == [said.format("1 execution is")]
-    assert await edited({"maxParallelism": 0}, limit, 5) == [said.format("5 executions are")]
+    assert await edited({}, limit, 1) == [message.format("1 execution is")]
+    assert await edited({"maxParallelism": 0}, limit, 5) == [message.format("5 executions are")]
     for before, after, active in (
         ({}, limit, 0),
         ({}, limit, None),
@@ -137,15 +137,15 @@ async def test_where_the_cluster_does_not_say_an_object_passes_without_a_warning
 
 
 async def test_a_misspelled_request_for_a_redelivery_is_warned_of() -> None:
-    async def said(**metadata: dict[str, str]) -> list[str]:
+    async def warned(**metadata: dict[str, str]) -> list[str]:
         return await warnings("NotificationDelivery", {"metadata": metadata, "spec": {}})
 
     ours = {"execution.dev/lineage": "d", "execution.dev/test": "t", "execution.dev/redeliver": "1"}
-    assert await said(labels=ours) == []
-    assert await said(labels={"execution.dev/redelivr": "1"}) == [
+    assert await warned(labels=ours) == []
+    assert await warned(labels={"execution.dev/redelivr": "1"}) == [
         "label execution.dev/redelivr has no effect on a delivery: did you mean execution.dev/redeliver?"
     ]
-    assert "the label execution.dev/redeliver" in (await said(annotations={"execution.dev/redeliver": "1"}))[0]
+    assert "the label execution.dev/redeliver" in (await warned(annotations={"execution.dev/redeliver": "1"}))[0]
 
 
 async def test_many_warnings_are_cut() -> None:

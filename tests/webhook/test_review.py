@@ -84,10 +84,10 @@ def test_no_change_is_no_patch() -> None:
 
 def test_a_patch_and_warnings() -> None:
     operations = [{"op": "add", "path": "/metadata/labels/a", "value": "é"}]
-    response = answer(review.allowed("u", operations, ["look"]).body)
+    response = answer(review.allowed("u", operations, ["a warning"]).body)
     assert response["patchType"] == "JSONPatch"
     assert json.loads(base64.b64decode(response["patch"])) == operations
-    assert response["warnings"] == ["look"]
+    assert response["warnings"] == ["a warning"]
 
 
 def test_a_refusal_says_why() -> None:

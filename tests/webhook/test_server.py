@@ -166,7 +166,7 @@ async def test_few_large_bodies_are_in_memory_at_once(monkeypatch: pytest.Monkey
 
         asked = [asyncio.create_task(post(written(f"team-{number}", "x" * 2000))) for number in range(6)]
         async with asyncio.timeout(10):
-            while under_way < server.LARGE_AT_ONCE:  # noqa: ASYNC110 - nothing tells of it
+            while under_way < server.LARGE_AT_ONCE:  # noqa: ASYNC110 - no event shows it
                 await asyncio.sleep(0.01)
         small = asyncio.create_task(post(json.dumps(REVIEW).encode()))
         async with asyncio.timeout(10):
@@ -179,7 +179,7 @@ async def test_few_large_bodies_are_in_memory_at_once(monkeypatch: pytest.Monkey
 
 async def until(check: Callable[[], object]) -> None:
     async with asyncio.timeout(10):
-        while not check():  # noqa: ASYNC110 - nothing tells of it
+        while not check():  # noqa: ASYNC110 - no event shows it
             await asyncio.sleep(0.01)
 
 

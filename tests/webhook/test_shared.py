@@ -27,7 +27,7 @@ class Source:
         return number
 
 
-async def settle() -> None:
+async def run_ready() -> None:
     for _ in range(10):
         await asyncio.sleep(0)
 
@@ -36,19 +36,19 @@ async def test_who_asks_meanwhile_gets_the_next_call_together() -> None:
     source = Source()
     calls = SharedCalls(source, at_once=1)
     first = asyncio.create_task(calls.call("k"))
-    await settle()
+    await run_ready()
     later = [asyncio.create_task(calls.call("k")) for _ in range(5)]
-    await settle()
+    await run_ready()
     assert len(source.began) == 1
     source.gates[0].set_result(None)
     assert await first == 1
-    await settle()
+    await run_ready()
     assert len(source.began) == 2
     last = asyncio.create_task(calls.call("k"))
-    await settle()
+    await run_ready()
     source.gates[1].set_result(None)
     assert await asyncio.gather(*later) == [2] * 5
-    await settle()
+    await run_ready()
     source.gates[2].set_result(None)
     assert await last == 3
 
@@ -57,7 +57,7 @@ async def test_who_asks_at_the_same_time_shares_the_first_call() -> None:
     source = Source()
     calls = SharedCalls(source, at_once=1)
     asked = [asyncio.create_task(calls.call("k")) for _ in range(3)]
-    await settle()
+    await run_ready()
     source.gates[0].set_result(None)
     assert await asyncio.gather(*asked) == [1, 1, 1]
 
@@ -68,11 +68,11 @@ async def test_some_calls_may_be_under_way_at_once() -> None:
     asked = []
     for _ in range(4):
         asked.append(asyncio.create_task(calls.call("k")))
-        await settle()
+        await run_ready()
     assert len(source.began) == 2
     source.gates[1].set_result(None)
     assert await asked[1] == 2
-    await settle()
+    await run_ready()
     assert len(source.began) == 3
     source.gates[2].set_result(None)
     assert await asyncio.gather(*asked[2:]) == [3, 3]
@@ -84,7 +84,7 @@ async def test_keys_do_not_wait_for_each_other() -> None:
     source = Source()
     calls = SharedCalls(source, at_once=1)
     a, b = asyncio.create_task(calls.call("a")), asyncio.create_task(calls.call("b"))
-    await settle()
+    await run_ready()
     assert source.began == ["a", "b"]
     source.gates[1].set_result(None)
     assert await b == 2
@@ -96,12 +96,12 @@ async def test_an_error_reaches_all_who_share_the_call_and_nobody_else() -> None
     source = Source()
     calls = SharedCalls(source, at_once=1)
     asked = [asyncio.create_task(calls.call("k")) for _ in range(3)]
-    await settle()
+    await run_ready()
     waiting = asyncio.create_task(calls.call("k"))
-    await settle()
+    await run_ready()
     source.gates[0].set_exception(OSError("down"))
     assert [type(result) for result in await asyncio.gather(*asked, return_exceptions=True)] == [OSError] * 3
-    await settle()
+    await run_ready()
     source.gates[1].set_result(None)
     assert await waiting == 2
 
@@ -110,9 +110,9 @@ async def test_who_gives_up_waiting_does_not_end_it_for_the_others() -> None:
     source = Source()
     calls = SharedCalls(source, at_once=1)
     gone, stays = asyncio.create_task(calls.call("k")), asyncio.create_task(calls.call("k"))
-    await settle()
+    await run_ready()
     gone.cancel()
-    await settle()
+    await run_ready()
     source.gates[0].set_result(None)
     assert await stays == 1
     assert gone.cancelled()
@@ -127,9 +127,9 @@ async def test_a_call_that_nobody_waits_for_any_more_may_fail_in_silence() -> No
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(calls.call("k"), 0.01)
     source.gates[0].set_exception(OSError("down"))
-    await settle()
+    await run_ready()
     next_one = asyncio.create_task(calls.call("k"))
-    await settle()
+    await run_ready()
     source.gates[1].set_result(None)
     assert await next_one == 2
     assert complaints == []
@@ -153,12 +153,12 @@ async def test_nobody_waits_longer_than_the_limit_for_a_turn_or_an_answer() -> N
     source = Source()
     calls = SharedCalls(source, at_once=1, seconds=0.01)
     asked = [asyncio.create_task(calls.call("k"))]
-    await settle()
+    await run_ready()
     asked.append(asyncio.create_task(calls.call("k")))
     await asyncio.wait(asked)
     assert [type(task.exception()) for task in asked] == [TimeoutError] * 2
     last = asyncio.create_task(calls.call("k"))
-    await settle()
+    await run_ready()
     source.gates[-1].set_result(None)
     assert await last == len(source.began)
 

@@ -1,7 +1,7 @@
-"""The service accounts that options ask for: which are created, changed and removed. Pure.
+"""The service accounts that options ask for: which are created, changed and deleted. Pure.
 
-An account is *ours* where it carries our label and an owner of our kinds; of any other nothing is ever
-changed. Options of one namespace can share one: it is removed with the last of its owners.
+An account is *ours* if it has our label and an owner of our kinds. No other account is ever changed. Several options of
+a namespace can share an account: it is deleted with the last of its owners.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class Verdict(Struct, frozen=True):
-    """What is to be said of options that do not work as they say, of their account for the most part."""
+    """A problem for the status of options, mostly one of their account."""
 
     reason: Literal[
         "TooLarge",
@@ -43,11 +43,11 @@ class Verdict(Struct, frozen=True):
     ]
     message: str
     works: bool = False
-    """Whether executions run as the options say all the same."""
+    """Whether executions run as the account nevertheless."""
 
 
 class Action(Struct, frozen=True):
-    """One request; ``body`` is the account to create, a JSON Patch, or the preconditions of the deletion."""
+    """A request for an account. The body is the account to create, a JSON patch, or the options of the deletion."""
 
     verb: Literal["create", "patch", "delete"]
     namespace: str
@@ -56,7 +56,7 @@ class Action(Struct, frozen=True):
 
 
 class Accounts(Struct, frozen=True):
-    """What to do, and what to say, of all accounts of one options object."""
+    """The requests for all accounts of one options object, and its problems."""
 
     actions: tuple[Action, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
@@ -72,10 +72,10 @@ def plan(
 
     Args:
         options: the object.
-        wanted: the accounts it asks for, with the annotation of its cloud, if any.
-        present: those of them that exist, and every account that it owns.
-        in_use: accounts that living executions got from this object: not removed yet, even if another is
-            wanted now, because pods that a running Job creates later still run under it.
+        wanted: the accounts that it asks for → the annotation of their cloud; empty if there is none.
+        present: the wanted accounts that exist, and all accounts that it owns.
+        in_use: accounts that active executions got from this object. They are not deleted yet, because pods that a
+            running Job creates later still run as them.
     """
     actions: list[Action] = []
     verdicts: list[Verdict] = []
@@ -175,7 +175,7 @@ def _removal(options: OptionsObject, account: ObjectMeta) -> Action:
 
 
 def created_account(options: OptionsObject) -> tuple[str, str | None] | None:
-    """Name and ``iamRole`` of the account that options want to be created; ``None`` where they want none."""
+    """Name and ``iamRole`` of the account that the operator has to create for options; ``None`` if there is none."""
     context = options.spec.security_context
     run_as = UNSET if context is UNSET else context.run_as
     if run_as is UNSET or run_as.service_account_policy != "Create" or not run_as.k8s_service_account:

@@ -1,4 +1,4 @@
-"""What a service account says of who created it, and of the cloud identity that it is bound to."""
+"""Service accounts: who created them, and the cloud identity that they are bound to."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _CLOUDS: Final = (
     ),
 )
 CLOUD_KEYS: Final = tuple(key for _, key in _CLOUDS)
-"""The annotations by which clouds bind an account; the only ones that are ever written to one."""
+"""The annotations by which clouds bind an account. The operator writes no others."""
 
 
 class InvalidRoleError(ValueError):
-    """An ``iamRole`` that is none of the known clouds'; the message says what would be right."""
+    """An ``iamRole`` of no known cloud. The message shows the valid forms."""
 
 
 class Owner(Protocol):
@@ -54,10 +54,13 @@ class Account(Protocol):
 
 
 def binding(role: str | None) -> dict[str, str]:
-    """The annotation by which a cloud binds an account to an identity; empty without one.
+    """The annotation by which a cloud binds an account to an identity.
+
+    Args:
+        role: an ``iamRole``; ``None``: no identity, so no annotation.
 
     Raises:
-        InvalidRoleError: it is none that is known.
+        InvalidRoleError: no known cloud has such a role.
     """
     if role is None:
         return {}
@@ -71,17 +74,17 @@ def binding(role: str | None) -> dict[str, str]:
 
 
 def bound(account: Account) -> dict[str, str]:
-    """The annotations by which an account is bound; empty where it is not."""
+    """The annotations by which an account is bound to an identity; empty if it is not."""
     return {key: value for key, value in (account.annotations or {}).items() if key in CLOUD_KEYS}
 
 
 def identity(account: Account) -> str:
-    """What an account is bound to, for people."""
+    """The cloud identity of an account, for messages."""
     return ", ".join(map(repr, bound(account).values())) or "no cloud identity"
 
 
 def owners(account: Account) -> list[str]:
-    """uids of the options that an account belongs to."""
+    """uids of the options that own an account."""
     return [owner.uid for owner in account.owner_references or () if owner.group == GROUP]
 
 
@@ -91,15 +94,20 @@ def is_ours(account: Account) -> bool:
 
 
 def is_bound_by_others(account: Account, annotation: Mapping[str, str], uid: str) -> bool:
-    """Whether other options than those with ``uid`` have the account bound otherwise than by ``annotation``.
+    """Whether other options bind an account to another identity.
 
-    An account that belongs to these alone is bound anew in a moment.
+    An account of the given options alone is soon bound to their identity.
+
+    Args:
+        account: the account.
+        annotation: the binding by the given options; empty if they have no ``iamRole``.
+        uid: of the given options.
     """
     return is_ours(account) and bound(account) != annotation and any(owner != uid for owner in owners(account))
 
 
 def required_account(options: OptionsObject) -> str | None:
-    """Name of the account that options need to exist; ``None`` where they need none."""
+    """Name of the account that has to exist for options; ``None`` if there is none."""
     context = options.spec.security_context
     run_as = UNSET if context is UNSET else context.run_as
     if run_as is UNSET or run_as.service_account_policy == "Create" or not run_as.k8s_service_account:
@@ -108,7 +116,7 @@ def required_account(options: OptionsObject) -> str | None:
 
 
 def without_account(name: str, namespace: str) -> str:
-    """What it means that the account of :func:`required_account` is not there."""
+    """The warning that the account of :func:`required_account` does not exist."""
     return (
         f"service account {name!r} does not exist in namespace {namespace}: executions with these options "
         f"are refused; create it, or set serviceAccountPolicy: Create"

@@ -1,8 +1,8 @@
 """Whether an update is a manifest that is applied again, or an object that was read, changed and written.
 
-Who applies a manifest knows nothing of what options gave, and takes it away by writing his lists anew: a merge patch,
-which ``kubectl apply`` makes for custom resources, and server-side apply both replace a list as a whole. Who reads the
-object first has seen it.
+A manifest lacks the values of options, and applying it removes them from lists: a merge patch, which ``kubectl apply``
+makes for custom resources, and server-side apply both replace a list as a whole. An object that was read first has the
+values.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ _LAST_APPLIED: Final[Path] = ("metadata", "annotations", LAST_APPLIED)
 
 
 def is_manifest(document: Mapping[str, Any], old: Mapping[str, Any], manager: str) -> bool | None:
-    """Whether an update is a manifest, by who sent it; ``None`` where that does not tell.
+    """Whether an update is a manifest, judged by its field managers; ``None`` if they do not show it.
 
     Args:
         document: the new object.
         old: the stored object.
-        manager: the field manager that the request names; empty where it names none.
+        manager: the field manager that the request names; empty if there is none.
     """
     if lookup(document, _ID) is None:
         return True
@@ -50,7 +50,7 @@ def is_manifest(document: Mapping[str, Any], old: Mapping[str, Any], manager: st
     appliers = [entry for entry in entries if _applies(entry)]
     if not appliers:
         return None
-    # An entry's time is that of its manager's last change, to the second.
+    # The time of an entry is that of its manager's last change, in whole seconds.
     known = [_identity(entry) for entry in entries_of(old)]
     writing = [entry for entry in entries if _identity(entry) not in known]
     if manager:
@@ -61,7 +61,7 @@ def is_manifest(document: Mapping[str, Any], old: Mapping[str, Any], manager: st
     if not writing:
         return None
     applied = [entry for entry in writing if entry in appliers]
-    # What was exported from the cluster and is applied now was read, too.
+    # A manifest that was exported from the cluster was read, too.
     return bool(applied) and not any(_knows(entry, document) for entry in applied)
 
 
@@ -74,7 +74,7 @@ def _identity(entry: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _knows(entry: Mapping[str, Any], document: Mapping[str, Any]) -> bool:
-    """Whether a manifest that was applied has our identifier."""
+    """Whether the manifest that was applied has our identifier."""
     if entry.get("operation") == "Apply":
         return holds(entry, _ID)
     try:
@@ -84,17 +84,17 @@ def _knows(entry: Mapping[str, Any], document: Mapping[str, Any]) -> bool:
 
 
 class Written:
-    """What an update wrote, place by place, and whether as a manifest does.
+    """The values that an update wrote, by place, and whether a manifest wrote them.
 
-    A list counts as a whole, the outermost one that a place is in.
+    A list counts as a whole: the outermost one that has the place.
 
     Args:
         engine: of both objects.
         document: the new object, as it was sent.
         old: the stored object.
-        manifest: of :func:`is_manifest`.
+        manifest: the result of :func:`is_manifest`.
         snapshot: of the execution.
-        effective: what its options said when it was created.
+        effective: the values of its options when it was created.
     """
 
     def __init__(
@@ -108,26 +108,26 @@ class Written:
     ) -> None:
         self._document = document
         self._old = old
-        # Whoever changes a template that is immutable is refused unless it stays as it is.
+        # The API server refuses every change of an immutable template.
         self._always = manifest is True or engine.immutable_templates
         self._read = manifest is False
         self._authored = {place_of(at): value for at, value in snapshot.authored.items()}
         self._variables = {place for place in env_places(engine, document) if _list_of(place) is None}
-        told = self._always or manifest is False
-        self._seen = set() if told else set(_seen(engine, document, snapshot, effective, self._authored))
+        is_certain = self._always or manifest is False
+        self._seen = set() if is_certain else set(_seen(engine, document, snapshot, effective, self._authored))
 
     def loses(self, path: Path) -> bool:
-        """Whether the update says of ``path`` what a manifest says, which knows nothing of what options gave there."""
+        """Whether the update wrote a manifest's value at a path, without the value of options."""
         unit, written, stored = self._unit(path)
         if written == stored:
             return False
         if self._always or self._read:
             return self._always
         if isinstance(stored, list) or isinstance(written, list):
-            # A merge takes no list away. One that still has something of ours was read, and so were all then; but for
-            # lists of variables, which may be ours alone.
+            # A merge removes no list. If one list still has a value of options, the object was read, and so were all
+            # lists, except lists of variables, which may have only variables of options.
             return written is not None and unit not in self._seen and not self._seen - self._variables
-        # Its author's first word again.
+        # The author's original value again.
         return written is not None and shown(written) == self._authored.get(pointer(unit))
 
     def _unit(self, path: Path) -> tuple[Path, Any, Any]:
@@ -141,7 +141,7 @@ class Written:
 
 
 def _list_of(path: Path) -> Path | None:
-    """The outermost list that a place is in."""
+    """Path of the outermost list that has a place; ``None`` if there is none."""
     return next((path[:depth] for depth, part in enumerate(path) if isinstance(part, int)), None)
 
 
@@ -152,7 +152,15 @@ def _seen(
     effective: Effective,
     authored: Mapping[str, str],
 ) -> Iterator[Path]:
-    """The lists that hold what only options can have given."""
+    """The lists with values that only options can have given.
+
+    Args:
+        engine: of the execution.
+        document: the new object.
+        snapshot: of the execution.
+        effective: the values of its options.
+        authored: JSON pointer → the author's value.
+    """
     variables = {name: value.value for name, value in environment(effective, snapshot.location).items()}
     given = [((*place, "labels", ID_LABEL), snapshot.id) for place in metadata_places(engine, document)]
     account = UNSET if effective.run_as is None else effective.run_as.value.k8s_service_account
@@ -167,14 +175,19 @@ def _seen(
     for place in env_places(engine, document):
         for entry in lookup(document, place) or ():
             name = entry.get("name")
-            # Its author's own name with another value is a word of his; a name that was never his, he has read.
+            # A name of the author with another value is an edit by the author. Any other name was read.
             first = authored.get(pointer((*place, name)))
             if name in variables and (first is None or entry.get("value", "") == variables[name] != first):
                 yield _list_of(place) or place
 
 
 class Selective(Patch):
-    """What changes of ``patch`` where an update lost something, and nowhere else."""
+    """A patch that changes only places where the update lost a value of options.
+
+    Args:
+        patch: gets the changes.
+        written: the values that the update wrote.
+    """
 
     def __init__(self, patch: Patch, written: Written) -> None:
         self.document = patch.document

@@ -1,4 +1,4 @@
-"""What an edit of options changes on living executions and their pods."""
+"""Changes of active executions and their pods after an edit of their options."""
 
 from __future__ import annotations
 
@@ -47,30 +47,30 @@ KINDS: Final = ("labels", "annotations")
 
 
 class Options(NamedTuple):
-    """Merged options: as they were frozen, and with what was edited since."""
+    """Merged options: as they were frozen, and as they are now."""
 
     frozen: Effective
     now: Effective
 
 
 class State(Struct, frozen=True):
-    """An execution's options: as they were frozen, what was edited since, and both merged."""
+    """An execution's options: as they were frozen, later edits, and both merged."""
 
     snapshot: Snapshot
     live: Live
     frozen: Effective
     now: Effective
     enforced: Options
-    """Only what is enforced."""
+    """Only the enforced values."""
 
 
 class Plan(Struct, frozen=True):
-    """A JSON Patch, and the values that it would change but that somebody else changed before.
+    """A JSON patch that brings an object to its options.
 
     Attributes:
         operations: the patch.
-        left: values that it leaves, although options say something else.
-        restored: enforced values that somebody had replaced or removed; the patch writes them again.
+        left: values that differ from the options and stay, because others changed them.
+        restored: enforced values that others replaced or removed. The patch writes them again.
     """
 
     operations: list[Operation]
@@ -83,7 +83,7 @@ def state(metadata: ObjectMeta) -> State:
 
     Raises:
         execution_options.options.snapshot.InvalidSnapshotError: its snapshot cannot be read.
-        execution_options.options.live.InvalidLiveError: what was edited since cannot be read.
+        execution_options.options.live.InvalidLiveError: the record of edits cannot be read.
     """
     annotations = metadata.annotations or {}
     return _state(annotations.get(SNAPSHOT_ANNOTATION, ""), annotations.get(LIVE_ANNOTATION))
@@ -110,7 +110,7 @@ def execution_plan(metadata: ObjectMeta, find: Callable[[str, str], OptionsObjec
     Raises:
         execution_options.options.snapshot.InvalidSnapshotError: its snapshot cannot be read.
         execution_options.options.live.InvalidLiveError: a record of ours cannot be read.
-        execution_options.options.live.LiveTooLargeError: what was edited, or the annotations with it, do not fit.
+        execution_options.options.live.LiveTooLargeError: the record of edits or all annotations are too large.
     """
     if metadata.deletion_timestamp is not None:
         return Plan([])
@@ -119,22 +119,26 @@ def execution_plan(metadata: ObjectMeta, find: Callable[[str, str], OptionsObjec
     now = before.now if live == before.live else merge(current_layers(before.snapshot, live))
     authored = before.snapshot.authored
     base = {kind: resolved(getattr(before.frozen, kind), _authored(authored, ("metadata", kind))) for kind in KINDS}
-    plan, changes = _settled(metadata, now, authored, ("metadata",), base)
+    plan, changes = _reconciled(metadata, now, authored, ("metadata",), base)
     changes["annotations"][LIVE_ANNOTATION] = encode_live(live)
     _check_size(metadata, changes)
     return Plan(metadata_patch(metadata, changes), plan)
 
 
 def pod_plan(engine: Engine, execution: ObjectMeta, pod: ObjectMeta) -> Plan:
-    """Bring a pod to what its execution's options are now; it was created from the frozen template.
+    """Bring a pod to its execution's options as they are now. It was created from the template with the frozen ones.
 
-    If the template is not the execution's only one, the pod may have been created from what others say, too: then it
-    follows what is enforced, and nothing else.
+    If the execution has several templates, the pod may have values of other origin, so it gets only enforced values.
+
+    Args:
+        engine: of the execution.
+        execution: metadata of the execution.
+        pod: metadata of the pod.
 
     Raises:
         execution_options.options.snapshot.InvalidSnapshotError: the execution's snapshot cannot be read.
         execution_options.options.live.InvalidLiveError: a record of ours cannot be read.
-        execution_options.options.live.LiveTooLargeError: the annotations do not fit.
+        execution_options.options.live.LiveTooLargeError: the annotations are too large.
     """
     if engine.is_pod or pod.deletion_timestamp is not None:
         return Plan([])
@@ -147,11 +151,11 @@ def pod_plan(engine: Engine, execution: ObjectMeta, pod: ObjectMeta) -> Plan:
         options, authored = Options(current.frozen, current.now), current.snapshot.authored
     base = {
         kind: _authored(authored, (*place, kind))
-        # A template that never passed admission has only what its author wrote.
+        # A template that never passed admission has only its author's values.
         | ({} if missed else resolved(getattr(options.frozen, kind), _authored(authored, (*place, kind))))
         for kind in KINDS
     }
-    left, changes = _settled(pod, options.now, authored, place, base)
+    left, changes = _reconciled(pod, options.now, authored, place, base)
     if missed:
         changes["labels"][ID_LABEL] = current.snapshot.id
     _check_size(pod, changes)
@@ -161,15 +165,22 @@ def pod_plan(engine: Engine, execution: ObjectMeta, pod: ObjectMeta) -> Plan:
 def _restored(
     pod: ObjectMeta, changes: Changes, now: Effective, base: Mapping[str, Mapping[str, str]]
 ) -> tuple[Left, ...]:
-    """What of the changes replaces neither what options gave the pod nor what an edit of them wrote to it."""
+    """Enforced values that the changes restore: the pod has neither the value from its creation nor that of an edit.
+
+    Args:
+        pod: metadata of the pod.
+        changes: of the pod.
+        now: the options as they are now.
+        base: labels and annotations that the pod was created with.
+    """
     applied = decode_applied((pod.annotations or {}).get(APPLIED_ANNOTATION))
     found = []
     for kind in KINDS:
-        said: Mapping[str, Sourced[str]] = getattr(now, kind)
+        wanted: Mapping[str, Sourced[str]] = getattr(now, kind)
         there, written = getattr(pod, kind) or {}, getattr(applied, kind).values
         for key, target in changes[kind].items():
             expected = written[key] if key in written else base[kind].get(key)
-            if key in said and said[key].source.level.is_enforced and there.get(key) != expected:
+            if key in wanted and wanted[key].source.level.is_enforced and there.get(key) != expected:
                 found.append(Left(key, there.get(key), target))
     return tuple(found)
 
@@ -197,19 +208,19 @@ def _check_size(metadata: ObjectMeta, changes: Changes) -> None:
     size = annotations_size(after)
     if size > MAX_ANNOTATIONS and size > annotations_size(before):
         raise LiveTooLargeError(
-            f"with what options say now its annotations would have {size} bytes, "
+            f"with the options as they are now its annotations would have {size} bytes, "
             f"Kubernetes takes at most {MAX_ANNOTATIONS}"
         )
 
 
 def template_place(engine: Engine) -> tuple[str, ...] | None:
-    """Where the metadata of its pods stands inside an execution; ``None`` where that is not one place."""
+    """Path of the pods' metadata in an execution; ``None`` if it has no or several templates."""
     if engine.is_pod or len(engine.pod_templates) != 1 or "[" in engine.pod_templates[0]:
         return None
     return (*engine.pod_templates[0].split("."), "metadata")
 
 
-def _settled(
+def _reconciled(
     metadata: ObjectMeta,
     now: Effective,
     authored: Mapping[str, str],
@@ -217,7 +228,7 @@ def _settled(
     base: Mapping[str, Mapping[str, str]],
 ) -> tuple[tuple[Left, ...], Changes]:
     applied = decode_applied((metadata.annotations or {}).get(APPLIED_ANNOTATION))
-    settled = {
+    results = {
         kind: reconciled(
             getattr(metadata, kind) or {},
             getattr(now, kind),
@@ -227,14 +238,19 @@ def _settled(
         )
         for kind in KINDS
     }
-    changes: Changes = {kind: dict(result.changes) for kind, result in settled.items()}
-    record = Applied(**{kind: result.written for kind, result in settled.items()})
+    changes: Changes = {kind: dict(result.changes) for kind, result in results.items()}
+    record = Applied(**{kind: result.written for kind, result in results.items()})
     changes["annotations"][APPLIED_ANNOTATION] = encode_applied(record)
-    return tuple(left for result in settled.values() for left in result.left), changes
+    return tuple(left for result in results.values() for left in result.left), changes
 
 
 def _authored(authored: Mapping[str, str], at: tuple[str, ...]) -> dict[str, str]:
-    """What the author wrote in the map at ``at``, where options had something to say too."""
+    """The author's values in a map, for keys that options have too.
+
+    Args:
+        authored: JSON pointer → the author's value.
+        at: path of the map.
+    """
     found: dict[str, str] = {}
     for where, value in authored.items():
         *above, key = parts(where)

@@ -1,4 +1,4 @@
-"""What options say in vain: for a warning when they are applied, and for their status afterwards. Pure."""
+"""Fields of options that have no effect: for a warning when they are applied, and for their status. Pure."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ if TYPE_CHECKING:
     """Problems of the paths of engines, by the name of the engine."""
 
 _WITHOUT_EFFECT: Final[tuple[str, ...]] = ()
-"""Fields that are accepted and kept in snapshots, but that nothing acts upon in this version."""
+"""Fields that are accepted and kept in snapshots, but not used in this version."""
 
 
 class Ineffective(NamedTuple):
-    """What has no effect at all, and what only has one in part; each in words that name the field."""
+    """Sentences about fields: those without any effect, and those with an effect in part."""
 
     wholly: list[str]
     partly: list[str]
 
 
 def ineffective(options: OptionsObject, engines: Mapping[str, Engine], astray: Astray) -> Ineffective:
-    """What of the options has no effect.
+    """Find fields of options that have no effect.
 
     Args:
         options: the options.
-        engines: all that are known, by name.
-        astray: what is wrong with the paths of some.
+        engines: name → engine, of all known engines.
+        astray: name of an engine → problems of its paths.
     """
     names = zip(options.spec.__struct_fields__, options.spec.__struct_encode_fields__, strict=True)
-    wholly = [f"spec.{written}" for name, written in names if name in _WITHOUT_EFFECT and _said(options, name)]
+    wholly = [f"spec.{written}" for name, written in names if name in _WITHOUT_EFFECT and _is_set(options, name)]
     partly: list[str] = []
     selector = options.spec.selector
     listed = () if selector is UNSET or selector.engines is UNSET else selector.engines
@@ -56,15 +56,15 @@ def ineffective(options: OptionsObject, engines: Mapping[str, Engine], astray: A
         wholly += [f"spec.{field} on {', '.join(lacking)}" for field, lacking, _ in effects(options.spec, meant)]
         partly += partial_effects(options.spec, meant)
     for name in sorted(astray.keys() & engines.keys()):
-        said = f"whatever goes by these paths of the ExecutionEngine {name}: {worded(astray[name])}"
+        found = f"whatever goes by these paths of the ExecutionEngine {name}: {worded(astray[name])}"
         if selector is not UNSET and (not listed or name in listed):
-            wholly.append(said)
+            wholly.append(found)
         elif not listed:
-            partly.append(f"without effect: {said}")
+            partly.append(f"without effect: {found}")
     wholly += [str(problem) for problem in template_problems(options.kind, msgspec.to_builtins(options.spec))]
     wholly += [f"{path} is unknown to this version" for path in options.unknown_fields]
     if not wholly:
-        # Without a list of engines nobody asked for an effect on each of them.
+        # Without a list of engines an effect on some of them is enough.
         partly += [
             f"spec.{field} has an effect only on {', '.join(having)}"
             for field, _, having in effects(options.spec, () if listed else engines.values())
@@ -73,11 +73,11 @@ def ineffective(options: OptionsObject, engines: Mapping[str, Engine], astray: A
 
 
 def first_limit(options: OptionsObject, old: Mapping[str, Any]) -> str:
-    """That an edit gives a limit which running executions do not get; empty where it gives none, or none runs.
+    """A warning that active executions do not get a limit which an edit adds; empty if none applies.
 
     Args:
-        options: as they are to be.
-        old: the stored document of the same object, with its status; empty at a creation.
+        options: the new options.
+        old: the stored object with its status; empty at a creation.
     """
     cap = options.spec.max_parallelism
     active = ((old.get("status") or {}).get("executions") or {}).get("active", 0)
@@ -91,7 +91,7 @@ def first_limit(options: OptionsObject, old: Mapping[str, Any]) -> str:
 
 
 def _unknown(selector: Selector, engines: Mapping[str, Engine]) -> Iterator[str]:
-    """Names in a selector that mean nothing in this cluster."""
+    """Engines and launch plans in a selector that this cluster does not have."""
     plans = {plan.kind for engine in engines.values() for plan in engine.launch_plans}
     for name in () if selector.engines is UNSET else selector.engines:
         if name not in engines:
@@ -101,13 +101,21 @@ def _unknown(selector: Selector, engines: Mapping[str, Engine]) -> Iterator[str]
         yield f"spec.selector.launchedBy: {kind} launches no known execution{suggestion(kind, plans)}"
 
 
-def _said(options: OptionsObject, name: str) -> bool:
+def _is_set(options: OptionsObject, name: str) -> bool:
     value = getattr(options.spec, name)
     return value is not UNSET and value != ()
 
 
 def unrouted(options: OptionsObject, channels: Channels) -> list[tuple[str, str]]:
-    """Recipients of notifications whom no channel reaches: what is wrong, with the field, and one word for programs."""
+    """Recipients that no channel reaches.
+
+    Args:
+        options: the options.
+        channels: the channels that they can use.
+
+    Returns:
+        For each a message that names the field, and a reason for programs.
+    """
     given = options.spec.notifications
     level = Level.CLUSTER_DEFAULT if options.namespace is None else Level.NAMESPACE_DEFAULT
     source = Source(level, options.kind, options.name, options.uid)

@@ -1,4 +1,4 @@
-"""What inline options may not have where they are used, as ``ExecutionOptions`` may not when they are applied."""
+"""Limits of inline options. ``ExecutionOptions`` are checked for the same when they are applied."""
 
 from __future__ import annotations
 

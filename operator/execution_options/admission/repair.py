@@ -1,4 +1,4 @@
-"""Executions that were created past the webhook: which they are, and what can still be done for them."""
+"""Executions that were created past the webhook: how they are recognized, and what they still get."""
 
 from __future__ import annotations
 
@@ -32,45 +32,47 @@ if TYPE_CHECKING:
     from execution_options.options.selection import Selection
 
 TOLERANCE: Final = timedelta(seconds=5)
-"""How long one request for a creation may take between its first and its last look at the clock."""
+"""Longest time between the creation timestamp of an object and the times in its managed fields."""
 
 
 class Repair(Struct, frozen=True):
-    """A JSON Patch of the execution's metadata.
+    """A JSON patch of the execution's metadata.
 
-    Where options apply and there is none, ``problem`` says why the webhook would have refused the execution, or
-    ``left_out`` why it would have created it without options.
+    Attributes:
+        operations: the patch.
+        problem: why the webhook would have refused the execution; empty otherwise.
+        left_out: why the webhook would have created it without options; empty otherwise.
+        limited: whether its pods are held back from now on. Its existing pods count towards the limit.
     """
 
     operations: list[Operation] = []
     problem: str = ""
     left_out: str = ""
     limited: bool = False
-    """Whether its pods are held back from now on: those that it has count."""
 
 
 class Situation(Struct, frozen=True):
-    """What stood around an execution when it was created, as far as that is known now."""
+    """The context in which an execution was created, as far as it can still be known."""
 
     namespace_labels: Mapping[str, str]
     namespace_since: str
     """When the labels of its namespace last changed (RFC 3339)."""
     plan_annotations: Mapping[str, str]
-    """Of what launched it; empty where nothing did."""
+    """Annotations of the launch plan; empty if there is none."""
 
 
 def existed(
     engine: Engine, candidates: Iterable[tuple[OptionsObject, str]], situation: Situation, created: str
 ) -> Iterator[OptionsObject]:
-    """The options that existed, as they are now, when an execution was created.
+    """The options that had their present spec when an execution was created.
 
-    Others never apply to it: neither options created after it nor an edit that selects it only since.
-    Clocks count whole seconds, so what happened in the same one is taken for later. That pods are
-    executions at all is said by a label of their namespace.
+    No others apply to it: neither later options nor options that were edited later. Timestamps have whole seconds, so a
+    change in the same second counts as later. For bare pods the labels of their namespace count too, because one of
+    them makes pods executions.
 
     Args:
         engine: of the execution.
-        candidates: options in reach, each with the time since when it says what it says.
+        candidates: options in reach, each with the time of its last change (RFC 3339).
         situation: of the execution.
         created: creation time of the execution (RFC 3339).
     """
@@ -85,7 +87,14 @@ def existed(
 def applies(
     engine: Engine, metadata: ObjectMeta, candidates: Iterable[tuple[OptionsObject, str]], situation: Situation
 ) -> bool:
-    """Whether options seem to apply to an execution, so that a closer look is worth its requests."""
+    """Whether options seem to apply to an execution, so that reading more about it is worthwhile.
+
+    Args:
+        engine: of the execution.
+        metadata: of the execution.
+        candidates: options in reach, each with the time of its last change.
+        situation: of the execution.
+    """
     try:
         plan = launch_plan(engine, metadata, situation.plan_annotations)
         execution = execution_of(engine, metadata, metadata.namespace, situation.namespace_labels, plan)
@@ -96,7 +105,7 @@ def applies(
 
 
 def _has_options(selection: Selection) -> bool:
-    """An annotation of the execution itself is a layer too, but no options object."""
+    """Whether a selection has an options object; an annotation of the execution itself is a layer too."""
     return any(layer.source.uid for layer in selection.layers)
 
 
@@ -108,14 +117,14 @@ def repair(
     now: str,
     identifier: str,
 ) -> Repair | None:
-    """What to write to an execution that was created past the webhook; ``None`` where no options apply to it.
+    """The changes of an execution that was created past the webhook; ``None`` if no options apply to it.
 
     Args:
         engine: of the execution.
         document: the whole execution, as read.
         candidates: options that existed when it was created.
         situation: of the execution.
-        now: the time to note on it (RFC 3339).
+        now: the time to record on it (RFC 3339).
         identifier: the identifier that it gets.
     """
     metadata = msgspec.convert(document["metadata"], ObjectMeta)
@@ -145,9 +154,9 @@ def repair(
 
 
 def relabelled(document: Mapping[str, Any]) -> bool:
-    """Whether labels or annotations of an object may have been changed by somebody after its creation.
+    """Whether labels or annotations of an object may have been changed after its creation.
 
-    Options might select it only since, which is no reason to give them to it.
+    Options that select it only because of such a change do not apply to it.
     """
     metadata = document["metadata"]
     created = _time(metadata["creationTimestamp"]) + TOLERANCE
@@ -159,20 +168,28 @@ def relabelled(document: Mapping[str, Any]) -> bool:
 
 
 def unrepaired(effective: Effective, authored: Mapping[str, str]) -> list[str]:
-    """What options say that could only have been given to an execution when it was created."""
-    said: list[str] = []
+    """Values of options that an execution can get only at its creation.
+
+    Args:
+        effective: the values of its options.
+        authored: JSON pointer → the author's value.
+
+    Returns:
+        Phrases for a message.
+    """
+    found: list[str] = []
     run_as = effective.run_as
     if run_as is not None and run_as.value.k8s_service_account is not UNSET:
         stays = not run_as.source.level.overrules_author and any(at.endswith("/serviceAccountName") for at in authored)
         if not stays:
-            said.append(f"service account {run_as.value.k8s_service_account or 'default'!r}")
+            found.append(f"service account {run_as.value.k8s_service_account or 'default'!r}")
     if effective.envs:
-        said.append(f"environment variables {', '.join(sorted(effective.envs))}")
+        found.append(f"environment variables {', '.join(sorted(effective.envs))}")
     if effective.output_location_prefix is not None:
-        said.append(f"storage prefix {effective.output_location_prefix.value!r}")
+        found.append(f"storage prefix {effective.output_location_prefix.value!r}")
     if effective.overwrite_cache is not None and effective.overwrite_cache.value:
-        said.append("the cache overwrite")
-    return said
+        found.append("the cache overwrite")
+    return found
 
 
 def _time(text: str) -> datetime:

@@ -1,7 +1,6 @@
-"""What in the metadata of an object looks like an instruction to this operator, and is none. Pure.
+"""Warnings about labels and annotations of this operator's domain that have no effect. Pure.
 
-Keys of this operator's domain that it does not know, or that stand where it does not look, would be passed over in
-silence otherwise.
+Without them a misspelled key, or a key in the wrong place, would be ignored silently.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ _OF_NAMESPACES: Final[dict[str, tuple[str, ...]]] = {
     names.PODS_LABEL: ("enabled", "disabled"),
     names.FAILURE_POLICY_LABEL: ("Fail", "Ignore"),
 }
-"""Labels of namespaces and their values; the second is what holds without the label."""
+"""Labels of namespaces and their values; the second one is the default."""
 _LIMITS: Final = (names.ALLOWED_PREFIXES_ANNOTATION, names.ALLOWED_ACCOUNTS_ANNOTATION)
 """Annotations of namespaces."""
 
@@ -47,7 +46,7 @@ def _ours(metadata: Mapping[str, Any], kind: str) -> dict[str, str]:
 
 
 def of_namespace(metadata: Mapping[str, Any]) -> Iterator[str]:
-    """Metadata of a namespace that means nothing; a misspelled limit would be none."""
+    """Metadata of a namespace that has no effect. A misspelled limit would not limit anything."""
     for key, value in _ours(metadata, "labels").items():
         if key in _LIMITS:
             yield f"label {key} has no effect: write it as an annotation"
@@ -64,7 +63,7 @@ def of_namespace(metadata: Mapping[str, Any]) -> Iterator[str]:
 
 
 def of_our_kind(metadata: Mapping[str, Any]) -> Iterator[str]:
-    """Metadata of options, a channel or an engine that means nothing."""
+    """Metadata of options, a channel or an engine that has no effect."""
     for kind in _KINDS:
         for key in _ours(metadata, kind):
             if kind == "labels" or key != names.TEST_ANNOTATION:
@@ -73,7 +72,7 @@ def of_our_kind(metadata: Mapping[str, Any]) -> Iterator[str]:
 
 
 def of_delivery(metadata: Mapping[str, Any]) -> Iterator[str]:
-    """Metadata of a delivery that means nothing."""
+    """Metadata of a delivery that has no effect."""
     for key in _ours(metadata, "labels"):
         if key not in _OF_DELIVERIES:
             yield f"label {key} has no effect on a delivery{suggestion(key, [names.REDELIVER_LABEL])}"
@@ -96,7 +95,7 @@ def of_unserved_pod(metadata: Mapping[str, Any], namespace: str) -> Iterator[str
 
 
 def of_launch_plan(document: Mapping[str, Any]) -> Iterator[str]:
-    """Metadata anywhere in a launch plan that means nothing: of itself, of the executions it starts, of their pods."""
+    """Metadata in a launch plan that has no effect: its own, that of the executions it starts, and of their pods."""
     what = str(document.get("kind") or "launch plan")
     for path, key, value in _everywhere(document, ()):
         kind, at = path[-1], ".".join(path)
@@ -112,7 +111,7 @@ def of_launch_plan(document: Mapping[str, Any]) -> Iterator[str]:
 
 
 def references(document: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[Target], str]]:
-    """What a launch plan, or the executions in it, refer to: where, the options, and what is wrong with the text."""
+    """References of a launch plan, and of the executions in it: the path, the options, and the problem of the text."""
     for path, key, value in _everywhere(document, ()):
         if key == names.OPTIONS_ANNOTATION and path[-1] == "annotations" and not _is_of_pods(document, path):
             try:
@@ -124,7 +123,7 @@ def references(document: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[Targ
 
 
 def inline_problems(document: Mapping[str, Any]) -> Iterator[str]:
-    """What is wrong with inline options of a launch plan, or of the executions in it: where, and what."""
+    """Problems of inline options of a launch plan, and of the executions in it, each with its path."""
     for path, key, value in _everywhere(document, ()):
         if key == names.INLINE_ANNOTATION and path[-1] == "annotations" and not _is_of_pods(document, path):
             try:
@@ -134,11 +133,11 @@ def inline_problems(document: Mapping[str, Any]) -> Iterator[str]:
 
 
 def missing(targets: Sequence[Target], known: Collection[tuple[str, str]]) -> Iterator[str]:
-    """Options that do not exist, of those that are referred to.
+    """Warnings about references to options that do not exist.
 
     Args:
-        targets: what is referred to.
-        known: kind and name of those in reach.
+        targets: the references.
+        known: kind and name of the options in reach.
     """
     for target in targets:
         if (target.kind, target.name) not in known:
@@ -147,7 +146,7 @@ def missing(targets: Sequence[Target], known: Collection[tuple[str, str]]) -> It
 
 
 def of_template(document: Mapping[str, Any], places: Sequence[tuple[str | int, ...]], kind: str) -> Iterator[str]:
-    """Annotations of an execution that stand on its pods instead.
+    """Annotations for an execution that were written on its pods instead.
 
     Args:
         document: the execution.
@@ -178,7 +177,7 @@ def _mistaken(kind: str, key: str) -> str:
 
 
 def _everywhere(node: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str, str]]:
-    """Each key of ours among labels and annotations, wherever these are: the path to them, key and value."""
+    """Every label and annotation of our domain: the path to the map that has it, key and value."""
     if isinstance(node, list):
         for number, item in enumerate(node):
             yield from _everywhere(item, (*path, str(number)))
@@ -194,7 +193,7 @@ def _everywhere(node: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, .
 
 
 def _is_of_pods(document: Mapping[str, Any], path: tuple[str, ...]) -> bool:
-    """Whether labels or annotations are those of a pod template."""
+    """Whether labels or annotations belong to a pod template."""
     *around, last = path[:-1]
     holder: Any = document
     for part in around:

@@ -1,4 +1,4 @@
-"""Which executions have pods that wait, as far as the controller has told of late."""
+"""Executions that have waiting pods, according to the controller's ConfigMap."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class ConfigMap(Struct, frozen=True):
 
 
 class Backlog:
-    """Follows the controller's ConfigMap; one that it did not write for a while says nothing any more.
+    """Follows the controller's ConfigMap. One that the controller has not written for a while is ignored.
 
-    Its age is counted from the moment at which it was seen to change: clocks of two machines need not agree.
+    Its age starts when its change is seen here, so the clocks of two machines need not agree.
 
     Args:
         kube: the connection.
@@ -49,7 +49,7 @@ class Backlog:
         )
         self._data: dict[str, str] = {}
         self._named: dict[str, frozenset[str]] = {}
-        """What was read of the data already, once for each of its versions."""
+        """Namespace → decoded data of the current version."""
         self._seen = -math.inf
 
     async def run(self) -> None:
@@ -57,13 +57,18 @@ class Backlog:
         await self._store.run()
 
     def changed(self, _: ConfigMap | None, new: ConfigMap | None) -> None:
-        """The ConfigMap was written, or is gone."""
+        """Use the ConfigMap that was written; ``None`` if it was deleted."""
         self._data = {} if new is None else new.data
         self._named = {}
         self._seen = self._clock()
 
     def names(self, namespace: str, identifier: str) -> bool:
-        """Whether an execution has pods that wait."""
+        """Whether an execution has waiting pods.
+
+        Args:
+            namespace: of the execution.
+            identifier: of the execution.
+        """
         text = self._data.get(namespace)
         if not text or self._clock() - self._seen > VALID_SECONDS:
             return False

@@ -1,4 +1,4 @@
-"""One admission request: read what it needs, ask the pure core, answer."""
+"""Admission of executions: read the facts that a decision needs, have the pure core decide, answer."""
 
 from __future__ import annotations
 
@@ -38,9 +38,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 POD_UID: Final = "authentication.kubernetes.io/pod-uid"
-"""Of the pod that a service account's token was made for; the API server puts it among what it knows of a user."""
+"""Key in a user's extra information: uid of the pod that the service account's token is bound to.
+https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/#bound-service-account-tokens"""
 MAX_WARNINGS = 8
-"""The API server drops what goes beyond 4,096 characters of warnings of one request."""
+"""The API server drops the warnings of a request beyond 4,096 characters."""
 
 
 class Handler:
@@ -71,7 +72,12 @@ class Handler:
         return self._index.engines.serving(kind.group, kind.version, kind.kind)
 
     async def answer(self, request: review.Request) -> review.Answer:
-        """The answer to ``request``; errors of the API server are raised to the caller."""
+        """Answer a request.
+
+        Raises:
+            execution_options.kube.client.REQUEST_ERRORS: a read failed.
+            BusyError: the turn did not come in time.
+        """
         kind = request.kind
         engines = await self._index.engines_with(kind)
         engine = engines.serving(kind.group, kind.version, kind.kind)
@@ -87,9 +93,9 @@ class Handler:
             return review.refused(request.uid, str(refusal))
 
     def _believes(self, user: review.UserInfo, metadata: ObjectMeta) -> bool:
-        """Whether a user's word counts for the owner of what he creates: a controller's, or a pod's for itself.
+        """Whether a user is believed about the owner of a new object: a controller, or the pod that owns it.
 
-        The entries say the same, but they do not know engines that were added at run time.
+        The webhook's entries have the same rule, but not for engines that were added at run time.
         """
         if not self._controllers.isdisjoint((user.username, *user.groups)):
             return True
@@ -112,7 +118,7 @@ class Handler:
     async def _create(self, request: review.Request, engines: Engines, engine: Engine) -> review.Answer:
         metadata = decoding.read(request.object, PartialObject).metadata
         if role(engines, engine, metadata) is Role.PART and self._believes(request.user_info, metadata):
-            # What it carries of ours it got with its execution, the engine's own way.
+            # Its labels and annotations of ours come from its execution, by the engine's own means.
             if engine.is_pod and GATE in (metadata.labels or {}):
                 return self._held_back(request, engines, metadata)
             return review.allowed(request.uid, [], [])
@@ -127,13 +133,13 @@ class Handler:
         if names_channels(execution):
             check_channels(execution, await self._index.channels(request.namespace, labels))
         if engine.is_pod and not execution.asks:
-            # Pods come in bursts, and a list before each costs more than the pod: what is known must do.
+            # Pods come in bursts, and a list for each would cost more than the pod: memory has to do.
             candidates = self._index.options.known(request.namespace)
         else:
             candidates = await self._index.options.candidates(request.namespace)
-        # What was waited for often comes for many at once.
+        # Many requests may have waited for the same read.
         await self._processor.turn(request.namespace)
-        # Decoded only now: what is held while others are waited for costs memory, and time to collect it.
+        # Decoded only now: a document that waits for reads costs memory, and the garbage collector time.
         document: dict[str, Any] = _whole(request.object)
         wanted = reference(engine, document) if candidates else None
         specification = None if wanted is None else await self._index.specification(wanted, request.namespace)
@@ -155,7 +161,7 @@ class Handler:
         return await self._index.repositories(namespace, wanted) if wanted else Repositories()
 
     def _held_back(self, request: review.Request, engines: Engines, metadata: ObjectMeta) -> review.Answer:
-        """A pod of an execution whose parallelism is limited by us."""
+        """Answer a request for a pod of an execution that has a limit of parallelism."""
         owner = metadata.controller
         patch = Patch(_whole(request.object))
         kind = ("", "") if owner is None else (owner.group, owner.kind)
@@ -172,7 +178,7 @@ class Handler:
 
 
 def _reason(refusal: Exception) -> str:
-    """One of a few words, which a metric may have for a label."""
+    """The reason of a refusal: one of a few words, because it becomes a label of a metric."""
     if isinstance(refusal, RefusedError):
         return refusal.reason
     if isinstance(refusal, PatchTooLargeError):
@@ -181,5 +187,5 @@ def _reason(refusal: Exception) -> str:
 
 
 def _whole(data: msgspec.Raw) -> dict[str, Any]:
-    """An object as it was sent: what is written from it must not lose anything."""
+    """Decode an object whole: a patch computed from it must not lose anything."""
     return decoding.read(data, dict[str, Any], prune=False)

@@ -1,6 +1,6 @@
-"""Admission of what users write besides executions: refusals where nothing could come of it, and warnings.
+"""Admission of other objects that users write: invalid ones are refused, and useless fields cause warnings.
 
-Whoever applies something learns here what the status of the object says a moment later, or what nothing else says.
+Users see at once what the object's status shows later, or what nothing else would show.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAX_WARNINGS: Final = 8
-"""The API server cuts warnings that have more than 4,096 characters together."""
+"""The API server drops the warnings of a request beyond 4,096 characters."""
 
 
 class Objects:
@@ -55,11 +55,15 @@ class Objects:
         self._namespace = namespace
 
     async def answer(self, request: review.Request) -> review.Answer:
-        """The answer to a request for an object, in the words in which the API server refuses one."""
+        """Answer a request. Messages have the form of the API server's own.
+
+        Raises:
+            BusyError: the turn did not come in time.
+        """
         document = await self._read(request, request.object)
         old = await self._read(request, request.old_object) if request.operation == "UPDATE" else {}
         spec = document.get("spec")
-        # What was stored unchecked can still be labelled.
+        # An object that was stored unchecked can still be labelled.
         if request.kind.group == names.GROUP and spec != old.get("spec"):
             problems = template_problems(request.kind.kind, spec if isinstance(spec, dict) else {})
             if problems:
@@ -73,9 +77,9 @@ class Objects:
         try:
             warnings.extend([warning async for warning in self._warnings(request, document, old)])
         except REQUEST_ERRORS as error:
-            # Nobody has to wait with an object for what could only be a warning.
+            # A missing warning must not keep an object from being written.
             where = f"{request.kind.kind} {request.namespace}/{request.name}"
-            logger.warning("%s: not everything is looked at: %s", where, str(error) or "timed out")
+            logger.warning("%s: not everything was checked: %s", where, str(error) or "timed out")
         return review.allowed(request.uid, [], warnings[:MAX_WARNINGS])
 
     async def _read(self, request: review.Request, data: msgspec.Raw) -> dict[str, Any]:

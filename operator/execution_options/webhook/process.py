@@ -37,11 +37,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 10
-"""How long requests under way may take after the process was told to end: the longest timeout of an entry."""
+"""Longest time for requests under way after a signal to stop: the longest timeout of an entry."""
 
 
 class Settings(Struct, frozen=True):
-    """How the webhook is run; port 0 is any free one."""
+    """Settings of the process. Port 0 stands for any free port."""
 
     host: str = ""
     port: int = 9443
@@ -50,12 +50,12 @@ class Settings(Struct, frozen=True):
     trusted: tuple[str, ...] = ()
     controllers: tuple[str, ...] = ()
     certificate_folder: Path | None = None
-    """Where somebody else puts the certificate; ``None``: the webhook makes its own."""
+    """Folder with the certificate; ``None``: the webhook creates its own."""
     linger_seconds: float = 5.0
-    """How long requests are still answered after the process was told to end: API servers learn that it is not
-    ready any more only after a while, and a connection that is closed under a request is a request refused."""
+    """Time in which new requests are still answered after a signal to stop. API servers notice only after a while that
+    the process is no longer ready, and a request whose connection is closed is refused."""
     client_ca: Path | None = None
-    """File with the authorities of client certificates that are asked for; ``None``: none is."""
+    """File with the authorities of client certificates; ``None``: clients need no certificate."""
 
 
 async def serve(kube: Kube, settings: Settings) -> None:
@@ -82,14 +82,14 @@ async def serve(kube: Kube, settings: Settings) -> None:
     ports: list[Port] = []
     following = [asyncio.create_task(one.run()) for one in (index, certificates, metrics.WATCHDOG)]
     ended: asyncio.Task[object] = asyncio.create_task(stop.wait())
-    gc.freeze()  # what was imported stays anyway: looking through it again and again delays requests
+    gc.freeze()  # imported objects stay anyway, and each collection that scans them delays requests
     try:
         ports.append(Port(health_app(metrics.WATCHDOG.late, missing, metrics.REGISTRY)))
         health = await ports[-1].open(settings.host, settings.health_port)
         processor = Processor()
         handler = Handler(index, settings.trusted, settings.controllers, processor)
         admission = admission_app(handler, Objects(kube, index, settings.namespace, processor), stop.is_set, processor)
-        # Handshakes fail until there is a certificate, so that nobody is answered before.
+        # Handshakes fail until there is a certificate.
         if settings.client_ca is not None:
             certificates.ssl_context.load_verify_locations(settings.client_ca)
             certificates.ssl_context.verify_mode = ssl.CERT_REQUIRED
@@ -99,7 +99,7 @@ async def serve(kube: Kube, settings: Settings) -> None:
         await asyncio.wait([ended, *following], return_when=asyncio.FIRST_COMPLETED)
         for follower in following:
             if follower.done():
-                follower.result()  # these end by errors alone
+                follower.result()  # they end only by an error
         logger.info("stopping")
         await asyncio.sleep(settings.linger_seconds)
     finally:

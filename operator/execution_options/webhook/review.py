@@ -1,4 +1,7 @@
-"""``AdmissionReview`` (admission.k8s.io/v1), as far as it is needed."""
+"""The fields of ``AdmissionReview`` (admission.k8s.io/v1) that are needed.
+
+https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#webhook-request-and-response
+"""
 
 from __future__ import annotations
 
@@ -30,13 +33,13 @@ class UserInfo(Struct, frozen=True):
 
 
 class Options(Struct, frozen=True, rename="camel"):
-    """What the request itself says of how it is to be carried out."""
+    """Options of the client's request, for example CreateOptions."""
 
     field_manager: str = ""
 
 
 class Request(Struct, frozen=True, rename="camel"):
-    """An admission request; the objects stay undecoded until they are needed."""
+    """An admission request. Its objects are decoded when they are needed."""
 
     uid: str
     kind: GroupVersionKind
@@ -68,10 +71,13 @@ class Answer(Struct, frozen=True):
 
 
 def namespace_of(beginning: bytes) -> str:
-    """The namespace of a request by the first bytes of its body; empty where they tell none.
+    """The namespace of a request; empty if there is none, or the bytes do not show it.
 
-    The API server writes it right before the operation, and both before whatever a user chose but the name, which holds
-    no quotes in JSON. It tells who waits for whom, and nothing else.
+    The API server writes it right before the operation. Nothing that a user chooses comes before them, except the name,
+    in which JSON escapes quotes. The result decides only in which order requests are served.
+
+    Args:
+        beginning: the first bytes of a body.
     """
     end = beginning.find(b'"operation":"') - len(b'",')
     name = beginning[:end].rpartition(b'"namespace":"')[2] if beginning[end : end + 1] == b'"' else b'"'
@@ -79,37 +85,46 @@ def namespace_of(beginning: bytes) -> str:
 
 
 def decode(body: bytes) -> tuple[Request, str]:
-    """The request in ``body``, and why its objects cannot be judged; empty where they can be.
+    """Decode a body.
+
+    Returns:
+        The request, and why its objects cannot be decoded; empty if they can.
 
     Raises:
-        UnreadableError: it holds no request.
+        UnreadableError: it has no request.
     """
     try:
         return decoding.read(body, Review, prune=False).request, ""
     except UnreadableError as error:
         if isinstance(error.__cause__, RecursionError):
-            # Nobody reads the objects of a request that is refused, and pruning them takes long.
+            # The objects of a request that is refused are not needed, and pruning them takes long.
             with contextlib.suppress(UnreadableError):
                 return decode_head(body), str(error)
         return decoding.read(body, Review).request, str(error)
 
 
 def decode_head(body: bytes) -> Request:
-    """The request at the beginning of a body, without its objects, which the API server writes last.
+    """Decode a request without its objects, which the API server writes last.
 
     Raises:
-        UnreadableError: it holds none.
+        UnreadableError: the body has no request.
     """
     return decoding.read(body.partition(b',"object":')[0] + b"}}", Review).request
 
 
 def size_of(*objects: Raw) -> int:
-    """Bytes of objects that are not decoded yet."""
+    """Size of objects that are not decoded yet, in bytes."""
     return sum(memoryview(one).nbytes for one in objects)
 
 
 def allowed(uid: str, operations: list[dict[str, Any]], warnings: list[str]) -> Answer:
-    """The answer that lets the object pass, changed by a JSON patch; warnings are shown by kubectl."""
+    """Allow a request.
+
+    Args:
+        uid: of the request.
+        operations: changes of the object as a JSON patch.
+        warnings: texts that kubectl shows.
+    """
     response: dict[str, Any] = {"uid": uid, "allowed": True}
     if operations:
         response |= {"patchType": "JSONPatch", "patch": base64.b64encode(msgspec.json.encode(operations)).decode()}
@@ -119,7 +134,14 @@ def allowed(uid: str, operations: list[dict[str, Any]], warnings: list[str]) -> 
 
 
 def refused(uid: str, message: str, code: int = 422, reason: str = "") -> Answer:
-    """The answer that refuses the object; ``code`` is the HTTP status that the client gets, ``reason`` its word."""
+    """Refuse a request.
+
+    Args:
+        uid: of the request.
+        message: for people.
+        code: HTTP status that the client gets.
+        reason: ``Status.reason`` that the client gets.
+    """
     status = {"code": code, "message": message} | ({"reason": reason} if reason else {})
     return Answer(_encoded({"uid": uid, "allowed": False, "status": status}), "refused")
 

@@ -27,22 +27,22 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAX_BODY = 8 * 1024 * 1024
-"""Bytes of one request: an object and its old version, each at most what etcd takes, and room to spare."""
+"""Largest request in bytes: an object and its old version, each as large as etcd allows, and some reserve."""
 LARGE = 1024 * 1024
-"""Bytes from which on a body is read only while few others are: decoded, it takes several times as much memory."""
+"""Size in bytes of a large body. Few of them are read at the same time: decoded, they take several times the memory."""
 LARGE_AT_ONCE = 2
 MAX_DRAINED = 4 * MAX_BODY
-"""Bytes of a larger request that are read and dropped, so that it can be refused with a reason. The API server takes
-objects of 3 MiB, of which six times as much can become when JSON escapes every character."""
+"""Largest request in bytes that is refused with a reason. Its rest is read and dropped. The API server accepts objects
+of 3 MiB, which become six times as large if JSON escapes every character."""
 
 AT_ONCE = 160
 AT_ONCE_OF_ONE = 64
-"""Requests that are decided on at the same time, in all and of one namespace: most of that time they wait for the API
+"""Requests that are decided on at the same time, in total and of one namespace. Most of the time they wait for the API
 server, to which there are few connections."""
 WAIT_SECONDS = 3.5
-"""How long a request waits for room to be decided on."""
+"""Longest wait of a request until its decision begins."""
 LARGE_SECONDS = 1.0
-"""How long a large body waits to be read before that."""
+"""Longest wait of a large body, before that, until it is read."""
 BUSY_SECONDS = 4.5
 """A request that still waits for a turn this long after its arrival is refused. The shortest time-out of the webhook's
 entries is 5 s."""
@@ -56,14 +56,21 @@ _JSON = {"Content-Type": "application/json"}
 
 
 class _TooLargeError(Exception):
-    """A body is larger than any that the API server sends."""
+    """A body is larger than any body of the API server."""
 
 
 async def _rest(first: bytes, content: aiohttp.StreamReader) -> tuple[bytes, int]:
-    """A body that begins with ``first``, as far as it is kept, and how many bytes it has.
+    """Read the rest of a body.
+
+    Args:
+        first: its first bytes.
+        content: has the others.
+
+    Returns:
+        The body, at most its first :data:`MAX_BODY` bytes, and its size.
 
     Raises:
-        _TooLargeError: nobody reads that much.
+        _TooLargeError: it is larger than :data:`MAX_DRAINED`.
     """
     if content.at_eof():
         return first, len(first)
@@ -77,10 +84,17 @@ async def _rest(first: bytes, content: aiohttp.StreamReader) -> tuple[bytes, int
 
 
 def _decoded(body: bytes, size: int) -> tuple[review.Request, str]:
-    """The request that was read, and why its objects cannot be judged; empty where they can be.
+    """Decode a body.
+
+    Args:
+        body: its first bytes; all of them if it is not too large.
+        size: of the whole body.
+
+    Returns:
+        The request, and why its objects cannot be decoded; empty if they can.
 
     Raises:
-        UnreadableError: it is none.
+        UnreadableError: it has no request.
     """
     if size > MAX_BODY:
         return review.decode_head(body), f"with its old version it takes {size} bytes, at most {MAX_BODY} fit"
@@ -93,15 +107,15 @@ def admission_app(
     stopping: Callable[[], bool] = lambda: False,
     processor: Processor | None = None,
 ) -> web.Application:
-    """The application: ``/executions`` changes executions, ``/objects`` checks what else users write.
+    """The application: ``/executions`` changes executions, ``/objects`` checks other objects that users write.
 
-    Namespaces take turns at everything that one of them could have too much of: large bodies, room, the processor.
+    Namespaces take turns at large bodies, at decisions and at the event loop, so none of them can have it all.
 
     Args:
-        handler: of executions.
-        objects: of all else.
-        stopping: while it is true, each answer ends its connection.
-        processor: the same as the handler's, which takes up decisions again after having waited for the API server.
+        handler: answers requests for executions.
+        objects: answers all others.
+        stopping: whether each answer closes its connection.
+        processor: turns at the event loop. The handlers have the same one.
     """
     large = Turns(LARGE_AT_ONCE, LARGE_AT_ONCE - 1, LARGE_SECONDS)
     room = Turns(AT_ONCE, AT_ONCE_OF_ONE, WAIT_SECONDS)
@@ -170,7 +184,7 @@ def admission_app(
         return received
 
     def engine(request: review.Request) -> str:
-        # Whoever reaches the port chooses these words: only known ones become time series.
+        # Any client of the port chooses the kind: only known ones become time series.
         found = handler.engine(request)
         return "other" if found is None else found.name
 

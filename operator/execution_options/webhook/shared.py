@@ -1,4 +1,4 @@
-"""One call for many that ask at the same time."""
+"""One call for several callers that ask at the same time."""
 
 from __future__ import annotations
 
@@ -19,11 +19,15 @@ V = TypeVar("V")
 
 
 class SharedCalls(Generic[K, V]):
-    """Shares calls by key, such that everyone gets the result of a call that began after they asked.
+    """Shares calls by key. Every caller gets the result of a call that began after it asked.
 
-    Whoever asks while calls are under way starts another one, or, where ``at_once`` of them are or the last one
-    began less than ``pause`` seconds ago, waits for it together with all who come in between: a call is never
-    older than the question. Nobody waits longer than ``seconds``; ``TimeoutError`` then.
+    A caller that cannot begin a call at once waits for the next one, together with all that come until then.
+
+    Args:
+        function: makes one call for a key.
+        at_once: calls for one key at the same time.
+        pause: shortest time between the beginnings of two calls for one key, in seconds.
+        seconds: longest wait and call together; ``None``: unlimited.
     """
 
     def __init__(
@@ -36,10 +40,15 @@ class SharedCalls(Generic[K, V]):
         self._running: dict[K, set[asyncio.Task[V]]] = {}
         self._next: dict[K, asyncio.Task[V]] = {}
         self._began: dict[K, float] = {}
-        """When the last call of a key began, while that is less than ``pause`` ago."""
+        """Key → beginning of its last call, if that is less than ``pause`` seconds ago."""
 
     async def call(self, key: K) -> V:
-        """The result of a call that begins now or later; its errors reach all who share it."""
+        """The result of a call that begins now or later.
+
+        Raises:
+            TimeoutError: it took longer than ``seconds``.
+            Exception: any error of the call; all callers that share the call get it.
+        """
         task = self._next.get(key)
         if task is None:
             task = self._next[key] = asyncio.create_task(self._begin(key))

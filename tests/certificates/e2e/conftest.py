@@ -49,7 +49,7 @@ class Site:
         self._stack = stack
 
     def manager(self, kube: Kube | None = None, **options: Any) -> CertificateManager:
-        """One replica's certificates, not running yet; slow to look, so that only its watches make it quick."""
+        """One replica's certificates, not running yet. It reads rarely, so only its watches make it quick."""
         options = {"propagation": timedelta(seconds=1), "resync": timedelta(hours=1)} | options
         return CertificateManager(
             kube or self.kube,
@@ -143,7 +143,7 @@ class Site:
         return True
 
     async def load(self, until: Callable[[], bool], workers: int = 3) -> tuple[int, list[str]]:
-        """Send requests until a condition holds; how many were admitted, and what was said of the others."""
+        """Send requests until a condition holds; how many were admitted, and the errors of the others."""
         refused: list[str] = []
         admitted = 0
 

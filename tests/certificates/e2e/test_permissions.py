@@ -77,7 +77,7 @@ async def test_these_permissions_suffice(
             task = await site.run(manager)
             await asyncio.wait_for(manager.ready.wait(), 60)
             good = await site.bundles()
-            # Its looks are an hour apart: that it repairs this shows that it may watch.
+            # It reads once an hour: that it repairs this shows that it may watch.
             remove = [{"op": "remove", "path": "/webhooks/0/clientConfig/caBundle"}]
             await site.kube.patch(site.target.path, remove, JSON_PATCH)
 

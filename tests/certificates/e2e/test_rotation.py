@@ -121,7 +121,7 @@ async def test_a_garbled_secret_is_replaced_without_a_refused_request(
     assert "PRIVATE" not in caplog.text
 
 
-async def test_whoever_deletes_the_secret_gets_a_new_authority_without_a_refused_request(site: Site) -> None:
+async def test_a_deleted_secret_gets_a_new_authority_without_a_refused_request(site: Site) -> None:
     managers = await ready(site, 2, poll=timedelta(seconds=0.3))
     before = managers[0].serving
     await site.kube.delete(path_of("", "v1", "secrets", site.namespace, SECRET))
@@ -137,18 +137,18 @@ async def test_a_configuration_that_does_not_exist_yet_is_waited_for(
     manager = site.manager(poll=timedelta(seconds=0.1))
     await site.serve(manager)
     await site.run(manager)
-    looks = 0
+    reads = 0
     read = site.kube.get
 
     async def counted(path: str, **options: Any) -> bytes:
-        nonlocal looks
-        looks += path == site.target.path
+        nonlocal reads
+        reads += path == site.target.path
         return await read(path, **options)
 
     monkeypatch.setattr(site.kube, "get", counted)
 
     async def looked_often() -> bool:
-        return manager.served.is_set() and looks > 5
+        return manager.served.is_set() and reads > 5
 
     await eventually(looked_often)
     assert not manager.ready.is_set()
@@ -174,10 +174,10 @@ async def test_what_the_api_server_says_of_a_secret_that_it_refuses_is_not_repea
     await site.kube.create(path_of("", "v1", "secrets", site.namespace), body)
     await site.run(site.manager())
 
-    async def said() -> bool:
+    async def is_logged() -> bool:
         return f"422 Invalid: Secret {site.namespace}/{SECRET} was not accepted" in caplog.text
 
-    await eventually(said)
+    await eventually(is_logged)
 
 
 async def test_an_api_server_that_dies_is_waited_for(

@@ -133,8 +133,8 @@ def test_a_reference_to_nothing_is_refused_with_what_there_is(team: Team) -> Non
         team, job(options="nope")
     )
     assert "is not a name of options" in refusal(team, job(options="A,B"))
-    said = team.kubectl("create", "-f", "-", manifests=[job("x-", options="nope")], check=False)
-    assert "denied the request: execution.dev/options refers to ExecutionOptions 'nope'" in said
+    message = team.kubectl("create", "-f", "-", manifests=[job("x-", options="nope")], check=False)
+    assert "denied the request: execution.dev/options refers to ExecutionOptions 'nope'" in message
     assert team.listed("Job") == []
 
 
@@ -225,5 +225,5 @@ def test_a_launch_plan_passes_its_options_on_and_the_jobs_own_win(team: Team) ->
     opted_out["metadata"]["ownerReferences"] = [{**owner, "controller": True}]
     assert is_untouched(team.create(opted_out))
     team.merge("CronJob", "nightly", {"metadata": {"annotations": {"execution.dev/options": "nope"}}})
-    said = team.kubectl("create", "job", "--from=cronjob/nightly", "four", check=False)
-    assert "(perhaps on CronJob nightly) refers to ExecutionOptions 'nope'" in said
+    message = team.kubectl("create", "job", "--from=cronjob/nightly", "four", check=False)
+    assert "(perhaps on CronJob nightly) refers to ExecutionOptions 'nope'" in message

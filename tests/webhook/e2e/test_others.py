@@ -50,7 +50,7 @@ def webhook(control_plane: Cluster) -> Iterator[LocalOperator]:
 
 
 def train(name: str) -> Manifest:
-    """A Job that takes all of the queue until it is told to end."""
+    """A Job that takes all of the queue until the test lets it end."""
     main = {"name": "main", "image": "none", "resources": {"requests": {"cpu": "1"}}}
     return job(name, template={"annotations": {"sim.execution.dev/outcome": "never"}}, containers=[main])
 
@@ -60,7 +60,7 @@ def test_a_job_waits_in_the_queue_that_options_give(team: Team, tolerated: list[
     team.kubectl("apply", "-f", "-", manifests=queues(1))
     team.options("queued", {"selector": {}, "labels": {QUEUE: "team", "tier": "one"}})
     first = team.create(train("first"))
-    # Kueue looks for its label when a Job is created, and suspends it then.
+    # Kueue reads its label when a Job is created, and suspends it then.
     assert first["metadata"]["labels"][QUEUE] == "team"
     assert first["spec"]["suspend"] is True
     eventually(lambda: team.get("Job", "first")["spec"]["suspend"] is False)
@@ -72,13 +72,13 @@ def test_a_job_waits_in_the_queue_that_options_give(team: Team, tolerated: list[
         eventually(lambda name=name: team.get("Job", name)["metadata"]["labels"]["tier"] == "two")
     assert team.get("Job", "second")["spec"]["suspend"] is True
 
-    # Kueue lets nobody move a Job that runs to another queue. Nothing of the edit counts for it then, and that is said.
+    # Kueue refuses to move a running Job to another queue. The Job then gets nothing of the edit; an Event says why.
     tolerated += [r"kueue\.x-k8s\.io.* again in"]
     team.merge("ExecutionOptions", "queued", {"spec": {"labels": {QUEUE: "other", "tier": "three"}}})
     events = f"/apis/events.k8s.io/v1/namespaces/{team.namespace}/events?fieldSelector=reason=OptionsNotFollowed"
-    (said,) = eventually(lambda: team.request("GET", events)["items"])
-    assert said["regarding"]["name"] == "first"
-    assert "vjob.kb.io" in said["note"]
+    (event,) = eventually(lambda: team.request("GET", events)["items"])
+    assert event["regarding"]["name"] == "first"
+    assert "vjob.kb.io" in event["note"]
     assert team.get("Job", "first")["metadata"]["labels"]["tier"] == "two"
     eventually(lambda: team.get("Job", "second")["metadata"]["labels"][QUEUE] == "other")
     team.merge("ExecutionOptions", "queued", {"spec": {"labels": {QUEUE: "team"}}})

@@ -57,7 +57,7 @@ def test_while_the_webhook_is_down_only_what_needs_options_waits(prepared: Team,
         referenced.goes_on(stamped=True)
     assert selected.refused == []
     assert all("failed calling webhook" in reason for reason in referenced.refused)
-    # Nobody was told one thing and got another.
+    # Every request got what its answer promised.
     assert unstamped(prepared, "selected-") == len([one for one in selected.outcomes if not one.stamped])
     assert unstamped(prepared, "referenced-") == 0
 

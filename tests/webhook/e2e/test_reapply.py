@@ -61,8 +61,8 @@ def test_server_side_apply_again_as_gitops_does(prepared: Team) -> None:
 def test_client_side_apply_again(prepared: Team) -> None:
     prepared.kubectl("apply", "-f", "-", manifests=[manifest()])
     first = state(prepared.get("Job", "train"))
-    said = prepared.kubectl("apply", "-f", "-", manifests=[manifest()])
-    assert "unchanged" in said or "configured" in said
+    message = prepared.kubectl("apply", "-f", "-", manifests=[manifest()])
+    assert "unchanged" in message or "configured" in message
     assert state(prepared.get("Job", "train")) == first
 
 

@@ -428,14 +428,14 @@ def test_an_engine_whose_path_leads_nowhere_is_seen_wherever_somebody_looks(
     team.options("o", {"selector": {"engines": ["crate"]}, "labels": {"a": "b"}, "envs": [{"name": "E", "value": "1"}]})
     cluster_objects(engines, engine(podTemplates=["spec.steps[*].tmplate"]))
 
-    def said() -> bool:
+    def is_reported() -> bool:
         status = team.request("GET", f"{engines}/crate")["status"]
         found = {one["type"]: (one["status"], one["reason"]) for one in status["conditions"]}
         assert found == {"Ready": ("True", "InUse"), "PathsExist": ("False", "PathsNotInSchema")}
         assert "did you mean 'template'?" in status["problem"]["message"]
         return True
 
-    eventually(said)
+    eventually(is_reported)
     eventually(lambda: _has(team, "o", "FieldsWithoutEffect"))
     assert "ExecutionEngine crate" in team.get("ExecutionOptions", "o")["status"]["problem"]["message"]
 
