@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from execution_options.api import decoding
 from execution_options.api.keys import OptionsKey
@@ -25,6 +25,7 @@ from execution_options.outbox.state import AT_ONCE
 from execution_options.watchdog import WORK_SECONDS
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from typing import Any
 
     from execution_options.api.keys import ExecutionKey
@@ -38,10 +39,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 RECORDERS: Final = 16
 """Ends that are recorded at the same time."""
 RETRY_SECONDS: Final = 2.0
-"""Seconds until the definition of deliveries is read again after a failure."""
+"""Seconds until a read is repeated after a failure."""
 END_SECONDS: Final = 5.0
 """Seconds for deliveries in progress when the process stops."""
 _DEFINITION: Final = path_of(
@@ -126,8 +129,8 @@ class Outbox:
 
     async def work(self) -> None:
         """Work until cancelled; all stores must have synced."""
-        self._due.since = await self._since()
-        self.ends.recall(await self._completed())
+        self._due.since = await _retried(_DEFINITION, self._since)
+        self.ends.recall(await _retried(COLLECTION, self._completed))
         self.ends.active = True
         for key, record in self._world.tracker.records.items():
             self.ends.changed(key, None, self._world.execution(key), record)
@@ -151,21 +154,15 @@ class Outbox:
             logger.warning("some of what is being sent will be sent again: %s", error_text(error))
 
     async def _completed(self) -> dict[str, str]:
-        """The ends of bare pods that are recorded, by UID: nothing on the pods says so."""
+        """uid of a bare pod → its recorded end, which the pod itself does not show."""
         pods = {record.uid for key, record in self._world.tracker.records.items() if self._is_of_pod(key, record)}
-        while pods:
-            found: dict[str, str] = {}
-            try:
-                async for delivery in listed(self._kube, COLLECTION, Delivery, seconds=30, page=LARGE_PAGE):
-                    execution = delivery.spec.execution
-                    if execution is not None and delivery.spec.completes and execution.uid in pods:
-                        found[execution.uid] = delivery.spec.completes
-            except REQUEST_ERRORS as error:
-                logger.warning("%s cannot be listed: %s", COLLECTION, error_text(error))
-                await asyncio.sleep(RETRY_SECONDS)
-                continue
-            return found
-        return {}
+        found: dict[str, str] = {}
+        if pods:
+            async for delivery in listed(self._kube, COLLECTION, Delivery, seconds=30, page=LARGE_PAGE):
+                execution = delivery.spec.execution
+                if execution is not None and delivery.spec.completes and execution.uid in pods:
+                    found[execution.uid] = delivery.spec.completes
+        return found
 
     def _is_of_pod(self, key: ExecutionKey, record: Tracked) -> bool:
         engine = self._world.engines.get(key.engine)
@@ -173,11 +170,15 @@ class Outbox:
 
     async def _since(self) -> str | None:
         """When the kind of deliveries was installed, by the API server's clock."""
-        while True:
-            try:
-                answer = await self._kube.get(_DEFINITION, accept=METADATA)
-            except REQUEST_ERRORS as error:
-                logger.warning("%s cannot be read: %s", _DEFINITION, error_text(error))
-                await asyncio.sleep(RETRY_SECONDS)
-                continue
-            return decoding.read(answer, PartialObject).metadata.creation_timestamp
+        answer = await self._kube.get(_DEFINITION, accept=METADATA)
+        return decoding.read(answer, PartialObject).metadata.creation_timestamp
+
+
+async def _retried(what: str, read: Callable[[], Awaitable[T]]) -> T:
+    """Call ``read`` until the API server answers."""
+    while True:
+        try:
+            return await read()
+        except REQUEST_ERRORS as error:
+            logger.warning("%s cannot be read: %s; will retry in %.0f s", what, error_text(error), RETRY_SECONDS)
+            await asyncio.sleep(RETRY_SECONDS)

@@ -95,10 +95,10 @@ class Ends:
         self.queue: Queue[EndKey] = Queue(each=RECORDERS_OF_ONE)
         self._known: dict[EndKey, Ending] = {}
         self._completed: dict[str, str] = {}
-        """The ends of bare pods that another process recorded, by UID."""
+        """uid of a bare pod → its end that another process recorded."""
 
     def recall(self, completed: Mapping[str, str]) -> None:
-        """Remember the ends of bare pods that are recorded, by UID; before this process works."""
+        """Remember recorded ends, by the uid of their bare pods; to be called before this process works."""
         self._completed = dict(completed)
 
     def changed(
@@ -266,7 +266,7 @@ class Ends:
 
         def finalizer(now: ObjectMeta) -> list[Operation]:
             if engine.is_pod and over and now.deletion_timestamp is None:
-                return []  # whoever started it may take any change of an ended pod for its end
+                return []  # a launcher may take any change of an ended pod for its end
             if over or (hold and now.deletion_timestamp is None):
                 return finalizer_patch(now, NOTIFICATIONS_FINALIZER, held=not over)
             return []
