@@ -47,5 +47,10 @@ def next_attempt(began: datetime, now: datetime, wait: float) -> datetime:
 
 
 def given_up(began: datetime, now: datetime) -> bool:
-    """Whether an attempt that fails now is the last, since the first one was at ``began``."""
+    """Whether an attempt that fails now is the last.
+
+    Args:
+        began: time of the first attempt.
+        now: the current time.
+    """
     return now >= later(began, GIVE_UP)

@@ -120,7 +120,12 @@ def due(status: Status) -> datetime | None:
 
 
 def ran_out(status: Status, now: datetime) -> bool:
-    """Whether the last attempt never ended, and the time for attempts is up."""
+    """Whether the last attempt never ended, and the time for attempts is up.
+
+    Args:
+        status: its status.
+        now: the current time.
+    """
     return status.claim is not None and schedule.given_up(status.since or now, now)
 
 

@@ -55,7 +55,12 @@ class Request(Struct, frozen=True):
 
 
 def of_channel(channel: Channel, request: Request) -> Composed:
-    """The delivery that tests a channel."""
+    """The delivery that tests a channel.
+
+    Args:
+        channel: the channel.
+        request: the request, which names the recipients if the channel needs some.
+    """
     recipients = ("",) if channel.is_destination else request.recipients
     unsent = None
     if not recipients and channel.type == "pagerDuty":

@@ -55,7 +55,12 @@ class Limits:
             self.recap(group)
 
     def leave(self, group: Group, declared: tuple[DeclaredLimit, ...]) -> None:
-        """Handle that a bare pod with these declared limits left a group."""
+        """Handle that a bare pod left a group.
+
+        Args:
+            group: the group.
+            declared: the declared limits of the pod.
+        """
         group.declared[declared] -= 1
         if not group.declared[declared]:
             self._forget(group, declared)

@@ -30,7 +30,7 @@ class Answer(Struct, frozen=True, kw_only=True):
 
 
 def accepted(text: str = "", reason: str = "Accepted") -> Answer:
-    """An answer that the service has the message."""
+    """An answer that the service has the message. See :class:`Answer` for the arguments."""
     return Answer(result="Accepted", reason=reason, text=text)
 
 
@@ -51,5 +51,5 @@ def permanent(reason: str, text: str, *, blames_channel: bool = False) -> Answer
 
 
 def ambiguous(reason: str, text: str) -> Answer:
-    """An answer for a message that was sent without getting an answer. The channel is to blame."""
+    """An answer for a message that was sent and got no reply. It blames the channel. See :class:`Answer`."""
     return Answer(result="Ambiguous", reason=reason, text=text, blames_channel=True)
