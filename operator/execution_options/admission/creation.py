@@ -13,6 +13,7 @@ from execution_options.admission.runas import account_of, check
 from execution_options.admission.typos import of_removed, of_template
 from execution_options.api.annotations import MAX_ANNOTATIONS, annotations_size
 from execution_options.api.names import (
+    LIVE_ANNOTATION,
     NOTIFICATIONS_FINALIZER,
     PLURALS,
     SNAPSHOT_ANNOTATION,
@@ -20,6 +21,7 @@ from execution_options.api.names import (
 from execution_options.api.size import MAX_SNAPSHOT
 from execution_options.engines.artifacts import Referred, Repositories, refer
 from execution_options.engines.authors import notes
+from execution_options.engines.copies import take_out
 from execution_options.engines.differences import absent_notes
 from execution_options.engines.effects import effect_notes
 from execution_options.engines.fields import cache_places
@@ -35,10 +37,11 @@ from execution_options.engines.translate import (
     translate,
 )
 from execution_options.options.levels import Level, Sourced
-from execution_options.options.merge import Effective
+from execution_options.options.live import InvalidLiveError, current_layers, decode_live
+from execution_options.options.merge import Effective, merge
 from execution_options.options.prepared import prepare
 from execution_options.options.selection import Execution, Selection, select
-from execution_options.options.snapshot import Snapshot, encode
+from execution_options.options.snapshot import InvalidSnapshotError, Snapshot, decode, encode
 from execution_options.parallelism import gate
 
 if TYPE_CHECKING:
@@ -121,8 +124,10 @@ def decide(
         raise RefusedError("OptionsMissing", missing_options(selection, execution, known))
     patch = Patch(document)
     drop_patches(patch, engine)
+    is_copy = _take_out(patch, engine)
     places = metadata_places(engine, document)
     mistaken = [
+        *(["it is a copy of an execution with options: what these gave that one was removed"] if is_copy else []),
         *of_removed(strip_forged(patch, [*places, *prevailing_places(engine, document)])),
         *of_template(document, places[1:], engine.kind),
     ]
@@ -144,6 +149,20 @@ def decide(
     document.update(original)
     note = f"it gets no options: {problem}"
     return Decision(operations, selection, Effective(), [*mistaken, note], left_out=problem)
+
+
+def _take_out(patch: Patch, engine: Engine) -> bool:
+    """Whether the execution is a copy of one with options, from which what these gave was taken out."""
+    annotations = lookup(patch.document, ("metadata", "annotations")) or {}
+    if not isinstance(annotations, dict) or SNAPSHOT_ANNOTATION not in annotations:
+        return False
+    try:
+        snapshot = decode(annotations[SNAPSHOT_ANNOTATION])
+        layers = current_layers(snapshot, decode_live(annotations.get(LIVE_ANNOTATION)))
+    except (InvalidSnapshotError, InvalidLiveError):
+        return False
+    # Whoever forges a snapshot takes out of his own words what he likes.
+    return take_out(patch, engine, snapshot, merge(snapshot.layers), merge(layers))
 
 
 def _size(document: Mapping[str, Any], place: Path) -> int:

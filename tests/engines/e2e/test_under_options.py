@@ -116,6 +116,26 @@ def test_argos_pods_get_variables_below_what_their_template_says(desk: Desk) -> 
     assert main_env(pods["run[1].script"])["MINE"] == "options'"
 
 
+@pytest.mark.usefixtures("argo_controller")
+def test_a_copy_of_a_workflow_has_nothing_of_the_first_run(desk: Desk) -> None:
+    desk.start(argo([container("main")]))
+    assert outcome(desk, "Workflow").phase == "SUCCEEDED"
+    first = desk.get("Workflow")
+    # As `argo resubmit` makes it: what the API server writes and what became of the first run are left out.
+    metadata = {"name": "again", "labels": first["metadata"]["labels"], "annotations": first["metadata"]["annotations"]}
+    metadata["labels"] = {key: value for key, value in metadata["labels"].items() if "argoproj" not in key}
+    options(desk, labels={"team": "speech"}, rawOutputDataConfig={"outputLocationPrefix": "s3://other"})
+    desk.start({**{field: first[field] for field in ("apiVersion", "kind", "spec")}, "metadata": metadata})
+    assert outcome(desk, "Workflow", "again").phase == "SUCCEEDED"
+    (pod,) = [pod for pod in desk.pods() if pod["metadata"]["labels"]["workflows.argoproj.io/workflow"] == "again"]
+    second = desk.get("Workflow", "again")["metadata"]["labels"]["execution.dev/id"]
+    assert second != first["metadata"]["labels"]["execution.dev/id"]
+    labels = pod["metadata"]["labels"]
+    assert (labels["team"], labels["execution.dev/id"]) == ("speech", second)
+    namespace = first["metadata"]["namespace"]
+    assert main_env(pod)["EXECUTION_RAW_OUTPUT_DATA_PREFIX"] == f"s3://other/{namespace}/again-{second}/"
+
+
 LAW: Manifest = {"labels": {"team": "vision"}, "annotations": {"example.com/owner": "ana"}}
 
 
