@@ -35,7 +35,7 @@ Manifest = dict[str, Any]
 
 def decided(case: Manifest, document: Manifest, spec: Manifest | None, reference: str | None) -> Manifest:
     engine = ENGINES[case["engine"]]
-    changed = json.loads(json.dumps(document))
+    changed: Manifest = json.loads(json.dumps(document))
     before = copy.deepcopy(changed)
     candidates = [] if spec is None else [namespaced("o", spec)]
     known = execution(reference, engine=engine.name)
