@@ -266,3 +266,14 @@ def test_options_without_effect_on_an_engine_are_reported() -> None:
     assert effect_notes(options, ENGINES["flyte-workflow"], {}) == []
     assert effect_notes(options, ENGINES["job"], {}, Level.EXECUTION) == []
     assert effect_notes(effective(ABOVE, overwriteCache=False), ENGINES["job"], {}) == []
+
+
+@pytest.mark.parametrize(("policy", "ends"), [(None, False), ("Always", False), ("OnFailure", True), ("Never", True)])
+def test_a_pod_that_is_started_again_whenever_it_exits_never_ends(policy: str | None, ends: bool) -> None:
+    options = effective(ABOVE, notifications=[{"phases": ["FAILED"], "email": {"recipients": ["a@b.c"]}}])
+    spec = {} if policy is None else {"restartPolicy": policy}
+    notes = effect_notes(options, ENGINES["pod"], {"spec": spec})
+    assert [note.split(":")[0] for note in notes] == ([] if ends else ["notifications"])
+    assert effect_notes(options, ENGINES["pod"], {"spec": spec}, Level.NAMESPACE_ENFORCE) == []
+    assert effect_notes(options, ENGINES["job"], {"spec": spec}) == []
+    assert effect_notes(effective(ABOVE, labels={"a": "b"}), ENGINES["pod"], {"spec": spec}) == []

@@ -86,6 +86,13 @@ def effect_notes(
     cap = effective.max_parallelism
     if _counts(cap, least) and (size := gang_size(engine, execution, cap.value)) is not None:
         notes.append(f"maxParallelism: stays {size} in spite of {cap.source}, its {size} pods need each other")
+    asked = next((one for one in effective.notifications if one.source.level >= least), None)
+    # Absent is Always: the API server fills it in.
+    if asked is not None and engine.is_pod and read(execution, "spec.restartPolicy") in (None, "Always"):
+        notes.append(
+            f"notifications: its programs are started again whenever they exit, in spite of {asked.source}: with "
+            "restartPolicy Always a pod ends only if it is deleted or evicted; write Never or OnFailure"
+        )
     return notes
 
 
