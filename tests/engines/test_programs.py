@@ -181,8 +181,8 @@ def test_a_worker_of_airflow_has_succeeded_only_where_it_says_so() -> None:
 @pytest.mark.parametrize(
     ("label", "arguments", "unknown"),
     [
-        ("dagster/run-id", ["dagster", "api", "execute_run"], True),
-        ("dagster/run-id", ["dagster", "api", "execute_run", "--set-exit-code-on-failure", "x"], False),
+        ("dagster/run-id", ["dagster", "api", "execute_run", '{"set_exit_code_on_failure": null}'], True),
+        ("dagster/run-id", ["dagster", "api", "execute_run", '{"a": 1, "set_exit_code_on_failure": true}'], False),
         ("prefect.io/flow-run-id", [], True),
         ("team", [], False),
     ],

@@ -24,9 +24,10 @@ from execution_options.controller.cache.optionsindex import Known
 from execution_options.controller.cache.tracker import tracked
 from execution_options.controller.outbox.due import Due
 from execution_options.controller.outbox.ends import PODS_DELAY, REFUSED_SECONDS, TIME_DELAY, EndKey, Ends
-from execution_options.controller.outbox.outcomes import Outcomes
+from execution_options.controller.outbox.outcomes import SILENCE, Outcomes
 from execution_options.controller.outbox.refusals import Refusals
 from execution_options.controller.runtime.metrics import Metrics
+from execution_options.engines.phases import Outcome
 from execution_options.engines.profile import builtin
 from execution_options.engines.programs import ProgramOutcome
 from execution_options.kube.client import ApiError
@@ -77,7 +78,7 @@ class Desk:
         )
         index = cast("Any", SimpleNamespace(of_uid=lambda _: self.options, get=lambda _: self.options, find=None))
         self.refusals = Refusals(index, cast("Any", self), self.metrics, self.changed.append)
-        self.outcomes = Outcomes(index, cast("Any", self), self.changed.append)
+        self.outcomes = Outcomes(index, cast("Any", self), self.changed.append, self.clock)
         self.program: ProgramOutcome | None = None
         self.complete = True
         programs = SimpleNamespace(of=lambda _: self.program, are_complete=lambda _: self.complete)
@@ -274,6 +275,20 @@ async def test_once_a_program_says_it_the_options_do_not_complain_any_more() -> 
     assert {phase for phase, _ in desk.told} == {"SUCCEEDED"}
     assert desk.outcomes.unknown(desk.options) == ""
     assert desk.changed == [OPTIONS, OPTIONS]
+
+
+def test_programs_that_report_their_outcomes_may_have_pods_that_only_wait() -> None:
+    desk = Desk()
+    metadata = desk.metadata(held=False)
+    record = tracked(PodObject(metadata))
+    known, unknown = (Outcome("SUCCEEDED", remedy="write it", unknown=one) for one in (False, True))
+    desk.outcomes.ended(POD, metadata, record, known)
+    desk.clock.now += SILENCE - 1
+    desk.outcomes.ended(POD, metadata, record, unknown)
+    assert desk.outcomes.unknown(desk.options) == ""
+    desk.clock.now += 1
+    desk.outcomes.ended(POD, metadata, record, unknown)
+    assert "write it" in desk.outcomes.unknown(desk.options)
 
 
 async def test_another_process_may_have_complained_before() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+import time
+from typing import TYPE_CHECKING, Final
 
 from msgspec import UNSET
 
@@ -20,17 +22,31 @@ if TYPE_CHECKING:
     from execution_options.engines.profile import Engine
 
 
+SILENCE: Final = 3600.0
+"""Seconds after an outcome in which others may stay unknown: a task that waits, say, ends many pods without a word."""
+
+
 class Outcomes:
     """Reports unknown outcomes in the condition of the options, and unreadable ones in an Event on the execution.
 
     Args:
         changed: called with options whose condition changes.
+        clock: monotonic seconds, for tests.
     """
 
-    def __init__(self, index: OptionsIndex, recorder: Recorder, changed: Callable[[OptionsKey], None]) -> None:
+    def __init__(
+        self,
+        index: OptionsIndex,
+        recorder: Recorder,
+        changed: Callable[[OptionsKey], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._index = index
         self._recorder = recorder
         self._changed = changed
+        self._clock = clock
+        self._reported: dict[str, float] = {}
+        """uid of options → when a program of theirs last reported its outcome (monotonic seconds)."""
         self._unknown: dict[str, str] = {}
         """uid of options → message of their condition; empty if the last program reported its outcome."""
 
@@ -44,6 +60,10 @@ class Outcomes:
         message = outcome_unknown(engine, metadata.name, outcome.remedy) if outcome.unknown else ""
         for uid in record.sources:
             known = self._index.of_uid(uid)
+            if not outcome.unknown:
+                self._reported[uid] = self._clock()
+            elif self._clock() - self._reported.get(uid, -math.inf) < SILENCE:
+                continue
             # The message keeps the execution that it first named.
             if known is not None and _notifies(known) and bool(self.unknown(known)) != bool(message):
                 self._unknown[uid] = message
