@@ -48,8 +48,11 @@ IDENTITY_LABELS: Final = (
     "ray.io/originated-from-cr-name",
     "ray.io/originated-from-crd",
     # Spark
+    "spark-app-name",
     "spark-app-selector",
+    "spark-exec-id",
     "spark-role",
+    "spark-version",
     "sparkoperator.k8s.io/app-name",
     "sparkoperator.k8s.io/launched-by-spark-operator",
     "sparkoperator.k8s.io/scheduled-app-name",
