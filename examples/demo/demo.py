@@ -236,7 +236,6 @@ def show(demo: Demo) -> None:
             demo.kubectl("apply", "-f", str(FILES / "options.yaml"))
             demo.until(lambda: demo.get("serviceaccounts")["items"][2:], "the service accounts that options create")
             job = scenarios(demo)
-            launched(demo)
             live(demo, job)
             demo.title("What the options say of themselves")
             demo.until(
@@ -251,6 +250,7 @@ def show(demo: Demo) -> None:
                 "-o",
                 'jsonpath={range .status.conditions[*]}{.type}={.status} {.reason}: {.message}{"\\n"}{end}',
             )
+            launched(demo)
             refusals(demo)
             notifications(demo, reached)
         finally:
