@@ -293,8 +293,10 @@ class EndsOfOne(RuleBasedStateMachine):
 
     @rule()
     def deliveries_are_cleaned(self) -> None:
-        """All that `Cleaning` would remove once they are old enough."""
+        """All that `Cleaning` would remove once they are old enough, which takes much longer than to try again."""
         stored = self.api.stored
+        if stored is None and (self.due is not None or self.work is not None):
+            return
         if stored is None or NOTIFIED_ANNOTATION in stored["metadata"]["annotations"]:
             self.api.deliveries.clear()
 
