@@ -23,7 +23,8 @@ from benchmarks import manifests, table
 from benchmarks.setting import Setting, apply, cpu_seconds, setting
 from execution_options.api import names
 from execution_options.api.crd import crd
-from execution_options.kube.client import JSON_PATCH, MERGE_PATCH, METADATA, ApiError, Kube, path_of
+from execution_options.kube.client import MERGE_PATCH, METADATA, ApiError, Kube, path_of
+from execution_options.kube.encoding import JSON_PATCH
 from execution_options.notifications.naming import webhook_id
 
 if TYPE_CHECKING:

@@ -21,7 +21,8 @@ from msgspec import Struct, field
 from benchmarks import manifests, table
 from benchmarks.setting import Setting, apply, apply_options, cpu_seconds, remove_all, service_account, setting
 from execution_options.api.names import GROUP_ANNOTATION, OPTIONS_ANNOTATION
-from execution_options.kube.client import JSON_PATCH, METADATA, path_of
+from execution_options.kube.client import METADATA, path_of
+from execution_options.kube.encoding import JSON_PATCH
 
 if TYPE_CHECKING:
     from execution_options.kube.client import Kube

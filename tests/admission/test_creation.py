@@ -15,7 +15,7 @@ from execution_options.admission.refusal import RefusedError
 from execution_options.api.annotations import MAX_ANNOTATIONS, annotations_size
 from execution_options.api.meta import ObjectMeta
 from execution_options.engines.facts import execution_of, launch_plan
-from execution_options.engines.translate import metadata_places
+from execution_options.engines.places import metadata_places
 from execution_options.options.levels import Level
 from execution_options.options.snapshot import SnapshotTooLargeError, decode
 from support.options import NAMESPACE, cluster, namespaced

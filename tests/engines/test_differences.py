@@ -25,8 +25,9 @@ from execution_options.engines.differences import (
     differences,
 )
 from execution_options.engines.patch import Patch
+from execution_options.engines.places import metadata_places
 from execution_options.engines.registry import builtin_engines
-from execution_options.engines.translate import metadata_places, translate
+from execution_options.engines.translate import translate
 from execution_options.options.levels import Layer, Level, Source
 from execution_options.options.merge import merge
 from support.options import namespaced

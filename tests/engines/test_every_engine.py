@@ -13,11 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET
 
+from execution_options.engines.ownmetadata import strip_forged
 from execution_options.engines.patch import Patch
 from execution_options.engines.paths import locate, lookup
+from execution_options.engines.places import account_places, metadata_places
 from execution_options.engines.registry import builtin_engines
 from execution_options.engines.specification import add_patches, drop_patches
-from execution_options.engines.translate import account_places, metadata_places, strip_forged, translate
+from execution_options.engines.translate import translate
 from execution_options.options.levels import Layer, Level
 from execution_options.options.merge import merge
 from support.options import layer

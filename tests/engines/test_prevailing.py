@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from execution_options.admission.creation import decide
 from execution_options.admission.update import restore
 from execution_options.engines.differences import AUTHORS, differences
+from execution_options.engines.places import metadata_places, prevailing_places
 from execution_options.engines.registry import builtin_engines
-from execution_options.engines.translate import metadata_places, prevailing_places
 from execution_options.options.merge import merge
 from execution_options.options.snapshot import decode
 from support.options import execution, namespaced

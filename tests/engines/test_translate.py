@@ -8,15 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from execution_options.engines.ownmetadata import strip_forged
 from execution_options.engines.patch import Patch
-from execution_options.engines.translate import (
-    MAX_ADDED,
-    PatchTooLargeError,
-    metadata_places,
-    output_location,
-    strip_forged,
-    translate,
-)
+from execution_options.engines.places import metadata_places
+from execution_options.engines.translate import MAX_ADDED, PatchTooLargeError, output_location, translate
 from execution_options.options.levels import Level
 from execution_options.options.merge import merge
 from support.options import layer

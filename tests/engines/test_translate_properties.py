@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from execution_options.engines.authors import author_layer, notes
+from execution_options.engines.ownmetadata import strip_forged
 from execution_options.engines.patch import Patch
-from execution_options.engines.translate import environment, metadata_places, strip_forged, translate
+from execution_options.engines.places import metadata_places
+from execution_options.engines.translate import environment, translate
 from execution_options.options.levels import Level, prevails
 from execution_options.options.merge import Effective, merge
 from support.rfc6902 import apply

@@ -8,7 +8,8 @@ import aiohttp
 import pytest
 
 from execution_options.kube.access import NoClusterError
-from execution_options.kube.client import ApiError, Kube, error_of, get_if_exists, path_of
+from execution_options.kube.client import ApiError, Kube, error_of, path_of
+from execution_options.kube.listing import get_if_exists
 from support.listwatch import Collection, serving
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import pytest
 
 from execution_options.api.names import CAPPED, GATE, GATED, LEFT_TO_KUEUE
 from execution_options.engines.patch import Patch
+from execution_options.engines.places import metadata_places
 from execution_options.engines.registry import builtin_engines
-from execution_options.engines.translate import metadata_places
 from execution_options.options.levels import Level, Source, Sourced
 from execution_options.parallelism import gate
 from support.rfc6902 import apply

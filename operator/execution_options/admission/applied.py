@@ -19,7 +19,8 @@ from execution_options.engines.fields import place_of
 from execution_options.engines.managedfields import entries_of, holds
 from execution_options.engines.patch import Patch, pointer
 from execution_options.engines.paths import Path, locate, lookup
-from execution_options.engines.translate import account_places, env_places, environment, metadata_places
+from execution_options.engines.places import account_places, env_places, metadata_places
+from execution_options.engines.translate import environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

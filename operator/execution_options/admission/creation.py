@@ -25,17 +25,12 @@ from execution_options.engines.copies import take_out
 from execution_options.engines.differences import absent_notes
 from execution_options.engines.effects import effect_notes
 from execution_options.engines.fields import cache_places
+from execution_options.engines.ownmetadata import strip_forged
 from execution_options.engines.patch import Operation, Patch
 from execution_options.engines.paths import lookup
+from execution_options.engines.places import metadata_places, prevailing_places
 from execution_options.engines.specification import add_patches, drop_patches
-from execution_options.engines.translate import (
-    PatchTooLargeError,
-    metadata_places,
-    output_location,
-    prevailing_places,
-    strip_forged,
-    translate,
-)
+from execution_options.engines.translate import PatchTooLargeError, output_location, translate
 from execution_options.options.levels import Level, Sourced
 from execution_options.options.live import InvalidLiveError, current_layers, decode_live
 from execution_options.options.merge import Effective, merge

@@ -10,7 +10,7 @@ from execution_options.admission.accounts import InvalidRoleError, binding, iden
 from execution_options.admission.refusal import RefusedError
 from execution_options.api.names import CLUSTER_OPTIONS_KIND
 from execution_options.engines.paths import lookup
-from execution_options.engines.translate import account_places
+from execution_options.engines.places import account_places
 
 if TYPE_CHECKING:
     from execution_options.admission.accounts import Account

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from execution_options.api import names
 from execution_options.api.syntax import suggestion
+from execution_options.engines.ownmetadata import AUTHORS_ANNOTATIONS
 from execution_options.engines.paths import lookup
-from execution_options.engines.translate import AUTHORS_ANNOTATIONS
 from execution_options.options import inline
 from execution_options.options.reference import InvalidReferenceError, parse, parse_flag
 

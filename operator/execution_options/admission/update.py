@@ -14,19 +14,12 @@ from execution_options.admission.applied import Selective, Written, is_manifest
 from execution_options.api import decoding
 from execution_options.api.names import LIVE_ANNOTATION, MISSED_ANNOTATION, SNAPSHOT_ANNOTATION
 from execution_options.engines.artifacts import keep_reference
+from execution_options.engines.ownmetadata import is_ours
 from execution_options.engines.patch import Operation, Patch, pointer
 from execution_options.engines.paths import lookup
+from execution_options.engines.places import account_places, env_places, metadata_places, prevailing_places
 from execution_options.engines.specification import authored_elsewhere, keep_patches, reference, yield_patches
-from execution_options.engines.translate import (
-    account_places,
-    env_places,
-    environment,
-    is_ours,
-    keep_order,
-    metadata_places,
-    prevailing_places,
-    translate,
-)
+from execution_options.engines.translate import environment, keep_order, translate
 from execution_options.options.levels import prevails
 from execution_options.options.live import InvalidLiveError, Live, current_layers, decode_live
 from execution_options.options.merge import merge

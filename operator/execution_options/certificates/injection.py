@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import Struct, field
 
 from execution_options.api import decoding
-from execution_options.kube.client import JSON_PATCH, ApiError, get_if_exists, path_of
+from execution_options.kube.client import ApiError, path_of
+from execution_options.kube.encoding import JSON_PATCH
+from execution_options.kube.listing import get_if_exists
 
 if TYPE_CHECKING:
     from execution_options.kube.client import Kube

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from execution_options.api import decoding
 from execution_options.certificates.material import KEYS, Material, encode, parse
 from execution_options.kube.account import own_account
-from execution_options.kube.client import ApiError, get_if_exists, path_of
+from execution_options.kube.client import ApiError, path_of
+from execution_options.kube.listing import get_if_exists
 
 if TYPE_CHECKING:
     from execution_options.kube.client import Kube

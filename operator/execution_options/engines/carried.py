@@ -1,4 +1,4 @@
-"""Which pods of an execution do not have what its effective options say. Pure."""
+"""Pods that differ from the effective options of their execution. Pure."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 
 def not_carried(effective: Effective, pods: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str | None], list[str]]:
-    """Labels, annotations, accounts and variables of pods that are not what options say.
+    """Find labels, annotations, accounts and variables of pods that differ from options.
 
-    A variable is looked for in any container of a pod, because engines add containers of their own.
+    It is enough if any container of a pod has a variable, because engines add containers of their own.
 
     Args:
-        effective: merged options; what their author wrote is left out.
+        effective: merged options; values of the author are left out.
         pods: of the execution, as the API server has them.
 
     Returns:
-        By field (``options.rows``) and what is there instead (``None``: nothing), the names of the pods.
+        Field (``options.rows``) and the value that is there instead (``None``: absent) → names of the pods.
     """
     found: defaultdict[tuple[str, str | None], list[str]] = defaultdict(list)
     for pod in pods:
@@ -37,12 +37,12 @@ def not_carried(effective: Effective, pods: Iterable[Mapping[str, Any]]) -> dict
 
 
 def _compared(effective: Effective, pod: Mapping[str, Any]) -> Iterator[tuple[str, str, list[str]]]:
-    """Each field with what options say of it, and what a pod has."""
+    """Yield each field with its value in options and its values in a pod."""
     for kind in ("labels", "annotations"):
         there = lookup(pod, ("metadata", kind)) or {}
-        for key, said in getattr(effective, kind).items():
-            if said.source.level is not Level.AUTHOR:
-                yield f"{kind}[{key}]", said.value, [there[key]] if key in there else []
+        for key, wanted in getattr(effective, kind).items():
+            if wanted.source.level is not Level.AUTHOR:
+                yield f"{kind}[{key}]", wanted.value, [there[key]] if key in there else []
     run_as = effective.run_as
     if run_as is not None and run_as.source.level is not Level.AUTHOR:
         account = run_as.value.k8s_service_account
@@ -50,7 +50,7 @@ def _compared(effective: Effective, pod: Mapping[str, Any]) -> Iterator[tuple[st
             now = lookup(pod, ("spec", "serviceAccountName")) or "default"
             yield "securityContext.runAs.k8sServiceAccount", account or "default", [now]
     containers = [one for kind in ("initContainers", "containers") for one in lookup(pod, ("spec", kind)) or ()]
-    for name, said in effective.envs.items():
-        if said.source.level is not Level.AUTHOR:
+    for name, wanted in effective.envs.items():
+        if wanted.source.level is not Level.AUTHOR:
             entries = (entry for one in containers for entry in one.get("env") or () if entry.get("name") == name)
-            yield f"envs[{name}]", said.value, [entry.get("value", "") for entry in entries]
+            yield f"envs[{name}]", wanted.value, [entry.get("value", "") for entry in entries]

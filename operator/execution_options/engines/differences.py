@@ -10,7 +10,7 @@ from execution_options.api.names import PREFIX_ENV
 from execution_options.engines.fields import ENV, key
 from execution_options.engines.patch import parts, pointer
 from execution_options.engines.paths import Path, filled, locate, lookup
-from execution_options.engines.translate import account_places, env_places, metadata_places, prevailing_places
+from execution_options.engines.places import account_places, env_places, metadata_places, prevailing_places
 from execution_options.options.levels import Level
 from execution_options.options.rows import rows
 

@@ -9,22 +9,18 @@ from msgspec import UNSET
 
 from execution_options.api.names import (
     BARE_PREFIX_ENV,
-    DISABLE_NOTIFICATIONS_ANNOTATION,
-    GROUP,
-    GROUP_ANNOTATION,
     ID_LABEL,
-    INLINE_ANNOTATION,
-    OPTIONS_ANNOTATION,
     PREFIX_ENV,
 )
 from execution_options.engines import fields
-from execution_options.engines.managedfields import disown, is_owned
+from execution_options.engines.managedfields import is_owned
 from execution_options.engines.patch import pointer
 from execution_options.engines.paths import Path, filled, locate, lookup
+from execution_options.engines.places import account_places, env_places, prevailing_places
 from execution_options.options.levels import Sourced, prevails
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from execution_options.engines.patch import Patch
     from execution_options.engines.profile import Engine
@@ -35,12 +31,6 @@ MAX_ADDED = 2 * 1024 * 1024
 API server needs about as long for a patch of this size as for an object that just fits."""
 _OPERATION = 100
 """Bytes of an operation of JSON Patch besides the name and the value that it sets."""
-
-_PREFIX = f"{GROUP}/"
-AUTHORS_ANNOTATIONS = frozenset(
-    {OPTIONS_ANNOTATION, INLINE_ANNOTATION, DISABLE_NOTIFICATIONS_ANNOTATION, GROUP_ANNOTATION}
-)
-"""The only ``execution.dev/`` metadata that authors may write."""
 
 
 class PatchTooLargeError(ValueError):
@@ -153,38 +143,10 @@ def translate(
     return work.authored
 
 
-def metadata_places(engine: Engine, execution: dict[str, Any]) -> list[Path]:
-    """Return the places of all ``metadata`` that get options: the execution's first, then those of its pods."""
-    templates = ((*template, "metadata") for template in engine.templates(execution))
-    others = (place for text in engine.pod_metadata for place in locate(execution, text))
-    return list(dict.fromkeys([("metadata",), *templates, *others]))
-
-
-def prevailing_places(engine: Engine, execution: dict[str, Any]) -> list[Path]:
-    """Return the places of ``metadata`` that win in the engine over :func:`metadata_places`."""
-    found = (place for text in engine.prevailing_metadata for place in locate(execution, text))
-    return [place for place in dict.fromkeys(found) if isinstance(lookup(execution, place), dict)]
-
-
 def _overlaps(execution: dict[str, Any], place: Path, effective: Effective) -> bool:
     """Whether a ``metadata`` has a key that options set, too."""
     labels, annotations = (lookup(execution, (*place, kind)) or () for kind in ("labels", "annotations"))
     return any(key in effective.labels for key in labels) or any(key in effective.annotations for key in annotations)
-
-
-def account_places(engine: Engine, execution: dict[str, Any]) -> Iterator[Path]:
-    """Yield the places of fields with the service account of the execution's pods."""
-    yield from ((*template, "spec", "serviceAccountName") for template in engine.templates(execution))
-    yield from (place for text in engine.service_account_names for place in locate(execution, text))
-
-
-def env_places(engine: Engine, execution: dict[str, Any]) -> Iterator[Path]:
-    """Yield the places of lists of environment variables of the execution's pods."""
-    for template in engine.templates(execution):
-        for kind in ("initContainers", "containers"):
-            for index in range(len(lookup(execution, (*template, "spec", kind)) or ())):
-                yield (*template, "spec", kind, index, "env")
-    yield from (place for text in engine.envs for place in locate(execution, text))
 
 
 def keep_order(patch: Patch, engine: Engine, old: Mapping[str, Any]) -> None:
@@ -329,30 +291,3 @@ def _variables(listed: Any) -> dict[str, str]:
     if isinstance(listed, dict):
         return listed
     return {str(entry.get("name")): _written(entry) for entry in listed or ()}
-
-
-def is_ours(kind: str, key: str) -> bool:
-    """Whether only this operator may write a key of ``labels`` or ``annotations``."""
-    return key.startswith(_PREFIX) and not (kind == "annotations" and key in AUTHORS_ANNOTATIONS)
-
-
-def strip_forged(patch: Patch, places: list[Path]) -> list[tuple[str, str]]:
-    """Remove ``execution.dev/`` metadata that only this operator may write, and every trace that somebody sent it.
-
-    The API server's policy (``install/policies.yaml``) then distinguishes the operator's metadata from forged ones.
-
-    Args:
-        patch: an execution.
-        places: some of its :func:`metadata_places`.
-
-    Returns:
-        The removed keys, each after ``labels`` or ``annotations``.
-    """
-    removed: list[tuple[str, str]] = []
-    for place in places:
-        for kind in ("labels", "annotations"):
-            for key in [key for key in lookup(patch.document, (*place, kind)) or () if is_ours(kind, key)]:
-                patch.remove((*place, kind, key))
-                disown(patch, (*place, kind, key))
-                removed.append((kind, key))
-    return removed

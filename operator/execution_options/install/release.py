@@ -11,9 +11,10 @@ from execution_options.api.names import ID_LABEL, NOTIFICATIONS_FINALIZER
 from execution_options.engines.profile import builtin
 from execution_options.install import ENGINES_CONFIGURATION
 from execution_options.install.remembered import Collection, remembered
-from execution_options.kube.client import JSON_PATCH, METADATA, METADATA_LIST, ApiError, get_if_exists, path_of
+from execution_options.kube.client import METADATA, METADATA_LIST, ApiError, path_of
+from execution_options.kube.encoding import JSON_PATCH
 from execution_options.kube.engines import read_engines
-from execution_options.kube.listing import listed
+from execution_options.kube.listing import get_if_exists, listed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable

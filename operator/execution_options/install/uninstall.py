@@ -14,7 +14,8 @@ from execution_options.api.meta import ObjectMeta
 from execution_options.api.names import GROUP
 from execution_options.install import CONTROLLER, ENGINES_CONFIGURATION, WEBHOOK_CONFIGURATION
 from execution_options.install.release import all_held, collections, engines_configuration, release_all
-from execution_options.kube.client import JSON_PATCH, MERGE_PATCH, METADATA, ApiError, path_of
+from execution_options.kube.client import MERGE_PATCH, METADATA, ApiError, path_of
+from execution_options.kube.encoding import JSON_PATCH
 from execution_options.kube.listing import listed
 
 if TYPE_CHECKING:

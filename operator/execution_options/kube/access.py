@@ -31,7 +31,7 @@ TOKEN_SECONDS: Final = 60.0
 
 
 class NoClusterError(Exception):
-    """There is no usable description of a cluster; the message says why."""
+    """There is no usable description of a cluster; the message tells why."""
 
 
 class Authorization(Protocol):

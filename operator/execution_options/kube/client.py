@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from execution_options.api import decoding
 from execution_options.kube.access import USER_AGENT, find
+from execution_options.kube.encoding import encoded
 from execution_options.watchdog import advance
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     from execution_options.kube.access import Access
 
-JSON_PATCH: Final = "application/json-patch+json"
 MERGE_PATCH: Final = "application/merge-patch+json"
 APPLY_PATCH: Final = "application/apply-patch+yaml"
 METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
@@ -49,9 +49,6 @@ class Options(TypedDict, total=False):
     accept: str
     seconds: float
 
-
-_ESCAPED: Final = [(text.encode(), f"\\u{ord(text):04x}".encode()) for text in "<>&\u2028\u2029"]
-"""Characters that Go's encoder escapes in strings and msgspec does not. JSON has them only in strings."""
 
 REFUSED: Final = (400, 403, 422)
 """Status codes with which rights, policies and webhooks refuse a request that is otherwise valid."""
@@ -139,11 +136,7 @@ class Kube:
 
     @classmethod
     async def connect(cls, kubeconfig: Path | None = None, context: str | None = None) -> Kube:
-        """Return a client of the cluster that :func:`execution_options.kube.access.find` finds.
-
-        Args:
-            kubeconfig: as for ``find``.
-            context: as for ``find``.
+        """Return a client of the cluster that :func:`execution_options.kube.access.find` finds; arguments as there.
 
         Raises:
             execution_options.kube.access.NoClusterError: there is none, or it cannot be used.
@@ -215,7 +208,7 @@ class Kube:
             method,
             self.server + path,
             params=params,
-            data=_encoded(body, content_type),
+            data=encoded(body, content_type),
             timeout=aiohttp.ClientTimeout(total=seconds),
             **sent,
         ) as response:
@@ -272,28 +265,10 @@ class Kube:
         return await self.request("DELETE", path, **options)
 
 
-def _encoded(body: Any, content_type: str) -> bytes | None:
-    """Encode a body; a JSON patch the way Go does.
-
-    The API server compares the strings of a ``test`` in their escaped form, and Go's encoder has escaped its own:
-    https://github.com/evanphx/json-patch/blob/v4.13.0/patch.go (``lazyNode.equal``).
-    """
-    if body is None or isinstance(body, bytes):
-        return body
-    data = msgspec.json.encode(body)
-    if content_type == JSON_PATCH:
-        for plain, escaped in _ESCAPED:
-            data = data.replace(plain, escaped)
-    return data
-
-
 def error_of(status: int, body: bytes, retry_after: str = "") -> ApiError:
-    """Return the error for an answer of the API server.
+    """Return the error for an answer of the API server (status 0: for an error event of a watch).
 
-    Args:
-        status: HTTP status code, 400 or more; 0 for an error event of a watch.
-        body: of the answer.
-        retry_after: header ``Retry-After``; the API server sends whole seconds.
+    The API server sends the header ``Retry-After`` in whole seconds.
     """
     try:
         answer = decoding.read(body, _Status)
@@ -321,24 +296,3 @@ def path_of(group: str, version: str, plural: str, namespace: str = "", name: st
     # The API server validates names, but not those in owner references: unquoted, they could leave the path.
     parts += [part for part in (plural, quote(name, safe=""), subresource) if part]
     return "/".join(parts)
-
-
-async def get_if_exists(kube: Kube, path: str, **options: Unpack[Options]) -> bytes | None:
-    """GET an object; return ``None`` if it does not exist.
-
-    A 404 of a proxy, or for an unknown kind, is an error like any other.
-
-    Args:
-        kube: the connection.
-        path: URL path of the object.
-        **options: as for :meth:`Kube.request`.
-
-    Raises:
-        ApiError: the API server refused it.
-    """
-    try:
-        return await kube.get(path, **options)
-    except ApiError as error:
-        if error.is_not_found:
-            return None
-        raise

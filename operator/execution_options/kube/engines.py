@@ -10,7 +10,8 @@ from execution_options.api import decoding, names
 from execution_options.api.meta import ObjectMeta
 from execution_options.engines.resolution import Description, Resolution, resolve
 from execution_options.engines.schema import PathCheck, check_paths
-from execution_options.kube.client import ApiError, get_if_exists, path_of
+from execution_options.kube.client import ApiError, path_of
+from execution_options.kube.listing import get_if_exists
 from execution_options.kube.store import Store
 
 if TYPE_CHECKING:

@@ -1,21 +1,21 @@
-"""Collections that are listed once, page by page."""
+"""Reading one object, or a collection page by page, without a watch."""
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, Unpack
 
 from msgspec import Raw, Struct, field
 
 from execution_options.api import decoding
 from execution_options.api.decoding import UnreadableError
 from execution_options.api.meta import ObjectMeta, PartialObject
-from execution_options.kube.client import REQUEST_TIMEOUT
+from execution_options.kube.client import REQUEST_TIMEOUT, ApiError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
-    from execution_options.kube.client import Kube
+    from execution_options.kube.client import Kube, Options
 
 logger = logging.getLogger(__name__)
 
@@ -134,3 +134,24 @@ async def listed(
         token = found.metadata.continue_
         if not token:
             return
+
+
+async def get_if_exists(kube: Kube, path: str, **options: Unpack[Options]) -> bytes | None:
+    """GET an object; return ``None`` if it does not exist.
+
+    A 404 of a proxy, or for an unknown kind, is an error like any other.
+
+    Args:
+        kube: the connection.
+        path: URL path of the object.
+        **options: as for :meth:`execution_options.kube.client.Kube.request`.
+
+    Raises:
+        execution_options.kube.client.ApiError: the API server refused it.
+    """
+    try:
+        return await kube.get(path, **options)
+    except ApiError as error:
+        if error.is_not_found:
+            return None
+        raise

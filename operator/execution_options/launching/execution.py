@@ -11,7 +11,8 @@ import aiohttp
 
 from execution_options.api import decoding
 from execution_options.api.names import ID_LABEL, SNAPSHOT_ANNOTATION
-from execution_options.kube.client import Kube, get_if_exists, path_of
+from execution_options.kube.client import Kube, path_of
+from execution_options.kube.listing import get_if_exists
 from execution_options.launching.errors import (
     ExecutionNotFoundError,
     LaunchTimeoutError,

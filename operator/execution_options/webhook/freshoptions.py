@@ -19,8 +19,8 @@ from execution_options.api import decoding, names
 from execution_options.api.meta import ObjectMeta
 from execution_options.api.problem import InvalidOptionsError
 from execution_options.api.resources import OptionsObject, read_stored
-from execution_options.kube.client import METADATA_LIST, REQUEST_ERRORS, Kube, get_if_exists, path_of
-from execution_options.kube.listing import LARGE_PAGE
+from execution_options.kube.client import METADATA_LIST, REQUEST_ERRORS, Kube, path_of
+from execution_options.kube.listing import LARGE_PAGE, get_if_exists
 from execution_options.kube.store import Store
 from execution_options.options.labelselector import packed
 from execution_options.webhook.shared import PAUSE_SECONDS, SharedCalls

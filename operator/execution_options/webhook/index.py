@@ -9,8 +9,9 @@ from execution_options.api import decoding
 from execution_options.api.meta import ObjectMeta, PartialObject
 from execution_options.engines.artifacts import RENDERED, REPOSITORIES, Repositories
 from execution_options.kube.channels import read_channels
-from execution_options.kube.client import METADATA, Kube, get_if_exists, path_of
+from execution_options.kube.client import METADATA, Kube, path_of
 from execution_options.kube.engines import EngineIndex, read_engines, specification_path
+from execution_options.kube.listing import get_if_exists
 from execution_options.kube.quotas import Quotas
 from execution_options.kube.store import Store
 from execution_options.parallelism.quota import refusal

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from execution_options.kube.client import JSON_PATCH, Kube, path_of
+from execution_options.kube.client import Kube, path_of
+from execution_options.kube.encoding import JSON_PATCH
 
 from .conftest import SECRET, Site, eventually
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from execution_options.certificates.material import authorities, parse
-from execution_options.kube.client import JSON_PATCH, MERGE_PATCH, path_of
+from execution_options.kube.client import MERGE_PATCH, path_of
+from execution_options.kube.encoding import JSON_PATCH
 
 from .conftest import FAST, SECRET, Site, eventually
 

@@ -11,8 +11,8 @@ import yaml
 
 from execution_options.engines.patch import Patch
 from execution_options.engines.paths import read
+from execution_options.engines.places import env_places
 from execution_options.engines.profile import builtin
-from execution_options.engines.translate import env_places
 from execution_options.kube.client import path_of
 from execution_options.local import LocalOperator
 from support.enginekinds import install_kinds

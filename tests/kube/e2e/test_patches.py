@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from execution_options.kube.client import JSON_PATCH, ApiError, Kube, path_of
+from execution_options.kube.client import ApiError, Kube, path_of
+from execution_options.kube.encoding import JSON_PATCH
 
 if TYPE_CHECKING:
     from execution_options.cluster import Cluster

@@ -17,8 +17,9 @@ from execution_options.controller.runtime import StatusWriter
 from execution_options.engines.schema import worded
 from execution_options.install import ENGINES_CONFIGURATION, WEBHOOK_CONFIGURATION, engineentries
 from execution_options.install.remembered import ANNOTATION, Collection, note, remembered
-from execution_options.kube.client import ApiError, get_if_exists, path_of
+from execution_options.kube.client import ApiError, path_of
 from execution_options.kube.engines import read_path_check
+from execution_options.kube.listing import get_if_exists
 from execution_options.status import conditions as conditions_
 from execution_options.status.conditions import Aspect
 

@@ -23,8 +23,9 @@ from execution_options.controller.executions.notes import (
 )
 from execution_options.controller.runtime import ATTEMPTS, Announcement, ConflictError, UndoneError
 from execution_options.engines.facts import Role, launcher, role
-from execution_options.kube.client import REFUSED, ApiError, get_if_exists, path_of
+from execution_options.kube.client import REFUSED, ApiError, path_of
 from execution_options.kube.engines import executions_path
+from execution_options.kube.listing import get_if_exists
 from execution_options.options.live import InvalidLiveError, LiveTooLargeError
 from execution_options.options.snapshot import InvalidSnapshotError, new_id
 

@@ -20,7 +20,8 @@ from execution_options.controller.outbox.delivery import (
     version_of,
 )
 from execution_options.controller.runtime import Queue
-from execution_options.kube.client import ApiError, get_if_exists, path_of
+from execution_options.kube.client import ApiError, path_of
+from execution_options.kube.listing import get_if_exists
 from execution_options.kube.store import Store
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from execution_options.api import decoding
 from execution_options.api.keys import ExecutionKey
 from execution_options.api.names import BACKLOG, ID_LABEL, RENEWED_ANNOTATION
 from execution_options.kube.account import own_account
-from execution_options.kube.client import REQUEST_ERRORS, get_if_exists, path_of
+from execution_options.kube.client import REQUEST_ERRORS, path_of
+from execution_options.kube.listing import get_if_exists
 from execution_options.logs import error_text
 from execution_options.parallelism.backlog import MAX_NAMED, RENEW_SECONDS, written
 from execution_options.parallelism.gate import refuses

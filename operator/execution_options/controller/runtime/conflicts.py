@@ -8,7 +8,8 @@ from execution_options.admission.edit import Plan
 from execution_options.api import decoding
 from execution_options.api.meta import PartialObject
 from execution_options.engines.metadatapatch import holds
-from execution_options.kube.client import METADATA, ApiError, get_if_exists
+from execution_options.kube.client import METADATA, ApiError
+from execution_options.kube.listing import get_if_exists
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,8 @@ from execution_options.api.meta import PartialObject
 from execution_options.api.names import FIELD_MANAGER
 from execution_options.controller.runtime.lease import LeaseLostError
 from execution_options.fairness import BusyError, Turns
-from execution_options.kube.client import JSON_PATCH, MERGE_PATCH, METADATA, ApiError
+from execution_options.kube.client import MERGE_PATCH, METADATA, ApiError
+from execution_options.kube.encoding import JSON_PATCH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
