@@ -11,13 +11,8 @@ from execution_options.engines import fields
 from execution_options.engines.artifacts import RENDERED
 from execution_options.engines.patch import pointer
 from execution_options.engines.paths import locate, lookup
-from execution_options.engines.translate import (
-    account_places,
-    env_places,
-    environment,
-    metadata_places,
-    prevailing_places,
-)
+from execution_options.engines.places import account_places, env_places, metadata_places, prevailing_places
+from execution_options.engines.translate import environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
