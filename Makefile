@@ -18,7 +18,7 @@ MINUTES ?= 30
 SEED ?= $(shell date +%s)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-engines test-full test-pythons fuzz lint format unit e2e manifests lock bench clean
+.PHONY: help demo test test-engines test-engines-all test-full test-pythons fuzz lint format unit e2e manifests lock bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ e2e: $(DEV) ## tests against a real API server (the first time builds one: some 
 	$(BIN)/pytest -n auto -m "e2e and not engines" $(CLUSTER) $(PYTEST)
 
 test-engines: $(DEV) ## tests with programs of others, such as engines (the first time builds them: some minutes)
+	$(BIN)/pytest -m "engines and not clients" $(PYTEST)
+
+test-engines-all: $(DEV) ## the same, with Airflow, Dagster and Prefect (which install hundreds of packages)
 	$(BIN)/pytest -m engines $(PYTEST)
 
 test-full: $(DEV) ## tests of parallelism limits with thousands of pods (some ten minutes)

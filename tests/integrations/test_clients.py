@@ -17,7 +17,7 @@ from support.clients import builder, install_operator
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.e2e, pytest.mark.engines, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.engines, pytest.mark.clients, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
