@@ -14,6 +14,7 @@ RUN /build/bin/pip install --require-hashes -r /source/requirements-build.lock \
  && /build/bin/pip --python /opt/execution-options/bin/python install --no-compile --require-hashes \
       --only-binary :all: -r /source/requirements.lock
 COPY pyproject.toml README.md LICENSE /source/
+# Without the embedded control plane, which .dockerignore leaves out.
 COPY operator /source/operator
 RUN /build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /build/wheels /source \
  && /build/bin/pip --python /opt/execution-options/bin/python install --no-compile --no-deps /build/wheels/*.whl \

@@ -31,8 +31,8 @@ from benchmarks.setting import (
     service_account,
     setting,
 )
-from execution_options.cluster.process import guarded
 from execution_options.kube.client import path_of
+from execution_options.processes import guarded
 
 if TYPE_CHECKING:
     from execution_options.kube.client import Kube

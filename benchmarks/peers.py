@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from cryptography import x509
 
 from execution_options.certificates.authority import Policy, create_authority, issue, pem
-from execution_options.cluster.process import guarded
+from execution_options.processes import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

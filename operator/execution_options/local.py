@@ -23,11 +23,11 @@ import yaml
 
 from execution_options import install
 from execution_options.api import decoding
-from execution_options.cluster.process import guarded
 from execution_options.install import local
 from execution_options.kube.access import NoClusterError
 from execution_options.kube.client import REQUEST_ERRORS, Kube, path_of
 from execution_options.logs import error_text
+from execution_options.processes import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -11,8 +11,8 @@ import pytest
 
 from execution_options.cluster import lifecycle, paths
 from execution_options.cluster.errors import ClusterError
-from execution_options.cluster.process import ProcessId
 from execution_options.cluster.state import ClusterState, ComponentRecord, Phase, Record, all_names
+from execution_options.processes import ProcessId
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ import yaml
 from execution_options.cluster import ClusterError
 from execution_options.cluster.build import GoProgram, ensure_built, go_environment
 from execution_options.cluster.paths import cache_root
-from execution_options.cluster.process import guarded
 from execution_options.cluster.progress import Progress
+from execution_options.processes import guarded
 from support.crds import wait_established
 from support.waiting import eventually
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from execution_options.cluster.process import guarded
+from execution_options.processes import guarded
 from support.waiting import eventually
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from typing import Any, Final
 
 from execution_options.cli.stopping import SERVING, end_at_once
 
@@ -30,8 +31,24 @@ _COMMANDS = {
 """Name of a command: where it is defined, and its line of help, so that `--help` imports none of them."""
 
 
+_CONTROL_PLANE: Final = "execution_options.cluster"
+_NO_CONTROL_PLANE: Final = (
+    f"the embedded control plane ({_CONTROL_PLANE}) is not part of this installation; container images leave it out. "
+    "'pip install .' in the source tree installs it. 'run' does without it if --kubeconfig, --context or $KUBECONFIG "
+    "names a cluster"
+)
+
+
 class _LazyGroup(click.Group):
     """A group whose commands are imported when they are called."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ModuleNotFoundError as error:
+            if error.name != _CONTROL_PLANE:
+                raise
+            raise click.ClickException(_NO_CONTROL_PLANE) from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*super().list_commands(ctx), *_COMMANDS})

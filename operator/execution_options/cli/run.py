@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from execution_options.cli.connection import cluster_options
-from execution_options.cluster import ClusterError, ControlPlane
-from execution_options.cluster.process import ignore
 from execution_options.local import LocalOperator, OperatorFailedError
+from execution_options.processes import ignore
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,6 +45,9 @@ def run(kubeconfig: Path | None, context: str | None, name: str | None) -> None:
     """
     as_kubectl = kubeconfig is not None or context is not None or (name is None and "KUBECONFIG" in os.environ)
     if not as_kubectl:
+        # Imported here: with a kubeconfig, `run` works without the embedded control plane, too.
+        from execution_options.cluster import ClusterError, ControlPlane
+
         try:
             kubeconfig = ControlPlane.attach(name or "default").kubeconfig
         except ClusterError as error:

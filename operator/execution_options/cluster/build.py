@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from execution_options.processes import guarded
+
 from .errors import ClusterError
-from .process import guarded
 from .toolchain import find_go, required_go_version
 
 if TYPE_CHECKING:

@@ -16,8 +16,9 @@ from .state import Phase
 from .supervisor_protocol import DETACH
 
 if TYPE_CHECKING:
+    from execution_options.processes import ProcessId
+
     from .binaries import Programs
-    from .process import ProcessId
     from .progress import Progress
     from .state import ClusterState, Record
 

@@ -14,9 +14,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from execution_options.processes import ProcessId
+
 from .errors import ClusterError
 from .paths import state_root
-from .process import ProcessId
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,11 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from execution_options.processes import ProcessId, guarded, ignore
+
 from . import kubeconfig, node, pki
 from .client import Client
 from .components import HOST, SERVICE_IP, Component, Ports, client_kubeconfig, components, environment
 from .errors import ClusterError
-from .process import ProcessId, guarded, ignore
 from .state import ClusterState, ComponentRecord, Phase, Record
 from .supervisor_protocol import DETACH
 

@@ -16,7 +16,6 @@ import msgspec
 
 from execution_options.api import decoding
 from execution_options.api.names import GROUP, OPTIONS_ANNOTATION
-from execution_options.cluster.process import ProcessId
 from execution_options.install import (
     SYSTEM_NAMESPACE,
     WEBHOOK,
@@ -32,6 +31,7 @@ from execution_options.install import (
 )
 from execution_options.install.policies import policies
 from execution_options.kube.client import APPLY_PATCH, ApiError, path_of
+from execution_options.processes import ProcessId
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from execution_options.cluster.process import guarded
 from execution_options.install import CONTROLLER
+from execution_options.processes import guarded
 from support.disturbance import metric, metrics, revoked
 from support.expiry import ExpiringProxy
 from support.load import load

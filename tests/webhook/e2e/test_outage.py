@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from execution_options.cluster.process import guarded
 from execution_options.install import WEBHOOK_CONFIGURATION
+from execution_options.processes import guarded
 from support.balancer import balanced
 from support.load import load
 from support.team import RefusedError

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from execution_options.cluster import guard
-from execution_options.cluster.process import ProcessId
+from execution_options import guard
+from execution_options.processes import ProcessId
 from support.waiting import eventually
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import sys
 
 IMPATIENT = """
 import os, signal, subprocess
-from execution_options.cluster.process import ignore
+from execution_options.processes import ignore
 
 signal.signal(signal.SIGTERM, lambda *_: None)
 send = 'while kill -TERM "$1"; do :; done'
