@@ -14,7 +14,7 @@ from execution_options.api.validation import decoded, manifest_problems
 from execution_options.sdk.spec import from_spec, is_foreign, to_spec, untranslatable
 
 if TYPE_CHECKING:
-    from execution_options.sdk.options import Options
+    from execution_options.sdk.fields import OptionsFields
 
 _DNS_LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _NAMES = {
@@ -26,7 +26,7 @@ _MAPS = {"labels", "annotations", "matchLabels"}
 
 
 def write(
-    options: Options,
+    options: OptionsFields,
     *,
     name: str,
     namespace: str | None,

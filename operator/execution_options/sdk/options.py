@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
-# Needed at run time by whoever resolves the annotations of this dataclass.
+from execution_options.sdk.fields import OptionsFields
+
+# Needed at run time by whoever resolves the annotations of the constructor.
 from execution_options.sdk.notifications import Notification  # noqa: TC001
 from execution_options.sdk.security import Identity, RawOutputDataConfig, SecurityContext
 
 
-@dataclass(init=False)
-class Options:
+class Options(OptionsFields):
     """What an execution gets beyond its definition; ``flytekit.core.options.Options``.
 
     None means "not said" and is left out of the manifest. A value that is given is kept, also ``0``,
@@ -40,22 +40,6 @@ class Options:
             differ only here are equal.
         namespace_selector: Likewise for the namespaces of cluster-wide options.
     """
-
-    labels: dict[str, str] | None
-    annotations: dict[str, str] | None
-    raw_output_data_config: RawOutputDataConfig | None
-    security_context: SecurityContext | None
-    max_parallelism: int | None
-    notifications: list[Notification] | None
-    disable_notifications: bool | None
-    overwrite_cache: bool | None
-    envs: dict[str, str] | None
-    mode: Literal["Default", "Enforce"] | None
-    priority: int | None
-    update_policy: Literal["Live", "NextExecution"] | None
-    notification_guarantee: Literal["Observed", "Held"] | None
-    selector: Mapping[str, Any] | None = field(compare=False)
-    namespace_selector: Mapping[str, Any] | None = field(compare=False)
 
     # Written out, not generated: it accepts more than what the attributes hold.
     def __init__(

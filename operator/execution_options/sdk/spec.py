@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from execution_options.api import notification
     from execution_options.api.model import ExecutionOptionsSpec
     from execution_options.api.security_context import RunAs
-    from execution_options.sdk.options import Options
+    from execution_options.sdk.fields import OptionsFields
 
 T = TypeVar("T")
 
 
-def untranslatable(options: Options) -> Iterator[Problem]:
+def untranslatable(options: OptionsFields) -> Iterator[Problem]:
     """What ``to_spec`` cannot read, and what has no place in a ``spec``."""
     foreign = list(_foreign(options))
     yield from foreign
@@ -52,12 +52,12 @@ def untranslatable(options: Options) -> Iterator[Problem]:
             )
 
 
-def is_foreign(options: Options) -> bool:
+def is_foreign(options: OptionsFields) -> bool:
     """Whether ``to_spec`` cannot read a part, because it is of another class."""
     return any(True for _ in _foreign(options))
 
 
-def _foreign(options: Options) -> Iterator[Problem]:
+def _foreign(options: OptionsFields) -> Iterator[Problem]:
     """Parts that are of another class than the one they must be, such as flytekit's own."""
     context, notifications = options.security_context, options.notifications
     yield from _not_a(dict, "spec.envs", options.envs)
@@ -95,7 +95,7 @@ def _not_a(expected: type, path: str, value: object, *, optional: bool = True) -
         )
 
 
-def to_spec(options: Options) -> dict[str, Any]:
+def to_spec(options: OptionsFields) -> dict[str, Any]:
     """What the options say; types and values are not checked."""
     prefix, context = options.raw_output_data_config, options.security_context
     return _said(
