@@ -16,6 +16,7 @@ from execution_options.cluster.progress import Progress
 from execution_options.local import LocalOperator
 from support.apiserver import ApiServer
 from support.crds import install_crds
+from support.executions import every_engine
 from support.leftovers import remove
 from support.rights import AUDIT_POLICY
 from support.waiting import eventually
@@ -201,3 +202,10 @@ def webhook(control_plane: Cluster) -> Iterator[LocalOperator]:
     """
     with LocalOperator(control_plane.kubeconfig, control_plane.context, processes=("webhook",)) as operator:
         yield operator
+
+
+@pytest.fixture(scope="module")
+def engines_cluster(control_plane: Cluster) -> Iterator[Cluster]:
+    """The cluster with every engine's kind, and the engine of the example."""
+    with every_engine(control_plane):
+        yield control_plane

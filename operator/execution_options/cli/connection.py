@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import click
 
+from execution_options.http_errors import UNANSWERED
 from execution_options.kube.access import NoClusterError
-from execution_options.kube.client import UNANSWERED, ApiError
+from execution_options.kube.client import ApiError
 from execution_options.logs import error_text
 
 if TYPE_CHECKING:

@@ -191,16 +191,6 @@ class ControlPlane(Cluster):
             for name, entry in self._record().components.items()
         ]
 
-    def signal_component(self, name: str, number: signal.Signals) -> None:
-        """Send a signal to a component: SIGSTOP and SIGCONT make one that hangs for a while.
-
-        Raises:
-            ClusterError: There is no such component, or it is down.
-        """
-        process = self._component(name).process
-        if process is None or not process.signal(number):
-            raise ClusterError(f"{name} is down")
-
     def kill_component(self, name: str) -> None:
         """Kill a component, as a crash would; its supervisor starts it again. Returns as soon as it is dead.
 

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from execution_options.api import decoding
+from execution_options.http_errors import UNANSWERED
 from execution_options.kube.access import USER_AGENT, find
 from execution_options.kube.encoding import encoded
 from execution_options.watchdog import advance
@@ -95,8 +96,6 @@ class ApiError(Exception):
         return self.status == TOO_MANY or (400 <= self.status < 500 and bool(self.reason))
 
 
-UNANSWERED: Final = (aiohttp.ClientError, OSError)
-"""Raised by a request without an answer; ``TimeoutError`` is an ``OSError``."""
 REQUEST_ERRORS: Final = (ApiError, *UNANSWERED)
 """Raised by a request that was refused or got no answer."""
 

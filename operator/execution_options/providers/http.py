@@ -15,7 +15,7 @@ from aiohttp.resolver import AsyncResolver
 from msgspec import Struct
 from yarl import URL
 
-from execution_options.kube.client import UNANSWERED
+from execution_options.http_errors import UNANSWERED
 from execution_options.providers.answer import Answer, ambiguous, permanent, temporary
 from execution_options.providers.outbound import ForbiddenAddressError
 from execution_options.proxies import Proxies, ProxyError

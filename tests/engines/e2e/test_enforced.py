@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.executions import every_engine
 from support.team import Team, working
 
 if TYPE_CHECKING:
@@ -30,16 +29,9 @@ OURS = "execution.dev/options"
 EVIL = "example.com/evil"
 
 
-@pytest.fixture(scope="module")
-def served(control_plane: Cluster) -> Iterator[Cluster]:
-    """Every engine's kind."""
-    with every_engine(control_plane):
-        yield control_plane
-
-
 @pytest.fixture
-def team(served: Cluster, namespace: str) -> Iterator[Team]:
-    with working(served, namespace) as team:
+def team(engines_cluster: Cluster, namespace: str) -> Iterator[Team]:
+    with working(engines_cluster, namespace) as team:
         team.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "trainer"}})
         team.options("law", LAW)
         yield team

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.executions import every_engine, read, variants
+from support.executions import read, variants
 from support.team import Team, working
 
 if TYPE_CHECKING:
@@ -23,16 +23,9 @@ BUSY = ("Job", "Pod")
 """Whose controllers write to them meanwhile."""
 
 
-@pytest.fixture(scope="module")
-def served(control_plane: Cluster) -> Iterator[Cluster]:
-    """Every engine's kind, and the engine of the example."""
-    with every_engine(control_plane):
-        yield control_plane
-
-
 @pytest.fixture
-def team(served: Cluster, namespace: str) -> Iterator[Team]:
-    with working(served, namespace) as team:
+def team(engines_cluster: Cluster, namespace: str) -> Iterator[Team]:
+    with working(engines_cluster, namespace) as team:
         yield team
 
 

@@ -13,7 +13,7 @@ import yaml
 from execution_options.api.names import SNAPSHOT_ANNOTATION
 from execution_options.cluster.progress import Progress
 from support import argocd, flux
-from support.executions import every_engine, read, variants
+from support.executions import read, variants
 from support.programs import build_wanted
 from support.team import Team, working
 
@@ -52,16 +52,9 @@ def kustomize_controller() -> Path:
     return flux.build(Progress())
 
 
-@pytest.fixture(scope="module")
-def served(control_plane: Cluster) -> Iterator[Cluster]:
-    """Every engine's kind, and the engine of the example."""
-    with every_engine(control_plane):
-        yield control_plane
-
-
 @pytest.fixture
-def team(served: Cluster, namespace: str) -> Iterator[Team]:
-    with working(served, namespace) as team:
+def team(engines_cluster: Cluster, namespace: str) -> Iterator[Team]:
+    with working(engines_cluster, namespace) as team:
         yield team
 
 

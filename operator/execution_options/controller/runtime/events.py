@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 from msgspec import Struct
 
 from execution_options.fairness import RoundRobin
-from execution_options.kube.client import UNANSWERED, ApiError, path_of
+from execution_options.http_errors import UNANSWERED
+from execution_options.kube.client import ApiError, path_of
 from execution_options.logs import error_text
 
 if TYPE_CHECKING:
