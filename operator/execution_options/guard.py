@@ -1,8 +1,8 @@
 """Run a program that dies with its parent: `python -I -S guard.py PARENT_PID PROGRAM ARGUMENT…`.
 
 Run as a script, by path, because it must start in milliseconds. Where the kernel can signal a child when its parent
-dies (Linux) this process arms that and becomes the program. Elsewhere it stays, and watches for its own adoption
-by another process, which is how the death of a parent shows everywhere.
+dies (Linux), this process requests that and becomes the program. Elsewhere it stays, and polls whether it has another
+parent, as it does on every system after its parent has died.
 """
 
 import os
@@ -21,7 +21,7 @@ def _die_with_parent_linux(parent: int) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
         sys.exit(f"guard: prctl: {os.strerror(ctypes.get_errno())}")
-    # The parent may have died before the request was in place; then nobody would ever signal us.
+    # If the parent died before the request was in place, the signal would never come.
     if os.getppid() != parent:
         sys.exit("guard: the parent process is gone")
 

@@ -39,11 +39,11 @@ READY_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 20.0
 TOKEN_SECONDS: Final = 24 * 3600
 UNREACHABLE: Final = (NoClusterError, *REQUEST_ERRORS)
-"""What a cluster does that refuses, is none, or does not answer."""
+"""Errors of a cluster that refuses a request, does not answer or does not exist."""
 
 
 _DIRECT: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-"""Loopback is reached by no proxy, whatever the environment says."""
+"""Reaches loopback without a proxy, whatever the environment sets."""
 
 
 class OperatorFailedError(Exception):
@@ -76,7 +76,7 @@ class LocalOperator:
         """Folder of ``webhook.log`` and ``controller.log``; it goes with this object."""
         self.webhook_port, self._webhook_health, self._controller_health = _free_ports(3)
         commands = {
-            # Its entries are removed before it is stopped: there is nobody to linger for.
+            # Its entries are removed before it stops, so no request comes that it would have to wait for.
             "webhook": ["--host", "127.0.0.1", "--port", str(self.webhook_port), "--linger-seconds", "0", *webhook],
             "controller": list(controller),
         }
@@ -85,7 +85,7 @@ class LocalOperator:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self._installed = False
         self.left = ""
-        """Why not all could be taken away again, if so."""
+        """Why something could not be removed; empty if all was."""
 
     def __enter__(self) -> Self:
         try:
@@ -158,12 +158,12 @@ class LocalOperator:
         target.write_text(yaml.safe_dump(document))
 
     def command(self, name: str) -> list[str]:
-        """What a process is started with."""
+        """The command line of ``webhook`` or ``controller``."""
         access = ["--kubeconfig", str(self.logs / f"{name}.kubeconfig")]
         return [sys.executable, "-m", "execution_options", name, *access, *self.arguments(name)]
 
     def arguments(self, name: str) -> list[str]:
-        """A process' arguments besides those that say which cluster to use."""
+        """The arguments of a process without those that name the cluster."""
         return ["--health-port", str(self._health[name]), *self._commands[name]]
 
     def start(self, name: str) -> None:
@@ -175,7 +175,7 @@ class LocalOperator:
             )
 
     def wait_ready(self, name: str) -> None:
-        """Wait until the process says that it is ready.
+        """Wait until the readiness probe of the process succeeds.
 
         Raises:
             OperatorFailedError: it ended, or is not ready in time.
@@ -213,10 +213,10 @@ class LocalOperator:
         process.wait(STOP_SECONDS)
 
     def wait(self) -> None:
-        """Wait until a process ends, which none does by itself.
+        """Wait while all processes run.
 
         Raises:
-            OperatorFailedError: one did.
+            OperatorFailedError: a process ended.
         """
         while True:
             for name, process in self.processes.items():
@@ -225,7 +225,7 @@ class LocalOperator:
             time.sleep(0.5)
 
     def stop(self) -> None:
-        """Take away the webhook entries, without which nobody waits for the processes; then these, and their rights."""
+        """Remove the webhook entries first, so that no request waits for the processes; then these, and their rights."""
         if self._installed:
             self._withdraw(local.withdraw_entries)
         for process in self.processes.values():

@@ -1,4 +1,4 @@
-"""Processes by identity: a pid alone may have been given to another process since it was written down."""
+"""Identifies, guards and signals processes. A pid alone may belong to another process by now."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _GUARD = Path(__file__).with_name("guard.py")
 
 @dataclass(frozen=True, slots=True)
 class ProcessId:
-    """A pid with the moment its process started, so that a reused pid is told apart.
+    """A pid with the moment its process started, so that a reused pid is another identity.
 
     Attributes:
         pid: The process id.
@@ -80,8 +80,8 @@ def guarded(command: list[str]) -> list[str]:
 def ignore(signals: Iterable[signal.Signals]) -> None:
     """Ignore signals from now on, in programs that are started from now on, too.
 
-    Python complains of a signal whose handler is about to run when it becomes ignored, so each gets one that does
-    nothing first, and is ignored while none can arrive.
+    Python warns if a signal becomes ignored while its handler is about to run. So each signal first gets a handler that
+    does nothing, and becomes ignored while signals are blocked.
     """
     numbers = tuple(signals)
     for number in numbers:

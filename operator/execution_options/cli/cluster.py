@@ -34,7 +34,7 @@ def _named_options(command: Callable[_P, _R]) -> Callable[_P, _R]:
 
 
 def _one_line_errors(command: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Report what went wrong in one line, with exit code 1."""
+    """Report errors of the cluster in one line, with exit code 1."""
 
     @functools.wraps(command)
     def wrapped(*args: _P.args, **kwargs: _P.kwargs) -> _R:
@@ -61,7 +61,7 @@ def cluster() -> None:
 @click.option("--emulated-version", metavar="1.N", help="Pretend to be this Kubernetes version, such as 1.34.")
 @_one_line_errors
 def up(name: str, kubeconfig: Path | None, context: str | None, emulated_version: str | None) -> None:
-    """Start the control plane and say how to use it.
+    """Start the control plane and print how to use it.
 
     The first start builds it (minutes); later ones take seconds. It runs until 'cluster down'.
     """
@@ -102,7 +102,7 @@ def down(name: str | None, every: bool) -> None:
 @_named_options
 @_one_line_errors
 def status(name: str, kubeconfig: Path | None, context: str | None) -> None:
-    """Say what runs, and whether it is healthy; exit code 1 if it does not or is not."""
+    """Show what runs and whether it is healthy. Exit code 1 if something is down or unhealthy."""
     if kubeconfig is not None or context is not None:
         _report_named(NamedCluster(kubeconfig, context))
         return

@@ -1,4 +1,4 @@
-"""Commands that act on what many use: they say what they would do, and ask before they do it."""
+"""Commands that affect other people: they print what they would do, and ask before they do it."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def confirm(what: str, items: Iterable[str], *, yes: bool, dry_run: bool) -> boo
     """Whether to go on with something that touches ``items``; shows them where nothing is to be done.
 
     Raises:
-        click.Abort: somebody said no.
-        click.UsageError: nobody can be asked.
+        click.Abort: the answer was no.
+        click.UsageError: standard input is not a terminal, so that nobody can answer.
     """
     if dry_run:
         for item in items:

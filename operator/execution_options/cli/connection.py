@@ -32,7 +32,7 @@ def cluster_options(command: Callable[P, T]) -> Callable[P, T]:
 
 
 def asynchronous(command: Callable[P, Coroutine[None, None, T]]) -> Callable[P, T]:
-    """Run a coroutine as a command; what went wrong with the cluster is said in one line, with exit code 1."""
+    """Run a coroutine as a command; errors of the cluster are printed in one line, with exit code 1."""
 
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:

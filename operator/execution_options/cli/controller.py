@@ -100,7 +100,7 @@ async def controller(
     allowed_networks: tuple[outbound.Network, ...],
     resync: float,
 ) -> None:
-    """Bring edits of options to living executions, and say in the status of options what became of them.
+    """Bring edits of options to living executions, and report the outcome in the status of the options.
 
     Of any number of replicas one is active; the others are ready to take over.
     """
@@ -119,7 +119,7 @@ async def controller(
     stop = asyncio.Event()
     memo = kopf.Memo(kube=await Kube.connect(kubeconfig, context), settings=settings, stop=stop)
     try:
-        # No peer is told the identity, but without it kopf looks up its user's name, and in a container there is none.
+        # No peer sees the identity. Without it, kopf reads its user's name, which a container lacks.
         await kopf.operator(
             registry=handlers.REGISTRY,
             clusterwide=True,

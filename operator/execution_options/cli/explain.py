@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from execution_options.options.snapshot import Snapshot
 
 MAX_PODS: Final = 500
-"""Pods that are compared with what options say."""
+"""The most pods that are compared with the options."""
 
 
 @click.command()
@@ -184,7 +184,7 @@ def _applied(
 def _places(
     engine: Engine, document: dict[str, Any], snapshot: Snapshot, merged: tuple[Effective, Effective], *, missed: bool
 ) -> None:
-    """One value of each field was shown; say where another stands."""
+    """Name the places where a field has another value than the one shown."""
     frozen = merge(snapshot.layers)
     found = list(differences(engine, document, snapshot.authored, frozen, *merged, missed=missed))
     if found:

@@ -41,14 +41,14 @@ if TYPE_CHECKING:
 
 KINDS: Final = {WORDS[kind]: kinds.KINDS[kind] for kind in (*PLURALS, CHANNEL_KIND)}
 SECONDS: Final = 60.0
-"""That a command waits for the operator."""
+"""How long a command waits for the operator."""
 
 
 @click.group()
 def notify() -> None:
     """Deliver notifications again, and try channels out.
 
-    What became of notifications is told by `kubectl get notificationdeliveries`.
+    `kubectl get notificationdeliveries` shows the outcome of every notification.
     """
 
 
@@ -60,9 +60,9 @@ def notify() -> None:
 async def redeliver(
     deliveries: tuple[str, ...], namespace: str | None, kubeconfig: Path | None, context: str | None
 ) -> None:
-    """Deliver NotificationDeliveries again, and say what became of them.
+    """Deliver NotificationDeliveries again, and show the outcome.
 
-    Those who did not get one are tried again; where everybody did, everybody. A NAME may also be what
+    Recipients who did not get the notification are tried again; if all of them got it, all are. A NAME may also be what
     `kubectl get nd -o name` prints.
     """
     found = [_delivery(text) for text in deliveries]
@@ -73,12 +73,12 @@ async def redeliver(
         for path in paths:
             await kube.patch(path, {"metadata": {"labels": {REDELIVER_LABEL: request}}}, MERGE_PATCH, accept=METADATA)
 
-        async def look() -> list[dict[str, Any]]:
+        async def fetch() -> list[dict[str, Any]]:
             every: list[dict[str, Any]] = [msgspec.json.decode(await kube.get(path)) for path in paths]
             seen = all((one.get("status") or {}).get("redelivery") == request for one in every)
             return every if seen else []
 
-        _say(await _settled(look))
+        _show(await _outcome(fetch))
 
 
 def _delivery(text: str) -> str:
@@ -127,12 +127,12 @@ async def trial(
         request = Request(msgspec.json.decode(written, type=PartialObject).metadata.uid, text)
         collection = path_of(GROUP, VERSION, DELIVERY_PLURAL, home)
 
-        async def look() -> list[dict[str, Any]]:
+        async def fetch() -> list[dict[str, Any]]:
             params = {"labelSelector": f"{TEST_LABEL}={request.id}"}
             items: list[dict[str, Any]] = msgspec.json.decode(await kube.get(collection, params=params))["items"]
             return items
 
-        _say(await _settled(look))
+        _show(await _outcome(fetch))
 
 
 @notify.command()
@@ -143,7 +143,7 @@ async def trial(
 async def release(everything: bool, kubeconfig: Path | None, context: str | None, yes: bool, dry_run: bool) -> None:
     """Let executions go that are held until their notifications are recorded.
 
-    To be run when the operator was taken away, or is about to be: nobody else would let them go.
+    Run it before or after the operator is removed: nothing else releases them.
     """
     async with Kube(await find(kubeconfig, context)) as kube:
         where = await collections(kube)
@@ -157,21 +157,27 @@ async def release(everything: bool, kubeconfig: Path | None, context: str | None
 
 
 def _request() -> str:
-    """Another one each time."""
+    """A new identifier of a request."""
     return f"{int(time.time())}-{secrets.token_hex(4)}"
 
 
-async def _settled(look: Callable[[], Any]) -> list[dict[str, Any]]:
-    """The deliveries, once each has finished or was tried.
+async def _outcome(fetch: Callable[[], Any]) -> list[dict[str, Any]]:
+    """Wait until each delivery has finished or has been tried.
+
+    Args:
+        fetch: reads the deliveries; an empty list means that the operator has not begun.
+
+    Returns:
+        The deliveries, as they are after at most ``SECONDS``.
 
     Raises:
-        click.ClickException: the operator does nothing about them.
+        click.ClickException: the operator has not begun by then.
     """
     found: list[dict[str, Any]] = []
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(SECONDS):
             while True:
-                found = await look()
+                found = await fetch()
                 states = [one.get("status") or {} for one in found]
                 if found and all(one.get("state") in FINISHED or one.get("nextAttempt") for one in states):
                     return found
@@ -181,7 +187,7 @@ async def _settled(look: Callable[[], Any]) -> list[dict[str, Any]]:
     return found
 
 
-def _say(deliveries: list[dict[str, Any]]) -> None:
+def _show(deliveries: list[dict[str, Any]]) -> None:
     rows: list[tuple[str, ...]] = []
     for delivery in deliveries:
         spec, status = delivery["spec"], delivery.get("status") or {}

@@ -156,7 +156,7 @@ async def _decide(
     given: list[OptionsObject],
     accounts: set[tuple[str, str]],
 ) -> Decision | str:
-    """What the webhook would decide, or why it would not be asked, or cannot be foretold.
+    """What the webhook would decide, or why that cannot be predicted or no webhook would be called.
 
     Args:
         reader: for what is in the cluster.
@@ -198,7 +198,7 @@ async def _decide(
 
 
 def _abridge(document: dict[str, Any]) -> None:
-    """Leave out what only says again, for the operator, what the table does."""
+    """Shorten the snapshot, which repeats for the operator what the table shows."""
     annotations = document.get("metadata", {}).get("annotations") or {}
     if names.SNAPSHOT_ANNOTATION in annotations:
         annotations[names.SNAPSHOT_ANNOTATION] = f"({len(annotations[names.SNAPSHOT_ANNOTATION])} bytes: all of this)"

@@ -1,4 +1,4 @@
-"""Reading what explain and preview need, in one consistent look, and without what the user may not read."""
+"""Reads what explain and preview need, as far as the user may read it."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ _OPTIONS: Final = (
 
 
 class Reader:
-    """Reads for one user; what he may not read is missing, and said.
+    """Reads with the rights of one user, and notes what these do not include.
 
     Attributes:
-        kube: the connection, for what nothing can be said without.
-        unread: what was asked for in vain, and what that means.
+        kube: the connection, for reads without which there is no answer at all.
+        unread: what may not be read, with the consequence.
     """
 
     def __init__(self, kube: Kube) -> None:
@@ -54,11 +54,20 @@ class Reader:
 
     @property
     def sentences(self) -> list[str]:
-        """What is missing, for people."""
+        """A sentence for each thing that could not be read."""
         return [f"you may not read {what}: {meaning}" for what, meaning in self.unread.items()]
 
     async def permitted(self, request: Awaitable[T], what: str, meaning: str) -> T | None:
-        """The answer to a request, or ``None`` where the user may not ask."""
+        """Await a request that the user may lack the right for.
+
+        Args:
+            request: the request.
+            what: what is read, for messages.
+            meaning: the consequence if it cannot be read, for messages.
+
+        Returns:
+            The answer, or ``None`` after a 403.
+        """
         try:
             return await request
         except ApiError as error:
@@ -69,7 +78,7 @@ class Reader:
 
 
 async def engines_in(reader: Reader) -> Engines:
-    """The engines of the cluster; the built-in ones where whoever asks may not know about others."""
+    """The engines of the cluster; only the built-in ones if the user may not list the others."""
     found = await reader.permitted(
         read_engines(reader.kube), "ExecutionEngines", f"only built-in engines are known here (ClusterRole {READERS})"
     )
@@ -77,7 +86,7 @@ async def engines_in(reader: Reader) -> Engines:
 
 
 async def options_in_reach(reader: Reader, namespace: str) -> tuple[list[OptionsObject], list[str]]:
-    """Options of the namespace and the cluster, and a sentence for each that cannot be understood."""
+    """Options of the namespace and the cluster, and a sentence for each that is invalid."""
     found: list[OptionsObject] = []
     broken: list[str] = []
     answers = await asyncio.gather(
@@ -137,13 +146,13 @@ async def facts(
 
 
 async def find_account(reader: Reader, namespace: str, name: str) -> ObjectMeta | None:
-    """A service account; ``None`` where there is none, or none that one may read."""
+    """A service account; ``None`` if there is none or it may not be read."""
     path = path_of("", "v1", "serviceaccounts", namespace, name)
     return await _partial(reader, path, _account(name), "whether it is there, and as whom, is not checked")
 
 
 def account_is_unread(reader: Reader, name: str) -> bool:
-    """Whether nothing can be said of a service account."""
+    """Whether a service account could not be read."""
     return _account(name) in reader.unread
 
 

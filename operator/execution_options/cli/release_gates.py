@@ -1,4 +1,4 @@
-"""``execution-options release-gates``: nobody waits for a parallelism slot any more."""
+"""``execution-options release-gates``: it releases all pods that wait for a parallelism slot."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ _AGAIN = "'run' does when it starts and ends again"
 
 
 def _stop(*_: object) -> NoReturn:
-    # Whoever is impatient must not leave webhook entries behind that nobody answers.
+    # A second Ctrl-C must not leave webhook entries behind without a webhook.
     ignore(_STOPPING)
     sys.exit(0)
 

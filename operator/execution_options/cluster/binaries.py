@@ -36,7 +36,7 @@ class Programs:
 
     Attributes:
         paths: From a program's name to its file. `helm` may be missing from a set that was found.
-        multicall: Whether every path is the one built binary, which is told by name which program it is.
+        multicall: Whether every path is the one built binary, which acts as the program by whose name it is called.
     """
 
     paths: Mapping[str, Path]

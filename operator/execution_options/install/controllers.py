@@ -1,7 +1,7 @@
 """Whose owner references are believed.
 
-Controllers create the parts of executions, and what they say of owners is believed. An owner that anybody else writes
-down is a claim, by which he could talk his execution out of enforced options.
+Controllers create the parts of executions, so the owners that they write are believed. Anybody else could write an
+owner reference to exempt an execution from enforced options.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ def uncovered(installed: Iterable[Entry], engines: Iterable[Engine]) -> list[Eng
 def entries(installed: Iterable[Entry], engines: Iterable[Engine]) -> list[Entry]:
     """Entries for these engines: the installed ones of executions, with other rules.
 
-    So they have the same policies, timeouts and conditions, whatever the installation says, and the same
+    So they have the same policies, timeouts and conditions, whatever the installation sets, and the same
     certificate authority from the first moment.
     """
     engines = list(engines)

@@ -72,7 +72,7 @@ def differing(root: Path) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the files, or with ``--check`` only say which differ; exit code 1 if any does."""
+    """Write the files, or with ``--check`` only name those that differ; exit code 1 if any does."""
     parser = argparse.ArgumentParser(prog="execution_options.install.generate", description=__doc__)
     parser.add_argument("folder", nargs="?", type=Path, default=Path(), help="root of the source tree")
     parser.add_argument("--check", action="store_true", help="write nothing; fail where a file differs")

@@ -50,13 +50,13 @@ _ENTRIES: Final = path_of(
     "admissionregistration.k8s.io", "v1", "mutatingwebhookconfigurations", "", WEBHOOK_CONFIGURATION
 )
 PROOF_SECONDS: Final = 10.0
-"""After which an API server that does not reach the webhook never will."""
+"""How long the API server may take until it reaches the webhook."""
 ANSWER_SECONDS: Final = 15.0
-"""For one request: longer than the entry's own time-out."""
+"""Time-out of one request: longer than the entry's own."""
 
 
 class UnreachedError(Exception):
-    """The API server does not call the webhook; the message has its own words for why."""
+    """The API server does not call the webhook; the message has its reason."""
 
 
 def local_webhook(port: int) -> list[Manifest]:
@@ -81,10 +81,10 @@ def _this_process() -> str:
 
 
 async def occupied(kube: Kube) -> str | None:
-    """Why no operator may run here, where there is another; ``None`` where there is none, or only a dead one's traces.
+    """Why no operator may run here: another one does. ``None`` if there is none, or only the traces of one that died.
 
     Raises:
-        execution_options.kube.client.ApiError: the API server does not say.
+        execution_options.kube.client.ApiError: the API server refuses it.
     """
     service = await _found(kube, _SERVICE)
     if service is None:
@@ -102,7 +102,7 @@ async def occupied(kube: Kube) -> str | None:
 
 
 async def prepare(kube: Kube) -> None:
-    """Kinds, accounts, rights, and before these the policies that bound them.
+    """Install kinds, policies, accounts and rights; the policies bound the rights and come before them.
 
     Raises:
         execution_options.kube.client.ApiError: the API server refuses something.
@@ -143,13 +143,13 @@ async def _offer(kube: Kube, manifest: Manifest) -> None:
 
 
 async def proved(kube: Kube) -> None:
-    """Wait until the API server calls the webhook: a dry run of a Job has to come back refused in the webhook's words.
+    """Wait until the API server calls the webhook: it refuses a dry run of a Job with the webhook's message.
 
-    Nobody else can give that answer: the Job refers to options whose name is made up here, and the API server believes
-    only who has the certificate's key.
+    Only our webhook can give that answer: the Job refers to options with a random name, and the API server checks the
+    webhook's certificate.
 
     Raises:
-        UnreachedError: it does not.
+        UnreachedError: it does not within ``PROOF_SECONDS``.
     """
     wanted = f"none-{secrets.token_hex(8)}"
     until = time.monotonic() + PROOF_SECONDS
@@ -160,7 +160,7 @@ async def proved(kube: Kube) -> None:
 
 
 async def _dry_run(kube: Kube, wanted: str) -> str | None:
-    """What the API server said instead of asking the webhook."""
+    """Why the API server did not ask the webhook; ``None`` if it did."""
     job = {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -177,7 +177,7 @@ async def _dry_run(kube: Kube, wanted: str) -> str | None:
 
 
 async def withdraw_entries(kube: Kube) -> None:
-    """Take away the webhook entries, without which nobody would wait for the processes.
+    """Remove the webhook entries, so that no request waits for the processes.
 
     Raises:
         execution_options.kube.client.ApiError: the API server refuses something.
@@ -186,7 +186,7 @@ async def withdraw_entries(kube: Kube) -> None:
 
 
 async def withdraw_rights(kube: Kube) -> None:
-    """Take away what only the processes needed, once they have ended, and the policies that bounded it.
+    """Remove the rights of the processes once these have ended, then the policies that bounded the rights.
 
     Raises:
         execution_options.kube.client.ApiError: the API server refuses something.

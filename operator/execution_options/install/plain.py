@@ -34,7 +34,7 @@ def render(root: Path, helm: Path) -> dict[str, str]:
         helm: the program.
 
     Raises:
-        subprocess.CalledProcessError: helm cannot render the chart; standard error says why.
+        subprocess.CalledProcessError: helm cannot render the chart; standard error has the reason.
     """
     (namespace,) = [document for document in rbac() if document["kind"] == "Namespace"]
     installed = yaml.safe_dump(namespace, sort_keys=False) + _rendered(root, helm, "--no-hooks")

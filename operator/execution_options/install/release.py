@@ -1,4 +1,4 @@
-"""Lets go of executions that the operator holds, for when it is taken away, or their engine's description is."""
+"""Releases executions that the operator holds, when it is uninstalled or their engine's description is deleted."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ async def engines_configuration(kube: Kube) -> dict[str, Any] | None:
 
 
 async def collections(kube: Kube) -> list[Collection]:
-    """Where executions may be held: of the built-in engines, of those that are described, and of those that were.
+    """The collections that may contain held executions: those of built-in, described and formerly described engines.
 
     Raises:
-        execution_options.kube.client.ApiError: the API server does not say.
+        execution_options.kube.client.ApiError: the API server refuses it.
     """
     described = (await read_engines(kube)).values()
     noted = remembered(await engines_configuration(kube))
@@ -49,9 +49,9 @@ async def collections(kube: Kube) -> list[Collection]:
 
 
 async def release_all(kube: Kube, where: Iterable[Collection]) -> int:
-    """Remove the operator's finalizer from all executions, where one may; how many had it.
+    """Remove the operator's finalizer from all executions that may be changed, and count those that had it.
 
-    Executions of which deliveries were not recorded yet are notified no more once they are gone.
+    If deliveries of such an execution are not recorded yet, its notifications are lost when it is deleted.
 
     Raises:
         execution_options.kube.client.ApiError: the API server refuses it for another reason than a missing right.
@@ -68,10 +68,10 @@ async def release_all(kube: Kube, where: Iterable[Collection]) -> int:
 
 
 async def all_held(kube: Kube, where: Iterable[Collection]) -> list[str]:
-    """What :func:`release_all` would release, in words.
+    """One line for each execution that :func:`release_all` would release.
 
     Raises:
-        execution_options.kube.client.ApiError: as there.
+        execution_options.kube.client.ApiError: the API server refuses it for another reason than a missing right.
     """
     found: list[str] = []
     for of in where:
@@ -85,12 +85,12 @@ async def all_held(kube: Kube, where: Iterable[Collection]) -> list[str]:
 
 
 async def release(kube: Kube, collection: Collection, check: Callable[[], None] = lambda: None) -> int:
-    """Remove the operator's finalizer from the executions of a kind; how many had it.
+    """Remove the operator's finalizer from the executions of a kind, and count those that had it.
 
     Args:
         kube: the connection.
         collection: the kind.
-        check: raises where nothing may be written any more.
+        check: called before each write; raises if this process may no longer write.
 
     Raises:
         execution_options.kube.client.ApiError: the API server refuses it.

@@ -1,8 +1,8 @@
-"""The kinds of executions that were ever admitted because a description said so. Pure.
+"""The kinds of executions that were ever admitted because of a description. Pure.
 
 The controller notes them on the webhook configuration that it keeps, before the first execution of a kind can be
-held, and takes them from there once the description has gone and nothing is held any more. So neither a controller
-that starts anew nor an uninstallation has to know what has been deleted meanwhile.
+held, and removes them once the description is deleted and nothing is held. So a restarted controller and an
+uninstallation know these kinds although their descriptions are gone.
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ async def uninstall(kube: Kube, namespace: str) -> Removed:
     """
     for path in _INSTALLED:
         await _delete(kube, path)
-    # Without the others nobody writes these anew. What is noted beside them is needed until all is let go.
+    # Without the others, no controller writes these again. The kinds noted there are needed until all is released.
     if await engines_configuration(kube) is not None:
         await kube.patch(_OF_ENGINES, {"webhooks": None}, MERGE_PATCH)
     await _take_lease(kube, namespace)
@@ -146,7 +146,7 @@ def _lease(namespace: str) -> str:
 
 
 async def _take_lease(kube: Kube, namespace: str) -> None:
-    """Take the controllers' Lease from whoever has it, and wait until he has noticed, as he must before it expires."""
+    """Take the Lease from its holder, and wait for its duration, after which the holder no longer writes."""
     path = _lease(namespace)
     try:
         lease = decoding.read(await kube.get(path), _Lease)
@@ -163,11 +163,11 @@ async def _take_lease(kube: Kube, namespace: str) -> None:
 
 
 async def release_pods(kube: Kube, namespace: str = "") -> int:
-    """Let all pods go that wait behind gates of the operator, whatever limits their parallelism has; how many.
+    """Release all pods that wait behind gates of the operator, whatever their limits, and count them.
 
     Args:
         kube: the connection.
-        namespace: only of this one.
+        namespace: only pods of this one; all namespaces if empty.
 
     Raises:
         execution_options.kube.client.ApiError: the API server refuses something.
@@ -179,7 +179,7 @@ async def release_pods(kube: Kube, namespace: str = "") -> int:
 
 
 async def gated_pods(kube: Kube, namespace: str = "") -> AsyncIterator[ObjectMeta]:
-    """The pods that :func:`release_pods` would let go.
+    """The pods that :func:`release_pods` would release.
 
     Raises:
         execution_options.kube.client.ApiError: the API server refuses it.
@@ -197,9 +197,9 @@ async def _gated(kube: Kube, namespace: str) -> AsyncIterator[tuple[ObjectMeta, 
 
 
 async def _release(kube: Kube, metadata: ObjectMeta, gates: list[str]) -> bool:
-    """Remove the operator's gates from a pod; whether it was still there."""
+    """Remove the operator's gates from a pod; False if it no longer exists."""
     change: list[dict[str, Any]] = [{"op": "test", "path": "/metadata/uid", "value": metadata.uid}]
-    # From the last: removing one moves those after it.
+    # From the last to the first, because removing a gate shifts those after it.
     for index, gate in reversed(list(enumerate(gates))):
         if gate.startswith(GATE_PREFIX):
             at = f"/spec/schedulingGates/{index}"

@@ -30,17 +30,17 @@ _OPTIONS = (
 
 def read(options: Any) -> dict[str, Any]:
     """The arguments of ``Options``; see ``Options.from_flytekit``."""
-    said = _attributes(options, "Options", _OPTIONS)
-    prefix, notifications = said["raw_output_data_config"], said["notifications"]
+    values = _attributes(options, "Options", _OPTIONS)
+    prefix, notifications = values["raw_output_data_config"], values["notifications"]
     return {
-        "labels": _values(said["labels"], "labels"),
-        "annotations": _values(said["annotations"], "annotations"),
+        "labels": _values(values["labels"], "labels"),
+        "annotations": _values(values["annotations"], "annotations"),
         "raw_output_data_config": _prefix(prefix),
-        "security_context": _security_context(said["security_context"]),
-        "max_parallelism": said["max_parallelism"],
+        "security_context": _security_context(values["security_context"]),
+        "max_parallelism": values["max_parallelism"],
         "notifications": None if notifications is None else [_notification(each) for each in notifications],
-        "disable_notifications": said["disable_notifications"],
-        "overwrite_cache": said["overwrite_cache"],
+        "disable_notifications": values["disable_notifications"],
+        "overwrite_cache": values["overwrite_cache"],
     }
 
 
@@ -64,26 +64,26 @@ def _prefix(config: Any) -> RawOutputDataConfig | None:
 def _security_context(context: Any) -> SecurityContext | None:
     if context is None:
         return None
-    said = _attributes(context, "security_context", ("run_as", "secrets", "tokens"))
-    return SecurityContext(_identity(said["run_as"]), said["secrets"], said["tokens"])
+    values = _attributes(context, "security_context", ("run_as", "secrets", "tokens"))
+    return SecurityContext(_identity(values["run_as"]), values["secrets"], values["tokens"])
 
 
 def _identity(identity: Any) -> Identity | None:
     if identity is None:
         return None
     names = ("iam_role", "k8s_service_account", "oauth2_client", "execution_identity")
-    said = _attributes(identity, "run_as", names)
+    values = _attributes(identity, "run_as", names)
     # "" would clear an account here; flytekit leaves it out of what it sends.
-    return Identity(**{name: value or None for name, value in said.items()})
+    return Identity(**{name: value or None for name, value in values.items()})
 
 
-def _notification(told: Any) -> Notification:
-    said = _attributes(told, "notification", ("phases", "email", "pager_duty", "slack"))
-    phases = said["phases"]
+def _notification(source: Any) -> Notification:
+    values = _attributes(source, "notification", ("phases", "email", "pager_duty", "slack"))
+    phases = values["phases"]
     recipients = {
         name: _attributes(to, name, ("recipients_email",))["recipients_email"]
         for name in ("email", "pager_duty", "slack")
-        if (to := said[name]) is not None
+        if (to := values[name]) is not None
     }
     match recipients:
         case {"email": to, **others} if not others:
@@ -101,7 +101,20 @@ def _notification(told: Any) -> Notification:
 
 
 def _attributes(source: Any, what: str, names: tuple[str, ...]) -> dict[str, Any]:
-    """The named attributes; refuses an object without them, and one that says more than they do."""
+    """Read the named attributes of an object of flytekit's.
+
+    Args:
+        source: the object.
+        what: its name in messages.
+        names: the attributes that are known here.
+
+    Returns:
+        Each name with its value; None where the object lacks it.
+
+    Raises:
+        TypeError: the object has none of the attributes.
+        ValueError: it has a value that would be lost, because its name is not among them.
+    """
     if not any(hasattr(source, name) for name in names):
         raise TypeError(f"{what} is not flytekit's but {type(source).__module__}.{type(source).__name__}")
     for stored, value in vars(source).items():

@@ -39,12 +39,12 @@ def write(
     metadata = {"name": name} if namespace is None else {"name": name, "namespace": namespace}
     problems = [*_misplaced(metadata, namespace_selector, cluster), *untranslatable(options)]
     selectors = {"selector": selector, "namespaceSelector": namespace_selector}
-    # Of what is of another class no spec can be made; the rest is judged all the same.
+    # Objects of foreign classes cannot become a spec; the rest is still checked.
     spec = _without_nulls(selectors) | ({} if is_foreign(options) else to_spec(options))
     manifest = {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": spec}
-    said = {problem.path for problem in problems}
-    _refuse([*problems, *(problem for problem in manifest_problems(manifest) if problem.path not in said)])
-    # Through JSON, so that the caller gets plain lists and dicts that are nobody else's.
+    known = {problem.path for problem in problems}
+    _refuse([*problems, *(problem for problem in manifest_problems(manifest) if problem.path not in known)])
+    # Through JSON, so that the caller gets plain lists and dicts of its own.
     return manifest | {"spec": msgspec.json.decode(msgspec.json.encode(decoded(spec, kind)))}
 
 
@@ -52,11 +52,11 @@ def read(manifest: Any) -> dict[str, Any]:
     """The arguments of ``Options``; see ``Options.from_manifest``."""
     if not isinstance(manifest, Mapping):
         raise InvalidOptionsError([Problem("", f"a manifest is a dict, not {type(manifest).__name__}")])
-    said = _without_nulls(manifest)
-    said.pop("metadata", None)  # not of the options: whatever it holds is neither read nor judged
-    _refuse(manifest_problems(said))
-    spec = said.get("spec", {})
-    return from_spec(decoded(spec, said["kind"]), spec)
+    given = _without_nulls(manifest)
+    given.pop("metadata", None)  # not part of the options, so it is not checked either
+    _refuse(manifest_problems(given))
+    spec = given.get("spec", {})
+    return from_spec(decoded(spec, given["kind"]), spec)
 
 
 def _refuse(problems: list[Problem]) -> None:
@@ -81,7 +81,7 @@ def _misplaced(
 
 
 def _without_nulls(value: Any) -> Any:
-    """As the API server does: a field that is null, such as an empty one in YAML, is absent."""
+    """Drop null fields, such as empty ones in YAML, as the API server does."""
     if isinstance(value, Mapping):
         return {
             key: dict(each) if key in _MAPS and isinstance(each, Mapping) else _without_nulls(each)

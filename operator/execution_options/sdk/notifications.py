@@ -52,7 +52,7 @@ class Template:
 
 
 class Notification:
-    """Whom to tell when an execution ends, and how; ``flytekit.core.notification.Notification``.
+    """Who is notified when an execution ends, and how; ``flytekit.core.notification.Notification``.
 
     Usually built as ``Email``, ``Slack``, ``PagerDuty`` or ``Webhook``. Equality is by content, as in
     flytekit: ``Email(p, r) == Notification(p, email=EmailNotification(r))``.
@@ -113,8 +113,8 @@ class Notification:
         return hash((tuple(self.phases), self.channel, self.template))
 
     def __repr__(self) -> str:
-        said = ", ".join(f"{name}={value!r}" for name, value in vars(self).items() if value is not None)
-        return f"{type(self).__name__}({said})"
+        shown = ", ".join(f"{name}={value!r}" for name, value in vars(self).items() if value is not None)
+        return f"{type(self).__name__}({shown})"
 
 
 class Email(Notification):

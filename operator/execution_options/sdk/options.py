@@ -15,8 +15,8 @@ from execution_options.sdk.security import Identity, RawOutputDataConfig, Securi
 class Options(OptionsFields):
     """What an execution gets beyond its definition; ``flytekit.core.options.Options``.
 
-    None means "not said" and is left out of the manifest. A value that is given is kept, also ``0``,
-    ``False`` and empty ones.
+    None means "not set" and is left out of the manifest. ``0``, ``False`` and empty values are set and
+    kept.
 
     Args:
         labels: Labels of the execution and its pods.
@@ -25,7 +25,7 @@ class Options(OptionsFields):
         security_context: The identity under which executions run.
         max_parallelism: How many task pods of one execution may run at the same time. None: the
             platform decides. 0: unlimited.
-        notifications: Whom to tell when an execution ends.
+        notifications: Who is notified when an execution ends.
         disable_notifications: True silences every notification, whatever else is configured.
         overwrite_cache: True runs again what a cache could answer.
         envs: Beyond flytekit's Options, from Flyte's ExecutionSpec: environment variables.
@@ -36,8 +36,7 @@ class Options(OptionsFields):
         notification_guarantee: Whether executions are held until their notifications are recorded
             (``"Held"``) or not (``"Observed"``, also when None).
         selector: Which executions get the options, in the manifest's form. None: only those that
-            refer to them by name. It tells where options apply, not what they are: two Options that
-            differ only here are equal.
+            refer to them by name. It is not compared: two Options that differ only here are equal.
         namespace_selector: Likewise for the namespaces of cluster-wide options.
     """
 
@@ -101,7 +100,7 @@ class Options(OptionsFields):
 
         Raises:
             TypeError: The object, or a part of it, is not one of flytekit's.
-            ValueError: It says something that has no place here, so that it would be lost.
+            ValueError: A value has no counterpart here and would be lost.
         """
         from execution_options.sdk.flytekit import read
 
@@ -137,13 +136,13 @@ class Options(OptionsFields):
             name: Name of the object.
             namespace: Its namespace. None: the one that it is applied to.
             selector: Which executions get the options, such as ``{"engines": ["job"]}``; ``{}`` is
-                every execution in reach. None: as the attribute ``selector`` says.
-            namespace_selector: With ``cluster``: in which namespaces. None: as the attribute says.
+                every execution in reach. None: the attribute ``selector``.
+            namespace_selector: With ``cluster``: in which namespaces. None: the attribute.
             cluster: Make it a ``ClusterExecutionOptions``.
 
         Raises:
-            ValueError: The API server would refuse it, or Kubernetes has nothing that a value could
-                become; the message lists each path with what is wrong there.
+            ValueError: The API server would refuse it, or a value has no counterpart in Kubernetes;
+                the message lists each path with what is wrong there.
         """
         from execution_options.sdk.manifest import write
 

@@ -14,9 +14,9 @@ class Identity:
         iam_role: Cloud identity that the service account is bound to: an AWS role ARN, a Google
             service account's address or an Azure client id. Needs ``service_account_policy="Create"``.
         k8s_service_account: Service account of the pods. ``""`` clears one that was set at a lower
-            level; None says nothing.
-        oauth2_client: Accepted as flytekit accepts it, but Kubernetes has nothing that it could
-            become: ``Options.to_manifest`` refuses it.
+            level; None leaves it as it is.
+        oauth2_client: Accepted as flytekit accepts it, but it has no counterpart in Kubernetes:
+            ``Options.to_manifest`` refuses it.
         execution_identity: Likewise; Flyte's control plane fills it in by itself.
         service_account_policy: Beyond flytekit. ``"Require"`` (also when None): the service account
             must exist. ``"Create"``: the operator creates it.
@@ -50,7 +50,7 @@ class SecurityContext:
 
 
 def _listed(value: Any) -> list[Any] | None:
-    """As flytekit does, one may be given without a list around it; none at all is None."""
+    """Wrap a single value in a list, as flytekit does; None if there is none."""
     if not value:
         return None
     return value if isinstance(value, list) else [value]

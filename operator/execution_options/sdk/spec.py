@@ -96,15 +96,15 @@ def _not_a(expected: type, path: str, value: object, *, optional: bool = True) -
 
 
 def to_spec(options: OptionsFields) -> dict[str, Any]:
-    """What the options say; types and values are not checked."""
+    """The ``spec`` of the options; types and values are not checked."""
     prefix, context = options.raw_output_data_config, options.security_context
-    return _said(
+    return _present(
         mode=options.mode,
         priority=options.priority,
         updatePolicy=options.update_policy,
         labels=options.labels,
         annotations=options.annotations,
-        securityContext=None if context is None else _said(runAs=_run_as(context.run_as)),
+        securityContext=None if context is None else _present(runAs=_run_as(context.run_as)),
         rawOutputDataConfig=prefix and {"outputLocationPrefix": prefix.output_location_prefix},
         maxParallelism=options.max_parallelism,
         overwriteCache=options.overwrite_cache,
@@ -122,51 +122,56 @@ def to_spec(options: OptionsFields) -> dict[str, Any]:
 def _run_as(identity: Identity | None) -> dict[str, Any] | None:
     if identity is None:
         return None
-    return _said(
+    return _present(
         k8sServiceAccount=identity.k8s_service_account,
         iamRole=identity.iam_role,
         serviceAccountPolicy=identity.service_account_policy,
     )
 
 
-def _notification(told: Notification) -> dict[str, Any]:
+def _notification(source: Notification) -> dict[str, Any]:
     def recipients(to: EmailNotification | SlackNotification | PagerDutyNotification | None) -> Any:
         return to and {"recipients": to.recipients_email}
 
-    return _said(
-        phases=[WorkflowExecutionPhase.enum_to_string(phase) for phase in told.phases],
-        email=recipients(told.email),
-        slack=recipients(told.slack),
-        pagerDuty=recipients(told.pager_duty),
-        webhook={} if told.webhook else None,
-        channelRef=None if told.channel is None else {"name": told.channel},
-        template=told.template and _said(subject=told.template.subject, body=told.template.body),
+    return _present(
+        phases=[WorkflowExecutionPhase.enum_to_string(phase) for phase in source.phases],
+        email=recipients(source.email),
+        slack=recipients(source.slack),
+        pagerDuty=recipients(source.pager_duty),
+        webhook={} if source.webhook else None,
+        channelRef=None if source.channel is None else {"name": source.channel},
+        template=source.template and _present(subject=source.template.subject, body=source.template.body),
     )
 
 
-def _said(**fields: Any) -> dict[str, Any]:
-    """Without what is None: 0, False and empty values are said."""
+def _present(**fields: Any) -> dict[str, Any]:
+    """The fields that are set: all but None. 0, False and empty values are set."""
     return {name: value for name, value in fields.items() if value is not None}
 
 
 def from_spec(spec: ExecutionOptionsSpec, selectors: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of ``Options`` that a ``spec`` says; ``selectors`` are kept in the form they were given in."""
-    context, prefix = _heard(spec.security_context), _heard(spec.raw_output_data_config)
-    envs, notifications = _heard(spec.envs), _heard(spec.notifications)
+    """Read the arguments of ``Options`` from a ``spec``.
+
+    Args:
+        spec: the decoded ``spec``.
+        selectors: the same ``spec`` as a mapping; its selectors are kept in the form in which they were given.
+    """
+    context, prefix = _set(spec.security_context), _set(spec.raw_output_data_config)
+    envs, notifications = _set(spec.envs), _set(spec.notifications)
     return {
-        "labels": _heard(spec.labels),
-        "annotations": _heard(spec.annotations),
+        "labels": _set(spec.labels),
+        "annotations": _set(spec.annotations),
         "raw_output_data_config": None if prefix is None else prefix.output_location_prefix,
-        "security_context": None if context is None else SecurityContext(_identity_from(_heard(context.run_as))),
-        "max_parallelism": _heard(spec.max_parallelism),
+        "security_context": None if context is None else SecurityContext(_identity_from(_set(context.run_as))),
+        "max_parallelism": _set(spec.max_parallelism),
         "notifications": None if notifications is None else [_notification_from(each) for each in notifications],
-        "disable_notifications": _heard(spec.disable_notifications),
-        "overwrite_cache": _heard(spec.overwrite_cache),
+        "disable_notifications": _set(spec.disable_notifications),
+        "overwrite_cache": _set(spec.overwrite_cache),
         "envs": None if envs is None else {env.name: env.value for env in envs},
-        "mode": _heard(spec.mode),
-        "priority": _heard(spec.priority),
-        "update_policy": _heard(spec.update_policy),
-        "notification_guarantee": _heard(spec.notification_guarantee),
+        "mode": _set(spec.mode),
+        "priority": _set(spec.priority),
+        "update_policy": _set(spec.update_policy),
+        "notification_guarantee": _set(spec.notification_guarantee),
         "selector": selectors.get("selector"),
         "namespace_selector": selectors.get("namespaceSelector"),
     }
@@ -176,26 +181,26 @@ def _identity_from(run_as: RunAs | None) -> Identity | None:
     if run_as is None:
         return None
     return Identity(
-        iam_role=_heard(run_as.iam_role),
-        k8s_service_account=_heard(run_as.k8s_service_account),
-        service_account_policy=_heard(run_as.service_account_policy),
+        iam_role=_set(run_as.iam_role),
+        k8s_service_account=_set(run_as.k8s_service_account),
+        service_account_policy=_set(run_as.service_account_policy),
     )
 
 
-def _notification_from(told: notification.Notification) -> Notification:
-    phases = [WorkflowExecutionPhase[phase] for phase in told.phases]
-    ref, text = _heard(told.channel_ref), _heard(told.template)
+def _notification_from(source: notification.Notification) -> Notification:
+    phases = [WorkflowExecutionPhase[phase] for phase in source.phases]
+    ref, text = _set(source.channel_ref), _set(source.template)
     channel = None if ref is None else ref.name
-    template = None if text is None else Template(subject=_heard(text.subject), body=_heard(text.body))
+    template = None if text is None else Template(subject=_set(text.subject), body=_set(text.body))
     # A valid notification has exactly one of the four.
-    if email := _heard(told.email):
+    if email := _set(source.email):
         return Email(phases, email.recipients, channel=channel, template=template)
-    if slack := _heard(told.slack):
+    if slack := _set(source.slack):
         return Slack(phases, slack.recipients, channel=channel, template=template)
-    if pager_duty := _heard(told.pager_duty):
+    if pager_duty := _set(source.pager_duty):
         return PagerDuty(phases, pager_duty.recipients, channel=channel, template=template)
     return Webhook(phases, channel=channel, template=template)
 
 
-def _heard(value: T | UnsetType) -> T | None:
+def _set(value: T | UnsetType) -> T | None:
     return None if isinstance(value, UnsetType) else value
