@@ -225,7 +225,7 @@ class LocalOperator:
             time.sleep(0.5)
 
     def stop(self) -> None:
-        """Remove the webhook entries first, so that no request waits for the processes; then these, and their rights."""
+        """Remove the webhook entries, so that no request waits for the processes; then these and their rights."""
         if self._installed:
             self._withdraw(local.withdraw_entries)
         for process in self.processes.values():
