@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+from execution_options.http_errors import UNANSWERED
 from execution_options.kube.access import NoClusterError
-from execution_options.kube.client import UNANSWERED, ApiError
+from execution_options.kube.client import ApiError
 from execution_options.logs import error_text
 
 if TYPE_CHECKING:
