@@ -138,8 +138,8 @@ def live(demo: Demo, job: str) -> None:
 
 
 def notifications(demo: Demo, reached: Services) -> None:
-    """A workflow fails, and the right people are told."""
-    demo.title("A workflow fails, and the right people are told")
+    """A workflow fails, and the right people are notified."""
+    demo.title("A workflow fails, and the right people are notified")
     channels = (FILES / "channels.yaml").read_text()
     for placeholder, port in (("SMTP_PORT", reached.smtp_port), ("HTTP_PORT", reached.http_port)):
         channels = channels.replace(placeholder, str(port))

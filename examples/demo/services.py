@@ -76,7 +76,7 @@ def services() -> Iterator[Services]:
 
     http = ThreadingHTTPServer((HOST, 0), Handler)
     with socket.create_server((HOST, 0)) as free:
-        kept.smtp_port = free.getsockname()[1]  # aiosmtpd wants to be told one
+        kept.smtp_port = free.getsockname()[1]  # aiosmtpd needs a number
     smtp = Controller(kept, hostname=HOST, port=kept.smtp_port)
     kept.http_port = http.server_port
     threading.Thread(target=http.serve_forever, daemon=True).start()
