@@ -5,6 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from execution_options.api.meta import ObjectMeta, OwnerReference
 from execution_options.api.names import API_VERSION, ENGINE_KIND
@@ -14,6 +16,7 @@ from execution_options.engines.profile import Engine, builtin, parse
 from execution_options.engines.registry import builtin_engines
 from execution_options.install import SYSTEM_NAMESPACE, webhook_configuration
 from execution_options.options.reference import InvalidReferenceError, Reference, Target
+from execution_options.parallelism.gate import role_of
 from support.workloads import JOB, POD
 
 
@@ -43,10 +46,30 @@ def owned(api_version: str, kind: str, *, controller: bool | None = True) -> Obj
         (POD, owned("batch/v1", "Job"), Role.PART),
         (POD, owned("batch/v1", "CronJob"), Role.PART),
         (POD, owned("v1", "Node"), Role.PART),
+        # FlytePropeller 1.16 writes kinds in lower case.
+        (JOB, owned("flyte.lyft.com/v1alpha1", "flyteworkflow"), Role.PART),
+        # Letters beyond ASCII are never taken for others: the API server's expressions do not know them.
+        (JOB, owned("flyte.lyft.com/v1alpha1", "FlyteWor\N{KELVIN SIGN}flow"), Role.STANDALONE),
     ],
 )
 def test_the_owner_decides_what_an_object_is(engine: Engine, metadata: ObjectMeta, expected: Role) -> None:
     assert role(builtin_engines(), engine, metadata) is expected
+
+
+@given(st.sampled_from(builtin()), st.sampled_from(builtin()), st.data())
+def test_the_case_of_an_owners_kind_means_nothing(engine: Engine, whole: Engine, data: st.DataObject) -> None:
+    owners = [(part.group, part.kind) for part in whole.parts]
+    owners += [(plan.group, plan.kind) for plan in engine.launch_plans]
+    group, kind = data.draw(st.sampled_from([(whole.group, whole.kind), *owners]))
+    spelled = "".join(data.draw(st.sampled_from((letter, letter.swapcase()))) for letter in kind)
+    version = f"{group}/v1" if group else "v1"
+    written, odd = owned(version, kind), owned(version, spelled)
+    assert role(builtin_engines(), engine, odd) is role(builtin_engines(), engine, written)
+    # Options select the plan by its real kind.
+    assert launch_plan(engine, odd, {}) == launch_plan(engine, written, {})
+    keys = [metadata.controller.kind_key for metadata in (odd, written) if metadata.controller is not None]
+    for pod in ({}, {"metadata": {"labels": {"spark-role": "driver", "ray.io/node-type": "worker"}}}):
+        assert len({role_of(builtin_engines(), key, pod) for key in keys}) == 1
 
 
 def test_a_launch_plan_need_not_control_what_it_starts() -> None:

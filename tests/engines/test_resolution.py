@@ -35,7 +35,7 @@ def test_a_description_adds_an_engine() -> None:
     backup = found.engines["backup"]
     assert backup is found.engines.of("example.com", "Backup")
     assert backup.pod_templates == ("spec.template",)
-    assert ("example.com", "Backup") in found.engines.owning
+    assert ("example.com", "backup") in found.engines.owning
     assert {name: engine for name, engine in found.engines.items() if name != "backup"} == BUILTIN
 
 

@@ -15,6 +15,15 @@ SHORT: Final = 128
 """Characters up to which a text is short. Many short texts are remembered for sharing, but only a few long ones."""
 
 
+def kind_key(group: str, kind: str) -> tuple[str, str]:
+    """Return what tells one kind from another: kinds of owners are compared without case.
+
+    Nothing checks what a controller writes there, and FlytePropeller 1.16 writes ``flyteworkflow``. Only ASCII letters
+    are folded, as ``lowerAscii()`` does in the API server's expressions.
+    """
+    return group, kind.lower() if kind.isascii() else kind
+
+
 class OwnerReference(Struct, frozen=True, rename="camel"):
     """An owner of an object."""
 
@@ -28,6 +37,11 @@ class OwnerReference(Struct, frozen=True, rename="camel"):
     def group(self) -> str:
         """API group of the owner; empty for the core group."""
         return self.api_version.rpartition("/")[0]
+
+    @property
+    def kind_key(self) -> tuple[str, str]:
+        """Group and kind of the owner, as :func:`kind_key` gives them."""
+        return kind_key(self.group, self.kind)
 
 
 def controlling(owners: Iterable[OwnerReference] | None) -> OwnerReference | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Final, Protocol
 
+from execution_options.api.meta import kind_key
 from execution_options.api.names import (
     DISABLE_NOTIFICATIONS_ANNOTATION,
     INLINE_ANNOTATION,
@@ -32,6 +33,8 @@ class Owner(Protocol):
     def group(self) -> str: ...
     @property
     def kind(self) -> str: ...
+    @property
+    def kind_key(self) -> tuple[str, str]: ...
     @property
     def name(self) -> str: ...
 
@@ -75,9 +78,9 @@ def role(engines: Engines, engine: Engine, metadata: Metadata) -> Role:
     """
     owner, launched = metadata.controller, launcher(engine, metadata)
     if owner is not None and owner != launched:
-        controller = (owner.group, owner.kind)
+        controller = owner.kind_key
         # A controller of the same kind is not the execution around it, unless the engine nests executions.
-        of_own_kind = controller == (engine.group, engine.kind) and not engine.nests
+        of_own_kind = controller == kind_key(engine.group, engine.kind) and not engine.nests
         if engine.is_pod or (controller in engines.owning and not of_own_kind):
             return Role.PART
     return Role.STANDALONE if launched is None else Role.LAUNCHED
@@ -101,9 +104,10 @@ def launch_plan(engine: Engine, metadata: Metadata, plan_annotations: Mapping[st
         reference.InvalidReferenceError: one of its ``execution.dev/`` annotations is not valid.
     """
     owner = launcher(engine, metadata)
-    if owner is None:
+    plan = None if owner is None else engine.launch_plan(owner.group, owner.kind)
+    if owner is None or plan is None:
         return None
-    return passed_on(owner.kind, owner.name, plan_annotations)
+    return passed_on(plan.kind, owner.name, plan_annotations)
 
 
 def passed_on(kind: str, name: str, annotations: Mapping[str, str]) -> LaunchPlan:

@@ -10,6 +10,7 @@ import msgspec
 
 from execution_options.api import names
 from execution_options.api.engine import ExecutionEngineSpec
+from execution_options.api.meta import kind_key
 from execution_options.api.problem import InvalidOptionsError, Problem
 from execution_options.api.validation import manifest_problems, typed
 from execution_options.engines.paths import Path, locate, lookup
@@ -37,7 +38,7 @@ class Engine(ExecutionEngineSpec, frozen=True, kw_only=True):
     @property
     def nests(self) -> bool:
         """Whether executions of this kind control others of the same kind as their parts."""
-        return any((part.group, part.kind) == (self.group, self.kind) for part in self.parts)
+        return any(kind_key(part.group, part.kind) == kind_key(self.group, self.kind) for part in self.parts)
 
     def templates(self, execution: dict[str, Any]) -> Iterator[Path]:
         """Yield the places of the pod templates of an execution."""
@@ -46,7 +47,8 @@ class Engine(ExecutionEngineSpec, frozen=True, kw_only=True):
 
     def launch_plan(self, group: str, kind: str) -> LaunchPlanKind | None:
         """Return the kind of launch plan with this group and kind; ``None`` if the engine has none."""
-        return next((plan for plan in self.launch_plans if (plan.group, plan.kind) == (group, kind)), None)
+        wanted = kind_key(group, kind)
+        return next((plan for plan in self.launch_plans if kind_key(plan.group, plan.kind) == wanted), None)
 
 
 @cache

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING
 
+from execution_options.api.meta import kind_key
 from execution_options.engines.profile import Engine, builtin
 
 if TYPE_CHECKING:
@@ -21,10 +22,10 @@ class Engines(Mapping[str, Engine]):
 
     def __init__(self, engines: Iterable[Engine]) -> None:
         self._by_name = {engine.name: engine for engine in engines}
-        self._by_kind = {(engine.group, engine.kind): engine for engine in self.values()}
-        parts = ((part.group, part.kind) for engine in self.values() for part in engine.parts)
+        self._by_kind = {kind_key(engine.group, engine.kind): engine for engine in self.values()}
+        parts = (kind_key(part.group, part.kind) for engine in self.values() for part in engine.parts)
         self.owning = frozenset((*self._by_kind, *parts))
-        """Group and kind of all kinds whose objects are executions or parts of executions."""
+        """:func:`kind_key` of all kinds whose objects are executions or parts of executions."""
 
     def __getitem__(self, name: str) -> Engine:
         return self._by_name[name]
@@ -37,7 +38,7 @@ class Engines(Mapping[str, Engine]):
 
     def of(self, group: str, kind: str) -> Engine | None:
         """Return the engine of executions of this group and kind, or ``None``."""
-        return self._by_kind.get((group, kind))
+        return self._by_kind.get(kind_key(group, kind))
 
     def serving(self, group: str, version: str, kind: str) -> Engine | None:
         """Return the engine of executions of this kind if its paths are for this version, else ``None``.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import yaml
 
+from execution_options.api.meta import kind_key
 from execution_options.api.names import (
     API_VERSION,
     DISABLE_NOTIFICATIONS_ANNOTATION,
@@ -40,7 +41,7 @@ def policies(engine_controllers: Sequence[str] = ENGINE_CONTROLLERS) -> list[Man
     Args:
         engine_controllers: user and group names of the engines' controllers.
     """
-    launch_plans = {f"{plan.group}/{plan.kind}" for engine in builtin() for plan in engine.launch_plans}
+    launch_plans = {"/".join(kind_key(plan.group, plan.kind)) for engine in builtin() for plan in engine.launch_plans}
     words = {
         "CERTIFICATE_KEYS": CERTIFICATE_KEYS,
         "GROUPING_LABELS": [*AIRFLOW_LABELS, AIRFLOW_OPERATOR],
@@ -126,7 +127,7 @@ def _of_described_engines(policy: Manifest) -> Manifest:
             "request.resource.resource == params.spec.plural",
         }
     )
-    plans = "(LAUNCH_PLANS + params.spec.?launchPlans.orValue([]).map(p, p.group + '/' + p.kind))"
+    plans = "(LAUNCH_PLANS + params.spec.?launchPlans.orValue([]).map(p, p.group + '/' + p.kind.lowerAscii()))"
     return _mapped(described, lambda text: text.replace("LAUNCH_PLANS", plans))  # type: ignore[no-any-return]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from execution_options.api.meta import kind_key
 from execution_options.api.names import CAPPED, GATE, GATED, GROUP_ANNOTATION, LEFT_TO_KUEUE
 from execution_options.engines.patch import pointer
 from execution_options.engines.paths import lookup, read
@@ -134,12 +135,13 @@ def role_of(engines: Engines, owner: tuple[str, str], pod: Mapping[str, Any]) ->
         owner: API group and kind of the pod's controller.
         pod: the pod as JSON.
     """
-    matching = (e for e in engines.values() if owner == (e.group, e.kind) or owner in _parts(e))
+    key = kind_key(*owner)
+    matching = (e for e in engines.values() if key == kind_key(e.group, e.kind) or key in _parts(e))
     return next((role for engine in matching if (role := engine.pods.role(pod)) != "unit"), "unit")
 
 
 def _parts(engine: Engine) -> set[tuple[str, str]]:
-    return {(part.group, part.kind) for part in engine.parts}
+    return {kind_key(part.group, part.kind) for part in engine.parts}
 
 
 def gate(patch: Patch, role: PodRole = "unit") -> None:

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from msgspec import Struct, field, structs
 
-from execution_options.api.meta import OwnerReference, controlling, shared
+from execution_options.api.meta import OwnerReference, controlling, kind_key, shared
 from execution_options.api.names import (
     CAPPED,
     GATE,
@@ -97,7 +97,7 @@ class GatedPod(Struct, frozen=True):
     owner: str = field(name="(owner)", default="")
     """uid of its controller; empty for a bare pod."""
     kind: tuple[str, str] = field(name="(kind)", default=("", ""))
-    """API group and kind of its controller."""
+    """API group and kind of its controller, as :func:`kind_key` gives them."""
     id: str = field(name="(id)", default="")
     """Identifier of the execution that it belongs to; empty for a bare pod."""
     group: str = field(name="(group)", default="")
@@ -139,7 +139,7 @@ class GatedPod(Struct, frozen=True):
 @lru_cache(maxsize=64)
 def _kind(api_version: str, kind: str) -> tuple[str, str]:
     """One object for all pods whose controllers have the same kind."""
-    return api_version.rpartition("/")[0], kind
+    return kind_key(api_version.rpartition("/")[0], kind)
 
 
 def _facts(metadata: _Metadata, spec: _Spec, status: _Status, gates: tuple[str, ...]) -> Pod:

@@ -164,7 +164,7 @@ class Handler:
         """Answer a request for a pod of an execution that has a limit of parallelism."""
         owner = metadata.controller
         patch = Patch(_whole(request.object))
-        kind = ("", "") if owner is None else (owner.group, owner.kind)
+        kind = ("", "") if owner is None else owner.kind_key
         gate.gate(patch, gate.role_of(engines, kind, patch.document))
         labels = lookup(patch.document, ("metadata", "labels")) or {}
         full = ""

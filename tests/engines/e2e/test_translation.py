@@ -220,30 +220,41 @@ def manifest(engine: str) -> dict[str, Any]:
     return next(dict(case["manifest"]) for case in CASES if case["engine"] == engine)
 
 
+def as_owner(run: dict[str, Any], *, lower: bool) -> dict[str, Any]:
+    """The reference to a run that its controller writes; Flyte's writes the kind in lower case."""
+    kind = run["kind"].lower() if lower else run["kind"]
+    named = {key: run["metadata"][key] for key in ("name", "uid")}
+    return {"apiVersion": run["apiVersion"], "kind": kind, "controller": True} | named
+
+
+@pytest.mark.parametrize(
+    ("whole", "piece", "user", "lower"),
+    [
+        ("tekton-pipelinerun", "tekton-taskrun", "tekton-pipelines:tekton-pipelines-controller", False),
+        ("flyte-workflow", "pytorchjob", "flyte:flytepropeller", True),
+    ],
+)
 def test_what_an_execution_controls_is_a_part_of_it_and_gets_nothing_of_its_own(
-    served: ControlPlane, namespace: str
+    served: ControlPlane, namespace: str, whole: str, piece: str, user: str, *, lower: bool
 ) -> None:
     create = ["create", "-n", namespace, "-o", "json", "-f", "-"]
     served.run_kubectl(["create", "serviceaccount", "trainer", "-n", namespace])
     served.run_kubectl(["apply", "-n", namespace, "-f", "-"], input=OPTIONS)
-    run = json.loads(served.run_kubectl(create, input=json.dumps(manifest("tekton-pipelinerun"))).stdout)
-    owner = {key: run[key] for key in ("apiVersion", "kind")} | {key: run["metadata"][key] for key in ("name", "uid")}
-    part = manifest("tekton-taskrun") | {
-        "metadata": {"name": "part", "ownerReferences": [owner | {"controller": True}]}
-    }
-    controller = "--as=system:serviceaccount:tekton-pipelines:tekton-pipelines-controller", "--as-group=system:masters"
+    run = json.loads(served.run_kubectl(create, input=json.dumps(manifest(whole))).stdout)
+    part = manifest(piece) | {"metadata": {"name": "part", "ownerReferences": [as_owner(run, lower=lower)]}}
+    controller = f"--as=system:serviceaccount:{user}", "--as-group=system:masters"
     stored = json.loads(served.run_kubectl([*create, *controller], input=json.dumps(part)).stdout)
     assert "labels" not in stored["metadata"]
     assert "annotations" not in stored["metadata"]
 
 
-def test_an_owner_that_somebody_only_claims_is_refused(served: ControlPlane, namespace: str) -> None:
+@pytest.mark.parametrize("lower", [False, True])
+def test_an_owner_that_somebody_only_claims_is_refused(served: ControlPlane, namespace: str, *, lower: bool) -> None:
     create = ["create", "-n", namespace, "-o", "json", "-f", "-"]
     served.run_kubectl(["create", "serviceaccount", "trainer", "-n", namespace])
     served.run_kubectl(["apply", "-n", namespace, "-f", "-"], input=OPTIONS)
     run = json.loads(served.run_kubectl(create, input=json.dumps(manifest("tekton-pipelinerun"))).stdout)
-    owner = {key: run[key] for key in ("apiVersion", "kind")} | {key: run["metadata"][key] for key in ("name", "uid")}
-    claimed = {"name": "claimed", "ownerReferences": [owner | {"controller": True}]}
+    claimed = {"name": "claimed", "ownerReferences": [as_owner(run, lower=lower)]}
     text = json.dumps(manifest("tekton-taskrun") | {"metadata": claimed})
     answer = served.run_kubectl(create, input=text, check=False)
     assert "the controller of an object that has execution options is set by controllers alone" in answer.stderr

@@ -151,7 +151,7 @@ class PodReconciler:
 
     def _role(self, pod: ObjectMeta) -> PodRole:
         owner = pod.controller
-        kind = ("", "") if owner is None else (owner.group, owner.kind)
+        kind = ("", "") if owner is None else owner.kind_key
         return role_of(self._world.engines, kind, {"metadata": msgspec.to_builtins(pod)})
 
     async def adopt(self, key: ExecutionKey, engine: Engine, execution: ObjectMeta) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
-from execution_options.api.meta import PartialObject
+from execution_options.api.meta import PartialObject, kind_key
 from execution_options.api.names import ID_LABEL, SNAPSHOT_ANNOTATION
 from execution_options.engines.facts import Role, role
 from execution_options.kube.client import METADATA_LIST, ApiError
@@ -77,7 +77,7 @@ class Orphans:
     def _concerned(self, kinds: set[tuple[str, str]]) -> Iterator[Engine]:
         """The installed engines whose executions may control pods through objects of these kinds."""
         for engine in self._world.engines.values():
-            chain = {(engine.group, engine.kind), *((part.group, part.kind) for part in engine.parts)}
+            chain = {kind_key(engine.group, engine.kind), *(kind_key(part.group, part.kind) for part in engine.parts)}
             if not engine.is_pod and chain & kinds and not self._world.executions.is_absent(engine):
                 yield engine
 
