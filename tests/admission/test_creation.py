@@ -263,3 +263,32 @@ def test_a_pod_is_its_own_template() -> None:
     _, after = decided(pod(), namespaced("a", {**ALL, "labels": {"a": "1"}, "envs": [{"name": "E", "value": "1"}]}))
     assert after["metadata"]["labels"] == {"a": "1", "execution.dev/id": "0a"}
     assert after["spec"]["containers"][0]["env"] == [{"name": "E", "value": "1"}]
+
+
+def copy_of(document: dict[str, Any]) -> dict[str, Any]:
+    """What a client sends that creates an execution again from what it read."""
+    copied = copy.deepcopy(document)
+    copied["metadata"]["name"] = "again"
+    return copied
+
+
+def test_labels_that_options_gave_have_no_other_options_select_the_copy() -> None:
+    _, first = decided(job(), namespaced("a", {"selector": {"names": ["train*"]}, "labels": {"tier": "gold"}}))
+    assert first["metadata"]["labels"]["tier"] == "gold"
+    gold = namespaced("gold", {"selector": {"matchLabels": {"tier": "gold"}}, "labels": {"by": "gold"}})
+    decision, second = decided(copy_of(first), gold)
+    assert not decision.selection.layers
+    assert "by" not in second["metadata"].get("labels", {})
+
+
+def test_our_finalizer_is_not_copied() -> None:
+    held = {**ALL, "notificationGuarantee": "Held", "labels": {"a": "1"}}
+    _, first = decided(job(), namespaced("a", held))
+    assert first["metadata"]["finalizers"] == ["execution.dev/notifications"]
+    _, second = decided(copy_of(first))
+    assert "finalizers" not in second["metadata"]
+    first["metadata"]["finalizers"].append("example.com/other")
+    _, third = decided(copy_of(first))
+    assert third["metadata"]["finalizers"] == ["example.com/other"]
+    _, fourth = decided(copy_of(first), namespaced("a", held))
+    assert fourth["metadata"]["finalizers"] == ["example.com/other", "execution.dev/notifications"]

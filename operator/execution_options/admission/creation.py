@@ -5,15 +5,15 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, structs
 
 from execution_options.admission.inline import check_limits
 from execution_options.admission.refusal import RefusedError, missing_options
+from execution_options.admission.resubmission import clean
 from execution_options.admission.runas import account_of, check
 from execution_options.admission.typos import of_removed, of_template
 from execution_options.api.annotations import MAX_ANNOTATIONS, annotations_size
 from execution_options.api.names import (
-    LIVE_ANNOTATION,
     NOTIFICATIONS_FINALIZER,
     PLURALS,
     SNAPSHOT_ANNOTATION,
@@ -21,7 +21,6 @@ from execution_options.api.names import (
 from execution_options.api.size import MAX_SNAPSHOT
 from execution_options.engines.artifacts import Referred, Repositories, refer
 from execution_options.engines.authors import notes
-from execution_options.engines.copies import take_out
 from execution_options.engines.differences import absent_notes
 from execution_options.engines.effects import effect_notes
 from execution_options.engines.fields import cache_places
@@ -32,11 +31,10 @@ from execution_options.engines.places import metadata_places, prevailing_places
 from execution_options.engines.specification import add_patches, drop_patches
 from execution_options.engines.translate import PatchTooLargeError, output_location, translate
 from execution_options.options.levels import Level, Sourced
-from execution_options.options.live import InvalidLiveError, current_layers, decode_live
-from execution_options.options.merge import Effective, merge
+from execution_options.options.merge import Effective
 from execution_options.options.prepared import prepare
 from execution_options.options.selection import Execution, Selection, select
-from execution_options.options.snapshot import InvalidSnapshotError, Snapshot, decode, encode
+from execution_options.options.snapshot import Snapshot, encode
 from execution_options.parallelism import gate
 
 if TYPE_CHECKING:
@@ -114,12 +112,15 @@ def decide(
     """
     check_limits(execution)
     known = list(candidates)
+    patch = Patch(document)
+    drop_patches(patch, engine)
+    is_copy = clean(patch, engine)
+    if is_copy:
+        # Labels that options gave the first execution select no options for this one.
+        execution = structs.replace(execution, labels=lookup(document, ("metadata", "labels")) or {})
     selection = select(execution, known)
     if selection.missing:
         raise RefusedError("OptionsMissing", missing_options(selection, execution, known))
-    patch = Patch(document)
-    drop_patches(patch, engine)
-    is_copy = _take_out(patch, engine)
     places = metadata_places(engine, document)
     mistaken = [
         *(["it is a copy of an execution with options: what these gave that one was removed"] if is_copy else []),
@@ -144,20 +145,6 @@ def decide(
     document.update(original)
     note = f"it gets no options: {problem}"
     return Decision(operations, selection, Effective(), [*mistaken, note], left_out=problem)
-
-
-def _take_out(patch: Patch, engine: Engine) -> bool:
-    """Whether the execution is a copy of one with options, from which what these gave was taken out."""
-    annotations = lookup(patch.document, ("metadata", "annotations")) or {}
-    if not isinstance(annotations, dict) or SNAPSHOT_ANNOTATION not in annotations:
-        return False
-    try:
-        snapshot = decode(annotations[SNAPSHOT_ANNOTATION])
-        layers = current_layers(snapshot, decode_live(annotations.get(LIVE_ANNOTATION)))
-    except (InvalidSnapshotError, InvalidLiveError):
-        return False
-    # Whoever forges a snapshot takes out of his own words what he likes.
-    return take_out(patch, engine, snapshot, merge(snapshot.layers), merge(layers))
 
 
 def _size(document: Mapping[str, Any], place: Path) -> int:
