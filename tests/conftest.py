@@ -11,7 +11,7 @@ import pytest
 from hypothesis import settings
 
 from execution_options.cluster import Cluster, ClusterError, ControlPlane, NamedCluster
-from execution_options.cluster.binaries import locate
+from execution_options.cluster.binaries import locate, locate_helm
 from execution_options.cluster.progress import Progress
 from execution_options.local import LocalOperator
 from support.apiserver import ApiServer
@@ -114,6 +114,7 @@ def _build(config: pytest.Config) -> None:
     with config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
         try:
             locate(Progress())
+            locate_helm(Progress())
         except ClusterError as error:
             pytest.exit(str(error), returncode=1)
 
@@ -129,7 +130,7 @@ def control_plane(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
     if _named(request.config):
         named, programs = NamedCluster(kubeconfig, context), locate(Progress()).paths
         named.kubectl = named.kubectl or programs["kubectl"]
-        named.helm = named.helm or programs.get("helm")
+        named.helm = named.helm or locate_helm(Progress())
         yield named
         return
     with ControlPlane.start("test", root=tmp_path_factory.mktemp("clusters"), audit_policy=AUDIT_POLICY) as cluster:

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from execution_options.cluster.binaries import REQUIRED, built, find_installed, fits, require_supported
+from execution_options.cluster import binaries
+from execution_options.cluster.binaries import REQUIRED, built, find_installed, fits, locate_helm, require_supported
 from execution_options.cluster.errors import ClusterError
+from execution_options.cluster.progress import Progress
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,6 +55,17 @@ def test_a_set_may_lie_in_both_places(tmp_path: Path, monkeypatch: pytest.Monkey
     assert programs.paths["helm"] == path / "helm"
 
 
+def test_an_installed_helm_is_used_with_its_set_alone(folder: Path) -> None:
+    install(folder, (*REQUIRED, "helm"))
+    assert locate_helm(Progress()) == folder / "helm"
+
+
+def test_helm_beside_an_incomplete_set_is_not_used(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(folder, ("helm",))
+    monkeypatch.setattr(binaries, "ensure_built", lambda cache, progress, program: folder / program.name / "built")
+    assert locate_helm(Progress()) == folder / "helm" / "built"
+
+
 @pytest.mark.parametrize("missing", REQUIRED)
 def test_an_incomplete_set_is_not_used(folder: Path, missing: str) -> None:
     install(folder, tuple(name for name in REQUIRED if name != missing))
@@ -86,7 +99,7 @@ def test_links_replace_what_was_there(tmp_path: Path) -> None:
     links.mkdir()
     (links / "etcd").symlink_to("/nowhere")
     built(binary).link_into(links)
-    assert {link.name for link in links.iterdir()} == {*REQUIRED, "helm"}
+    assert {link.name for link in links.iterdir()} == set(REQUIRED)
     assert all(link.resolve() == binary for link in links.iterdir())
 
 

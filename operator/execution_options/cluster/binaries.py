@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .build import ensure_built
+from .build import HELM, ensure_built
 from .errors import ClusterError
 from .paths import cache_root
 
@@ -35,12 +35,11 @@ class Programs:
     """The programs of one control plane.
 
     Attributes:
-        paths: From a program's name to its file. `helm` may be missing from a set that was found.
-        multicall: Whether every path is the one built binary, which acts as the program by whose name it is called.
+        paths: From a program's name to its file. A set that was built is one binary, which acts as the program by whose
+            name it is called. `helm` is only in a set that was found, and may be missing from it.
     """
 
     paths: Mapping[str, Path]
-    multicall: bool
 
     def link_into(self, folder: Path) -> None:
         """Make each program available by its name in `folder`, replacing what is there."""
@@ -62,9 +61,20 @@ def locate(progress: Progress) -> Programs:
     return find_installed() or built(ensure_built(cache_root(), progress))
 
 
+def locate_helm(progress: Progress) -> Path:
+    """The helm of a set that is installed, or else a built one.
+
+    Raises:
+        ClusterError: It had to be built, and that failed.
+    """
+    installed = find_installed()
+    found = None if installed is None else installed.paths.get("helm")
+    return found or ensure_built(cache_root(), progress, HELM)
+
+
 def built(binary: Path) -> Programs:
     """The set that the one built binary is."""
-    return Programs(dict.fromkeys((*REQUIRED, *OPTIONAL), binary), multicall=True)
+    return Programs(dict.fromkeys(REQUIRED, binary))
 
 
 def find_installed() -> Programs | None:
@@ -77,7 +87,7 @@ def find_installed() -> Programs | None:
     server, client = _server_version(paths["kube-apiserver"]), _client_version(paths["kubectl"])
     if server is None or client is None or not fits(server, client):
         return None
-    return Programs(paths, multicall=False)
+    return Programs(paths)
 
 
 def fits(server: tuple[int, int], client: tuple[int, int]) -> bool:

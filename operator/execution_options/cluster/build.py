@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .progress import Progress
 
 SOURCES = Path(__file__).with_name("controlplane")
-"""The Go main that imports every program, with the go.mod and go.sum that pin what is built."""
+"""The Go main that imports every program of a control plane, with the go.mod and go.sum that pin what is built."""
 
 _LOCK_POLL_SECONDS = 0.2
 _MODULE_POLL_SECONDS = 0.5
@@ -64,7 +64,15 @@ class GoProgram:
     def flags(self) -> list[str]:
         """The flags of `go build`."""
         values = "".join(f" -X {variable}={value}" for variable, value in self.stamps)
-        return [*self.selection(), "-trimpath", "-buildvcs=false", "-ldflags", f"-s -w{values}"]
+        # The linker drops what debuggers need (-w); not writing it at all saves the compiler a fifth of its time.
+        return [
+            *self.selection(),
+            "-trimpath",
+            "-buildvcs=false",
+            "-gcflags=all=-dwarf=false",
+            "-ldflags",
+            f"-s -w{values}",
+        ]
 
     def selection(self) -> list[str]:
         """The flags that choose what of its packages is built."""
@@ -86,6 +94,10 @@ class GoProgram:
             ClusterError: There is none, and none could be installed.
         """
         return find_go(required_go_version((self.sources / "go.mod").read_text(encoding="utf-8")), cache, progress)
+
+
+HELM = GoProgram("helm", "Helm", Path(__file__).with_name("helm"))
+"""Helm, which few need and which is built for them alone."""
 
 
 def kubernetes_version(go_mod: str) -> str:

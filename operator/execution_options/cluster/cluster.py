@@ -22,7 +22,7 @@ class Cluster:
         kubeconfig: The kubeconfig file to use.
         context: The context in it.
         kubectl: The kubectl that fits the cluster, or None if there is none.
-        helm: The helm to use, or None if there is none.
+        helm: The helm to use, or None if there is none yet; see `find_helm`.
     """
 
     def __init__(self, kubeconfig: Path, context: str, *, kubectl: Path | None, helm: Path | None) -> None:
@@ -46,15 +46,23 @@ class Cluster:
             raise ClusterError("there is no kubectl on PATH")
         return [str(self.kubectl), f"--kubeconfig={self.kubeconfig}", f"--context={self.context}", *arguments]
 
+    def find_helm(self) -> Path:
+        """The helm to use.
+
+        Raises:
+            ClusterError: There is none.
+        """
+        if self.helm is None:
+            raise ClusterError("there is no helm on PATH")
+        return self.helm
+
     def helm_command(self, arguments: Sequence[str]) -> list[str]:
         """The command line of helm for this cluster.
 
         Raises:
             ClusterError: There is no helm.
         """
-        if self.helm is None:
-            raise ClusterError("there is no helm on PATH")
-        return [str(self.helm), f"--kubeconfig={self.kubeconfig}", f"--kube-context={self.context}", *arguments]
+        return [str(self.find_helm()), f"--kubeconfig={self.kubeconfig}", f"--kube-context={self.context}", *arguments]
 
     def run_kubectl(
         self,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from . import lifecycle
-from .binaries import locate
+from .binaries import locate, locate_helm
 from .client import Client
 from .cluster import Cluster
 from .errors import ClusterError
@@ -61,10 +61,7 @@ class ControlPlane(Cluster):
 
     def __init__(self, state: ClusterState, handle: lifecycle.SupervisorHandle | None) -> None:
         """Use `start` or `attach` instead."""
-        helm = state.bin / "helm"
-        super().__init__(
-            state.kubeconfig, state.context, kubectl=state.bin / "kubectl", helm=helm if helm.exists() else None
-        )
+        super().__init__(state.kubeconfig, state.context, kubectl=state.bin / "kubectl", helm=None)
         self.name = state.name
         self.state_dir = state.folder
         self.bin_dir = state.bin
@@ -154,6 +151,16 @@ class ControlPlane(Cluster):
     ) -> None:
         """Stop it."""
         self.stop()
+
+    def find_helm(self) -> Path:
+        """The helm to use, built if that has not been done.
+
+        Raises:
+            ClusterError: It had to be built, and that failed.
+        """
+        if self.helm is None:
+            self.helm = locate_helm(Progress())
+        return self.helm
 
     def stop(self) -> None:
         """Stop every process and delete the state folder. Harmless when it has stopped already.

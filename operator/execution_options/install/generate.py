@@ -11,13 +11,12 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-import tempfile
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from execution_options.api.reference import reference
-from execution_options.cluster.binaries import locate
+from execution_options.cluster.binaries import locate_helm
 from execution_options.cluster.progress import Progress
 from execution_options.install.chart import CHART, CRDS, definitions, templates, values_table
 from execution_options.install.plain import render
@@ -89,9 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         target.write_text(files[path], encoding="utf-8")
         print(f"wrote {path}")
     if (options.folder / CHART / "Chart.yaml").is_file():
-        with tempfile.TemporaryDirectory() as programs:
-            locate(Progress()).link_into(Path(programs))
-            plain = render(options.folder, Path(programs) / "helm")
+        plain = render(options.folder, locate_helm(Progress()))
         for path, content in plain.items():
             (options.folder / path).write_text(content, encoding="utf-8")
     return 0

@@ -83,9 +83,7 @@ def works(cluster: ControlPlane, folder: Path, port: Callable[[], int]) -> None:
 @pytest.fixture(params=["Helm 4", pytest.param(helm3.NAME, marks=pytest.mark.engines)])
 def helm(request: pytest.FixtureRequest, alone: ControlPlane) -> Path:
     """The program, of either version."""
-    program = helm3.build(Progress()) if request.param == helm3.NAME else alone.helm
-    assert program is not None
-    return program
+    return helm3.build(Progress()) if request.param == helm3.NAME else alone.find_helm()
 
 
 @pytest.mark.parametrize("killed", [False, True], ids=["ended", "killed"])
@@ -95,7 +93,7 @@ def test_helm_installs_over_what_is_left(
     ran(alone, killed=killed)
     release = Release(alone, tmp_path, SYSTEM_NAMESPACE, "execution-options", helm)
     # Helm 4 calls what differs a conflict with whoever wrote it, and says so.
-    force = ["--force-conflicts"] if killed and helm == alone.helm else []
+    force = ["--force-conflicts"] if killed and helm == alone.find_helm() else []
     release.helm("install", str(CHART), *force)
     works(alone, tmp_path, unused_tcp_port_factory)
 

@@ -38,22 +38,19 @@ FOREIGN = Path(__file__).with_name("foreign.yaml")
 @pytest.fixture(params=["Helm 4", pytest.param(helm3.NAME, marks=pytest.mark.engines)])
 def helm(request: pytest.FixtureRequest, cluster: ControlPlane) -> Path:
     """The program, of either version."""
-    program = helm3.build(Progress()) if request.param == helm3.NAME else cluster.helm
-    assert program is not None
-    return program
+    return helm3.build(Progress()) if request.param == helm3.NAME else cluster.find_helm()
 
 
 @pytest.fixture
 def rendered(cluster: ControlPlane, tmp_path: Path) -> Callable[..., list[Manifest]]:
     def render(values: Manifest, namespace: str = "options", helm: Path | None = None) -> list[Manifest]:
-        return template(tmp_path, values, namespace, helm or cluster.helm)
+        return template(tmp_path, values, namespace, helm or cluster.find_helm())
 
     return render
 
 
-def template(folder: Path, values: Manifest, namespace: str, helm: Path | None) -> list[Manifest]:
+def template(folder: Path, values: Manifest, namespace: str, helm: Path) -> list[Manifest]:
     """What the chart gives with these values."""
-    assert helm is not None
     file = folder / "values.yaml"
     file.write_text(yaml.safe_dump(values))
     command = [str(helm), "template", "eo", str(CHART), f"--namespace={namespace}", f"--values={file}"]

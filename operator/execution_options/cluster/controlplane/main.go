@@ -1,7 +1,7 @@
 // Command controlplane is a Kubernetes control plane and its clients in one binary.
 //
 // The name it is called by, or else its first argument, says which program it is:
-// etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kwok, kubectl or helm.
+// etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kwok or kubectl.
 // Each is the unchanged upstream program, so its own documentation and flags apply.
 package main
 
@@ -9,7 +9,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,8 +16,6 @@ import (
 
 	"github.com/spf13/pflag"
 	"go.etcd.io/etcd/server/v3/etcdmain"
-	helmcmd "helm.sh/helm/v4/pkg/cmd"
-	helmkube "helm.sh/helm/v4/pkg/kube"
 	_ "k8s.io/client-go/plugin/pkg/client/auth"
 	"k8s.io/component-base/cli"
 	_ "k8s.io/component-base/logs/json/register"
@@ -41,7 +38,6 @@ var programs = map[string]func() int{
 	"kube-scheduler":          func() int { return cli.Run(scheduler.NewSchedulerCommand()) },
 	"kwok":                    kwok,
 	"kubectl":                 kubectl,
-	"helm":                    helm,
 }
 
 func main() {
@@ -66,23 +62,6 @@ func main() {
 func kubectl() int {
 	if err := cli.RunNoErrOutput(kubectlcmd.NewDefaultKubectlCommand()); err != nil {
 		kubectlutil.CheckErr(err)
-	}
-	return 0
-}
-
-func helm() int {
-	helmkube.ManagedFieldsManager = "helm"
-	command, err := helmcmd.NewRootCmd(os.Stdout, os.Args[1:], helmcmd.SetupLogging)
-	if err != nil {
-		slog.Error("helm", "err", err)
-		return 1
-	}
-	if err := command.Execute(); err != nil {
-		var exit helmcmd.CommandError
-		if errors.As(err, &exit) {
-			return exit.ExitCode
-		}
-		return 1
 	}
 	return 0
 }
