@@ -19,6 +19,14 @@ _POD: Values = {
     "nodeSelector": {"kubernetes.io/os": "linux"},
     "tolerations": [{"operator": "Exists"}],
     "affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": []}},
+    "podLabels": {"team": "platform"},
+    "deploymentAnnotations": {"example.com/owner": "platform"},
+    "revisionHistoryLimit": 2,
+    "hostAliases": [{"ip": "10.0.0.1", "hostnames": ["mail.example.com"]}],
+    "dnsPolicy": "Default",
+    "dnsConfig": {"nameservers": ["10.0.0.10"], "options": [{"name": "ndots", "value": "1"}]},
+    "extraVolumes": [{"name": "authorities", "configMap": {"name": "authorities", "optional": True}}],
+    "extraVolumeMounts": [{"name": "authorities", "mountPath": "/etc/ssl/company", "readOnly": True}],
     "podAnnotations": {"prometheus.io/scrape": "true"},
     "serviceAccountAnnotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/x"},
     "env": [{"name": "HTTPS_PROXY", "value": "http://proxy:3128"}],
@@ -51,9 +59,19 @@ OTHER: Mapping[str, Any] = {
     "serviceMonitor.enabled": True,
     "serviceMonitor.labels": {"release": "prometheus"},
     "serviceMonitor.interval": "30s",
+    "serviceMonitor.scrapeTimeout": "5s",
+    "serviceMonitor.relabelings": [{"targetLabel": "cluster", "replacement": "east"}],
+    "serviceMonitor.metricRelabelings": [{"action": "labeldrop", "regex": "pod"}],
     "prometheusRule.enabled": True,
     "prometheusRule.labels": {"release": "prometheus"},
     **{f"{component}.{name}": value for component in ("webhook", "controller") for name, value in _POD.items()},
+    "extraObjects": [
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "{{ .Release.Name }}-extra", "namespace": "{{ .Release.Namespace }}"},
+        }
+    ],
     "webhook.port": 10250,
     "webhook.hostNetwork": True,
     "webhook.clientCA": "api-servers",
@@ -61,12 +79,15 @@ OTHER: Mapping[str, Any] = {
     "controller.patchesPerSecond": 0.5,
 }
 """Path of a value, and another than the chart's own."""
+NEEDS = {f"{component}.extraVolumeMounts": f"{component}.extraVolumes" for component in ("webhook", "controller")}
+"""Path of a value, and of the one without which the API server refuses it."""
 
 
 def values(chosen: Iterable[str]) -> Values:
     """The chart's values with these other ones."""
     tree: Values = {}
-    for path in chosen:
+    paths = set(chosen)
+    for path in sorted(paths | {NEEDS[path] for path in paths if path in NEEDS}):
         *parents, name = path.split(".")
         node = tree
         for parent in parents:

@@ -34,6 +34,9 @@ app.kubernetes.io/component: {{ index . 1 }}
 metadata:
   labels:
     {{- include "execution-options.labels" (list $root .component) | nindent 4 }}
+    {{- with $values.podLabels }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
   {{- with $values.podAnnotations }}
   annotations:
     {{- toYaml . | nindent 4 }}
@@ -43,7 +46,17 @@ spec:
   automountServiceAccountToken: true
   {{- if $values.hostNetwork }}
   hostNetwork: true
-  dnsPolicy: ClusterFirstWithHostNet
+  {{- end }}
+  {{- with $values.dnsPolicy | default (ternary "ClusterFirstWithHostNet" "" (default false $values.hostNetwork)) }}
+  dnsPolicy: {{ . }}
+  {{- end }}
+  {{- with $values.dnsConfig }}
+  dnsConfig:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with $values.hostAliases }}
+  hostAliases:
+    {{- toYaml . | nindent 4 }}
   {{- end }}
   {{- with $root.Values.imagePullSecrets }}
   imagePullSecrets:
@@ -118,17 +131,18 @@ spec:
       allowPrivilegeEscalation: false
       capabilities: {drop: [ALL]}
       readOnlyRootFilesystem: true
-    {{- with .mounts }}
+    {{- with concat (default list .mounts) $values.extraVolumeMounts }}
     volumeMounts:
       {{- toYaml . | nindent 4 }}
     {{- end }}
-  {{- with .volumes }}
+  {{- with concat (default list .volumes) $values.extraVolumes }}
   volumes:
     {{- toYaml . | nindent 2 }}
   {{- end }}
 {{- end }}
 
 {{- define "execution-options.deployment" -}}
+{{- $values := index .root.Values .component -}}
 apiVersion: apps/v1
 kind: Deployment
 metadata:
@@ -136,8 +150,13 @@ metadata:
   namespace: {{ .root.Release.Namespace | quote }}
   labels:
     {{- include "execution-options.labels" (list .root .component) | nindent 4 }}
+  {{- with $values.deploymentAnnotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
 spec:
-  replicas: {{ (index .root.Values .component).replicas }}
+  replicas: {{ $values.replicas }}
+  revisionHistoryLimit: {{ $values.revisionHistoryLimit }}
   strategy:
     # A replica goes when another is ready.
     rollingUpdate: {maxSurge: 1, maxUnavailable: 0}
