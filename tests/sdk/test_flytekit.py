@@ -150,17 +150,21 @@ def test_what_is_not_flytekits_is_a_type_error() -> None:
 
 @pytest.mark.parametrize("field", ["labels", "annotations"])
 def test_flytekits_maps_in_our_options_are_a_type_error_that_names_the_way(field: str) -> None:
-    with pytest.raises(TypeError, match=rf"{field} must be a dict, not Labels \(Options\.from_flytekit"):
+    with pytest.raises(
+        TypeError, match=rf"{field} must be a dict, not flytekit\.models\.common\.Labels \(Options\.from_flytekit"
+    ):
         ours.Options(**{field: flyte.Labels({})})
 
 
 def test_flytekits_objects_in_our_options_are_refused_with_their_paths() -> None:
     theirs = every_flytekit_option()
-    mixed = ours.Options(
-        raw_output_data_config=theirs.raw_output_data_config,
-        security_context=theirs.security_context,
-        notifications=theirs.notifications,
-    )
+    fields = ("raw_output_data_config", "security_context", "notifications")
+    for field in fields:
+        with pytest.raises(TypeError, match=rf"{field}.* not flytekit\..* \(Options\.from_flytekit converts"):
+            ours.Options(**{field: getattr(theirs, field)})
+    mixed = ours.Options()
+    for field in fields:
+        setattr(mixed, field, getattr(theirs, field))
     with pytest.raises(ValueError, match=r"spec\.") as refused:
         mixed.to_manifest(name="nightly")
     for expected in (

@@ -27,11 +27,6 @@ def manifest(spec: Any = None, **changes: Any) -> dict[str, Any]:
     ("options", "message"),
     [
         (Options(max_parallelism=-1), r"spec\.maxParallelism: .*cannot be negative"),
-        (Options(max_parallelism="8"), r"spec\.maxParallelism: must be a whole number"),  # type: ignore[arg-type]
-        (Options(overwrite_cache=1), r"spec\.overwriteCache: must be true or false"),  # type: ignore[arg-type]
-        (Options(labels={"a": 1}), r"spec\.labels\[a\]: must be a string"),  # type: ignore[dict-item]
-        (Options(labels={"a": None}), r"spec\.labels\[a\]: must be a string"),  # type: ignore[dict-item]
-        (Options(labels={1: "a"}), r"spec\.labels: keys must be strings"),  # type: ignore[dict-item]
         (Options(labels={"kubernetes.io/x": "a"}), r"spec\.labels: .*is reserved"),
         (Options(raw_output_data_config=""), r"spec\.rawOutputDataConfig\.outputLocationPrefix: "),
         (Options(raw_output_data_config="ftp://x"), r"outputLocationPrefix: .*is not a storage prefix"),
@@ -47,6 +42,23 @@ def manifest(spec: Any = None, **changes: Any) -> dict[str, Any]:
     ids=lambda each: each if isinstance(each, str) else "",
 )
 def test_what_the_api_server_would_refuse_is_refused_at_once(options: Options, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        options.to_manifest(name="nightly")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("max_parallelism", "8", r"spec\.maxParallelism: must be a whole number"),
+        ("overwrite_cache", 1, r"spec\.overwriteCache: must be true or false"),
+        ("labels", {"a": 1}, r"spec\.labels\[a\]: must be a string"),
+        ("labels", {"a": None}, r"spec\.labels\[a\]: must be a string"),
+        ("labels", {1: "a"}, r"spec\.labels: keys must be strings"),
+    ],
+)
+def test_a_wrong_type_that_is_assigned_later_is_refused_too(field: str, value: Any, message: str) -> None:
+    options = Options()
+    setattr(options, field, value)
     with pytest.raises(ValueError, match=message):
         options.to_manifest(name="nightly")
 
@@ -73,7 +85,8 @@ def test_what_is_wrong_with_the_name_hides_nothing() -> None:
 
 
 def test_what_is_of_another_class_hides_neither_name_nor_selector() -> None:
-    options = Options(security_context="root")  # type: ignore[arg-type]
+    options = Options()
+    options.security_context = "root"  # type: ignore[assignment]
     said = refused(options, name="Nightly", selector={"engine": ["job"]})
     assert said == ["metadata.name", "spec.securityContext", "spec.selector.engine"]
 

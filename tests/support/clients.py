@@ -1,4 +1,4 @@
-"""Airflow, Dagster and Prefect, each in a virtual environment of its own that is made once."""
+"""Flyte 2, Airflow, Dagster and Prefect, each in a virtual environment of its own that is made once."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).parents[2]
 REQUIREMENTS: Final = {
+    "flyte2": ("flyte==2.12.1", "msgspec"),
     "airflow": ("apache-airflow==3.3.2", "msgspec"),
     "dagster": ("dagster==1.13.27", "msgspec"),
     "prefect": ("prefect==3.9.1", "msgspec"),

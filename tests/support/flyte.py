@@ -64,12 +64,13 @@ def modules() -> Any:
     """A namespace with flytekit's classes under the names that they have there (``ApiNotification`` apart)."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # flytekit's own, of its dependencies
-        from flytekit.core import notification, options
+        from flytekit.core import launch_plan, notification, options
         from flytekit.models import common, security
         from flytekit.models.core.execution import WorkflowExecutionPhase
 
     return SimpleNamespace(
         **{**vars(security), **vars(common), **vars(notification), **vars(options)},
+        LaunchPlan=launch_plan.LaunchPlan,
         ApiNotification=common.Notification,
         WorkflowExecutionPhase=WorkflowExecutionPhase,
     )
@@ -89,8 +90,14 @@ def mirrored(of: Any) -> dict[str, Any]:
         "SecurityContext",
         "Identity",
         "RawOutputDataConfig",
+        "Labels",
+        "Annotations",
+        "AuthRole",
     )
-    return {name: getattr(of, name) for name in names} | {"Options.default_from": of.Options.default_from}
+    return {name: getattr(of, name) for name in names} | {
+        "Options.default_from": of.Options.default_from,
+        "LaunchPlan.create": of.LaunchPlan.create,
+    }
 
 
 def arguments(of: Any) -> dict[str, dict[str, Any]]:

@@ -11,12 +11,14 @@ from execution_options.launching.errors import (
 )
 from execution_options.launching.execution import AsyncExecution, Execution
 from execution_options.launching.launch import alaunch, launch, register
+from execution_options.launching.launchplan import LaunchPlan
 
 __all__ = [
     "AsyncExecution",
     "Execution",
     "ExecutionNotFoundError",
     "LaunchError",
+    "LaunchPlan",
     "LaunchRefusedError",
     "LaunchTimeoutError",
     "NoAnswerError",

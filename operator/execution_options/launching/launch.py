@@ -106,6 +106,7 @@ def register(
     launch_plan: Workflow,
     options: Options | Mapping[str, Any] | object | None = None,
     *,
+    name: str | None = None,
     namespace: str | None = None,
     references: Sequence[str] = (),
     kubeconfig: Path | None = None,
@@ -116,6 +117,7 @@ def register(
     Args:
         launch_plan: its manifest, as :func:`alaunch` takes one; it needs a name.
         options: for all that it starts.
+        name: instead of the manifest's.
         namespace: instead of the manifest's.
         references: names of options to refer to.
         kubeconfig: of the cluster; ``None``: the pod's own service account, else kubectl's.
@@ -128,10 +130,10 @@ def register(
         ValueError: the manifest or the options are not valid; nothing was sent.
         LaunchError: the cluster refuses it, or does not answer.
     """
-    document = with_options(launch_plan, spec_of(options), references)
-    if not (name := document["metadata"].get("name")):
+    document = with_options(launch_plan, spec_of(options), references, name=name)
+    if not (known := document["metadata"].get("name")):
         raise ValueError("metadata.name is missing: a launch plan that is registered again is found by its name")
-    return run(_register(document, name, namespace, kubeconfig, context))
+    return run(_register(document, known, namespace, kubeconfig, context))
 
 
 async def _register(

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, Self
 
+from execution_options.sdk import typed
 from execution_options.sdk.fields import OptionsFields
 
 # Needed at run time by whoever resolves the annotations of the constructor.
+from execution_options.sdk.metadata import Annotations, Labels  # noqa: TC001
 from execution_options.sdk.notifications import Notification  # noqa: TC001
 from execution_options.sdk.security import Identity, RawOutputDataConfig, SecurityContext
 
@@ -38,13 +40,16 @@ class Options(OptionsFields):
         selector: Which executions get the options, in the manifest's form. None: only those that
             refer to them by name. It is not compared: two Options that differ only here are equal.
         namespace_selector: Likewise for the namespaces of cluster-wide options.
+
+    Raises:
+        TypeError: An argument, or a part of it, is of another type; the message names it.
     """
 
     # Written out, not generated: it accepts more than what the attributes hold.
     def __init__(
         self,
-        labels: Mapping[str, str] | None = None,
-        annotations: Mapping[str, str] | None = None,
+        labels: Mapping[str, str] | Labels | None = None,
+        annotations: Mapping[str, str] | Annotations | None = None,
         raw_output_data_config: RawOutputDataConfig | str | None = None,
         security_context: SecurityContext | None = None,
         max_parallelism: int | None = None,
@@ -60,17 +65,27 @@ class Options(OptionsFields):
         selector: Mapping[str, Any] | None = None,
         namespace_selector: Mapping[str, Any] | None = None,
     ) -> None:
-        if isinstance(raw_output_data_config, str):
-            raw_output_data_config = RawOutputDataConfig(raw_output_data_config)
-        self.labels = _own_dict("labels", labels)
-        self.annotations = _own_dict("annotations", annotations)
-        self.raw_output_data_config = raw_output_data_config
-        self.security_context = security_context
+        for name, value, expected in (
+            ("max_parallelism", max_parallelism, int),
+            ("disable_notifications", disable_notifications, bool),
+            ("overwrite_cache", overwrite_cache, bool),
+            ("mode", mode, str),
+            ("priority", priority, int),
+            ("update_policy", update_policy, str),
+            ("notification_guarantee", notification_guarantee, str),
+            ("selector", selector, Mapping),
+            ("namespace_selector", namespace_selector, Mapping),
+        ):
+            typed.expect(name, value, expected)
+        self.labels = typed.strings("labels", labels)
+        self.annotations = typed.strings("annotations", annotations)
+        self.raw_output_data_config = typed.storage(raw_output_data_config)
+        self.security_context = typed.security_context(security_context)
         self.max_parallelism = max_parallelism
-        self.notifications = None if notifications is None else list(notifications)
+        self.notifications = typed.notifications(notifications)
         self.disable_notifications = disable_notifications
         self.overwrite_cache = overwrite_cache
-        self.envs = _own_dict("envs", envs)
+        self.envs = typed.strings("envs", envs)
         self.mode = mode
         self.priority = priority
         self.update_policy = update_policy
@@ -105,6 +120,60 @@ class Options(OptionsFields):
         from execution_options.sdk.flytekit import read
 
         return cls(**read(options))
+
+    @classmethod
+    def from_flyte2(
+        cls,
+        *,
+        service_account: str | None = None,
+        raw_data_path: str | None = None,
+        overwrite_cache: bool = False,
+        env_vars: Mapping[str, str] | None = None,
+        labels: Mapping[str, str] | None = None,
+        annotations: Mapping[str, str] | None = None,
+        max_action_concurrency: int | None = None,
+        notifications: Any = None,
+        channels: Mapping[str, str] | None = None,
+        **others: Any,
+    ) -> Self:
+        """The options that ``flyte.with_runcontext`` of flyte 2 takes by these names.
+
+        Args:
+            service_account: Service account of the pods.
+            raw_data_path: Where executions store offloaded data.
+            overwrite_cache: Run again what a cache could answer. False, the default, is "not set", as in flyte.
+            env_vars: Environment variables.
+            labels: Labels of the execution and its pods.
+            annotations: Annotations of the execution and its pods.
+            max_action_concurrency: How many pods may run at the same time. None and 0: the platform decides.
+            notifications: One of ``flyte.notify``, or several. Phases, recipients, and texts of subject, message
+                and body are carried over, with ``{{.Run.Name}}`` and the like in this project's words.
+            channels: Names of NotificationChannels by the URL that a Slack, Teams or Webhook of flyte's holds:
+                options hold no URL, which may be a secret.
+            others: The other arguments of ``with_runcontext``, which say how code is run and not with which options.
+
+        Raises:
+            TypeError: An argument is of another type.
+            ValueError: A value has no counterpart here and would be lost; the message lists all of them.
+        """
+        from execution_options.sdk.flyte2 import read
+
+        return cls(
+            **read(
+                {
+                    "service_account": service_account,
+                    "raw_data_path": raw_data_path,
+                    "overwrite_cache": overwrite_cache,
+                    "env_vars": env_vars,
+                    "labels": labels,
+                    "annotations": annotations,
+                    "max_action_concurrency": max_action_concurrency,
+                    "notifications": notifications,
+                },
+                channels or {},
+                others,
+            )
+        )
 
     @classmethod
     def from_manifest(cls, manifest: Mapping[str, Any]) -> Self:
@@ -175,14 +244,3 @@ class Options(OptionsFields):
             cluster=cluster,
         )
         return yaml.safe_dump(manifest, sort_keys=False, allow_unicode=True)
-
-
-def _own_dict(name: str, values: Mapping[str, str] | None) -> dict[str, str] | None:
-    if values is None:
-        return None
-    # flytekit's Labels and Annotations have `.values` and would fail later, less clearly.
-    if not isinstance(values, Mapping):
-        raise TypeError(
-            f"{name} must be a dict, not {type(values).__name__} (Options.from_flytekit converts flytekit's)"
-        )
-    return dict(values)

@@ -57,6 +57,19 @@ def _listed(value: Any) -> list[Any] | None:
 
 
 @dataclass
+class AuthRole:
+    """The older form of an identity; ``flytekit.models.common.AuthRole``. ``LaunchPlan`` takes it.
+
+    Args:
+        assumable_iam_role: Cloud identity; ``Identity.iam_role``.
+        kubernetes_service_account: Service account; ``Identity.k8s_service_account``.
+    """
+
+    assumable_iam_role: str | None = None
+    kubernetes_service_account: str | None = None
+
+
+@dataclass
 class RawOutputDataConfig:
     """Where executions store offloaded data; ``flytekit.models.common.RawOutputDataConfig``.
 

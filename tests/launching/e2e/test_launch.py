@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from execution_options import Email, Options, Slack, WorkflowExecutionPhase, alaunch, launch, register
+from execution_options import (
+    Email,
+    Labels,
+    LaunchPlan,
+    Options,
+    Slack,
+    WorkflowExecutionPhase,
+    alaunch,
+    launch,
+    register,
+)
 from execution_options.engines.registry import builtin_engines
 from execution_options.launching import ExecutionNotFoundError, LaunchRefusedError, LaunchTimeoutError, NoAnswerError
 from support.commands import Answer, called
@@ -118,6 +128,15 @@ def test_a_launch_plan_is_registered_with_options_for_what_it_starts(team: Team,
         launch(plan, **at)
     with pytest.raises(ValueError, match="Job is no launch plan"):
         register(unmanaged(), **at)
+
+
+def test_flytekits_launch_plan_is_registered(team: Team, at: dict[str, Any]) -> None:
+    spec = {"schedule": "0 0 1 1 *", "jobTemplate": {"spec": job()["spec"]}}
+    cron = {"apiVersion": "batch/v1", "kind": "CronJob", "spec": spec}
+    plan = LaunchPlan.create("nightly", cron, labels=Labels({"project": "data"}), notifications=[SUCCESS_EMAIL])
+    assert plan.register(**at) == "nightly"
+    team.kubectl("create", "job", "--from=cronjob/nightly", "now")
+    assert team.get("Job", "now")["metadata"]["labels"]["project"] == "data"
 
 
 def test_references_and_a_unique_name(team: Team, at: dict[str, Any]) -> None:
