@@ -15,9 +15,11 @@ from msgspec import structs
 from execution_options.api.notification import Template
 from execution_options.notifications.naming import MAX_DEDUP_KEY, webhook_id
 from execution_options.notifications.render import render
-from support.notices import FAILED, NASTY, TEMPLATES, due, ends
+from support.notices import CAUSE, CAUSED, FAILED, NASTY, TEMPLATES, due, ends
 
 if TYPE_CHECKING:
+    from execution_options.api.channel import ChannelType
+    from execution_options.notifications.cause import Cause
     from execution_options.notifications.ended import Ended
 
 KEY = "ml-training/train-resnet-x7k2p-0123"
@@ -104,6 +106,70 @@ def test_a_webhook_gets_a_cloud_event() -> None:
     assert event["time"] == "2026-03-02T04:17:09Z"
     assert event["data"]["options"] == ["notify-team"]
     assert event["data"]["durationSeconds"] == 8222.0
+
+
+CAUSE_TEXT = "OOMKilled in container main of pod train-resnet-x7k2p-2817 (exit code 137)"
+LOGS = "kubectl logs -n ml-training train-resnet-x7k2p-2817 -c main"
+
+
+@pytest.mark.parametrize("channel_type", ["email", "slack", "pagerDuty", "webhook"])
+def test_every_service_is_told_the_cause_and_the_cluster(channel_type: ChannelType) -> None:
+    message = render(CAUSED, due(channel_type), KEY, URL)
+
+    assert message.subject == "[prod-eu] train-resnet-x7k2p failed: OOMKilled"
+    shown = Tags(message.html).text if message.html else message.payload
+    for part in (CAUSE_TEXT, "3 of 40", "batch 512 does not fit", LOGS, "prod-eu"):
+        assert part in shown
+
+
+def test_the_cause_is_in_the_data_of_a_webhook() -> None:
+    event = json.loads(render(CAUSED, due("webhook"), KEY, URL).payload)
+
+    assert event["source"] == "/clusters/prod-eu/apis/argoproj.io/v1alpha1/namespaces/ml-training/Workflow"
+    assert event["data"]["cluster"] == "prod-eu"
+    assert event["data"]["cause"] == {
+        "text": CAUSE_TEXT,
+        "pod": "train-resnet-x7k2p-2817",
+        "container": "main",
+        "reason": "OOMKilled",
+        "exitCode": 137,
+        "message": "batch 512 does not fit",
+        "failed": 3,
+        "pods": 40,
+        "logs": LOGS,
+    }
+
+
+def test_incidents_of_two_clusters_are_apart() -> None:
+    ends = (CAUSED, structs.replace(CAUSED, cluster="prod-us"), FAILED)
+    keys = {json.loads(render(end, due("pagerDuty"), KEY).payload)["dedup_key"] for end in ends}
+    assert keys == {f"prod-eu/{FAILED.lineage}", f"prod-us/{FAILED.lineage}", FAILED.lineage}
+
+
+@pytest.mark.parametrize(
+    ("cause", "text", "command"),
+    [
+        (structs.replace(CAUSE, reason="Error", exit_code=1), "exit code 1 in container main of pod", LOGS),
+        (structs.replace(CAUSE, container="", reason="Evicted", exit_code=None, logs=""), "Evicted in pod", ""),
+        (structs.replace(CAUSE, reason="CrashLoopBackOff", logs="previous"), "CrashLoopBackOff", f"{LOGS} --previous"),
+    ],
+)
+def test_a_cause_is_worded_by_what_is_known(cause: Cause, text: str, command: str) -> None:
+    assert cause.text.startswith(text)
+    assert cause.command("ml-training") == command
+
+
+def test_what_the_engine_has_said_already_is_not_repeated() -> None:
+    end = structs.replace(CAUSED, cause=structs.replace(CAUSE, message="OOMKilled"))
+    assert "\n\nOOMKilled\n" not in render(end, due("email"), KEY).text
+    assert "\n\nbatch 512 does not fit\n" in render(CAUSED, due("email"), KEY).text
+
+
+def test_a_template_can_use_the_cause() -> None:
+    template = Template(body="{{ cluster }}: {{ cause.reason }} {{ cause.exit_code }} {{ cause.logs }}")
+    assert render(CAUSED, due("email", template), KEY).text.startswith(f"prod-eu: OOMKilled 137 {LOGS}")
+    template = Template(body="{% if cause %}why{% else %}unknown{% endif %} {{ cause.text | default('-') }}")
+    assert render(FAILED, due("email", template), KEY).text.startswith("unknown -")
 
 
 def test_a_template_replaces_only_the_parts_that_it_has() -> None:

@@ -57,9 +57,9 @@ def test_a_template_is_filled(source: str, expected: str) -> None:
     [
         ("{{ phase", "line 1: unexpected end of template"),
         ("\n{% if phase %}", "line 2: Unexpected end of template"),
-        ("{{ phas }}", "there is no variable phas; there are domain, duration, "),
+        ("{{ phas }}", "there is no variable phas; there are cause, cluster, domain, "),
         ("{{ workflow.nam }}", "there is no workflow.nam; there are workflow.domain, "),
-        ("{{ phase.name }}", "only labels, launch_plan, workflow have members"),
+        ("{{ phase.name }}", "only cause, labels, launch_plan, workflow have members"),
         ("{{ ''.__class__.__mro__ }}", "have members"),
         ("{{ workflow.__init__ }}", "there is no workflow.__init__"),
         ("{{ workflow['na' + 'me'] }}", "only a string is allowed"),

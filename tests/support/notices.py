@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from execution_options.api.notification import Template
+from execution_options.notifications.cause import Cause
 from execution_options.notifications.ended import Ended
 from execution_options.notifications.route import ChannelKey, Due
 from execution_options.options.levels import Level, Source
@@ -38,6 +39,19 @@ FAILED = Ended(
     launch_plan="CronWorkflow/nightly-training",
     labels={"team": "vision", "project": "resnet"},
 )
+
+CAUSE = Cause(
+    pod="train-resnet-x7k2p-2817",
+    container="main",
+    reason="OOMKilled",
+    exit_code=137,
+    message="batch 512 does not fit",
+    failed=3,
+    pods=40,
+    logs="current",
+)
+CAUSED = structs.replace(FAILED, cause=CAUSE, cluster="prod-eu")
+"""The same end, with its cause, in a cluster with a name."""
 
 
 def due(channel_type: ChannelType, template: Template | None = None, **changes: Any) -> Due:
@@ -77,8 +91,15 @@ NASTY = st.one_of(
 def ends() -> SearchStrategy[Ended]:
     """Ends with hostile texts wherever people can write."""
     return st.builds(
-        lambda phase, message, name, labels, times: structs.replace(
-            FAILED, phase=phase, message=message, name=name, labels=labels, started_at=times[0], finished_at=times[1]
+        lambda phase, message, name, labels, times, cause: structs.replace(
+            FAILED,
+            phase=phase,
+            message=message,
+            name=name,
+            labels=labels,
+            started_at=times[0],
+            finished_at=times[1],
+            cause=cause,
         ),
         st.sampled_from(["SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT"]),
         NASTY,
@@ -88,6 +109,7 @@ def ends() -> SearchStrategy[Ended]:
             st.sampled_from(["", "2026-03-02T02:00:07Z", "no time"]),
             st.sampled_from(["", "2026-03-02T04:17:09Z", "no time", "2026-03-01T00:00:00Z", "2026-03-02T04:17:09"]),
         ),
+        st.none() | st.builds(lambda text: structs.replace(CAUSE, reason=text, message=text), NASTY),
     )
 
 

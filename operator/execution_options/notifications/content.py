@@ -40,6 +40,9 @@ class Content(Struct, frozen=True, kw_only=True):
         subject: one line.
         body: text of the template; ``None`` for the default body.
         error: the engine's message, cut; empty after a success.
+        cause: the first failure of its pods in one line; empty if none is known.
+        said: the message of the container that failed first, or of Kubernetes about it; empty if ``error`` has it.
+        logs: the command that shows the container's log; empty if there is none.
         facts: names and values, in the order in which they are shown.
         url: link to the execution; empty for none.
         reason: why the message is sent; empty for a test.
@@ -51,6 +54,9 @@ class Content(Struct, frozen=True, kw_only=True):
     subject: str
     body: str | None
     error: str
+    cause: str
+    said: str
+    logs: str
     facts: tuple[tuple[str, str], ...]
     url: str
     reason: str
@@ -61,6 +67,11 @@ class Content(Struct, frozen=True, kw_only=True):
     def heading(self) -> str:
         """What happened, in a few words."""
         return _heading(self.ended)
+
+    @property
+    def quoted(self) -> str:
+        """What the engine and the container say, to be shown as it is."""
+        return "\n\n".join(filter(None, (self.error, self.said)))
 
     @property
     def phase(self) -> str:
@@ -98,16 +109,20 @@ def content_of(ended: Ended, due: Due, execution_url: str = "", *, escape: Calla
             subject = _filled(due.template.subject, given, 4 * MAX_SUBJECT, str, "subject", problems)
         if due.template.body is not UNSET:
             body = _filled(due.template.body, given, MAX_BODY, escape, "body", problems) or None
-    subject = one_line(subject) or one_line(_heading(ended))
+    subject = one_line(subject) or one_line(_subject(ended))
     if ended.tested:
         subject = TEST_SUBJECT + subject
         body = escape(ended.message) + ("" if body is None else f"\n\n{body}")
+    said = "" if ended.cause is None else cut(ended.cause.message, MAX_ERROR)
     asking = ", ".join(dict.fromkeys(f"{source.kind} {source.name}" for source in due.sources))
     return Content(
         ended=ended,
         subject=cut(subject, MAX_SUBJECT),
         body=body,
         error=given["error"],
+        cause="" if ended.cause is None else ended.cause.text,
+        said="" if said in given["error"] else said,
+        logs="" if ended.cause is None else ended.cause.command(ended.namespace),
         facts=tuple((name, cut(one_line(value), MAX_FACT)) for name, value in _facts(ended, options) if value),
         url=url,
         reason=f"Sent by the notifications of {asking}" if asking and not ended.tested else "",
@@ -120,10 +135,19 @@ def _heading(ended: Ended) -> str:
     return ended.headline or f"{ended.name} {VERBS[ended.phase]}"
 
 
+def _subject(ended: Ended) -> str:
+    place = f"[{ended.cluster}] " if ended.cluster else ""
+    why = f": {ended.cause.short}" if ended.cause is not None and ended.cause.short else ""
+    return f"{place}{_heading(ended)}{why}"
+
+
 def _facts(ended: Ended, options: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     given = variables(ended, ())
     return (
         (ended.kind if ended.headline else "Execution", ended.name),
+        ("Cause", "" if ended.cause is None else ended.cause.text),
+        ("Pods failed", "" if ended.cause is None else ended.cause.counted),
+        ("Cluster", ended.cluster),
         ("Namespace", ended.namespace),
         ("Engine", ended.engine),
         ("Started by", ended.launch_plan.replace("/", " ")),
@@ -188,8 +212,8 @@ def cut(text: str, size: int) -> str:
 def plain(content: Content) -> str:
     """The message as plain text."""
     parts = [content.body] if content.body is not None else [f"{content.heading}.", _details(content)]
-    if content.body is None and content.error:
-        parts.append(content.error)
+    if content.body is None:
+        parts += filter(None, (content.quoted, content.logs))
     if content.url:
         parts.append(content.url)
     if content.reason:

@@ -8,6 +8,7 @@ from typing import Literal
 from msgspec import Struct, field
 
 from execution_options.api.notification import Phase
+from execution_options.notifications.cause import Cause
 
 
 class Ended(Struct, frozen=True, kw_only=True):
@@ -24,6 +25,8 @@ class Ended(Struct, frozen=True, kw_only=True):
         lineage: what this execution is a run of; see :func:`lineage`.
         launch_plan: ``kind/name`` of what started it; empty if nothing did.
         labels: labels of the execution.
+        cluster: name of the cluster; empty if the operator was given none.
+        cause: the first failure of its pods; ``None`` if none is known.
         headline: what happened, if that is not the end of an execution; otherwise empty.
         tested: ``kind/name`` of the object that a test notification tests; otherwise empty.
     """
@@ -44,6 +47,8 @@ class Ended(Struct, frozen=True, kw_only=True):
     lineage: str = ""
     launch_plan: str = ""
     labels: dict[str, str] = field(default_factory=dict)
+    cluster: str = ""
+    cause: Cause | None = None
     headline: str = ""
     tested: str = ""
 

@@ -75,12 +75,12 @@ def _table(content: Content) -> str:
 
 
 def _error(content: Content, dark: str, light: str) -> str:
-    if not content.error:
-        return ""
-    return _row(
+    quoted = (
         f'<div style="{_MONO};padding:12px 14px;background:{light};border-left:4px solid {dark};border-radius:4px;'
-        f'font-size:13px;line-height:1.5;color:#24292f;word-break:break-word">{_text(content.error)}</div>'
+        f'font-size:13px;line-height:1.5;color:#24292f;word-break:break-word">{_text(content.quoted)}</div>'
     )
+    logs = f'<div style="{_MONO};font-size:12px;color:#57606a;word-break:break-all">{_text(content.logs)}</div>'
+    return (_row(quoted) if content.quoted else "") + (_row(logs) if content.logs else "")
 
 
 def _button(url: str) -> str:
@@ -105,7 +105,7 @@ def _row(cell: str, top: int = 20) -> str:
 
 def _preview(content: Content) -> str:
     """The preview text that mail clients show after the subject."""
-    return content.error or " · ".join(value for _, value in content.facts[1:4])
+    return content.cause or content.error or " · ".join(value for _, value in content.facts[1:4])
 
 
 def _line(text: str) -> str:

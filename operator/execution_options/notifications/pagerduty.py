@@ -27,7 +27,7 @@ def event(content: Content) -> dict[str, Any]:
     cause = f": {one_line(content.error)}" if content.error else ""
     payload = {
         "summary": cut(content.subject + (cause if content.body is None else ""), MAX_SUMMARY),
-        "source": f"{ended.namespace}/{ended.name}",
+        "source": "/".join(filter(None, (ended.cluster, ended.namespace, ended.name))),
         "severity": SEVERITIES[ended.reported_phase],
         "component": ended.engine,
         "group": ended.namespace,
@@ -55,14 +55,17 @@ def resolution(content: Content) -> dict[str, Any]:
 
 def _key(content: Content) -> str:
     ended = content.ended
-    return dedup_key(ended.lineage or f"{ended.engine}/{ended.namespace}/{ended.name}")
+    lineage = ended.lineage or f"{ended.engine}/{ended.namespace}/{ended.name}"
+    # Without the cluster's name, a success in one cluster would close an incident of another.
+    return dedup_key(f"{ended.cluster}/{lineage}" if ended.cluster else lineage)
 
 
 def _details(content: Content) -> dict[str, str]:
     if content.body is not None:
         return {"message": plain(content)}
     details = {name.lower().replace(" ", "_"): value for name, value in content.facts}
-    return details | ({"error": cut(printable(content.error), MAX_DETAIL)} if content.error else {})
+    more = {"error": content.error, "message": content.said, "logs": content.logs}
+    return details | {name: cut(printable(text), MAX_DETAIL) for name, text in more.items() if text}
 
 
 def _is_time(text: str) -> bool:

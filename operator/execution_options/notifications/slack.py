@@ -55,15 +55,18 @@ def blocks(content: Content) -> list[dict[str, Any]]:
     else:
         fields = [_markdown(_field(name, value)) for name, value in content.facts[:MAX_FIELDS]]
         made.append({"type": "section", "fields": fields})
-        if content.error:
-            # Cut before escaping, so that no escape sequence is split. Escaping makes text at most five times as long.
-            code = escape(cut(printable(content.error).replace("```", "'''"), MAX_SECTION // 5 - 10))
-            made.append(_section(f"```{code}```"))
+        made += [_code(text) for text in (content.error, content.said, content.logs) if text]
     if content.url:
         made.append(_section(f"<{escape(content.url)}|Open execution>"))
     if content.reason:
         made.append({"type": "context", "elements": [_markdown(escape(cut(content.reason, MAX_FIELD // 5)))]})
     return made
+
+
+def _code(text: str) -> dict[str, Any]:
+    # Cut before escaping, so that no escape sequence is split. Escaping makes text at most five times as long.
+    code = escape(cut(printable(text).replace("```", "'''"), MAX_SECTION // 5 - 10))
+    return _section(f"```{code}```")
 
 
 def _field(name: str, value: str) -> str:

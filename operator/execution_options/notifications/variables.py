@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 FIELDS: Final = {
     "workflow": ("name", "project", "domain", "version"),
     "launch_plan": ("name", "project", "domain", "version"),
+    "cause": ("text", "pod", "container", "reason", "exit_code", "message", "failed", "pods", "logs"),
 }
 """Variables with fixed members."""
 MAPS: Final = frozenset({"labels"})
@@ -20,7 +21,7 @@ MAPS: Final = frozenset({"labels"})
 LISTS: Final = frozenset({"options"})
 VARIABLES: Final = frozenset(
     {
-        *("phase", "name", "namespace", "engine", "kind", "uid", "id", "error", "message"),
+        *("phase", "name", "namespace", "cluster", "engine", "kind", "uid", "id", "error", "message"),
         *("duration", "started_at", "finished_at", "url", "project", "domain"),
         *FIELDS,
         *MAPS,
@@ -50,6 +51,7 @@ def variables(ended: Ended, options: tuple[str, ...], url: str = "") -> Mapping[
         "phase": ended.reported_phase,
         "name": ended.name,
         "namespace": ended.namespace,
+        "cluster": ended.cluster,
         "engine": ended.engine,
         "kind": ended.kind,
         "uid": ended.uid,
@@ -66,6 +68,24 @@ def variables(ended: Ended, options: tuple[str, ...], url: str = "") -> Mapping[
         "domain": domain,
         "workflow": {"name": workflow, **flytes},
         "launch_plan": {"name": plan, **flytes},
+        "cause": _cause(ended),
+    }
+
+
+def _cause(ended: Ended) -> dict[str, Any]:
+    cause = ended.cause
+    if cause is None:
+        return {}
+    return {
+        "text": cause.text,
+        "pod": cause.pod,
+        "container": cause.container,
+        "reason": cause.reason,
+        "exit_code": "" if cause.exit_code is None else cause.exit_code,
+        "message": cause.message,
+        "failed": cause.failed,
+        "pods": cause.pods,
+        "logs": cause.command(ended.namespace),
     }
 
 

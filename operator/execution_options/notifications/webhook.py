@@ -10,6 +10,7 @@ from execution_options.notifications.naming import webhook_id
 
 if TYPE_CHECKING:
     from execution_options.notifications.content import Content
+    from execution_options.notifications.ended import Ended
 
 
 def event(content: Content, key: str) -> dict[str, Any]:
@@ -21,10 +22,11 @@ def event(content: Content, key: str) -> dict[str, Any]:
     """
     ended = content.ended
     group = f"/apis/{ended.api_version}" if "/" in ended.api_version else f"/api/{ended.api_version}"
+    place = f"/clusters/{ended.cluster}" if ended.cluster else ""
     made: dict[str, Any] = {
         "specversion": "1.0",
         "id": webhook_id(key),
-        "source": f"{group}/namespaces/{ended.namespace}/{ended.kind}",
+        "source": f"{place}{group}/namespaces/{ended.namespace}/{ended.kind}",
         "type": f"dev.execution.{ended.reported_phase.lower()}",
         "subject": ended.name,
         "datacontenttype": "application/json",
@@ -33,11 +35,13 @@ def event(content: Content, key: str) -> dict[str, Any]:
             "engine": ended.engine,
             "apiVersion": ended.api_version,
             "kind": ended.kind,
+            "cluster": ended.cluster,
             "namespace": ended.namespace,
             "name": ended.name,
             "uid": ended.uid,
             "id": ended.id,
             "message": printable(content.error),
+            "cause": _cause(ended),
             "startedAt": ended.started_at,
             "finishedAt": ended.finished_at,
             "durationSeconds": ended.seconds,
@@ -57,3 +61,20 @@ def event(content: Content, key: str) -> dict[str, Any]:
     except ValueError:
         pass
     return made
+
+
+def _cause(ended: Ended) -> dict[str, Any] | None:
+    cause = ended.cause
+    if cause is None:
+        return None
+    return {
+        "text": printable(cause.text),
+        "pod": cause.pod,
+        "container": cause.container,
+        "reason": printable(cause.reason),
+        "exitCode": cause.exit_code,
+        "message": printable(cause.message),
+        "failed": cause.failed,
+        "pods": cause.pods,
+        "logs": cause.command(ended.namespace),
+    }
