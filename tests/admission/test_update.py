@@ -9,7 +9,7 @@ import pytest
 from msgspec import UNSET, structs
 
 from execution_options.admission.creation import decide
-from execution_options.admission.update import restore
+from execution_options.admission.update import restore, without_effect
 from execution_options.api.meta import ObjectMeta
 from execution_options.engines.facts import execution_of
 from execution_options.options.live import Edited, Live, encode_live
@@ -228,3 +228,18 @@ def test_a_location_made_from_generate_name_is_not_made_again() -> None:
 def test_a_snapshot_that_cannot_be_read_changes_nothing(snapshot: str) -> None:
     stored = job(labels={"execution.dev/id": "x"}, annotations={"execution.dev/snapshot": snapshot})
     assert restore(JOB, copy.deepcopy(stored), stored, trusted=False) == []
+
+
+@pytest.mark.parametrize("name", ["execution.dev/options", "execution.dev/inline"])
+def test_a_choice_of_options_that_comes_too_late_is_warned_of(name: str) -> None:
+    old = created(job(annotations={name: "own" if name.endswith("options") else "maxParallelism: 1"}))
+    new = copy.deepcopy(old)
+    assert without_effect(new, old) == []
+    new["spec"]["suspend"] = True
+    assert without_effect(new, old) == []
+    new["metadata"]["annotations"][name] = "other"
+    assert without_effect(new, old) == [
+        f"metadata.annotations[{name}]: has no effect on an execution that exists; it is read at its creation"
+    ]
+    del new["metadata"]["annotations"]
+    assert len(without_effect(new, old)) == len(without_effect(old, new)) == 1

@@ -12,7 +12,13 @@ import msgspec
 
 from execution_options.admission.applied import Selective, Written, is_manifest
 from execution_options.api import decoding
-from execution_options.api.names import LIVE_ANNOTATION, MISSED_ANNOTATION, SNAPSHOT_ANNOTATION
+from execution_options.api.names import (
+    INLINE_ANNOTATION,
+    LIVE_ANNOTATION,
+    MISSED_ANNOTATION,
+    OPTIONS_ANNOTATION,
+    SNAPSHOT_ANNOTATION,
+)
 from execution_options.engines.artifacts import keep_reference
 from execution_options.engines.ownmetadata import is_ours
 from execution_options.engines.patch import Operation, Patch, pointer
@@ -95,6 +101,22 @@ def restore(
     else:
         _restore_templates(update, lost)
     return patch.operations
+
+
+def without_effect(document: dict[str, Any], old: dict[str, Any]) -> list[str]:
+    """Warnings about changes that come too late: options are chosen when an execution is created.
+
+    Args:
+        document: the new object.
+        old: the stored object.
+    """
+    names = (OPTIONS_ANNOTATION, INLINE_ANNOTATION)
+    versions = [lookup(version, ("metadata", "annotations")) or {} for version in (document, old)]
+    return [
+        f"metadata.annotations[{name}]: has no effect on an execution that exists; it is read at its creation"
+        for name in names
+        if versions[0].get(name) != versions[1].get(name)
+    ]
 
 
 def _snapshot(old: dict[str, Any]) -> Snapshot | None:

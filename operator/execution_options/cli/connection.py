@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it: 128 and the number of the signal."""
+
 
 def cluster_options(command: Callable[P, T]) -> Callable[P, T]:
     """Add --kubeconfig and --context."""
@@ -32,12 +35,14 @@ def cluster_options(command: Callable[P, T]) -> Callable[P, T]:
 
 
 def asynchronous(command: Callable[P, Coroutine[None, None, T]]) -> Callable[P, T]:
-    """Run a coroutine as a command; errors of the cluster are printed in one line, with exit code 1."""
+    """Run a coroutine as a command: an error of the cluster is one line and exit code 1, Ctrl-C is 130."""
 
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return asyncio.run(command(*args, **kwargs))
+        except KeyboardInterrupt:
+            raise click.exceptions.Exit(INTERRUPTED) from None
         except ApiError as error:
             if error.status == 404 and "page not found" in error.message:
                 raise click.ClickException(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -92,7 +93,12 @@ async def launch(
         else:
             click.echo(execution.reference if output == "name" else f"{execution.reference} launched")
         if wait:
-            raise click.exceptions.Exit(await follow(execution, live=sys.stderr.isatty()))
+            try:
+                code = await follow(execution, live=sys.stderr.isatty())
+            except asyncio.CancelledError:
+                click.echo(f"{execution.reference} goes on", err=True)
+                raise
+            raise click.exceptions.Exit(code)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     except LaunchError as error:

@@ -8,9 +8,11 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+import msgspec
 from msgspec import Struct
 
 from execution_options.api.names import ID_LABEL, WAITING_ANNOTATION
+from execution_options.engines.causes import PodStatus, first_cause
 from execution_options.launching import LaunchError
 
 if TYPE_CHECKING:
@@ -29,12 +31,13 @@ class _Line(Struct):
     began: float
     phase: str = "QUEUED"
     waiting: str = ""
+    place: str = ""
     pods: str = ""
     printed: str = ""
     identifier: str = ""
 
     def text(self) -> str:
-        return "  ".join(part for part in (self.phase, self.pods, self.waiting) if part)
+        return "  ".join(part for part in (self.phase, self.pods, self.place or self.waiting) if part)
 
     def print(self) -> None:
         text = self.text()
@@ -80,6 +83,10 @@ async def follow(execution: AsyncExecution, *, live: bool) -> int:
     if last is None or not last.terminal:
         return EXIT_CODES["ABORTED"]
     click.echo(f"{execution.reference} {last.phase}{f': {last.message}' if last.message else ''}")
+    if last.phase in ("FAILED", "TIMED_OUT"):
+        with contextlib.suppress(LaunchError):
+            for text in _failures(await execution.pods(line.identifier), execution.namespace):
+                click.echo(text)
     return EXIT_CODES[last.phase]
 
 
@@ -88,7 +95,8 @@ async def _ticks(execution: AsyncExecution, line: _Line) -> None:
     while True:
         await asyncio.sleep(SECONDS)
         with contextlib.suppress(LaunchError):
-            line.pods = _counted(await execution.pods(line.identifier))
+            pods = await execution.pods(line.identifier)
+            line.pods, line.place = _counted(pods), _place(pods)
         line.print()
 
 
@@ -100,3 +108,23 @@ def _counted(pods: list[dict[str, Any]]) -> str:
         counts[state] = counts.get(state, 0) + 1
     parts = [f"{counts[state]} {state}" for state in states.values() if state in counts]
     return f"pods: {', '.join(parts)}" if parts else ""
+
+
+def _place(pods: list[dict[str, Any]]) -> str:
+    """What the pods that wait have been told, of the one that is next."""
+    notes = [pod["metadata"].get("annotations", {}).get(WAITING_ANNOTATION, "") for pod in pods]
+    return min((note for note in notes if note), key=lambda note: (len(note), note), default="")
+
+
+def _failures(pods: list[dict[str, Any]], namespace: str) -> list[str]:
+    """What failed first, and where to read on."""
+    statuses = {pod["metadata"]["name"]: msgspec.convert(pod.get("status") or {}, PodStatus) for pod in pods}
+    cause = first_cause(statuses)
+    if cause is None:
+        return []
+    failed = sum(status.phase == "Failed" for status in statuses.values())
+    container = f" -c {cause.container}" if cause.container else ""
+    return [
+        f"first of {failed} failed pods: {cause}" if failed > 1 else str(cause),
+        f"kubectl logs -n {namespace} {cause.pod}{container}",
+    ]

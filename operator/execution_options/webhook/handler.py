@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from execution_options.admission.creation import Decision, decide
 from execution_options.admission.inline import check_channels, names_channels
 from execution_options.admission.refusal import RefusedError
-from execution_options.admission.update import restore
+from execution_options.admission.update import restore, without_effect
 from execution_options.api import decoding
 from execution_options.api.meta import ObjectMeta, PartialObject
 from execution_options.api.names import GATE, GATED, ID_LABEL
@@ -108,12 +108,13 @@ class Handler:
         trusted = request.user_info.username in self._trusted
         manager = "" if request.options is None else request.options.field_manager
 
-        def restored() -> list[Operation]:
+        def restored() -> tuple[list[Operation], list[str]]:
             document, old = _whole(request.object), _whole(request.old_object)
-            return restore(engine, document, old, manager=manager, trusted=trusted)
+            late = without_effect(document, old)
+            return restore(engine, document, old, manager=manager, trusted=trusted), late
 
         size = review.size_of(request.object, request.old_object)
-        return review.allowed(request.uid, await self._processor.run(request.namespace, size, restored), [])
+        return review.allowed(request.uid, *await self._processor.run(request.namespace, size, restored))
 
     async def _create(self, request: review.Request, engines: Engines, engine: Engine) -> review.Answer:
         metadata = decoding.read(request.object, PartialObject).metadata

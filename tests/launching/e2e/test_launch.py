@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -322,3 +325,28 @@ def test_a_deletion_is_the_end_of_what_is_followed(team: Team, cli: Callable[...
     later.join()
     assert answer.code == 3
     assert answer.out.splitlines()[-1].startswith("job.batch/train ABORTED")
+
+
+def test_what_failed_first_is_named(team: Team, cli: Callable[..., Answer]) -> None:
+    template = {"annotations": {"sim.execution.dev/outcome": "fail", "sim.execution.dev/exit-code": "3"}}
+    answer = cli("--wait", "--labels", "a=b", manifest=job("train", template=template, spec={"backoffLimit": 0}))
+    assert answer.code == 1
+    (pod_name,) = [one["metadata"]["name"] for one in team.listed("Pod")]
+    assert answer.out.splitlines()[-2:] == [
+        f"container main of pod {pod_name}: exit code 3",
+        f"kubectl logs -n {team.namespace} {pod_name} -c main",
+    ]
+
+
+def test_interrupted_it_goes_on(team: Team, tmp_path: Path) -> None:
+    file = tmp_path / "train.json"
+    file.write_text(json.dumps(unmanaged()))
+    command = [sys.executable, "-m", "execution_options", "launch", "-f", str(file), "-n", team.namespace, "--wait"]
+    access = ["--kubeconfig", str(team.cluster.kubeconfig)]
+    with subprocess.Popen([*command, *access], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert "QUEUED" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+        assert process.stderr.read().splitlines()[-1] == "job.batch/train goes on"
+    assert team.get("Job", "train")

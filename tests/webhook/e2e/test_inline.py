@@ -124,3 +124,12 @@ def test_a_launch_plan_with_wrong_inline_options_is_refused_and_may_still_be_lab
     with pytest.raises(RefusedError, match="must be a whole number"):
         team.merge("CronJob", "nightly", {"metadata": {"annotations": {INLINE: "maxParallelism: x"}}})
     team.merge("CronJob", "nightly", {"metadata": {"labels": {"a": "b"}}})
+
+
+def test_an_edit_that_comes_too_late_is_warned_of(team: Team) -> None:
+    manifest = inlined(job("late"), "labels: {by: first}")
+    team.kubectl("apply", "-f", "-", manifests=[manifest])
+    answer = team.kubectl("apply", "-f", "-", manifests=[inlined(job("late"), "labels: {by: second}")])
+    assert f"Warning: metadata.annotations[{INLINE}]: has no effect on an execution that exists" in answer
+    assert team.get("Job", "late")["metadata"]["labels"]["by"] == "first"
+    assert "Warning" not in team.kubectl("apply", "-f", "-", manifests=[inlined(job("late"), "labels: {by: second}")])
