@@ -24,14 +24,16 @@ MANIFESTS: dict[str, Any] = {
     "CronJob": {"jobTemplate": {"metadata": {"labels": {"a": "1"}, "annotations": {"b": "2"}}, "spec": {"x": 1}}},
     "CronWorkflow": {"workflowMetadata": {"labels": {"a": "1"}, "annotations": {"b": "2"}}, "workflowSpec": {"x": 1}},
     "ScheduledSparkApplication": {"template": {"x": 1}},
+    "RayCronJob": {"jobTemplate": {"x": 1}},
 }
 """Specs as https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/cron-job-v1/,
-https://argo-workflows.readthedocs.io/en/latest/fields/#cronworkflowspec and the Spark operator's API have them."""
+https://argo-workflows.readthedocs.io/en/latest/fields/#cronworkflowspec and the APIs of the Spark operator and of KubeRay have them."""
 GIVEN = {
     "CronJob": {"labels": {"a": "1"}, "annotations": {"b": "2"}},
     "CronWorkflow": {"labels": {"a": "1"}, "annotations": {"b": "2"}},
     # All labels of the plan, and none of its annotations (controller/scheduledsparkapplication of the Spark operator).
     "ScheduledSparkApplication": {"labels": {"of": "plan"}},
+    "RayCronJob": {},
 }
 
 

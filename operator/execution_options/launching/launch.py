@@ -112,10 +112,11 @@ def register(
     kubeconfig: Path | None = None,
     context: str | None = None,
 ) -> str:
-    """Create or update a launch plan (CronJob, CronWorkflow, ScheduledSparkApplication) with options for all it starts.
+    """Create or update a launch plan with options for all that it starts.
 
     Args:
-        launch_plan: its manifest, as :func:`alaunch` takes one; it needs a name.
+        launch_plan: its manifest, as :func:`alaunch` takes one: a CronJob, CronWorkflow, RayCronJob or
+            ScheduledSparkApplication; it needs a name.
         options: for all that it starts.
         name: instead of the manifest's.
         namespace: instead of the manifest's.

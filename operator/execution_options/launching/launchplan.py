@@ -17,8 +17,8 @@ from execution_options.sdk.security import AuthRole, Identity, RawOutputDataConf
 ELSEWHERE: Final = {
     "default_inputs": "write inputs into the manifest",
     "fixed_inputs": "write inputs into the manifest",
-    "schedule": "the manifest has it: spec.schedule of a CronJob, CronWorkflow or ScheduledSparkApplication",
-    "trigger": "the manifest has it: spec.schedule of a CronJob, CronWorkflow or ScheduledSparkApplication",
+    "schedule": "the manifest has it: spec.schedule of a CronJob or the like",
+    "trigger": "the manifest has it: spec.schedule of a CronJob or the like",
     "auto_activate": "the manifest has it: spec.suspend",
     "concurrency": "the manifest has it: spec.concurrencyPolicy",
 }
@@ -32,7 +32,7 @@ class LaunchPlan:
 
     Attributes:
         name: Its name.
-        workflow: The manifest of a CronJob, CronWorkflow or ScheduledSparkApplication, as ``register`` takes one.
+        workflow: Its manifest, as ``register`` takes one.
         options: What its executions get.
     """
 

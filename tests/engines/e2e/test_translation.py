@@ -261,6 +261,7 @@ def test_an_owner_that_somebody_only_claims_is_refused(served: ControlPlane, nam
 
 
 PLANS: dict[str, tuple[dict[str, Any], bool]] = {
+    "rayjob": ({"schedule": "@daily", "jobTemplate": {}}, True),
     "job": ({"schedule": "0 0 1 1 *", "jobTemplate": {"spec": manifest("job")["spec"]}}, True),
     "argo-workflow": ({"schedules": ["0 0 1 1 *"], "workflowSpec": {"entrypoint": "main"}}, True),
     # Spark's operator does not set itself as controller of what it starts.
