@@ -8,12 +8,12 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 import click
-import msgspec
 from msgspec import Struct
 
 from execution_options.api.names import ID_LABEL, WAITING_ANNOTATION
-from execution_options.engines.causes import PodStatus, first_cause
+from execution_options.engines.failures import failure_of
 from execution_options.launching import LaunchError
+from execution_options.notifications.cause import Cause
 
 if TYPE_CHECKING:
     from execution_options.engines.phases import Outcome
@@ -118,13 +118,20 @@ def _place(pods: list[dict[str, Any]]) -> str:
 
 def _failures(pods: list[dict[str, Any]], namespace: str) -> list[str]:
     """What failed first, and where to read on."""
-    statuses = {pod["metadata"]["name"]: msgspec.convert(pod.get("status") or {}, PodStatus) for pod in pods}
-    cause = first_cause(statuses)
-    if cause is None:
+    found = [failure_of(pod["metadata"]["name"], pod.get("status") or {}) for pod in pods]
+    failures = [one for one in found if one is not None]
+    if not failures:
         return []
-    failed = sum(status.phase == "Failed" for status in statuses.values())
-    container = f" -c {cause.container}" if cause.container else ""
-    return [
-        f"first of {failed} failed pods: {cause}" if failed > 1 else str(cause),
-        f"kubectl logs -n {namespace} {cause.pod}{container}",
-    ]
+    first = min(failures, key=lambda one: one.place)
+    cause = Cause(
+        pod=first.pod,
+        container=first.container,
+        reason=first.reason,
+        exit_code=first.exit_code,
+        failed=sum(one.ended for one in failures),
+        pods=len(pods),
+        logs=first.logs,
+    )
+    counted = f"{cause.counted} pods failed, first " if cause.counted else ""
+    message = f": {first.message}" if first.message else ""
+    return [line for line in (f"{counted}{cause.text}{message}", cause.command(namespace)) if line]

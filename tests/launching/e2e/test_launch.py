@@ -333,7 +333,7 @@ def test_what_failed_first_is_named(team: Team, cli: Callable[..., Answer]) -> N
     assert answer.code == 1
     (pod_name,) = [one["metadata"]["name"] for one in team.listed("Pod")]
     assert answer.out.splitlines()[-2:] == [
-        f"container main of pod {pod_name}: exit code 3",
+        f"exit code 3 in container main of pod {pod_name}",
         f"kubectl logs -n {team.namespace} {pod_name} -c main",
     ]
 
