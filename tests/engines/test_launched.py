@@ -27,7 +27,8 @@ MANIFESTS: dict[str, Any] = {
     "RayCronJob": {"jobTemplate": {"x": 1}},
 }
 """Specs as https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/cron-job-v1/,
-https://argo-workflows.readthedocs.io/en/latest/fields/#cronworkflowspec and the APIs of the Spark operator and of KubeRay have them."""
+https://argo-workflows.readthedocs.io/en/latest/fields/#cronworkflowspec
+and the APIs of the Spark operator and of KubeRay have them."""
 GIVEN = {
     "CronJob": {"labels": {"a": "1"}, "annotations": {"b": "2"}},
     "CronWorkflow": {"labels": {"a": "1"}, "annotations": {"b": "2"}},
