@@ -39,6 +39,7 @@ OTHER: Mapping[str, Any] = {
     "image.pullPolicy": "Always",
     "imagePullSecrets": [{"name": "registry"}],
     "commonLabels": {"team": "platform"},
+    "clusterName": "prod-eu",
     "crds.enabled": False,
     "crds.keep": False,
     "log.format": "text",

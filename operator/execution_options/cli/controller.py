@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from ipaddress import ip_network
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 import kopf
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from execution_options.providers import outbound
 
 
+_CLUSTER_NAME: Final = re.compile(r"(?=.{1,63}\Z)[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?")
+
+
 class Network(click.ParamType["outbound.Network"]):
     """A network in CIDR notation, or a single address."""
 
@@ -36,9 +40,27 @@ class Network(click.ParamType["outbound.Network"]):
             self.fail(str(error), param, ctx)
 
 
+class ClusterName(click.ParamType[str]):
+    """A name that can be part of a URL, a subject and a key."""
+
+    name = "name"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name, unless it is invalid."""
+        if value and not _CLUSTER_NAME.fullmatch(value):
+            self.fail(f"{value!r}: write at most 63 letters, digits, '-', '_' and '.', for example prod-eu", param, ctx)
+        return str(value)
+
+
 @click.command()
 @cluster_options
 @click.option("--namespace", default=SYSTEM_NAMESPACE, show_default=True, help="Namespace of the operator.")
+@click.option(
+    "--cluster-name",
+    default="",
+    type=ClusterName(),
+    help="Name of the cluster in notifications, which keeps incidents of two clusters apart.  [default: none]",
+)
 @click.option("--host", default="", help="Address to listen on.  [default: all]")
 @click.option("--health-port", default=8082, show_default=True, help="Port for /healthz, /readyz and /metrics.")
 @click.option(
@@ -91,6 +113,7 @@ async def controller(
     kubeconfig: Path | None,
     context: str | None,
     namespace: str,
+    cluster_name: str,
     host: str,
     health_port: int,
     lease_duration: float,
@@ -106,6 +129,7 @@ async def controller(
     """
     settings = Settings(
         namespace=namespace,
+        cluster=cluster_name,
         host=host,
         health_port=health_port,
         timing=Timing(lease_duration),

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from execution_options.api.notification import Phase
     from execution_options.engines.phases import Outcome
     from execution_options.engines.profile import Engine
+    from execution_options.notifications.cause import Cause
     from execution_options.notifications.message import Message
     from execution_options.notifications.route import Channels
     from execution_options.options.levels import Source
@@ -76,13 +77,17 @@ class Composed(Struct, frozen=True):
         }
 
 
-def ended(engine: Engine, metadata: Metadata, outcome: Outcome) -> Ended:
+def ended(
+    engine: Engine, metadata: Metadata, outcome: Outcome, *, cause: Cause | None = None, cluster: str = ""
+) -> Ended:
     """The end of an execution, with everything that messages show.
 
     Args:
         engine: description of the engine.
         metadata: metadata of the execution.
         outcome: its terminal phase.
+        cause: the first failure of its pods; ``None`` if none is known.
+        cluster: name of the cluster; empty for none.
     """
     labels, owner = dict(metadata.labels or {}), facts.launcher(engine, metadata)
     plan = "" if owner is None else f"{owner.kind}/{owner.name}"
@@ -110,6 +115,8 @@ def ended(engine: Engine, metadata: Metadata, outcome: Outcome) -> Ended:
         ),
         launch_plan=plan,
         labels=labels,
+        cluster=cluster,
+        cause=cause,
     )
 
 

@@ -95,7 +95,14 @@ def dangling(
 
 
 def notified(
-    engine: Engine, kind: LaunchPlanKind, metadata: Metadata, found: Dangling, channels: Channels, day: str
+    engine: Engine,
+    kind: LaunchPlanKind,
+    metadata: Metadata,
+    found: Dangling,
+    channels: Channels,
+    day: str,
+    *,
+    cluster: str = "",
 ) -> list[Composed]:
     """The deliveries for a dangling reference: each day, one for each notification of a FAILED execution.
 
@@ -106,6 +113,7 @@ def notified(
         found: what is wrong.
         channels: channels that its notifications can use.
         day: the date (ISO 8601).
+        cluster: name of the cluster; empty for none.
     """
     plan = f"{kind.kind}/{metadata.name}"
     end = Ended(
@@ -122,6 +130,7 @@ def notified(
         lineage=lineage(engine.name, metadata.namespace, metadata.name, launch_plan=plan),
         launch_plan=plan,
         labels=dict(metadata.labels or {}),
+        cluster=cluster,
         headline=f"{kind.kind} {metadata.name} starts nothing: its executions are refused",
     )
     return compose(end, found.effective, channels, disabled=False)

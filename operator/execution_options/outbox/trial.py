@@ -54,12 +54,13 @@ class Request(Struct, frozen=True):
         return tuple(dict.fromkeys(self.text.replace(",", " ").split()[1:]))
 
 
-def of_channel(channel: Channel, request: Request) -> Composed:
+def of_channel(channel: Channel, request: Request, *, cluster: str = "") -> Composed:
     """The delivery that tests a channel.
 
     Args:
         channel: the channel.
         request: the request, which names the recipients if the channel needs some.
+        cluster: name of the cluster; empty for none.
     """
     recipients = ("",) if channel.is_destination else request.recipients
     unsent = None
@@ -68,7 +69,7 @@ def of_channel(channel: Channel, request: Request) -> Composed:
     if not recipients:
         recipients = ("",)
         unsent = Unsent("Failed", "NoRecipient", "write recipients after the first word of the annotation")
-    end = _end(CHANNEL_KIND, channel.key.namespace, channel.key.name, request, "SUCCEEDED")
+    end = _end(CHANNEL_KIND, channel.key.namespace, channel.key.name, request, "SUCCEEDED", cluster)
     source = Source(Level.EXECUTION, CHANNEL_KIND, channel.key.name)
     due = Due(channel=channel.key, type=channel.type, recipients=recipients, template=None, sources=(source,))
     name = delivery_name(end, channel.key)
@@ -88,13 +89,16 @@ def of_channel(channel: Channel, request: Request) -> Composed:
     return Composed(name, spec, test_id=request.id)
 
 
-def of_options(options: OptionsObject, channels: Channels, request: Request) -> Iterator[Composed]:
+def of_options(
+    options: OptionsObject, channels: Channels, request: Request, *, cluster: str = ""
+) -> Iterator[Composed]:
     """A delivery for each channel and set of recipients that options notify, even if they disable notifications.
 
     Args:
         options: the options.
         channels: channels that the namespace can use.
         request: the request.
+        cluster: name of the cluster; empty for none.
     """
     level = Level.CLUSTER_DEFAULT if options.kind == CLUSTER_OPTIONS_KIND else Level.NAMESPACE_DEFAULT
     source = Source(level, options.kind, options.name, options.uid, options.generation)
@@ -102,7 +106,7 @@ def of_options(options: OptionsObject, channels: Channels, request: Request) -> 
     effective = merge([Layer(source, spec)])
     seen: set[tuple[ChannelRef, tuple[str, ...]]] = set()
     for phase in ORDER:
-        end = _end(options.kind, channels.namespace, options.name, request, phase)
+        end = _end(options.kind, channels.namespace, options.name, request, phase, cluster)
         for composed in compose(end, effective, channels, disabled=False):
             destination = (composed.spec.channel, composed.spec.recipients)
             if destination not in seen:
@@ -111,7 +115,7 @@ def of_options(options: OptionsObject, channels: Channels, request: Request) -> 
                 yield Composed(composed.name, tested, test_id=request.id)
 
 
-def _end(kind: str, namespace: str, name: str, request: Request, phase: Phase) -> Ended:
+def _end(kind: str, namespace: str, name: str, request: Request, phase: Phase, cluster: str) -> Ended:
     tested = f"{WORDS[kind]}/{name}"
     return Ended(
         engine="test",
@@ -127,6 +131,7 @@ def _end(kind: str, namespace: str, name: str, request: Request, phase: Phase) -
             "for it. No execution has ended, and there is nothing to do."
         ),
         lineage=f"test/{request.id}/{namespace}/{name}",
+        cluster=cluster,
         headline=f"{tested} in namespace {namespace}",
         tested=tested,
     )

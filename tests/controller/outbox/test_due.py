@@ -17,6 +17,7 @@ from execution_options.controller.outbox.due import Due
 from execution_options.controller.outbox.ending import Ending
 from execution_options.engines.phases import Outcome
 from execution_options.notifications.route import Channel, ChannelKey, Channels
+from support.causes import NO_CAUSES
 from support.jobs import JOB, Document, job, options
 from support.options import NAMESPACE
 
@@ -41,7 +42,7 @@ class Namespace:
         channel = Channel(ChannelKey(NAMESPACE, "hook"), msgspec.convert(WEBHOOK, NotificationChannelSpec))
         index: Any = SimpleNamespace(get=lambda _: known)
         directory: Any = SimpleNamespace(channels=lambda namespace: Channels([channel], namespace, {}, "system"))
-        self.due = Due(index, directory)
+        self.due = Due(index, directory, NO_CAUSES, "")
 
     def annotate(self, **changes: str) -> None:
         self.document["metadata"]["annotations"] |= changes

@@ -35,6 +35,7 @@ from execution_options.notifications.route import Channel, ChannelKey, Channels
 from execution_options.options.levels import Layer, Level, Source
 from execution_options.options.snapshot import Snapshot, encode
 from execution_options.status import optionsstatus
+from support.causes import NO_CAUSES
 from support.fakes import Clock
 from support.options import namespaced
 
@@ -82,11 +83,17 @@ class Desk:
         self.program: ProgramOutcome | None = None
         self.complete = True
         programs = SimpleNamespace(of=lambda _: self.program, are_complete=lambda _: self.complete)
-        world = cast("Any", SimpleNamespace(engines={"job": JOB, "pod": POD}, programs=programs))
+        world = cast("Any", SimpleNamespace(engines={"job": JOB, "pod": POD}, programs=programs, causes=NO_CAUSES))
         directory = cast("Any", SimpleNamespace(channels=self.channels))
         shell = cast("Any", SimpleNamespace(patch=self.patch))
         self.ends = Ends(
-            world, Due(index, directory), shell, cast("Any", self), self.refusals, self.outcomes, self.clock
+            world,
+            Due(index, directory, NO_CAUSES, ""),
+            shell,
+            cast("Any", self),
+            self.refusals,
+            self.outcomes,
+            self.clock,
         )
         self.ends.active = True
 

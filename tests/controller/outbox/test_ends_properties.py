@@ -38,6 +38,7 @@ from execution_options.kube.client import ApiError
 from execution_options.notifications.route import Channel, ChannelKey, Channels
 from execution_options.options.levels import Layer, Level, Source
 from execution_options.options.snapshot import Snapshot, encode
+from support.causes import NO_CAUSES
 from support.fakes import Clock
 from support.rfc6902 import apply
 
@@ -195,7 +196,7 @@ class EndsOfOne(RuleBasedStateMachine):
     def _start(self) -> None:
         """A controller takes over: it lists, and knows nothing of what its predecessor knew."""
         programs = SimpleNamespace(of=lambda _: None, are_complete=lambda _: True)
-        world = cast("Any", SimpleNamespace(engines=ENGINES, programs=programs))
+        world = cast("Any", SimpleNamespace(engines=ENGINES, programs=programs, causes=NO_CAUSES))
         index = cast("Any", SimpleNamespace(get=lambda _: None, of_uid=lambda _: None))
         channels = Channels([Channel(ChannelKey("team", self.channel), MAIL)], "team", {}, "system")
         directory = cast("Any", SimpleNamespace(channels=lambda _: channels))
@@ -205,7 +206,13 @@ class EndsOfOne(RuleBasedStateMachine):
         self.clock = Clock()
         refusals = Refusals(index, recorder, metrics, lambda _: None)
         self.ends = Ends(
-            world, Due(index, directory), shell, api, refusals, Outcomes(index, recorder, lambda _: None), self.clock
+            world,
+            Due(index, directory, NO_CAUSES, ""),
+            shell,
+            api,
+            refusals,
+            Outcomes(index, recorder, lambda _: None),
+            self.clock,
         )
         completed = [note for one in self.api.deliveries.values() if (note := one.spec.completes)]
         self.ends.recall(dict.fromkeys(["u1"], completed[-1]) if completed else {})

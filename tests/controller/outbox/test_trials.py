@@ -14,6 +14,7 @@ from execution_options.api.meta import ObjectMeta
 from execution_options.api.names import CHANNEL_KIND, CLUSTER_OPTIONS_KIND, TEST_ANNOTATION
 from execution_options.api.resources import from_api
 from execution_options.controller.outbox.trials import Trials
+from execution_options.controller.runtime import Settings
 from execution_options.notifications.route import Channel, ChannelKey, Channels
 
 if TYPE_CHECKING:
@@ -41,7 +42,9 @@ class Desk:
         self.known = SimpleNamespace(uid="c1", test="", options=from_api(options))
         directory = SimpleNamespace(store=SimpleNamespace(get=self.item), get=self.channel, channels=self.channels)
         index = SimpleNamespace(get=lambda key: self.known if key == CLUSTER else None)
-        self.trials = Trials(cast("Any", index), cast("Any", directory), cast("Any", self), "system")
+        self.trials = Trials(
+            cast("Any", index), cast("Any", directory), cast("Any", self), Settings(namespace="system")
+        )
 
     def item(self, *_: str) -> Any:
         if not self.uid:

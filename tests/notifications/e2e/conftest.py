@@ -131,6 +131,21 @@ class Office:
         return str(annotations.get(f"{GROUP}/notified", ""))
 
 
+def exits(office: Office, name: str, code: int = 0, message: str | None = None, reason: str = "") -> None:
+    """Report, as a kubelet does, that a pod's program exited with this code and termination message."""
+    eventually(lambda: office.team.get("Pod", name)["status"].get("phase") == "Running")
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    ended = {"exitCode": code, "startedAt": now, "finishedAt": now} | ({} if message is None else {"message": message})
+    ended |= {"reason": reason} if reason else {}
+    container = {"name": "base", "image": "none", "imageID": "", "ready": False, "restartCount": 0}
+    status = {
+        "phase": "Failed" if code else "Succeeded",
+        "conditions": [],
+        "containerStatuses": [container | {"state": {"terminated": ended}}],
+    }
+    office.team.request("PATCH", office.team.path("Pod", name) + "/status", {"status": status}, MERGE)
+
+
 def state(delivery: Manifest) -> str:
     return str(delivery.get("status", {}).get("state", "Pending"))
 

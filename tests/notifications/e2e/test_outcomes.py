@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from execution_options.api.names import GROUP
 from support.waiting import eventually
 
-from .conftest import MERGE, Controller, Office
+from .conftest import Controller, Office, exits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,20 +56,6 @@ def job(office: Office, name: str, **labels: str) -> str:
     office.team.create({"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": body})
     pods = eventually(lambda: [p for p in office.team.listed("Pod") if p["metadata"]["name"].startswith(f"{name}-")])
     return str(pods[0]["metadata"]["name"])
-
-
-def exits(office: Office, name: str, code: int = 0, message: str | None = None) -> None:
-    """Report, as a kubelet does, that a pod's program exited with this code and termination message."""
-    eventually(lambda: office.team.get("Pod", name)["status"].get("phase") == "Running")
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    ended = {"exitCode": code, "startedAt": now, "finishedAt": now} | ({} if message is None else {"message": message})
-    container = {"name": "base", "image": "none", "imageID": "", "ready": False, "restartCount": 0}
-    status = {
-        "phase": "Failed" if code else "Succeeded",
-        "conditions": [],
-        "containerStatuses": [container | {"state": {"terminated": ended}}],
-    }
-    office.team.request("PATCH", office.team.path("Pod", name) + "/status", {"status": status}, MERGE)
 
 
 def outcome(phase: str, message: str) -> str:

@@ -1,5 +1,6 @@
 """What the controller knows of the cluster: executions, pods, options and channels as last seen."""
 
+from execution_options.controller.cache.causes import Causes
 from execution_options.controller.cache.directory import Directory
 from execution_options.controller.cache.objects import LIVING, ExecutionObject, PodObject, is_living, kind_of
 from execution_options.controller.cache.optionsindex import Known, OptionsIndex, written_at
@@ -8,6 +9,7 @@ from execution_options.controller.cache.world import World
 
 __all__ = [
     "LIVING",
+    "Causes",
     "Directory",
     "ExecutionObject",
     "Known",

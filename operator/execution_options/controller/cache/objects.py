@@ -11,6 +11,7 @@ from msgspec import Struct, field, structs
 
 from execution_options.api.meta import ObjectMeta, share
 from execution_options.engines import programs
+from execution_options.engines.failures import Failure, failure_of
 from execution_options.engines.phases import Outcome
 from execution_options.engines.profile import Engine
 from execution_options.engines.programs import ProgramOutcome
@@ -47,8 +48,21 @@ class EngineObject(Struct, frozen=True):
         return self.outcome.terminal
 
 
+class _Container(Struct, frozen=True, rename="camel"):
+    name: str
+    termination_message_policy: str = ""
+
+
 class _PodSpec(Struct, frozen=True, rename="camel"):
     service_account_name: str = ""
+    init_containers: list[_Container] | None = None
+    containers: list[_Container] | None = None
+
+    @property
+    def silent(self) -> frozenset[str]:
+        """The containers whose termination message may be the end of their log."""
+        containers = (*(self.init_containers or ()), *(self.containers or ()))
+        return frozenset(one.name for one in containers if one.termination_message_policy == "FallbackToLogsOnError")
 
 
 class PodObject(Struct, frozen=True):
@@ -57,7 +71,7 @@ class PodObject(Struct, frozen=True):
     metadata: ObjectMeta
     status: Any = None
     spec: _PodSpec | None = None
-    """Kept only until the account is known."""
+    """Kept only until the account and the failure are known."""
     account: str = field(default="", name="(account)")
     """Its service account; empty if only its metadata were read."""
     finished: bool = field(default=False, name="(finished)")
@@ -66,17 +80,24 @@ class PodObject(Struct, frozen=True):
     """Whether all of its containers have exited with 0."""
     program: ProgramOutcome | None = field(default=None, name="(program)")
     """The outcome that its programs report, if it has succeeded and has a controller."""
+    failure: Failure | None = field(default=None, name="(failure)")
+    """Why it failed, or cannot start."""
     outcome: Outcome = field(default=_UNKNOWN, name="(outcome)")
 
     def __post_init__(self) -> None:
         share(self.metadata)
-        if self.spec is not None:
-            structs.force_setattr(self, "account", sys.intern(self.spec.service_account_name))
-            structs.force_setattr(self, "spec", None)
         status = self.status if isinstance(self.status, dict) else {}
         phase = status.get("phase")
         structs.force_setattr(self, "finished", phase in ("Succeeded", "Failed"))
         structs.force_setattr(self, "succeeded", phase == "Succeeded")
+        silent: frozenset[str] = frozenset()
+        if self.spec is not None:
+            silent = self.spec.silent
+            structs.force_setattr(self, "account", sys.intern(self.spec.service_account_name))
+            structs.force_setattr(self, "spec", None)
+        metadata = self.metadata
+        failure = failure_of(metadata.name, status, deleted_at=metadata.deleted_at, silent=silent)
+        structs.force_setattr(self, "failure", failure)
         if self.metadata.controller is not None:
             if self.succeeded:
                 structs.force_setattr(self, "program", programs.of_pod(status))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from execution_options.api.keys import ExecutionKey
 from execution_options.api.meta import PartialObject
 from execution_options.api.names import ID_LABEL, PODS_LABEL
+from execution_options.controller.cache.causes import Causes
 from execution_options.controller.cache.executionstores import ExecutionStores
 from execution_options.controller.cache.objects import LIVING, ExecutionObject, PodObject
 from execution_options.controller.cache.programs import Programs
@@ -94,6 +95,7 @@ class World:
             on_deleted=self._pod_deleted,
         )
         self.programs = Programs(self.pods, self.tracker, self._reads_programs)
+        self.causes = Causes(self.pods, self.tracker)
         self.namespaces = Store(
             kube, path_of("", "v1", "namespaces"), PartialObject, metadata_only=True, on_change=self._namespace_changed
         )
@@ -204,9 +206,12 @@ class World:
             self._track_part(old, new)
             return
         key = ExecutionKey(engine.name, item.metadata.namespace, item.metadata.name)
+        if old is not None and new is not None and old.finished and not new.finished:
+            self.causes.restarted(item.metadata.uid)
         self._listener.execution_changed(key, (old, new), self.tracker.put(key, new))
         if new is None:
             self.programs.forget(item.metadata.uid)
+            self.causes.forget(item.metadata.uid)
 
     def _reads_programs(self, uid: str) -> bool:
         """Whether the outcomes that the pods of an execution report are used."""
@@ -253,6 +258,7 @@ class World:
             self.tracker.put_pod(key, new.metadata, add=True)
         elif old is not None:
             self.programs.pod_gone(old)
+            self.causes.pod_gone(old)
         self._listener.pod_changed(key)
 
     def _account_changed(self, old: PartialObject | None, new: PartialObject | None) -> None:

@@ -86,7 +86,7 @@ class Outbox:
         self.deliveries = self._sending.ledger
         # A bucket of its own, so that notes on executions and edits of options do not delay each other.
         notes = Pace(settings.patch_rate)
-        self._due = Due(index, directory)
+        self._due = Due(index, directory, world.causes, settings.cluster)
         self.ends = Ends(world, self._due, Shell(kube, writer, notes, metrics), self.deliveries, refusals, outcomes)
         self._lanes = Lanes(
             "deliveries",
@@ -96,7 +96,7 @@ class Outbox:
             metrics,
             WORK_SECONDS + settings.send_timeout * AT_ONCE,
         )
-        self.trials = Trials(index, directory, self.deliveries, settings.namespace)
+        self.trials = Trials(index, directory, self.deliveries, settings)
         self._cleaning = Cleaning(kube, writer, world, self.trials)
         metrics.watch_queue("ends", self.ends.queue.__len__)
         metrics.watch_queue("deliveries", self.deliveries.queue.__len__)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from msgspec import structs
 
 from execution_options.admission import edit
-from execution_options.api.keys import OptionsKey
+from execution_options.api.keys import ExecutionKey, OptionsKey
 from execution_options.api.names import DISABLE_NOTIFICATIONS_ANNOTATION
 from execution_options.options import reference
 from execution_options.options.live import InvalidLiveError, current_layers, edited
@@ -18,26 +20,36 @@ from execution_options.outbox.compose import compose, ended, is_disabled
 if TYPE_CHECKING:
     from execution_options.api.meta import ObjectMeta
     from execution_options.api.resources import OptionsObject
-    from execution_options.controller.cache import Directory, OptionsIndex
+    from execution_options.controller.cache import Causes, Directory, OptionsIndex
     from execution_options.controller.outbox.ending import Ending
     from execution_options.engines.phases import Outcome
     from execution_options.engines.profile import Engine
+    from execution_options.notifications.cause import Cause
     from execution_options.options.merge import Effective
     from execution_options.outbox.compose import Composed
 
 logger = logging.getLogger(__name__)
 
+CAUSED: Final = frozenset({"FAILED", "TIMED_OUT"})
+"""Phases of which messages say why."""
+
 
 class Due:
     """Composes deliveries.
+
+    Args:
+        causes: knows why executions fail.
+        cluster: name of the cluster; empty for none.
 
     Attributes:
         since: when the kind of deliveries was installed (RFC 3339); earlier ends are not notified.
     """
 
-    def __init__(self, index: OptionsIndex, directory: Directory) -> None:
+    def __init__(self, index: OptionsIndex, directory: Directory, causes: Causes, cluster: str) -> None:
         self._index = index
         self._directory = directory
+        self._causes = causes
+        self._cluster = cluster
         self.since: str | None = None
 
     def of(self, engine: Engine, known: Ending, outcome: Outcome) -> list[Composed]:
@@ -57,8 +69,18 @@ class Due:
         if not effective.notifications:
             return []
         disabled = is_disabled(effective, _flag(metadata))
-        end = ended(engine, metadata, outcome)
+        end = ended(engine, metadata, outcome, cause=self._cause(engine, known, outcome), cluster=self._cluster)
         return compose(end, effective, self._directory.channels(metadata.namespace), disabled=disabled)
+
+    def _cause(self, engine: Engine, known: Ending, outcome: Outcome) -> Cause | None:
+        """Why an execution failed; one that was aborted or deleted did not fail."""
+        if outcome.phase not in CAUSED or outcome.deleted:
+            return None
+        metadata = known.item.metadata
+        cause = self._causes.of(ExecutionKey(engine.name, metadata.namespace, metadata.name), known.item)
+        if cause is None or not (known.gone and engine.is_pod):
+            return cause
+        return structs.replace(cause, logs="")
 
     def _effective(self, metadata: ObjectMeta, outcome: Outcome) -> Effective:
         """The options as they were when the execution ended, including edits that had not reached it yet."""

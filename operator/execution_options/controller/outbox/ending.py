@@ -25,7 +25,7 @@ class Ending:
         note: the end that is recorded, or empty; the object may lack the note yet.
         note_at: when the note is due on the object (monotonic seconds).
         kept: whether the note is kept only here, because the object needs no note or has no room.
-        awaited: until when the engine may still write the end time (monotonic seconds).
+        awaited: since when the end time, a program's outcome or the cause is awaited (monotonic seconds).
         recorded: names of the deliveries of this end that are recorded while others are refused.
         program: the outcome that programs in its pods report, if that counts.
         refused: since when the API server refuses to record deliveries (monotonic seconds).

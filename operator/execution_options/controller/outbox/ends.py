@@ -8,8 +8,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from execution_options.admission.edit import Plan
+from execution_options.api.keys import ExecutionKey
 from execution_options.api.names import NOTIFICATIONS_FINALIZER, NOTIFIED_ANNOTATION
 from execution_options.controller.outbox.delivery import delivery_path
+from execution_options.controller.outbox.due import CAUSED
 from execution_options.controller.outbox.ending import Ending, is_concerned
 from execution_options.controller.runtime import Queue, Regarding
 from execution_options.engines.metadatapatch import finalizer_patch, metadata_patch
@@ -21,7 +23,6 @@ from execution_options.outbox import episode
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from execution_options.api.keys import ExecutionKey
     from execution_options.api.meta import ObjectMeta
     from execution_options.controller.cache import ExecutionObject, Tracked, World
     from execution_options.controller.outbox.due import Due
@@ -50,6 +51,8 @@ TIME_DELAY: Final = 3.0
 pods, which come by another watch, are awaited."""
 PODS_DELAY: Final = 0.1
 """Seconds between two checks whether these events have come."""
+CAUSE_DELAY: Final = 1.0
+"""Seconds for which the failure of a pod is awaited, which comes by another watch than that of the execution."""
 
 
 class EndKey(NamedTuple):
@@ -155,7 +158,7 @@ class Ends:
             self._read_programs(engine, known)
         outcome = known.outcome(engine)
         if outcome.terminal and not known.is_recorded(outcome):
-            pause = self._pause(engine, known, outcome)
+            pause = self._pause(ExecutionKey(*end[:3]), engine, known, outcome)
             if pause > 0:
                 return pause
             outcome = await self._record_end(end, engine, known, outcome)
@@ -176,8 +179,8 @@ class Ends:
         if engine.pods.outcomes:
             known.program = self._world.programs.of(known.item.metadata.uid)
 
-    def _pause(self, engine: Engine, known: Ending, outcome: Outcome) -> float:
-        """Seconds for which the end time, or the outcome that the program reports, may still come."""
+    def _pause(self, key: ExecutionKey, engine: Engine, known: Ending, outcome: Outcome) -> float:
+        """Seconds for which the end time, the outcome that the program reports, or the cause may still come."""
         if known.gone:
             return 0.0
         waits_for_pods = (
@@ -185,13 +188,20 @@ class Ends:
             and known.item.outcome.phase == "SUCCEEDED"
             and not self._world.programs.are_complete(known.item.metadata.uid)
         )
-        if outcome.finished_at and not waits_for_pods:
+        waits_for_cause = (
+            known.record.stamped
+            and outcome.phase in CAUSED
+            and not engine.is_pod
+            and self._world.causes.may_follow(key)
+        )
+        if outcome.finished_at and not (waits_for_pods or waits_for_cause):
             return 0.0
         if known.awaited is None:
-            known.awaited = self._clock() + TIME_DELAY
-        left = known.awaited - self._clock()
+            known.awaited = self._clock()
+        delay = CAUSE_DELAY if outcome.finished_at and not waits_for_pods else TIME_DELAY
+        left = known.awaited + delay - self._clock()
         # A change of the execution enqueues it at once; a change of one of its pods does not.
-        return min(left, PODS_DELAY) if waits_for_pods else left
+        return min(left, PODS_DELAY) if waits_for_pods or waits_for_cause else left
 
     async def _record_end(self, end: EndKey, engine: Engine, known: Ending, outcome: Outcome) -> Outcome:
         """Record the deliveries that are due; return the outcome for which they were recorded."""

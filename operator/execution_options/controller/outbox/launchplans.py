@@ -61,7 +61,7 @@ class DanglingReferences:
     Args:
         world: the engines, and the labels of namespaces.
         ledger: records deliveries.
-        settings: has the interval (``resync``).
+        settings: has the interval (``resync``) and the cluster's name.
     """
 
     def __init__(
@@ -83,6 +83,7 @@ class DanglingReferences:
         self._recorder = recorder
         self._metrics = metrics
         self._every = settings.resync
+        self._cluster = settings.cluster
         self._suspended: dict[str, tuple[str, bool]] = {}
         """uid of a dangling launch plan → its version, and whether that is suspended."""
         self._seen: set[tuple[str, str]] = set()
@@ -183,7 +184,7 @@ class DanglingReferences:
         regarding = Regarding(version, kind.kind, metadata.namespace, metadata.name, metadata.uid)
         self._recorder.post_on(regarding, Announcement("Warning", problem.reason, "Refuse", problem.message))
         channels = self._directory.channels(metadata.namespace)
-        for one in notified(plan.engine, kind, metadata, problem, channels, day):
+        for one in notified(plan.engine, kind, metadata, problem, channels, day, cluster=self._cluster):
             try:
                 await self._ledger.record(metadata.namespace, one)
             except ApiError as error:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from execution_options.api.keys import OptionsKey
     from execution_options.controller.cache import Directory, OptionsIndex
     from execution_options.controller.outbox.ledger import Ledger
+    from execution_options.controller.runtime import Settings
     from execution_options.outbox.compose import Composed
 
 logger = logging.getLogger(__name__)
@@ -27,14 +28,14 @@ class Trials:
 
     Args:
         ledger: records deliveries.
-        operator_namespace: namespace in which tests of cluster options are recorded.
+        settings: the operator's namespace, in which tests of cluster options are recorded, and the cluster's name.
     """
 
-    def __init__(self, index: OptionsIndex, directory: Directory, ledger: Ledger, operator_namespace: str) -> None:
+    def __init__(self, index: OptionsIndex, directory: Directory, ledger: Ledger, settings: Settings) -> None:
         self._index = index
         self._directory = directory
         self._ledger = ledger
-        self._operator_namespace = operator_namespace
+        self._settings = settings
         self.queue: Queue[OptionsKey] = Queue()
         self._done: dict[OptionsKey, Request] = {}
 
@@ -63,7 +64,7 @@ class Trials:
         if request is None:
             self._done.pop(key, None)
             return
-        namespace = key.namespace or self._operator_namespace
+        namespace = key.namespace or self._settings.namespace
         for one in self._composed(key, namespace, request):
             await self._ledger.record(namespace, one)
         if len(self._done) >= MOST_REMEMBERED:
@@ -73,8 +74,9 @@ class Trials:
     def _composed(self, key: OptionsKey, namespace: str, request: Request) -> list[Composed]:
         if key.kind == CHANNEL_KIND:
             channel = self._directory.get(ChannelKey(key.namespace, key.name))
-            return [] if channel is None else [of_channel(channel, request)]
+            return [] if channel is None else [of_channel(channel, request, cluster=self._settings.cluster)]
         known = self._index.get(key)
         if known is None or known.options is None:
             return []
-        return list(of_options(known.options, self._directory.channels(namespace), request))
+        channels = self._directory.channels(namespace)
+        return list(of_options(known.options, channels, request, cluster=self._settings.cluster))

@@ -13,6 +13,8 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     namespace: str
     """Namespace of the operator and of its Lease."""
+    cluster: str = ""
+    """Name of the cluster in notifications; empty for none."""
     host: str = ""
     health_port: int | None = 8082
     """Port of probes and metrics; ``None`` leaves only kopf's own probe."""
