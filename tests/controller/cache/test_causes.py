@@ -100,6 +100,19 @@ def test_a_failure_of_an_earlier_attempt_is_not_the_cause_of_the_next_end(run: R
     assert run.cause is None
 
 
+def test_why_a_pod_could_not_start_is_known_after_its_deletion() -> None:
+    waiting = {"waiting": {"reason": "ImagePullBackOff"}}
+    status = {"phase": "Pending", "containerStatuses": [{"name": "main", "state": waiting}]}
+    stuck = msgspec.convert({"metadata": {"name": "a", "uid": "p1"}, "status": status}, PodObject)
+    deletion = {"deletionTimestamp": "2026-01-02T03:00:01Z", "deletionGracePeriodSeconds": 0}
+    deleted = pod("a", 137, at=5, **deletion)
+    alive = pod("a", None)
+    for one in (deleted, alive):
+        one.recall(stuck)
+    assert (deleted.failure, alive.failure) == (stuck.failure, None)
+    assert pod("a", 137, at=5, **deletion).failure is None
+
+
 def test_a_pod_of_another_execution_does_not_count(run: Run) -> None:
     owner = {"apiVersion": "batch/v1", "kind": "Job", "name": "other", "uid": "other", "controller": True}
     run.put(pod("a", 1, ownerReferences=[owner]))

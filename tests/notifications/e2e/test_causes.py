@@ -9,7 +9,7 @@ import pytest
 
 from support.waiting import eventually
 
-from .conftest import Controller, Office, exits
+from .conftest import MERGE, Controller, Office, exits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,10 +86,8 @@ def test_a_pod_that_could_not_start_is_the_cause_of_a_time_out(office: Office) -
     eventually(lambda: office.team.get("Pod", pod)["status"].get("phase") == "Running")
     waiting = {"reason": "ImagePullBackOff", "message": 'Back-off pulling image "none"'}
     container = {"name": "base", "image": "none", "imageID": "", "ready": False, "restartCount": 0}
-    status = {"phase": "Pending", "containerStatuses": [container | {"state": {"waiting": waiting}}]}
-    office.team.request(
-        "PATCH", office.team.path("Pod", pod) + "/status", {"status": status}, "application/merge-patch+json"
-    )
+    status = {"containerStatuses": [container | {"state": {"waiting": waiting}}]}
+    office.team.request("PATCH", office.team.path("Pod", pod) + "/status", {"status": status}, MERGE)
 
     data = event_of(office, "late")["data"]
     assert data["phase"] == "TIMED_OUT"

@@ -103,6 +103,12 @@ class PodObject(Struct, frozen=True):
                 structs.force_setattr(self, "program", programs.of_pod(status))
             structs.force_setattr(self, "status", None)
 
+    def recall(self, before: PodObject) -> None:
+        """Keep why it could not start: once it is deleted, its status says only that."""
+        deleted = self.metadata.deletion_timestamp is not None and not self.succeeded
+        if deleted and self.failure is None and before.failure is not None:
+            structs.force_setattr(self, "failure", before.failure)
+
     def judge(self, engine: Engine) -> None:
         """Compute the outcome by the rules of an engine, once, and drop the status."""
         if self.status is not None:

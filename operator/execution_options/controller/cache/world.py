@@ -256,6 +256,8 @@ class World:
             self.tracker.put_pod(key, old.metadata, add=False)
         if new is not None:
             self.tracker.put_pod(key, new.metadata, add=True)
+            if old is not None:
+                new.recall(old)
         elif old is not None:
             self.programs.pod_gone(old)
             self.causes.pod_gone(old)
