@@ -23,6 +23,7 @@ from execution_options.engines.artifacts import Referred, Repositories, refer
 from execution_options.engines.authors import notes
 from execution_options.engines.differences import absent_notes
 from execution_options.engines.effects import effect_notes
+from execution_options.engines.elsewhere import written_elsewhere
 from execution_options.engines.fields import cache_places
 from execution_options.engines.ownmetadata import strip_forged
 from execution_options.engines.patch import Operation, Patch
@@ -203,7 +204,7 @@ def _give(
         if prefix is None
         else output_location(prefix.value, execution.namespace, execution.name, execution.generate_name, identifier)
     )
-    elsewhere = add_patches(patch, engine, specification)
+    elsewhere = written_elsewhere(engine, document, add_patches(patch, engine, specification))
     if engine.template_patches is not UNSET:
         places = metadata_places(engine, document)
     try:

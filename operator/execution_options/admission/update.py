@@ -20,6 +20,7 @@ from execution_options.api.names import (
     SNAPSHOT_ANNOTATION,
 )
 from execution_options.engines.artifacts import keep_reference
+from execution_options.engines.elsewhere import written_elsewhere
 from execution_options.engines.ownmetadata import is_ours
 from execution_options.engines.patch import Operation, Patch, pointer
 from execution_options.engines.paths import lookup
@@ -246,10 +247,11 @@ def _give(patch: Patch, update: _Update, wanted: Effective) -> None:
     keep_reference(patch, engine, update.old, wanted.output_location_prefix)
     templates = metadata_places(engine, patch.document)[1:]
     # The other object with the author's values is not read again.
-    elsewhere = {}
+    elsewhere: dict[str, Any] = {}
     if reference(engine, patch.document):
         elsewhere = authored_elsewhere(engine, patch.document, snapshot.authored)
         yield_patches(patch, engine, wanted, elsewhere)
+    elsewhere = written_elsewhere(engine, patch.document, elsewhere)
     translate(
         patch,
         templates,

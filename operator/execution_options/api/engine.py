@@ -11,6 +11,7 @@ from typing import Annotated, Final
 from msgspec import UNSET, UnsetType
 
 from execution_options.api import engine_rules as rules
+from execution_options.api.authored_fields import AuthoredFields
 from execution_options.api.base import ATOMIC, ATOMIC_LIST, SET, Resource, described
 from execution_options.api.engine_pods import PodRules
 from execution_options.api.engine_status import StatusRules
@@ -154,6 +155,14 @@ class ExecutionEngineSpec(Resource, frozen=True, kw_only=True):
     env_maps: Annotated[
         tuple[Path, ...],
         described("Maps from names of environment variables to values.", extra=SET, max_length=32),
+    ] = ()
+    authored_fields: Annotated[
+        tuple[AuthoredFields, ...],
+        described(
+            "Other fields in which authors write the same. A value there is the author's: a default leaves it.",
+            extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["of"]},
+            max_length=16,
+        ),
     ] = ()
     output_locations: Annotated[
         tuple[Path, ...],

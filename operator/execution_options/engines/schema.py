@@ -232,6 +232,12 @@ def _wanted(engine: Engine) -> Iterator[_Wanted]:
     }
     for name, (listed, kind) in plain.items():
         yield from (_Wanted(f"spec.{name}[{number}]", path, path, kind) for number, path in enumerate(listed))
+    for number, others in enumerate(engine.authored_fields):
+        where = f"spec.authoredFields[{number}]"
+        yield _Wanted(f"{where}.of", others.of, others.of)
+        yield from (_Wanted(f"{where}.fields[{index}]", path, path) for index, path in enumerate(others.fields))
+        if others.properties is not UNSET:
+            yield _Wanted(f"{where}.properties.map", others.properties.map, others.properties.map, "object")
     for number, limit in enumerate(engine.parallelism):
         where = f"spec.parallelism[{number}]"
         yield _Wanted(f"{where}.path", limit.path, limit.path, "integer")
