@@ -53,7 +53,7 @@ def test_fields_of_a_newer_version_are_left_out_and_listed() -> None:
     spec = {
         "interruptible": True,
         "labels": {"a": "b"},
-        "notifications": [{"phases": ["FAILED"], "webhook": {"retries": 3}, "teams": {}}],
+        "notifications": [{"phases": ["FAILED"], "webhook": {"retries": 3}, "pigeon": {}}],
     }
 
     found = from_api(stored(spec))
@@ -61,7 +61,7 @@ def test_fields_of_a_newer_version_are_left_out_and_listed() -> None:
     assert found.unknown_fields == (
         "spec.interruptible",
         "spec.notifications[0].webhook.retries",
-        "spec.notifications[0].teams",
+        "spec.notifications[0].pigeon",
     )
     assert found.spec.labels == {"a": "b"}
 

@@ -14,6 +14,7 @@ from execution_options import (
     Identity,
     Options,
     SecurityContext,
+    Service,
     Slack,
     Template,
     Webhook,
@@ -74,11 +75,17 @@ def test_texts_have_this_projects_variables() -> None:
 
 
 def test_urls_become_channels() -> None:
-    both = (notify("Slack", webhook_url=HOOK, message="{{.Phase}}"), notify("Webhook", "succeeded", url=f"{HOOK}/2"))
-    taken = Options.from_flyte2(notifications=both, channels={HOOK: "alerts", f"{HOOK}/2": "builds"})
+    every = (
+        notify("Slack", webhook_url=HOOK, message="{{.Phase}}"),
+        notify("Webhook", "succeeded", url=f"{HOOK}/2"),
+        notify("Teams", webhook_url=f"{HOOK}/3", title="{{.Run.Name}}"),
+    )
+    channels = {HOOK: "alerts", f"{HOOK}/2": "builds", f"{HOOK}/3": "team"}
+    taken = Options.from_flyte2(notifications=every, channels=channels)
     assert taken.notifications == [
         Slack([FAILED], ["#alerts"], channel="alerts", template=Template(body="{{ phase }}")),
         Webhook([WorkflowExecutionPhase.SUCCEEDED], channel="builds"),
+        Service([FAILED], "teams", channel="team", template=Template(subject="{{ name }}")),
     ]
     taken.to_manifest(name="valid")
 
@@ -113,7 +120,7 @@ def test_urls_become_channels() -> None:
             },
             ["[0].method: ", "[0].headers: ", "[0].body: "],
         ),
-        ({"notifications": notify("Teams", webhook_url=HOOK)}, ["notifications[0]: "]),
+        ({"notifications": notify("Teams", webhook_url=HOOK)}, ["notifications[0]: its URL belongs in"]),
         ({"notifications": notify("NamedDelivery", name="ours")}, ["notifications[0]: name a NotificationChannel"]),
     ],
     ids=lambda each: ",".join(each) if isinstance(each, dict) else "",

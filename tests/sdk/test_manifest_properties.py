@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
@@ -16,10 +16,12 @@ from execution_options import (
     Options,
     PagerDuty,
     SecurityContext,
+    Service,
     Slack,
     Template,
     Webhook,
 )
+from execution_options.api.channel import ServiceType
 
 
 def maybe(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -37,6 +39,7 @@ RECIPIENTS = st.lists(MAIL, min_size=1, max_size=3, unique=True)
 NOTIFICATIONS = st.one_of(
     *(st.builds(kind, PHASES, RECIPIENTS, **BEYOND) for kind in (Email, Slack, PagerDuty)),
     st.builds(Webhook, PHASES, **BEYOND),
+    st.builds(Service, PHASES, st.sampled_from(get_args(ServiceType)), **BEYOND),
 )
 IDENTITIES = st.builds(Identity, k8s_service_account=maybe(WORD | st.just(""))) | st.builds(
     Identity,

@@ -56,7 +56,7 @@ EMAIL = Email([WorkflowExecutionPhase.FAILED], ["a@example.com"])
         ({"notifications": 1}, "notifications must be a list of notifications, not int"),
         (
             {"notifications": ["a@example.com"]},
-            "notifications[0] must be an Email, Slack, PagerDuty or Webhook, not str",
+            "notifications[0] must be a Notification such as Email, not str",
         ),
     ],
     ids=lambda each: each if isinstance(each, str) else "",

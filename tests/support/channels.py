@@ -24,6 +24,11 @@ def _hook(**changes: Any) -> dict[str, Any]:
     return {"webhook": changes}
 
 
+def _http(**changes: Any) -> dict[str, Any]:
+    given = {"url": "https://a.b/", "body": '{"text": "{{ subject }}"}'} | changes
+    return {"http": {name: value for name, value in given.items() if value is not None}}
+
+
 def _rocket(said: str) -> dict[str, Any]:
     return {"slack": {"webhookURLSecretRef": KEY, "webhookSuccess": said}}
 
@@ -32,7 +37,7 @@ def _rocket(said: str) -> dict[str, Any]:
 def refused() -> tuple[Case, ...]:
     """Channels that must be refused."""
     return (
-        _case("no type", {}, "spec", "exactly one of email, slack, pagerDuty and webhook, but it has none"),
+        _case("no type", {}, "spec", "opsgenie and http, but it has none"),
         _case("two types", _mail() | _hook(url="https://a.b/"), "spec", "but it has email, webhook"),
         _case("no host", {"email": {"from": "a@b.c"}}, "spec.email.host", "Required value", "is required"),
         _case("a host with a port", _mail(host="smtp.example.com:25"), "spec.email.host", "is not a host"),
@@ -122,6 +127,48 @@ def refused() -> tuple[Case, ...]:
         _case("a local file", _hook(url="file:///etc/passwd"), "spec.webhook.url", "is not a URL"),
         _case("a URL with a space", _hook(url="https://a.b/ c"), "spec.webhook.url", "is not a URL"),
         _case("a URL with a fragment", _hook(url="https://a.b/#c"), "spec.webhook.url", "is not a URL"),
+        *(
+            _case(f"{name} without its URL", {name: {}}, f"spec.{name}.urlSecretRef", "Required value", "is required")
+            for name in ("teams", "googleChat", "discord", "mattermost", "rocketChat")
+        ),
+        _case(
+            "a URL of teams in the spec",
+            {"teams": {"urlSecretRef": KEY, "url": "https://a.b/"}},
+            "spec.teams",
+            "unknown field",
+        ),
+        _case("opsgenie without a key", {"opsgenie": {}}, "spec.opsgenie.apiKeySecretRef", "Required", "is required"),
+        _case("http without a body", _http(body=None), "spec.http.body", "Required value", "is required"),
+        _case("http without URL", _http(url=None), "spec.http", "exactly one of url and urlSecretRef, but it has none"),
+        *(
+            _case(f"a body that is {body!r}", _http(body=body), "spec.http.body", "is not a JSON object")
+            for body in ("", "text: {{ subject }}", "[1]", '"{}"', "{", "}{")
+        ),
+        *(
+            _case(f"the path {path!r}", _http(success={"path": path}), "spec.http.success.path", "is not a path")
+            for path in ("ok", "$.ok", ".", ".a.", ".a[]", ".a[-1]", ".a b", "")
+        ),
+        _case(
+            "a success of 404",
+            _http(success={"statuses": [404]}),
+            "spec.http.success.statuses[0]",
+            "should be less than or equal to 299",
+            "must be from 200",
+        ),
+        *(
+            _case(f"the header {name!r}", _http(headers={name: "v"}), "spec.http.headers", "header")
+            for name in ("a b", "Host", "CONTENT-LENGTH", "é", "")
+        ),
+        _case(
+            "a header of two lines", _http(headers={"a": "b\nc: d"}), "spec.http.headers", "only ASCII is possible"
+        ),
+        _case("a header with é", _http(headers={"a": "é"}), "spec.http.headers", "only ASCII is possible"),
+        _case(
+            "two words for a key", _http(idempotencyHeader="a b"), "spec.http.idempotencyHeader", "is not the name of a"
+        ),
+        _case("no message per second", _http(messagesPerSecond=0), "spec.http.messagesPerSecond", "greater", "must be"),
+        _case("GET", _http(method="GET"), "spec.http.method", "Unsupported value"),
+        _case("markup of Slack", _http(escape="Slack"), "spec.http.escape", "Unsupported value"),
         _case(
             "a link that is no URL",
             _hook(url="https://a.b/") | {"executionURL": "{{ name }}"},
@@ -161,6 +208,28 @@ def accepted() -> tuple[Case, ...]:
         _case("services", {"pagerDuty": {"services": [{"name": "db@b.c", "routingKeySecretRef": KEY}]}}),
         _case("a webhook", _hook(url="http://[::1]:8080/a?b=%20", signingSecretRefs=[KEY, KEY])),
         _case("a proxy", _hook(url="https://a.b/") | {"proxyURL": "http://proxy.example.com:3128"}),
+        *(
+            _case(name, {name: {"urlSecretRef": KEY, "ca": {"configMapRef": KEY}}})
+            for name in ("teams", "googleChat", "discord", "mattermost", "rocketChat")
+        ),
+        _case("opsgenie", {"opsgenie": {"apiKeySecretRef": KEY, "apiURL": "https://api.eu.opsgenie.com/v2/alerts"}}),
+        _case("any service, in short", _http()),
+        _case(
+            "any service, with everything",
+            _http(
+                url=None,
+                urlSecretRef=KEY,
+                method="PATCH",
+                headers={"X-Team": "ml, vision"},
+                headersSecretRef={"name": "h"},
+                body=' \n{\n"a": ["{{ subject }}"]\n}\n',
+                escape="Markdown",
+                success={"statuses": [200, 201], "path": ".a[0].b-c", "value": ""},
+                idempotencyHeader="Idempotency-Key",
+                messagesPerSecond=5,
+            )
+            | {"proxyURL": "http://proxy.example.com:3128"},
+        ),
         _case("a secret URL", _hook(urlSecretRef=KEY, headersSecretRef={"name": "h"})),
         _case("a link", _hook(url="https://a.b") | {"executionURL": "https://a.b/#/{{ name }}"}),
     )

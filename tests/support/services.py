@@ -27,6 +27,8 @@ class Received:
     """Whose names are compared without regard to case."""
     body: bytes
     query: Mapping[str, str]
+    raw_path: str
+    """The path as it was sent, percent-encoded."""
     at: float
     """Seconds of the thread's clock (``time.monotonic``)."""
 
@@ -92,7 +94,13 @@ class Service(Threaded):
 
     async def _handle(self, http: web.Request) -> web.StreamResponse:
         request = Received(
-            http.method, http.path, http.headers.copy(), await http.read(), dict(http.query), self.loop.time()
+            http.method,
+            http.path,
+            http.headers.copy(),
+            await http.read(),
+            dict(http.query),
+            http.raw_path.partition("?")[0],
+            self.loop.time(),
         )
         self.received.append(request)
         says = self.answers.popleft() if self.answers else self.always or self.usual(request)

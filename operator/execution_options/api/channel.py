@@ -5,6 +5,7 @@ Secrets, and URLs that are secrets, are references only, so that a channel can b
 
 from __future__ import annotations
 
+from collections.abc import Mapping  # noqa: TC003 - msgspec resolves it
 from datetime import datetime
 from typing import Annotated, Final, Literal
 
@@ -12,12 +13,15 @@ from msgspec import UNSET, UnsetType, field
 
 from execution_options.api import channel_rules, names
 from execution_options.api.base import ATOMIC, Resource, described, number
+from execution_options.api.http_transport import HttpChannel, OpsgenieChannel, ServiceChannel
 from execution_options.api.kind import AGE, PROBLEM_COLUMN, PROBLEM_MESSAGE, READY, Kind, column
 from execution_options.api.selector import LabelSelector
 from execution_options.api.status import BY_TYPE, PROBLEM, Condition, WorstCondition
 from execution_options.api.transports import EmailChannel, PagerDutyChannel, SlackChannel, WebhookChannel
 
-ChannelType = Literal["email", "slack", "pagerDuty", "webhook"]
+ServiceType = Literal["teams", "googleChat", "discord", "mattermost", "rocketChat", "opsgenie", "http"]
+"""Services that a page of YAML describes; the page of ``http`` is the channel itself."""
+ChannelType = Literal["email", "slack", "pagerDuty", "webhook", ServiceType]
 
 
 class NotificationChannelSpec(Resource, frozen=True):
@@ -60,7 +64,7 @@ class NotificationChannelSpec(Resource, frozen=True):
         Annotated[
             str,
             described(
-                "Proxy for HTTP requests of this channel (slack, pagerDuty, webhook). The operator must be allowed to "
+                "Proxy for HTTP requests of this channel (all services but email). The operator must be allowed to "
                 "connect to it, as to any other address. Absent: the proxy of the operator's environment, if any.",
                 channel_rules.PROXY_URL,
                 max_length=512,
@@ -71,7 +75,7 @@ class NotificationChannelSpec(Resource, frozen=True):
     email: (
         Annotated[
             EmailChannel,
-            described("Send by SMTP. Exactly one of email, slack, pagerDuty and webhook is given."),
+            described("Send by SMTP. Exactly one service is given."),
         ]
         | UnsetType
     ) = UNSET
@@ -79,8 +83,7 @@ class NotificationChannelSpec(Resource, frozen=True):
         Annotated[
             SlackChannel,
             described(
-                "Send to Slack, or to a service that accepts its messages (Mattermost, Rocket.Chat). Exactly one of "
-                "email, slack, pagerDuty and webhook is given.",
+                "Send to Slack, or to a service that accepts its messages. Exactly one service is given.",
                 channel_rules.ONE_SLACK,
                 channel_rules.SUCCESS_OF_WEBHOOK,
             ),
@@ -91,7 +94,7 @@ class NotificationChannelSpec(Resource, frozen=True):
         Annotated[
             PagerDutyChannel,
             described(
-                "Send to PagerDuty. Exactly one of email, slack, pagerDuty and webhook is given.",
+                "Send to PagerDuty. Exactly one service is given.",
                 channel_rules.SOME_ROUTING_KEY,
             ),
         ]
@@ -101,8 +104,50 @@ class NotificationChannelSpec(Resource, frozen=True):
         Annotated[
             WebhookChannel,
             described(
-                "Send by an HTTP request. Exactly one of email, slack, pagerDuty and webhook is given.",
+                "Send a signed CloudEvent by HTTP. Exactly one service is given.",
                 channel_rules.ONE_WEBHOOK_URL,
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+
+    teams: (
+        Annotated[
+            ServiceChannel,
+            described("Send to Microsoft Teams, by a webhook of Workflows. Exactly one service is given."),
+        ]
+        | UnsetType
+    ) = UNSET
+    google_chat: (
+        Annotated[ServiceChannel, described("Send to a space of Google Chat. Exactly one service is given.")]
+        | UnsetType
+    ) = UNSET
+    discord: (
+        Annotated[ServiceChannel, described("Send to a channel of Discord. Exactly one service is given.")] | UnsetType
+    ) = UNSET
+    mattermost: (
+        Annotated[ServiceChannel, described("Send to a channel of Mattermost. Exactly one service is given.")]
+        | UnsetType
+    ) = UNSET
+    rocket_chat: (
+        Annotated[ServiceChannel, described("Send to a channel of Rocket.Chat. Exactly one service is given.")]
+        | UnsetType
+    ) = UNSET
+    opsgenie: (
+        Annotated[
+            OpsgenieChannel,
+            described(
+                "Open alerts of Opsgenie, and close them when a later run succeeds. Exactly one service is given."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    http: (
+        Annotated[
+            HttpChannel,
+            described(
+                "Send to any other service by an HTTP request. Exactly one service is given.",
+                channel_rules.ONE_HTTP_URL,
             ),
         ]
         | UnsetType
@@ -111,11 +156,23 @@ class NotificationChannelSpec(Resource, frozen=True):
     @property
     def type(self) -> ChannelType:
         """Type of the service."""
-        if self.email is not UNSET:
-            return "email"
-        if self.slack is not UNSET:
-            return "slack"
-        return "webhook" if self.pager_duty is UNSET else "pagerDuty"
+        return next(name for field, name in CHANNEL_TYPES.items() if getattr(self, field) is not UNSET)
+
+
+CHANNEL_TYPES: Final[Mapping[str, ChannelType]] = {
+    "email": "email",
+    "slack": "slack",
+    "pager_duty": "pagerDuty",
+    "webhook": "webhook",
+    "teams": "teams",
+    "google_chat": "googleChat",
+    "discord": "discord",
+    "mattermost": "mattermost",
+    "rocket_chat": "rocketChat",
+    "opsgenie": "opsgenie",
+    "http": "http",
+}
+"""The types of channels by the attribute that a channel, or a notification, has for each."""
 
 
 class DeliveryCounts(Resource, frozen=True):
@@ -134,7 +191,7 @@ class NotificationChannelStatus(Resource, frozen=True):
     type: (
         Annotated[
             ChannelType,
-            described("Type of the service: email, slack, pagerDuty or webhook."),
+            described("Type of the service, for example email."),
         ]
         | UnsetType
     ) = UNSET
@@ -163,7 +220,8 @@ CHANNEL: Final = Kind(
     scope="Namespaced",
     description=(
         "NotificationChannel describes how notifications of its namespace reach a service: an SMTP server, Slack, "
-        "PagerDuty or a webhook. Those in the operator's namespace are offered to the namespaces that they allow."
+        "PagerDuty, Teams, a webhook or another one. Those in the operator's namespace are offered to the "
+        "namespaces that they allow."
     ),
     spec=NotificationChannelSpec,
     status=NotificationChannelStatus,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from execution_options.api.rule import exactly_one, holds, text
+import re
+
+from execution_options.api.rule import exactly_one, holds, keys, matches, text
 from execution_options.api.syntax import DNS_SUBDOMAIN, EMAIL_ADDRESS, SUBDOMAIN_SYNTAX
 
 # Credentials in a URL would be a secret in the spec, and a fragment is never sent.
@@ -10,7 +12,14 @@ _HTTP_URL = r"https?://(?:[A-Za-z0-9](?:[-A-Za-z0-9.]*[A-Za-z0-9])?|\[[0-9A-Fa-f
 _NO_CONTROL = r"[^\x00-\x1f\x7f]"
 _PLAIN = r"[^\x22\x5c\x00-\x1f\x7f]"  # in a JSON string as it is
 
-ONE_TYPE = exactly_one("channel-type", "a channel", ("email", "slack", "pagerDuty", "webhook"))
+ONE_TYPE = exactly_one(
+    "channel-type",
+    "a channel",
+    (
+        *("email", "slack", "pagerDuty", "webhook", "teams", "googleChat", "discord"),
+        *("mattermost", "rocketChat", "opsgenie", "http"),
+    ),
+)
 SECRET_NAME = text("secret-name", DNS_SUBDOMAIN, f"is not the name of an object: {SUBDOMAIN_SYNTAX}")
 SECRET_KEY = text(
     "secret-key",
@@ -32,6 +41,28 @@ SUCCESS_OF_WEBHOOK = holds(
     "webhookSuccess is for an incoming webhook: it needs webhookURLSecretRef",
 )
 ONE_WEBHOOK_URL = exactly_one("one-webhook-url", "webhook", ("url", "urlSecretRef"))
+ONE_HTTP_URL = exactly_one("one-http-url", "http", ("url", "urlSecretRef"))
+_HEADER = r"[-!#$%&'*+.^_`|~0-9A-Za-z]+"
+_OURS = r"(?i:host|content-length|content-type|transfer-encoding|connection|te|upgrade)"
+HEADER_NAME = text("header-name", _HEADER, "is not the name of a header, for example Idempotency-Key")
+HEADER_VALUE = text("header-value", r"[\x20-\x7e\t]*", "is not the value of a header: only ASCII is possible")
+HEADER_NAMES = keys(
+    "header-names",
+    f"{matches('k', _HEADER)} && !{matches('k', _OURS)}",
+    lambda key: re.fullmatch(_HEADER, key) is not None and re.fullmatch(_OURS, key) is None,
+    "header",
+    "is not possible: it is not a name of a header, or the operator sets it",
+)
+ANSWER_PATH = text(
+    "answer-path",
+    r"(?:\.[-_0-9A-Za-z]+|\[[0-9]+\])+",
+    "is not a path in a JSON document, for example .result.ok or .errors[0]",
+)
+JSON_BODY = text(
+    "json-body",
+    r"[ \t\r\n]*\{(?:.|\n)*\}[ \t\r\n]*",
+    'is not a JSON object with variables inside of texts, for example {"text": "{{ subject }}"}',
+)
 SOME_ROUTING_KEY = holds(
     "some-routing-key",
     "has(self.routingKeySecretRef) || (has(self.services) && self.services.size() > 0)",
@@ -54,7 +85,7 @@ NO_PROXY_FOR_MAIL = holds(
     "no-proxy-for-mail",
     "!has(self.proxyURL) || !has(self.email)",
     lambda value: "proxyURL" not in value or "email" not in value,
-    "proxyURL is for slack, pagerDuty and webhook: mail goes to its server directly",
+    "proxyURL is for services with HTTP: mail goes to its server directly",
 )
 EXECUTION_URL = text(
     "execution-url",

@@ -65,6 +65,10 @@ class Webhook(Resource, frozen=True):
     """Notify by an HTTP request to the channel's URL."""
 
 
+class Service(Resource, frozen=True):
+    """Notify the place that the channel's webhook or key belongs to."""
+
+
 class ChannelRef(Resource, frozen=True):
     """A NotificationChannel by name."""
 
@@ -110,31 +114,53 @@ class Notification(Resource, frozen=True):
     email: (
         Annotated[
             Email,
-            described("Notify by e-mail. Exactly one of email, slack, pagerDuty and webhook is given."),
+            described("Notify by e-mail. Exactly one way is given."),
         ]
         | UnsetType
     ) = UNSET
     slack: (
         Annotated[
             Slack,
-            described("Notify in Slack. Exactly one of email, slack, pagerDuty and webhook is given."),
+            described("Notify in Slack. Exactly one way is given."),
         ]
         | UnsetType
     ) = UNSET
     pager_duty: (
         Annotated[
             PagerDuty,
-            described("Notify by PagerDuty. Exactly one of email, slack, pagerDuty and webhook is given."),
+            described("Notify by PagerDuty. Exactly one way is given."),
         ]
         | UnsetType
     ) = UNSET
     webhook: (
         Annotated[
             Webhook,
-            described(
-                "Notify by an HTTP request to the channel's URL; written as {}. Exactly one of email, slack, "
-                "pagerDuty and webhook is given."
-            ),
+            described("Notify by an HTTP request to the channel's URL; written as {}. Exactly one way is given."),
+        ]
+        | UnsetType
+    ) = UNSET
+    teams: (
+        Annotated[Service, described("Notify in Microsoft Teams; written as {}. Exactly one way is given.")] | UnsetType
+    ) = UNSET
+    google_chat: (
+        Annotated[Service, described("Notify in Google Chat; written as {}. Exactly one way is given.")] | UnsetType
+    ) = UNSET
+    discord: (
+        Annotated[Service, described("Notify in Discord; written as {}. Exactly one way is given.")] | UnsetType
+    ) = UNSET
+    mattermost: (
+        Annotated[Service, described("Notify in Mattermost; written as {}. Exactly one way is given.")] | UnsetType
+    ) = UNSET
+    rocket_chat: (
+        Annotated[Service, described("Notify in Rocket.Chat; written as {}. Exactly one way is given.")] | UnsetType
+    ) = UNSET
+    opsgenie: (
+        Annotated[Service, described("Open an alert of Opsgenie; written as {}. Exactly one way is given.")] | UnsetType
+    ) = UNSET
+    http: (
+        Annotated[
+            Service,
+            described("Notify by a channel that describes its service; written as {}. Exactly one way is given."),
         ]
         | UnsetType
     ) = UNSET

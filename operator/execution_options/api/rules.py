@@ -203,7 +203,14 @@ ENVS_SIZE = holds(
 
 # Notifications
 
-ONE_TRANSPORT = exactly_one("one-transport", "a notification", ("email", "slack", "pagerDuty", "webhook"))
+ONE_TRANSPORT = exactly_one(
+    "one-transport",
+    "a notification",
+    (
+        *("email", "slack", "pagerDuty", "webhook", "teams", "googleChat", "discord"),
+        *("mattermost", "rocketChat", "opsgenie", "http"),
+    ),
+)
 SOME_PHASE = holds(
     "some-phase",
     "self.size() > 0",

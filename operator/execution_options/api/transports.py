@@ -30,7 +30,7 @@ class Authority(Resource, frozen=True):
     secret_ref: Annotated[KeyRef, described("Key of a Secret.", extra=ATOMIC)] | UnsetType = UNSET
 
 
-_Ca = Annotated[
+CertificateAuthority = Annotated[
     Authority,
     described(
         "Certificate authority of the server, if it is not a well-known one. Exactly one of configMapRef and secretRef "
@@ -110,7 +110,7 @@ class EmailChannel(Resource, frozen=True):
         ]
         | UnsetType
     ) = UNSET
-    ca: _Ca | UnsetType = UNSET
+    ca: CertificateAuthority | UnsetType = UNSET
     reply_to: (
         Annotated[
             str,
@@ -169,7 +169,7 @@ class SlackChannel(Resource, frozen=True):
         ]
         | UnsetType
     ) = field(name="apiURL", default=UNSET)
-    ca: _Ca | UnsetType = UNSET
+    ca: CertificateAuthority | UnsetType = UNSET
 
 
 class PagerDutyService(Resource, frozen=True):
@@ -215,7 +215,7 @@ class PagerDutyChannel(Resource, frozen=True):
         ]
         | UnsetType
     ) = field(name="apiURL", default=UNSET)
-    ca: _Ca | UnsetType = UNSET
+    ca: CertificateAuthority | UnsetType = UNSET
 
 
 class WebhookChannel(Resource, frozen=True):
@@ -260,4 +260,4 @@ class WebhookChannel(Resource, frozen=True):
         ]
         | UnsetType
     ) = UNSET
-    ca: _Ca | UnsetType = UNSET
+    ca: CertificateAuthority | UnsetType = UNSET

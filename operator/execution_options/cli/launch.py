@@ -11,6 +11,7 @@ import msgspec
 import yaml
 
 from execution_options.api import decoding
+from execution_options.api.channel import CHANNEL_TYPES
 from execution_options.api.decoding import UnreadableError
 from execution_options.cli.connection import asynchronous, cluster_options
 from execution_options.cli.preview import show
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _TRANSPORTS = {"email": "email", "slack": "slack", "pagerduty": "pagerDuty"}
+_DESTINATIONS = tuple(name for name in CHANNEL_TYPES.values() if name not in _TRANSPORTS.values())
 
 
 @click.command()
@@ -49,7 +51,7 @@ _TRANSPORTS = {"email": "email", "slack": "slack", "pagerduty": "pagerDuty"}
     multiple=True,
     metavar="PHASES=WAY",
     help="Whom to notify, for example FAILED,TIMED_OUT=email:on-call@example.com. Ways are email, slack and pagerduty "
-    "with recipients, and webhook; repeatable.",
+    f"with recipients, {', '.join(_DESTINATIONS)}; repeatable.",
 )
 @click.option("--dry-run", is_flag=True, help="Only show what options would make of it.")
 @click.option("-o", "--output", type=click.Choice(("name", "yaml", "json")), help="What to print of it.")
@@ -161,11 +163,11 @@ def _notification(text: str) -> dict[str, Any]:
     transport, _, recipients = way.partition(":")
     whom = [recipient.strip() for recipient in recipients.split(",") if recipient.strip()]
     made: dict[str, Any] = {"phases": [phase.strip().upper() for phase in phases.split(",") if phase.strip()]}
-    if transport == "webhook" and not whom:
-        return made | {"webhook": {}}
+    if transport in _DESTINATIONS and not whom:
+        return made | {transport: {}}
     if transport not in _TRANSPORTS or not whom:
         raise ValueError(
             f"--notify: {text!r} is not PHASES=WAY, for example FAILED,TIMED_OUT=email:on-call@example.com; ways are "
-            "email:, slack: and pagerduty: with recipients, and webhook"
+            f"email:, slack: and pagerduty: with recipients, {', '.join(_DESTINATIONS)}"
         )
     return made | {_TRANSPORTS[transport]: {"recipients": whom}}

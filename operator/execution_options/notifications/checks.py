@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from execution_options.api.names import CHANNEL_KIND
 from execution_options.api.problem import Problem
+from execution_options.notifications.page import problems as bodies
 from execution_options.notifications.template import problem
 
 if TYPE_CHECKING:
@@ -19,11 +20,14 @@ def template_problems(kind: str, spec: Mapping[str, Any]) -> list[Problem]:
         kind: kind of the object.
         spec: its spec as JSON, already checked against the schema.
     """
-    return [
+    found = [
         Problem(path, f"is not a valid template: {what}")
         for path, source in _templates(kind, spec)
         if (what := problem(source)) is not None
     ]
+    if kind == CHANNEL_KIND and "http" in spec:
+        found += [Problem("spec.http.body", f"is not a valid body: {what}") for what in bodies(spec["http"]["body"])]
+    return found
 
 
 def _templates(kind: str, spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

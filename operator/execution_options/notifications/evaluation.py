@@ -12,21 +12,33 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
-def evaluated(source: str, variables: Mapping[str, Any], *, limit: int, escape: Callable[[str], str] = str) -> str:
+class Escaped(str):
+    """A text with values that are escaped already."""
+
+
+def evaluated(
+    source: str,
+    variables: Mapping[str, Any],
+    *,
+    limit: int,
+    escape: Callable[[str], str] = str,
+    page: bool = False,
+) -> str:
     """The text that a template produces.
 
     Args:
         source: the template.
         variables: values by name.
         limit: longest text, in characters.
-        escape: applied to every value, but not to the template's own text.
+        escape: applied to every value but :class:`Escaped`, and not to the template's own text.
+        page: as for :func:`~execution_options.notifications.template.parsed`.
 
     Raises:
         TemplateError: the template is invalid, or its text is too long.
     """
     written = _Written(limit, escape)
     try:
-        _body(parsed(source).body, variables, written)
+        _body(parsed(source, page=page).body, variables, written)
     except (TypeError, RecursionError):  # a filter on a value of the wrong type
         raise TemplateError("a filter is applied to a value that it cannot take") from None
     return "".join(written.parts)
@@ -46,7 +58,7 @@ class _Written:
         self.parts.append(text)
 
     def value(self, value: Any) -> None:
-        self.literal(self._escape(_text(value)))
+        self.literal(value if isinstance(value, Escaped) else self._escape(_text(value)))
 
 
 def _body(body: list[nodes.Node], variables: Mapping[str, Any], written: _Written) -> None:

@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from execution_options.notifications.ended import Ended
     from execution_options.notifications.route import ChannelKey
 
-IDEMPOTENT: Final[frozenset[ChannelType]] = frozenset({"email", "pagerDuty", "webhook"})
+IDEMPOTENT: Final[frozenset[ChannelType]] = frozenset({"email", "pagerDuty", "webhook", "opsgenie"})
 """Channel types whose messages carry a key by which the receiver can recognise a repetition (Slack has none)."""
+INCIDENTS: Final[frozenset[ChannelType]] = frozenset({"pagerDuty", "opsgenie"})
+"""Channel types whose messages open an incident of a lineage that a later success closes."""
 
 _DIGITS: Final = 20
 MAX_NAME: Final = 253
@@ -57,7 +59,7 @@ def webhook_id(key: str) -> str:
 
 
 def dedup_key(lineage: str) -> str:
-    """PagerDuty's key for a lineage. A later run resolves an incident under the key that opened it."""
+    """The key of a lineage's incident. A later run resolves it under the key that opened it."""
     if len(lineage) <= MAX_DEDUP_KEY:
         return lineage
     return f"{lineage[: MAX_DEDUP_KEY - _DIGITS - 1]}-{_digest(lineage)}"

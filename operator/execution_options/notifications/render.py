@@ -9,15 +9,19 @@ import msgspec
 from execution_options.notifications import mail, pagerduty, slack, webhook
 from execution_options.notifications.content import content_of, cut, plain
 from execution_options.notifications.message import Message
+from execution_options.notifications.page import builtin, escape_of, filled, of_channel
 
 if TYPE_CHECKING:
+    from execution_options.api.channel import ChannelType
+    from execution_options.api.http_transport import HttpChannel
     from execution_options.notifications.ended import Ended
+    from execution_options.notifications.page import Page
     from execution_options.notifications.route import Due
 
 MAX_NOTE = 1024
 
 
-def render(ended: Ended, due: Due, key: str, execution_url: str = "") -> Message:
+def render(ended: Ended, due: Due, key: str, execution_url: str = "", http: HttpChannel | None = None) -> Message:
     """The message that is due. A template that fails is no error: the default text is used instead.
 
     Args:
@@ -25,9 +29,12 @@ def render(ended: Ended, due: Due, key: str, execution_url: str = "") -> Message
         due: the notification that is due.
         key: ``namespace/name`` of the delivery.
         execution_url: ``spec.executionURL`` of the channel; empty for none.
+        http: ``spec.http`` of the channel; ``None`` for another service.
     """
-    content = content_of(ended, due, execution_url, escape=slack.escape if due.type == "slack" else str)
-    subject, text, html, payload, resolve = content.subject, plain(content), "", "", ""
+    page = _page(due.type, http)
+    escape = slack.escape if due.type == "slack" else str if page is None else escape_of(page)
+    content = content_of(ended, due, execution_url, escape=escape)
+    subject, text, html, payload, resolve, note = content.subject, plain(content), "", "", "", content.note
     match due.type:
         case "email":
             html = mail.html(content)
@@ -38,8 +45,18 @@ def render(ended: Ended, due: Due, key: str, execution_url: str = "") -> Message
             resolve = _json(pagerduty.resolution(content)) if ended.tested else ""
         case "webhook":
             payload = _json(webhook.event(content, key))
-    note = cut(content.note, MAX_NOTE)
+    if page is not None:
+        request, problem = filled(page, content, resolves=due.resolves and not ended.tested)
+        payload, note = "" if request is None else _json(request), "; ".join(filter(None, (note, problem)))
+        if ended.tested and page.resolve is not None:
+            resolve = _json(filled(page, content, resolves=True)[0])
+    note = cut(note, MAX_NOTE)
     return Message(type=due.type, subject=subject, text=text, html=html, payload=payload, resolve=resolve, note=note)
+
+
+def _page(channel_type: ChannelType, http: HttpChannel | None) -> Page | None:
+    """The page of a channel, if its service has one."""
+    return builtin().get(channel_type) if http is None else of_channel(http)
 
 
 def _json(value: object) -> str:

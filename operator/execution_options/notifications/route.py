@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct
 
-from execution_options.api.channel import ChannelType, NotificationChannelSpec
+from execution_options.api.channel import CHANNEL_TYPES, ChannelType, NotificationChannelSpec
 from execution_options.api.notification import Phase, Template
+from execution_options.notifications.naming import INCIDENTS
 from execution_options.options.labelselector import first_failure
 from execution_options.options.levels import Source
 from execution_options.options.merge import recipients as recipients_of
@@ -45,7 +46,9 @@ class Channel(NamedTuple):
     def is_destination(self) -> bool:
         """Whether it sends to one fixed place and ignores the recipients of a notification."""
         slack = self.spec.slack
-        return self.type == "webhook" or (slack is not UNSET and slack.webhook_url_secret_ref is not UNSET)
+        if slack is not UNSET:
+            return slack.webhook_url_secret_ref is not UNSET
+        return self.type not in ("email", "pagerDuty")
 
 
 class Due(Struct, frozen=True, kw_only=True):
@@ -57,7 +60,7 @@ class Due(Struct, frozen=True, kw_only=True):
         recipients: each once; ``""`` if the channel itself is the destination.
         template: replaces parts of the default text; ``None`` for none.
         sources: the options that ask for it.
-        resolves: PagerDuty only: the message resolves the incident of an earlier execution of the same lineage.
+        resolves: the message resolves the incident of an earlier execution of the same lineage (PagerDuty, Opsgenie).
     """
 
     channel: ChannelKey
@@ -190,7 +193,7 @@ def _due(
     notification: Sourced[Notification], phase: Phase, channel: Channel, recipients: tuple[str, ...]
 ) -> Due | None:
     value = notification.value
-    resolves = channel.type == "pagerDuty" and phase == "SUCCEEDED"
+    resolves = channel.type in INCIDENTS and phase == "SUCCEEDED"
     if phase not in value.phases and not resolves:
         return None
     return Due(
@@ -279,9 +282,4 @@ def _where(channels: Channels, source: Source) -> str:
 
 
 def _type(notification: Notification) -> ChannelType:
-    given: tuple[tuple[ChannelType, object | UnsetType], ...] = (
-        ("email", notification.email),
-        ("slack", notification.slack),
-        ("pagerDuty", notification.pager_duty),
-    )
-    return next((name for name, transport in given if transport is not UNSET), "webhook")
+    return next(name for field, name in CHANNEL_TYPES.items() if getattr(notification, field) is not UNSET)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 from msgspec import UNSET, Struct
 
+from execution_options.api.channel import CHANNEL_TYPES
 from execution_options.options.merge import SCALARS_OF, recipients
 
 if TYPE_CHECKING:
@@ -60,8 +61,7 @@ def shown(value: object) -> str:
 
 
 def _notification(notification: Notification) -> str:
-    ways = {"email": "email", "slack": "slack", "pager_duty": "pagerDuty", "webhook": "webhook"}
-    way = next(name for field, name in ways.items() if getattr(notification, field) is not UNSET)
+    way = next(name for field, name in CHANNEL_TYPES.items() if getattr(notification, field) is not UNSET)
     who = " ".join(recipients(notification))
     channel = "" if notification.channel_ref is UNSET else f" by {notification.channel_ref.name}"
     return f"{'|'.join(notification.phases)} → {way} {who}{channel}".rstrip()

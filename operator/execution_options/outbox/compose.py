@@ -6,13 +6,13 @@ import hashlib
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import msgspec
-from msgspec import UNSET, Struct, structs
+from msgspec import Struct, structs
 
 from execution_options.api.names import API_VERSION, DELIVERY_KIND, ID_LABEL, LINEAGE_LABEL, TEST_LABEL
 from execution_options.engines import facts
 from execution_options.notifications.content import cut
 from execution_options.notifications.ended import Ended, lineage
-from execution_options.notifications.naming import delivery_name
+from execution_options.notifications.naming import INCIDENTS, delivery_name
 from execution_options.notifications.render import render
 from execution_options.notifications.route import ChannelKey, Due, Unrouted, route
 from execution_options.options.levels import Level
@@ -138,9 +138,10 @@ def compose(end: Ended, effective: Effective, channels: Channels, *, disabled: b
 def _of_due(end: Ended, due: Due, channels: Channels, unsent: Unsent | None) -> Composed:
     name = delivery_name(end, due.channel, due.template)
     reachable = channels.in_reach(due.sources[0])
-    url = next((one.spec.execution_url for one in reachable if one.key == due.channel), UNSET)
-    message = render(end, due, f"{end.namespace}/{name}", "" if url is UNSET else url)
-    digest = hashlib.sha256(end.lineage.encode()).hexdigest()[:_DIGITS] if due.type == "pagerDuty" else ""
+    spec = next((one.spec for one in reachable if one.key == due.channel), None)
+    url, http = ("", None) if spec is None else (spec.execution_url or "", spec.http or None)
+    message = render(end, due, f"{end.namespace}/{name}", url, http)
+    digest = hashlib.sha256(end.lineage.encode()).hexdigest()[:_DIGITS] if due.type in INCIDENTS else ""
     channel = ChannelRef(due.channel.namespace, due.channel.name, due.type)
     return Composed(name, _spec(end, channel, due.sources[0], due.recipients, message, unsent), digest)
 

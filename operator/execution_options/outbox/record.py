@@ -10,6 +10,7 @@ from msgspec import Struct
 from execution_options.api.channel import ChannelType
 from execution_options.api.notification import Phase
 from execution_options.notifications.message import Message
+from execution_options.notifications.naming import INCIDENTS
 from execution_options.outbox.episode import time_of
 from execution_options.outbox.lineage import Report
 
@@ -76,7 +77,7 @@ class Spec(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True
     @property
     def serialised(self) -> bool:
         """Whether it must be sent in order with the others of its lineage."""
-        return self.channel.type == "pagerDuty" and bool(self.lineage) and not self.test
+        return self.channel.type in INCIDENTS and bool(self.lineage) and not self.test
 
 
 class FullSpec(Spec, frozen=True, kw_only=True, rename="camel", omit_defaults=True):

@@ -84,7 +84,7 @@ def of_channel(channel: Channel, request: Request, *, cluster: str = "") -> Comp
         to=addressed(where, recipients),
         unsent=unsent,
         test=request.text,
-        message=render(end, due, f"{end.namespace}/{name}"),
+        message=render(end, due, f"{end.namespace}/{name}", http=channel.spec.http or None),
     )
     return Composed(name, spec, test_id=request.id)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import UNSET, structs
 
-from execution_options.providers import pagerduty, slack, smtp, webhook
+from execution_options.providers import pagerduty, services, slack, smtp, webhook
 from execution_options.providers.answer import Answer, temporary
 from execution_options.providers.http import Http, UnansweredError
 from execution_options.providers.material import MaterialError
@@ -74,7 +74,7 @@ class Providers:
             return await pagerduty.send(http, spec.pager_duty, material, parcel)
         if spec.webhook is not UNSET:
             return await webhook.send(http, spec.webhook, material, parcel)
-        raise ValueError("a channel without a type")
+        return await services.send(http, spec, material, parcel)
 
 
 def _shown(text: str, material: Material) -> str:

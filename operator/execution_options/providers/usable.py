@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import UNSET, Struct
 
 from execution_options.api.transports import Authority, KeyRef
-from execution_options.providers import webhook
+from execution_options.providers import services, webhook
 from execution_options.providers.http import UnansweredError, tls
 from execution_options.providers.material import MaterialError
 
@@ -29,6 +29,8 @@ def check(spec: NotificationChannelSpec, material: Material) -> None:
     _check(spec, material)
     if spec.webhook is not UNSET:
         webhook.headers(spec.webhook, material, "", 0, b"")
+    if spec.http is not UNSET:
+        services.of_http(spec.http, material, "")
 
 
 def _check(part: Struct, material: Material) -> None:

@@ -9,13 +9,13 @@ import base64
 import binascii
 import hashlib
 import hmac
-import re
 from typing import TYPE_CHECKING, Final
 
 from msgspec import UNSET
 
 from execution_options.notifications.naming import webhook_id
 from execution_options.providers.answer import Answer, accepted
+from execution_options.providers.headers import of_secret
 from execution_options.providers.http import now, refused
 from execution_options.providers.material import MaterialError
 
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from execution_options.providers.material import Material
     from execution_options.providers.parcel import Parcel
 
-_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_VALUE: Final = re.compile(r"[\x20-\x7e\t]*")
-_OURS: Final = ("host", "content-length", "content-type", "transfer-encoding", "connection", "te", "upgrade")
 PREFIX: Final = "whsec_"
 
 
@@ -59,7 +56,7 @@ def headers(channel: WebhookChannel, material: Material, message: str, timestamp
     Raises:
         MaterialError: a Secret contains something that cannot be used.
     """
-    made = _own(material.headers(channel.headers_secret_ref)) if channel.headers_secret_ref is not UNSET else {}
+    made = of_secret(material.headers(channel.headers_secret_ref)) if channel.headers_secret_ref is not UNSET else {}
     made |= {
         "content-type": "application/cloudevents+json; charset=utf-8",
         "webhook-id": message,
@@ -92,14 +89,3 @@ def _key(secret: str) -> bytes:
     if not secret.startswith(PREFIX) or not key:
         raise MaterialError("SecretInvalid", "a signing secret is not whsec_ followed by base64")
     return key
-
-
-def _own(given: dict[str, str]) -> dict[str, str]:
-    """The headers in the Secret, which must not replace ours."""
-    for name, value in given.items():
-        lower = name.lower()
-        if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
-            raise MaterialError("SecretInvalid", "headersSecretRef has a key or value that is not valid in a header")
-        if lower in _OURS or lower.startswith("webhook-"):
-            raise MaterialError("SecretInvalid", f"headersSecretRef has {lower}, which the operator sets")
-    return {name.lower(): value for name, value in given.items()}

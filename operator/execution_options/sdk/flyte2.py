@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from execution_options.sdk.notifications import Email, Notification, Slack, Template, Webhook
+from execution_options.sdk.notifications import Email, Notification, Service, Slack, Template, Webhook
 from execution_options.sdk.phases import WorkflowExecutionPhase
 from execution_options.sdk.security import Identity, SecurityContext
 
@@ -98,8 +98,8 @@ def _notification(path: str, source: Any, channels: Mapping[str, str], lost: lis
     ]
     if kind == "Email":
         return Email(phases, source.recipients, template=_template(source.subject, source.body))
-    if kind in ("Slack", "Webhook"):
-        url = source.webhook_url if kind == "Slack" else source.url
+    if kind in ("Slack", "Teams", "Webhook"):
+        url = source.url if kind == "Webhook" else source.webhook_url
         channel = channels.get(url)
         if channel is None:
             # The URL of a webhook is a secret as often as not, so it is not repeated.
@@ -107,6 +107,8 @@ def _notification(path: str, source: Any, channels: Mapping[str, str], lost: lis
             return None
         if kind == "Webhook":
             return Webhook(phases, channel=channel)
+        if kind == "Teams":
+            return Service(phases, "teams", channel=channel, template=_template(source.title, source.message))
         return Slack(phases, [f"#{channel}"], channel=channel, template=_template(None, source.message))
     lost.append(f"{path}: {_UNKNOWN.get(kind, f'there is nothing like {kind}')}")
     return None
@@ -119,6 +121,7 @@ _DROPPED: Final[Mapping[str, Mapping[str, str]]] = {
         "html_body": "the operator makes the HTML of a mail from its text",
     },
     "Slack": {"blocks": "the operator makes the blocks"},
+    "Teams": {"card": "the operator makes the card"},
     "Webhook": {
         "method": "the operator sends POST",
         "headers": "headers are the channel's",
@@ -126,7 +129,6 @@ _DROPPED: Final[Mapping[str, Mapping[str, str]]] = {
     },
 }
 _UNKNOWN: Final = {
-    "Teams": "a channel of the type webhook can tell a program that writes to Teams",
     "NamedDelivery": "name a NotificationChannel instead: Email(…, channel=…)",
 }
 

@@ -1,4 +1,4 @@
-"""Flyte's notifications: ``flytekit.core.notification``, plus ``Webhook``."""
+"""Flyte's notifications: ``flytekit.core.notification``, plus ``Webhook`` and ``Service``."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Template:
 class Notification:
     """Who is notified when an execution ends, and how; ``flytekit.core.notification.Notification``.
 
-    Usually built as ``Email``, ``Slack``, ``PagerDuty`` or ``Webhook``. Equality is by content, as in
+    Usually built as ``Email``, ``Slack``, ``PagerDuty``, ``Webhook`` or ``Service``. Equality is by content, as in
     flytekit: ``Email(p, r) == Notification(p, email=EmailNotification(r))``.
 
     Args:
@@ -63,6 +63,7 @@ class Notification:
         pager_duty: Notify by PagerDuty.
         slack: Notify in Slack.
         webhook: Beyond flytekit: notify by an HTTP request.
+        service: Beyond flytekit: notify by another service, for example ``teams``.
         channel: Beyond flytekit: name of the NotificationChannel to use. None: the one that is
             marked as default for its type.
         template: Beyond flytekit: text of the message. None: the default text.
@@ -88,6 +89,7 @@ class Notification:
         slack: SlackNotification | None = None,
         *,
         webhook: WebhookNotification | None = None,
+        service: str | None = None,
         channel: str | None = None,
         template: Template | None = None,
     ) -> None:
@@ -103,6 +105,7 @@ class Notification:
         self.pager_duty = pager_duty
         self.slack = slack
         self.webhook = webhook
+        self.service = service
         self.channel = channel
         self.template = template
 
@@ -207,3 +210,23 @@ class Webhook(Notification):
 
     def __init__(self, phases: Iterable[int], *, channel: str | None = None, template: Template | None = None) -> None:
         super().__init__(phases, webhook=WebhookNotification(), channel=channel, template=template)
+
+
+class Service(Notification):
+    """Notify by a service that gets each message in one place. Beyond flytekit.
+
+    Args:
+        phases: Terminal phases that are notified, at least one.
+        service: Its name in a NotificationChannel: teams, googleChat, discord, mattermost, rocketChat, opsgenie or
+            http.
+        channel: Name of the NotificationChannel to use. None: the one of the service that is marked as default.
+        template: Text of the message.
+
+    Raises:
+        AssertionError: No phase is given, or one that is not terminal.
+    """
+
+    def __init__(
+        self, phases: Iterable[int], service: str, *, channel: str | None = None, template: Template | None = None
+    ) -> None:
+        super().__init__(phases, service=service, channel=channel, template=template)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from msgspec import UnsetType
+from msgspec import UNSET, UnsetType
 
+from execution_options.api.channel import CHANNEL_TYPES
 from execution_options.api.problem import Problem
 from execution_options.sdk.notifications import (
     Email,
@@ -13,6 +14,7 @@ from execution_options.sdk.notifications import (
     Notification,
     PagerDuty,
     PagerDutyNotification,
+    Service,
     Slack,
     SlackNotification,
     Template,
@@ -139,6 +141,7 @@ def _notification(source: Notification) -> dict[str, Any]:
         slack=recipients(source.slack),
         pagerDuty=recipients(source.pager_duty),
         webhook={} if source.webhook else None,
+        **({} if source.service is None else {source.service: {}}),
         channelRef=None if source.channel is None else {"name": source.channel},
         template=source.template and _present(subject=source.template.subject, body=source.template.body),
     )
@@ -192,14 +195,17 @@ def _notification_from(source: notification.Notification) -> Notification:
     ref, text = _set(source.channel_ref), _set(source.template)
     channel = None if ref is None else ref.name
     template = None if text is None else Template(subject=_set(text.subject), body=_set(text.body))
-    # A valid notification has exactly one of the four.
+    # A valid notification has exactly one way.
     if email := _set(source.email):
         return Email(phases, email.recipients, channel=channel, template=template)
     if slack := _set(source.slack):
         return Slack(phases, slack.recipients, channel=channel, template=template)
     if pager_duty := _set(source.pager_duty):
         return PagerDuty(phases, pager_duty.recipients, channel=channel, template=template)
-    return Webhook(phases, channel=channel, template=template)
+    if source.webhook is not UNSET:
+        return Webhook(phases, channel=channel, template=template)
+    service = next(name for field, name in CHANNEL_TYPES.items() if getattr(source, field) is not UNSET)
+    return Service(phases, service, channel=channel, template=template)
 
 
 def _set(value: T | UnsetType) -> T | None:

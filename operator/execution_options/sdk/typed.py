@@ -97,7 +97,7 @@ def notifications(values: Any) -> list[Notification] | None:
     listed = list(values)
     for index, value in enumerate(listed):
         if not isinstance(value, Notification):
-            raise TypeError(f"notifications[{index}] must be an Email, Slack, PagerDuty or Webhook, not {_kind(value)}")
+            raise TypeError(f"notifications[{index}] must be a Notification such as Email, not {_kind(value)}")
     return listed
 
 

@@ -7,6 +7,7 @@ import math
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec import UNSET
 
 from execution_options.kube.channels import CHANNELS, ChannelObject, channel_of
 from execution_options.kube.mirror import Mirror
@@ -47,6 +48,12 @@ class Directory:
     def get(self, key: ChannelKey) -> Channel | None:
         """A channel; ``None`` if there is none or its spec is invalid."""
         return self._known.get(key)
+
+    def rate(self, key: ChannelKey) -> int:
+        """Messages per second that a channel names; 0 for none."""
+        channel = self._known.get(key)
+        http = UNSET if channel is None else channel.spec.http
+        return 0 if http is UNSET else http.messages_per_second or 0
 
     def in_namespace(self, namespace: str) -> list[Channel]:
         """The channels of a namespace."""

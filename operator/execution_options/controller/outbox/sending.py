@@ -20,7 +20,7 @@ from execution_options.providers.answer import ambiguous
 from execution_options.providers.parcel import Parcel
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from execution_options.api.keys import Key
     from execution_options.controller.outbox.delivery import Delivery
@@ -54,10 +54,18 @@ class Deliveries:
         reporting: receives the results.
         holder: unique name of this process.
         send_timeout: seconds for sending to one recipient.
+        rate: as for :class:`Turns`.
     """
 
     def __init__(
-        self, kube: Kube, writer: Writer, post: Post, reporting: Reporting, holder: str, send_timeout: float
+        self,
+        kube: Kube,
+        writer: Writer,
+        post: Post,
+        reporting: Reporting,
+        holder: str,
+        send_timeout: float,
+        rate: Callable[[ChannelKey], int] = lambda _: 0,
     ) -> None:
         self._writer = writer
         self._post = post
@@ -65,7 +73,7 @@ class Deliveries:
         self._holder = holder
         self._send_timeout = send_timeout
         self.ledger = Ledger(kube, writer)
-        self._turns = Turns()
+        self._turns = Turns(rate)
         self._unrecorded: dict[Key, tuple[Claim, Mapping[str, Answer]]] = {}
 
     def place(self, key: Key) -> Place:
