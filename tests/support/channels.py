@@ -159,9 +159,7 @@ def refused() -> tuple[Case, ...]:
             _case(f"the header {name!r}", _http(headers={name: "v"}), "spec.http.headers", "header")
             for name in ("a b", "Host", "CONTENT-LENGTH", "é", "")
         ),
-        _case(
-            "a header of two lines", _http(headers={"a": "b\nc: d"}), "spec.http.headers", "only ASCII is possible"
-        ),
+        _case("a header of two lines", _http(headers={"a": "b\nc: d"}), "spec.http.headers", "only ASCII is possible"),
         _case("a header with é", _http(headers={"a": "é"}), "spec.http.headers", "only ASCII is possible"),
         _case(
             "two words for a key", _http(idempotencyHeader="a b"), "spec.http.idempotencyHeader", "is not the name of a"

@@ -58,6 +58,13 @@ def webhook_id(key: str) -> str:
     return f"msg_{_digest(key)}"
 
 
+def incident_key(ended: Ended) -> str:
+    """The key of the incident of an end's lineage."""
+    lineage = ended.lineage or f"{ended.engine}/{ended.namespace}/{ended.name}"
+    # Without the cluster's name, a success in one cluster would close an incident of another.
+    return dedup_key(f"{ended.cluster}/{lineage}" if ended.cluster else lineage)
+
+
 def dedup_key(lineage: str) -> str:
     """The key of a lineage's incident. A later run resolves it under the key that opened it."""
     if len(lineage) <= MAX_DEDUP_KEY:

@@ -21,7 +21,7 @@ from execution_options.api.decoding import UnreadableError
 from execution_options.api.http_transport import HttpSuccess
 from execution_options.notifications.content import MAX_BODY, cut, plain, printable
 from execution_options.notifications.evaluation import Escaped, evaluated
-from execution_options.notifications.naming import dedup_key
+from execution_options.notifications.naming import incident_key
 from execution_options.notifications.template import TemplateError, problem
 from execution_options.notifications.variables import variables
 
@@ -144,8 +144,8 @@ def filled(page: Page, content: Content, *, resolves: bool = False) -> tuple[Fil
 def _given(content: Content, limit: int) -> dict[str, Any]:
     """The variables of a page: texts with at most so many characters."""
     ended = content.ended
-    own = "" if content.body is None else printable(content.body).strip()
-    cause, facts = ("", ()) if own else (printable(content.error), content.facts)
+    own = "" if content.body is None else _shown(content.body).strip()
+    quoted, logs, facts = ("", "", ()) if own else (printable(content.quoted), content.logs, content.facts)
     given = {
         **variables(ended, content.options, content.url),
         "url": Escaped(content.url),  # checked, and in no service's markup
@@ -153,9 +153,10 @@ def _given(content: Content, limit: int) -> dict[str, Any]:
         "heading": content.heading,
         "text": plain(content),
         "body": Escaped(cut(own, limit)),
-        "cause": cause,
-        "code": Escaped(cut(cause.replace("```", "'''"), limit)),
-        "key": dedup_key(ended.lineage or f"{ended.engine}/{ended.namespace}/{ended.name}"),
+        "quoted": quoted,
+        "logs": logs,
+        "code": Escaped(cut(quoted.replace("```", "'''"), limit)),
+        "key": incident_key(ended),
         "fact": {},
         FACTS: tuple((name, cut(printable(value), limit)) for name, value in facts),
     }
@@ -202,7 +203,7 @@ class _Filling:
         if "{{" not in source and "{%" not in source:
             return source
         try:
-            text = printable(evaluated(source, self._given, limit=MAX_BYTES, escape=self._escape, page=True))
+            text = _shown(evaluated(source, self._given, limit=MAX_BYTES, escape=self._escape, page=True))
         except TemplateError as error:
             self.problems.append(f"body: {error}")
             text = ""
@@ -239,12 +240,18 @@ def _parsed(body: str) -> dict[str, Any]:
         raise ValueError(f"it is not a JSON object: {error}") from None
 
 
+_NO_WIDTH: Final = "\u200b"
 _MARKDOWN: Final = re.compile(r"([\\`*_\[\]#|<>~])")
 
 
 def _markdown(text: str) -> str:
-    """Escapes Markdown; a zero-width space after @ keeps people and channels from being mentioned."""
-    return _MARKDOWN.sub(r"\\\1", text).replace("@", "@\u200b")
+    """Escapes Markdown; a space without width after @ keeps people and channels from being mentioned."""
+    return _MARKDOWN.sub(r"\\\1", text).replace("@", f"@{_NO_WIDTH}")
+
+
+def _shown(text: str) -> str:
+    """The printable part of a text with values that are escaped."""
+    return _NO_WIDTH.join(map(printable, text.split(_NO_WIDTH)))
 
 
 def _html(text: str) -> str:

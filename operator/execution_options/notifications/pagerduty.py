@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from execution_options.notifications.content import cut, one_line, plain, printable
-from execution_options.notifications.naming import dedup_key
+from execution_options.notifications.naming import incident_key
 
 if TYPE_CHECKING:
     from execution_options.notifications.content import Content
@@ -38,7 +38,7 @@ def event(content: Content) -> dict[str, Any]:
         payload["timestamp"] = ended.finished_at
     made: dict[str, Any] = {
         "event_action": "trigger",
-        "dedup_key": _key(content),
+        "dedup_key": incident_key(content.ended),
         "payload": payload,
         "client": "execution-options",
     }
@@ -50,14 +50,7 @@ def event(content: Content) -> dict[str, Any]:
 
 def resolution(content: Content) -> dict[str, Any]:
     """The event that resolves the incident of the same lineage."""
-    return {"event_action": "resolve", "dedup_key": _key(content)}
-
-
-def _key(content: Content) -> str:
-    ended = content.ended
-    lineage = ended.lineage or f"{ended.engine}/{ended.namespace}/{ended.name}"
-    # Without the cluster's name, a success in one cluster would close an incident of another.
-    return dedup_key(f"{ended.cluster}/{lineage}" if ended.cluster else lineage)
+    return {"event_action": "resolve", "dedup_key": incident_key(content.ended)}
 
 
 def _details(content: Content) -> dict[str, str]:

@@ -30,7 +30,9 @@ VARIABLES: Final = frozenset(
 )
 """Names of all variables."""
 PAGE_FIELDS: Final = {**FIELDS, "fact": ("name", "value")}
-PAGE_VARIABLES: Final = frozenset({*VARIABLES, "subject", "heading", "body", "text", "cause", "code", "key", "fact"})
+PAGE_VARIABLES: Final = frozenset(
+    {*VARIABLES, *("subject", "heading", "body", "text", "quoted", "code", "logs", "key", "fact")}
+)
 """Names of all variables of the body of an HTTP request."""
 
 
