@@ -42,7 +42,7 @@ SUCCESS_OF_WEBHOOK = holds(
 )
 ONE_WEBHOOK_URL = exactly_one("one-webhook-url", "webhook", ("url", "urlSecretRef"))
 ONE_HTTP_URL = exactly_one("one-http-url", "http", ("url", "urlSecretRef"))
-_HEADER = r"[-!#$%&'*+.^_`|~0-9A-Za-z]+"
+_HEADER = r"[-!#$%&*+.^_`|~0-9A-Za-z]+"
 _OURS = r"(?i:host|content-length|content-type|transfer-encoding|connection|te|upgrade)"
 HEADER_NAME = text("header-name", _HEADER, "is not the name of a header, for example Idempotency-Key")
 HEADER_VALUE = text("header-value", r"[\x20-\x7e\t]*", "is not the value of a header: only ASCII is possible")
