@@ -1,88 +1,56 @@
-"""An execution is refused if it cannot run as the service account of its options."""
+"""An execution that asks for a service account runs as it, or is refused."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
-import msgspec
 import pytest
 
-from execution_options.admission.creation import Decision, decide
+from execution_options.admission.creation import decide
 from execution_options.admission.refusal import RefusedError
-from execution_options.api.meta import ObjectMeta, OwnerReference
-from execution_options.engines.facts import execution_of
-from support.options import NAMESPACE, namespaced
-from support.workloads import JOB, POD, job
+from execution_options.engines.registry import builtin_engines
+from support.options import execution, namespaced
 
-if TYPE_CHECKING:
-    from execution_options.api.resources import OptionsObject
-
-
-def decided(options: OptionsObject) -> Decision:
-    document = job()
-    metadata = msgspec.convert(document["metadata"], ObjectMeta)
-    return decide(JOB, document, execution_of(JOB, metadata, NAMESPACE, {}), [options], "0a")
+ENGINES = builtin_engines()
+ACCOUNT = {"securityContext": {"runAs": {"k8sServiceAccount": "trainer"}}}
+HEAD = {"template": {"spec": {"containers": [{"name": "head"}]}}}
 
 
-def runs_as(account: str, policy: str | None = None, role: str | None = None) -> OptionsObject:
-    wanted = {"k8sServiceAccount": account, "serviceAccountPolicy": policy, "iamRole": role}
-    run_as = {key: value for key, value in wanted.items() if value is not None}
-    return namespaced("o", {"selector": {}, "securityContext": {"runAs": run_as}})
+def rayjob(**spec: Any) -> dict[str, Any]:
+    return {"apiVersion": "ray.io/v1", "kind": "RayJob", "metadata": {"name": "a"}, "spec": {"entrypoint": "x"} | spec}
 
 
-def test_a_missing_account_is_refused_unless_it_is_being_created() -> None:
-    decision = decided(runs_as("trainer"))
-    assert decision.account == "trainer"
-    with pytest.raises(RefusedError) as refused:
-        decision.check_account(JOB, NAMESPACE, None)
-    assert str(refused.value) == (
-        "service account 'trainer' of ExecutionOptions o (namespace default) does not exist in namespace team-a; "
-        "create it, or set serviceAccountPolicy: Create there"
-    )
-    created = decided(runs_as("trainer", "Create"))
-    created.check_account(JOB, NAMESPACE, None)
-    with pytest.raises(RefusedError, match="is being created, try again in a moment"):
-        created.check_account(POD, NAMESPACE, None)
+def decided(document: dict[str, Any], spec: dict[str, Any], reference: str | None = "o", engine: str = "rayjob") -> str:
+    return decide(ENGINES[engine], document, execution(reference, engine=engine), [namespaced("o", spec)], "0a").account
 
 
-ROLE = "arn:aws:iam::123456789012:role/{}"
+def test_an_account_that_it_asks_for_and_that_no_template_can_have_is_refused() -> None:
+    with pytest.raises(
+        RefusedError, match=r"'trainer' of ExecutionOptions o .* it has nothing at spec\.rayCluster"
+    ) as no:
+        decided(rayjob(clusterSelector={"ray.io/cluster": "shared"}), ACCOUNT)
+    assert no.value.reason == "ServiceAccountUnused"
 
 
-def bound_to(role: str, *owners: str, managed: bool = True) -> ObjectMeta:
-    """A service account that the operator created for some options."""
-    references = [
-        OwnerReference(api_version="execution.dev/v1beta1", kind="ExecutionOptions", name=uid, uid=uid)
-        for uid in owners
-    ]
-    return ObjectMeta(
-        name="trainer",
-        labels={"app.kubernetes.io/managed-by": "execution-options"} if managed else {},
-        annotations={"eks.amazonaws.com/role-arn": ROLE.format(role)},
-        owner_references=references,
-    )
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"selector": {}, **ACCOUNT},
+        {"selector": {}, "mode": "Enforce", **ACCOUNT},
+        {"labels": {"team": "search"}},
+        {"securityContext": {"runAs": {"k8sServiceAccount": ""}}},
+    ],
+)
+def test_what_it_does_not_ask_for_is_reported_only(spec: dict[str, Any]) -> None:
+    reference = None if "selector" in spec else "o"
+    assert decided(rayjob(clusterSelector={"ray.io/cluster": "shared"}), spec, reference) == ""
 
 
-def test_an_account_that_others_bind_to_another_identity_is_refused() -> None:
-    decision = decided(runs_as("trainer", "Create", ROLE.format("mine")))
-    assert decision.effective.run_as is not None
-    uid = decision.effective.run_as.source.uid
-    with pytest.raises(RefusedError) as refused:
-        decision.check_account(JOB, NAMESPACE, bound_to("theirs", "others"))
-    assert str(refused.value) == (
-        f"service account 'trainer' of ExecutionOptions o (namespace default) belongs to other options too, which bind "
-        f"it to '{ROLE.format('theirs')}', not to '{ROLE.format('mine')}'; name another account there, or the same "
-        f"iamRole in all of them"
-    )
-    decision.check_account(JOB, NAMESPACE, bound_to("mine", "others"))
-    # An account of these options alone is bound again soon; an account that somebody else created is used as it is.
-    decision.check_account(JOB, NAMESPACE, bound_to("theirs", uid))
-    decision.check_account(JOB, NAMESPACE, bound_to("theirs", managed=False))
-    required = decided(runs_as("trainer"))
-    required.check_account(JOB, NAMESPACE, bound_to("theirs", "others"))
+def test_one_template_is_enough() -> None:
+    assert decided(rayjob(rayClusterSpec={"headGroupSpec": HEAD}), ACCOUNT) == "trainer"
+    assert decided(rayjob(clusterSelector={"a": "b"}, submitterPodTemplate=HEAD["template"]), ACCOUNT) == "trainer"
 
 
-def test_a_role_of_no_known_cloud_is_refused() -> None:
-    decision = decided(runs_as("trainer", "Create", "root"))
-    for found in (None, bound_to("x", "others")):
-        with pytest.raises(RefusedError, match="'root' is none of an AWS role"):
-            decision.check_account(JOB, NAMESPACE, found)
+def test_an_engine_without_accounts_is_no_reason() -> None:
+    document = {"apiVersion": "flyte.org/v1", "kind": "TaskAction", "metadata": {"name": "a"}, "spec": {}}
+    assert decided(document, ACCOUNT, engine="flyte-taskaction") == ""

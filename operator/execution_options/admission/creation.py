@@ -10,7 +10,7 @@ from msgspec import UNSET, Struct, structs
 from execution_options.admission.inline import check_limits
 from execution_options.admission.refusal import RefusedError, missing_options
 from execution_options.admission.resubmission import clean
-from execution_options.admission.runas import account_of, check
+from execution_options.admission.runas import account_of, check, check_place
 from execution_options.admission.typos import of_removed, of_template
 from execution_options.api.annotations import MAX_ANNOTATIONS, annotations_size
 from execution_options.api.names import (
@@ -216,6 +216,7 @@ def _give(
     referred = _refer(patch, engine, effective, location, repositories, elsewhere)
     authored |= referred.authored
     gate.mark(patch, places, engine, effective.max_parallelism)
+    check_place(engine, document, effective)
     account = account_of(engine, document, effective)
     snapshot = Snapshot(
         id=identifier,

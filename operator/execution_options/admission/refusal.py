@@ -16,6 +16,7 @@ Reason = Literal[
     "AnnotationsFull",
     "PatchTooLarge",
     "ServiceAccountMissing",
+    "ServiceAccountUnused",
     "IdentityConflict",
     "InvalidIamRole",
     "NotReady",

@@ -11,6 +11,7 @@ from execution_options.admission.refusal import RefusedError
 from execution_options.api.names import CLUSTER_OPTIONS_KIND
 from execution_options.engines.paths import lookup
 from execution_options.engines.places import account_places
+from execution_options.options.levels import Level
 
 if TYPE_CHECKING:
     from execution_options.admission.accounts import Account
@@ -32,6 +33,32 @@ def account_of(engine: Engine, document: dict[str, Any], effective: Effective) -
     if account is UNSET or account not in [lookup(document, at) for at in account_places(engine, document)]:
         return ""
     return account
+
+
+def check_place(engine: Engine, document: dict[str, Any], effective: Effective) -> None:
+    """Check that an execution has a place for a service account that it, or its launch plan, asks for.
+
+    It would run under another account otherwise, which is not for a warning to say.
+
+    Args:
+        engine: of the execution.
+        document: the execution, with the values of its options.
+        effective: these values.
+
+    Raises:
+        RefusedError: it has none, although executions of its engine can have one.
+    """
+    run_as, paths = effective.run_as, (*engine.pod_templates, *engine.service_account_names)
+    if run_as is None or run_as.source.level not in (Level.LAUNCH_PLAN, Level.EXECUTION) or not paths:
+        return
+    account = run_as.value.k8s_service_account
+    if account and all(lookup(document, at) is None for at in account_places(engine, document)):
+        raise RefusedError(
+            "ServiceAccountUnused",
+            f"service account {account!r} of {run_as.source} would have no effect, and other accounts would run this "
+            f"{engine.kind}: it has nothing at {', '.join(paths)}; write one of them, or use options without a "
+            "service account",
+        )
 
 
 def check(account: str, run_as: Sourced[RunAs], engine: Engine, namespace: str, found: Account | None) -> None:

@@ -18,8 +18,8 @@ ADMISSIONS = Counter(
 REFUSALS = Counter(
     "execution_options_refusals_total",
     "Executions that were refused, by engine and reason (OptionsMissing, InvalidReference, OptionsTooLarge, "
-    "AnnotationsFull, PatchTooLarge, ServiceAccountMissing, IdentityConflict, InvalidIamRole, Unreadable, "
-    "TooManyRequests, NotReady, QuotaNearlyUsed).",
+    "AnnotationsFull, PatchTooLarge, ServiceAccountMissing, ServiceAccountUnused, IdentityConflict, InvalidIamRole, "
+    "Unreadable, TooManyRequests, NotReady, QuotaNearlyUsed).",
     ["engine", "reason"],
     registry=REGISTRY,
 )
