@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from execution_options.engines.failures import MAX_MESSAGE, Failure, failure_of
+from execution_options.engines.failures import MAX_MESSAGE, MAX_REASON, Failure, failure_of
 
 EARLY, LATE, LATER = "2026-11-23T12:00:00Z", "2026-11-23T12:00:05Z", "2026-11-23T12:00:09Z"
 
@@ -141,4 +141,6 @@ STATUS = st.fixed_dictionaries(
 @given(STATUS, st.sampled_from(["", EARLY]))
 def test_no_status_is_too_odd(status: dict[str, Any], deleted_at: str) -> None:
     found = failure_of("p", status, deleted_at=deleted_at)
-    assert found is None or (found.pod == "p" and len(found.message) <= MAX_MESSAGE)
+    if found is not None:
+        sizes = len(found.container), len(found.reason), len(found.message)
+        assert all(size <= most for size, most in zip(sizes, (63, MAX_REASON, MAX_MESSAGE), strict=True))

@@ -15,6 +15,7 @@ from execution_options.api.model import ExecutionOptionsSpec
 from execution_options.api.names import DELIVERY_KIND
 from execution_options.engines.phases import Outcome
 from execution_options.engines.profile import builtin
+from execution_options.notifications.cause import Cause
 from execution_options.notifications.route import Channel, ChannelKey, Channels
 from execution_options.options.levels import Layer, Level, Source
 from execution_options.options.merge import merge
@@ -32,6 +33,7 @@ METADATA = ObjectMeta(
     creation_timestamp="2026-11-23T11:00:00Z",
     labels={"execution.dev/id": "0123456789abcdef"},
 )
+SOURCE = Source(Level.NAMESPACE_DEFAULT, "ExecutionOptions", "nightly", "o1", 1)
 FAILED = Outcome("FAILED", "OOM", "2026-11-23T12:00:00Z")
 
 
@@ -46,8 +48,7 @@ def channels(**specs: Any) -> Channels:
 def composed(
     spec: dict[str, Any], outcome: Outcome = FAILED, *, disabled: bool = False, **known: Any
 ) -> list[Composed]:
-    source = Source(Level.NAMESPACE_DEFAULT, "ExecutionOptions", "nightly", "o1", 1)
-    effective = merge([Layer(source, msgspec.convert(spec, ExecutionOptionsSpec))])
+    effective = merge([Layer(SOURCE, msgspec.convert(spec, ExecutionOptionsSpec))])
     return compose(ended(JOB, METADATA, outcome), effective, channels(**known), disabled=disabled)
 
 
@@ -140,6 +141,12 @@ def test_the_schema_has_every_field_that_is_written() -> None:
     written = one.manifest("team")["spec"]
     assert msgspec.to_builtins(msgspec.convert(written, DeliverySpec)) == written
     assert set(state.Status.__struct_encode_fields__) == set(DeliveryStatus.__struct_encode_fields__)
+    cause = Cause(pod="train-0", container="main", reason="OOMKilled", exit_code=137, message="x", failed=1, pods=2)
+    effective = merge([Layer(SOURCE, msgspec.convert({"notifications": [mail("FAILED")]}, ExecutionOptionsSpec))])
+    (caused,) = compose(ended(JOB, METADATA, FAILED, cause=cause), effective, channels(mail=MAIL), disabled=False)
+    written = caused.manifest("team")["spec"]
+    assert written["cause"] == {"pod": "train-0", "container": "main", "reason": "OOMKilled", "exitCode": 137}
+    assert msgspec.to_builtins(msgspec.convert(written, DeliverySpec)) == written
     (untimed,) = composed({"notifications": [mail("FAILED")]}, Outcome("FAILED"), mail=MAIL)
     assert untimed.manifest("team")["spec"]["episode"] == ""
     status = crd(DELIVERY_KIND)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"][

@@ -106,6 +106,17 @@ class Tested(Resource, frozen=True):
     ]
 
 
+class DeliveryCause(Resource, frozen=True):
+    """The first failure of the execution's pods."""
+
+    pod: Annotated[str, described("Name of the pod.", max_length=253)]
+    container: (
+        Annotated[str, described("Name of the container. Absent: the whole pod failed.", max_length=63)] | UnsetType
+    ) = UNSET
+    reason: Annotated[str, described("Why, in one word, for example OOMKilled.", max_length=128)] | UnsetType = UNSET
+    exit_code: Annotated[int, number("Exit code of the program.")] | UnsetType = UNSET
+
+
 class DeliverySpec(Resource, frozen=True, kw_only=True):
     """The message and its recipients; never changed."""
 
@@ -126,6 +137,10 @@ class DeliverySpec(Resource, frozen=True, kw_only=True):
             max_length=128,
         ),
     ]
+    started_at: Annotated[str, described("When the execution was created (RFC 3339).", max_length=64)] | UnsetType = (
+        UNSET
+    )
+    cause: Annotated[DeliveryCause, described("Why it failed, if its pods show it.", extra=ATOMIC)] | UnsetType = UNSET
     lineage: (
         Annotated[
             str,
@@ -267,6 +282,7 @@ DELIVERY = Kind(
     columns=(
         column("Execution", ".spec['execution','tested'].name", "The execution that ended, or what is tested."),
         column("Phase", ".spec.phase", "Phase that the execution reached."),
+        column("Cause", ".spec.cause.reason", "Why the execution failed.", wide=True),
         column("By", ".spec.channel.type", "Type of the service."),
         column("To", ".spec.to", "Recipients."),
         column("State", ".status.state", "Pending (also when empty), Sending, Delivered, Failed or Suppressed."),

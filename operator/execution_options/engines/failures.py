@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
 MAX_MESSAGE: Final = 1024
 """Characters of a message that are kept: every failed pod has one."""
+MAX_REASON: Final = 128
+"""Characters of a reason that are kept, which a controller can choose freely."""
+MAX_CONTAINER: Final = 63
+"""Longest name of a container: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/."""
 KILLED: Final = frozenset({137, 143})
 """Exit codes of programs that were ended by SIGKILL or SIGTERM."""
 STUCK: Final = frozenset(
@@ -59,6 +63,11 @@ class Failure(Struct, frozen=True):
     ended: bool = True
     logs: Logs = ""
 
+    def __post_init__(self) -> None:
+        longest = {"container": MAX_CONTAINER, "reason": MAX_REASON, "message": MAX_MESSAGE}
+        for name, size in longest.items():
+            structs.force_setattr(self, name, getattr(self, name)[:size])
+
     @property
     def place(self) -> tuple[bool, bool, str, str]:
         """Its place among the failures of an execution: what ended a pod comes first, then the earliest."""
@@ -97,10 +106,10 @@ def _ended(pod: str, status: Mapping[str, Any], deleted_at: str, silent: Collect
         message = _text(status, "message") or _text(disruption, "message")
         at = found[0].at if found else _text(disruption, "lastTransitionTime")
         logs: Logs = found[0].logs if found else ""
-        return Failure(pod, found[0].container if found else "", reason, None, message[:MAX_MESSAGE], at, logs=logs)
+        return Failure(pod, found[0].container if found else "", reason, None, message, at, logs=logs)
     if own is not None or found or deleted_at:
         return own
-    return Failure(pod, message=_text(status, "message")[:MAX_MESSAGE])
+    return Failure(pod, message=_text(status, "message"))
 
 
 def _by_deletion(failure: Failure, deleted_at: str) -> bool:
@@ -120,9 +129,7 @@ def _terminated(pod: str, container: Mapping[str, Any], silent: Collection[str])
     if not isinstance(code, int) or code == 0:
         return None
     message = "" if name in silent else _text(state, "message")
-    return Failure(
-        pod, name, _text(state, "reason"), code, message.strip()[:MAX_MESSAGE], _text(state, "finishedAt"), logs=logs
-    )
+    return Failure(pod, name, _text(state, "reason"), code, message.strip(), _text(state, "finishedAt"), logs=logs)
 
 
 def _stuck(pod: str, status: Mapping[str, Any], silent: Collection[str]) -> Failure | None:
@@ -138,13 +145,13 @@ def _stuck(pod: str, status: Mapping[str, Any], silent: Collection[str]) -> Fail
             _text(container, "name"),
             reason,
             None if last is None else last.exit_code,
-            message[:MAX_MESSAGE],
+            message,
             ended=False,
             logs="" if last is None else "previous",
         )
     scheduled = _condition(status, "PodScheduled", "False")
     if _text(scheduled, "reason") == "Unschedulable":
-        return Failure(pod, "", "Unschedulable", None, _text(scheduled, "message")[:MAX_MESSAGE], ended=False)
+        return Failure(pod, "", "Unschedulable", None, _text(scheduled, "message"), ended=False)
     return None
 
 

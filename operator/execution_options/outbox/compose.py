@@ -16,7 +16,7 @@ from execution_options.notifications.naming import INCIDENTS, delivery_name
 from execution_options.notifications.render import render
 from execution_options.notifications.route import ChannelKey, Due, Unrouted, route
 from execution_options.options.levels import Level
-from execution_options.outbox.record import ChannelRef, ExecutionRef, FullSpec, OptionsRef, Tested, Unsent
+from execution_options.outbox.record import CauseRef, ChannelRef, ExecutionRef, FullSpec, OptionsRef, Tested, Unsent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -171,12 +171,14 @@ def _spec(
     message: Message,
     unsent: Unsent | None,
 ) -> FullSpec:
-    tested = Tested(end.tested) if end.tested else None
+    tested, cause = (Tested(end.tested) if end.tested else None), end.cause
     return FullSpec(
         tested=tested,
         execution=None if tested else ExecutionRef(end.engine, end.api_version, end.kind, end.name, end.uid),
         phase=end.phase,
         episode=end.episode,
+        started_at=end.started_at,
+        cause=None if cause is None else CauseRef.of(cause),
         lineage=end.lineage,
         channel=channel,
         options=OptionsRef(source.kind, source.name, source.uid),

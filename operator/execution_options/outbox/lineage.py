@@ -1,4 +1,4 @@
-"""The order of deliveries about one incident: the last execution of a lineage decides whether it is open."""
+"""The order of deliveries about one incident: a success closes it if its execution started after the failures."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ class Report(Struct, frozen=True):
     Attributes:
         name: name of the delivery.
         resolves: whether it reports a success.
+        started: when its execution started; ``None`` if an earlier release recorded it, or nothing was executed.
         ended: when its execution ended.
         state: state of the delivery.
     """
 
     name: str
     resolves: bool
+    started: datetime | None
     ended: datetime
     state: State
 
@@ -34,37 +36,60 @@ class Report(Struct, frozen=True):
         return (self.ended, not self.resolves)
 
 
-def superseded_by(report: Report, others: Iterable[Report]) -> str | None:
-    """Name of a later delivery of the lineage that reports the opposite; ``None`` if there is none.
+def is_over(failure: Report, success: Report) -> bool:
+    """Whether a success shows that a failure is over: its execution started after the other one had failed.
 
-    An old failure must not open an incident again after a newer success, even if that success was not sent. An old
-    success must not close the incident of a newer failure.
+    A success that ran at the same time as the failure says nothing of what comes after it. Times have no fractions of
+    seconds: an execution that started in the second of the failure came after it, unless both started in that second.
+
+    Args:
+        failure: the report of a failure.
+        success: the report of a success.
+    """
+    if success.started is None:
+        return success.place > failure.place
+    if success.started == failure.ended:
+        return failure.started is None or failure.started < success.started
+    return success.started > failure.ended
+
+
+def superseded_by(report: Report, others: Iterable[Report]) -> str | None:
+    """Name of another delivery of the lineage that makes this one wrong; ``None`` if there is none.
+
+    A failure must not open an incident again after a success has shown that it is over, even if that success was not
+    sent. A success must not close the incident of a failure that nothing has shown to be over.
 
     Args:
         report: the report of a delivery.
         others: reports of the other deliveries of its lineage.
     """
-    later = [
-        other
-        for other in others
-        if other.resolves != report.resolves
-        and other.place > report.place
-        and (other.resolves or other.state not in ("Failed", "Suppressed"))
-    ]
-    return max(later, key=lambda other: other.place).name if later else None
+    others = list(others)
+    successes = [other for other in others if other.resolves]
+    if report.resolves:
+        against = [
+            other
+            for other in others
+            if not other.resolves
+            and other.state not in ("Failed", "Suppressed")
+            and not any(is_over(other, success) for success in (report, *successes))
+        ]
+    else:
+        against = [success for success in successes if is_over(report, success)]
+    return max(against, key=lambda other: other.place).name if against else None
 
 
 def has_to_resolve(report: Report, others: Iterable[Report]) -> bool:
-    """Whether an earlier failure of the lineage may have opened an incident that nothing has closed since.
+    """Whether a failure that is over may have opened an incident that no other success has closed.
 
     Args:
         report: the report of a success.
         others: reports of the other deliveries of its lineage.
     """
-    earlier = [other for other in others if other.place < report.place]
-    opened = [other.place for other in earlier if not other.resolves and other.state != "Suppressed"]
-    closed = [other.place for other in earlier if other.resolves and other.state == "Delivered"]
-    return bool(opened) and (not closed or max(closed) < max(opened))
+    others = list(others)
+    return any(
+        not other.resolves and other.state != "Suppressed" and is_over(other, report) and not _is_closed(other, others)
+        for other in others
+    )
 
 
 def is_open(report: Report, others: Iterable[Report]) -> bool:
@@ -74,6 +99,8 @@ def is_open(report: Report, others: Iterable[Report]) -> bool:
         report: the report of a delivery.
         others: reports of the other deliveries of its lineage.
     """
-    if report.resolves or report.state != "Delivered":
-        return False
-    return not any(other.resolves and other.state == "Delivered" and other.place > report.place for other in others)
+    return not report.resolves and report.state == "Delivered" and not _is_closed(report, others)
+
+
+def _is_closed(failure: Report, others: Iterable[Report]) -> bool:
+    return any(other.resolves and other.state == "Delivered" and is_over(failure, other) for other in others)

@@ -15,6 +15,7 @@ from execution_options.outbox.episode import time_of
 from execution_options.outbox.lineage import Report
 
 if TYPE_CHECKING:
+    from execution_options.notifications.cause import Cause
     from execution_options.outbox.state import State, Status
 
 RESOLVED_BY: Final = "SUCCEEDED"
@@ -60,12 +61,28 @@ class Unsent(Struct, frozen=True, rename="camel"):
     message: str
 
 
+class CauseRef(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """The first failure of the execution's pods, without messages."""
+
+    pod: str
+    container: str = ""
+    reason: str = ""
+    exit_code: int | None = None
+
+    @classmethod
+    def of(cls, cause: Cause) -> CauseRef:
+        """The part of a cause that a delivery keeps."""
+        return cls(pod=cause.pod, container=cause.container, reason=cause.reason, exit_code=cause.exit_code)
+
+
 class Spec(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """``spec`` of a delivery without its message, because many are kept in memory."""
 
     execution: ExecutionRef | None = None
     phase: Phase
     episode: str
+    started_at: str = ""
+    cause: CauseRef | None = None
     lineage: str = ""
     channel: ChannelRef
     options: OptionsRef | None = None
@@ -103,4 +120,4 @@ def report(name: str, spec: Spec, status: Status | None, created: str | None) ->
     """
     ended = time_of(spec.episode) or time_of(created) or datetime.fromtimestamp(0, UTC)
     state: State = "Pending" if status is None else status.state
-    return Report(name, spec.phase == RESOLVED_BY, ended, state)
+    return Report(name, spec.phase == RESOLVED_BY, time_of(spec.started_at), ended, state)

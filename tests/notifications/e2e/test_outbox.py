@@ -259,17 +259,25 @@ def test_a_later_success_resolves_the_incident_and_an_old_failure_does_not_open_
                 "template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "m", "image": "none"}]}},
             },
         }
-        early, well, late_one = (office.team.create(body)["metadata"]["name"] for _ in range(3))
-        office.end(early, at=now)
+        early, well, late_one, broken, sibling = (office.team.create(body)["metadata"]["name"] for _ in range(5))
+        office.end(early, at=now - timedelta(seconds=20))
         assert state(office.delivery(early)) == "Delivered"
         assert list(pager.incidents.values()) == ["triggered"]
-        office.end(well, well=True, at=now + timedelta(seconds=20))
+        office.end(well, well=True, at=now)
         assert state(office.delivery(well)) == "Delivered"
         assert list(pager.incidents.values()) == ["resolved"]
-        office.end(late_one, at=now + timedelta(seconds=10))
+        office.end(late_one, at=now - timedelta(seconds=10))
         late = office.delivery(late_one)
         assert (state(late), late["status"]["reason"]) == ("Suppressed", "Superseded")
         assert list(pager.incidents.values()) == ["resolved"]
+
+        # One that ran at the same time as a failure says nothing of it.
+        office.end(broken, at=now + timedelta(seconds=10))
+        assert state(office.delivery(broken)) == "Delivered"
+        office.end(sibling, well=True, at=now + timedelta(seconds=20))
+        beside = office.delivery(sibling)
+        assert (state(beside), beside["status"]["reason"]) == ("Suppressed", "Superseded")
+        assert list(pager.incidents.values()) == ["triggered"]
 
 
 def test_a_delivery_is_delivered_again_when_somebody_asks(

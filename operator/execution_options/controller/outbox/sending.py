@@ -209,7 +209,8 @@ class Deliveries:
         mine = report(delivery.metadata.name, delivery.spec, status, delivery.metadata.creation_timestamp)
         later = lineage.superseded_by(mine, others)
         if later is not None:
-            return state.suppressed(status, "Superseded", f"a later execution ended otherwise: {later}", now)
+            why = "failed and is not over" if mine.resolves else "started later and succeeded"
+            return state.suppressed(status, "Superseded", f"another execution {why}: {later}", now)
         if mine.resolves and not lineage.has_to_resolve(mine, others):
             return state.suppressed(status, "NothingToResolve", "no incident of its lineage is open", now)
         return None
