@@ -1,0 +1,83 @@
+"""Services with a page are notified by the running operator, and ``notify test`` tries each out."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from support.chats import Discord, GoogleChat, Mattermost, Opsgenie, RocketChat, Teams
+from support.waiting import eventually
+
+from .conftest import state
+
+if TYPE_CHECKING:
+    from execution_options.cluster import Cluster
+
+    from .conftest import Controllers, Office
+
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
+
+CHATS = {
+    "teams": Teams,
+    "googleChat": GoogleChat,
+    "discord": Discord,
+    "mattermost": Mattermost,
+    "rocketChat": RocketChat,
+}
+BODY = '{"title": "{{ subject }}", "test": "{% if phase == \'TEST\' %}yes{% endif %}"}'
+
+
+def test_every_service_gets_a_test_and_then_an_end(
+    control_plane: Cluster, office: Office, controllers: Controllers
+) -> None:
+    controllers.start().active()
+    office.may_read_secrets()
+    with ExitStack() as stack:
+        chats = {name: stack.enter_context(kind()) for name, kind in CHATS.items()}
+        opsgenie, other = stack.enter_context(Opsgenie("canary-key")), stack.enter_context(Mattermost())
+        office.secret(key="canary-key", http=other.hook, **{name: chat.hook for name, chat in chats.items()})
+        for name in chats:
+            office.channel(name.lower(), **{name: {"urlSecretRef": {"name": "channel", "key": name}}})
+        key = {"apiKeySecretRef": {"name": "channel", "key": "key"}, "apiURL": opsgenie.api}
+        office.channel("opsgenie", opsgenie=key)
+        page = {"urlSecretRef": {"name": "channel", "key": "http"}, "body": BODY.replace("title", "text")}
+        office.channel("http", http=page | {"success": {"value": "ok"}, "messagesPerSecond": 10})
+        names = [*CHATS, "opsgenie", "http"]
+        office.options(*({"phases": ["FAILED"], name: {}} for name in names))
+        for name in names:
+            result = notify_test(control_plane, f"channel/{name.lower()}", office)
+            assert result.returncode == 0, result.stdout + result.stderr
+            assert "Delivered" in result.stdout
+        posted = {**{name: chat.posted for name, chat in chats.items()}, "http": other.posted}
+        assert all("TEST: " in json.dumps(message) for messages in posted.values() for message in messages)
+        assert other.posted[0]["test"] == "yes"
+        assert list(opsgenie.alerts.values()) == ["closed"]
+
+        now = datetime.now(UTC)
+        office.jobs("train-1")
+        office.end("train-1", at=now)
+        eventually(lambda: [state(one) for one in ends(office)] == ["Delivered"] * len(names))
+        assert all("train-1 failed" in json.dumps(messages[-1]) for messages in posted.values())
+        assert opsgenie.alerts[f"job/{office.namespace}/train-1"] == "open"
+        office.team.request("DELETE", office.team.path("Job", "train-1"), {"propagationPolicy": "Background"})
+        office.jobs("train-1")
+        office.end("train-1", well=True, at=now + timedelta(seconds=20))
+        eventually(lambda: opsgenie.alerts[f"job/{office.namespace}/train-1"] == "closed")
+
+
+def ends(office: Office) -> list[dict[str, Any]]:
+    """The deliveries that are no tests."""
+    every = office.team.request("GET", office.path("notificationdeliveries"))["items"]
+    return [one for one in every if "tested" not in one["spec"]]
+
+
+def notify_test(cluster: Cluster, target: str, office: Office) -> subprocess.CompletedProcess[str]:
+    where = ["--kubeconfig", str(cluster.kubeconfig), "--context", cluster.context, "-n", office.namespace]
+    line = [sys.executable, "-m", "execution_options", "notify", "test", target, *where]
+    return subprocess.run(line, capture_output=True, text=True, check=False)
