@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -42,10 +43,17 @@ NOTIFICATIONS = st.builds(
         },
     ),
 )
+
+
+def stored(spec: Wire) -> bool:
+    """Whether an API server can have it: no JSON that it writes has half of a surrogate pair."""
+    return not any("\ud800" <= character <= "\udfff" for character in json.dumps(spec, ensure_ascii=False))
+
+
 RUN_AS = {"k8sServiceAccount": "a" * 253, "iamRole": '"\\' * 256, "serviceAccountPolicy": "Create"}
 SPECS = st.builds(
     lambda base, more: {**base, **more},
-    VALID,
+    VALID.filter(stored),
     st.fixed_dictionaries(
         {},
         optional={
