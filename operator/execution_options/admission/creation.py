@@ -25,6 +25,7 @@ from execution_options.engines.differences import absent_notes
 from execution_options.engines.effects import effect_notes
 from execution_options.engines.elsewhere import written_elsewhere
 from execution_options.engines.fields import cache_places
+from execution_options.engines.foundby import found_by, kept_notes
 from execution_options.engines.ownmetadata import strip_forged
 from execution_options.engines.patch import Operation, Patch
 from execution_options.engines.paths import lookup
@@ -35,7 +36,7 @@ from execution_options.options.levels import Level, Sourced
 from execution_options.options.merge import Effective
 from execution_options.options.prepared import prepare
 from execution_options.options.selection import Execution, Selection, select
-from execution_options.options.snapshot import Snapshot, encode
+from execution_options.options.snapshot import Snapshot, encode, without_labels
 from execution_options.parallelism import gate
 
 if TYPE_CHECKING:
@@ -197,6 +198,10 @@ def _give(
     """
     document, places = patch.document, metadata_places(engine, patch.document)
     prepared = prepare(selection.layers)
+    kept = found_by(engine, document)
+    mistaken = [*mistaken, *kept_notes(document, kept, prepared.effective)]
+    if not prepared.effective.labels.keys().isdisjoint(kept):
+        prepared = prepare(without_labels(selection.layers, kept))
     effective = prepared.effective
     prefix = effective.output_location_prefix
     location = (
@@ -224,6 +229,7 @@ def _give(
         layers=prepared.frozen,
         location=location,
         authored=authored,
+        found_by=kept,
     )
     patch.put(("metadata", "annotations", SNAPSHOT_ANNOTATION), encode(snapshot))
     held = lookup(document, ("metadata", "finalizers")) or []

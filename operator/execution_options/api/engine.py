@@ -156,6 +156,15 @@ class ExecutionEngineSpec(Resource, frozen=True, kw_only=True):
         tuple[Path, ...],
         described("Maps from names of environment variables to values.", extra=SET, max_length=32),
     ] = ()
+    found_by_labels: Annotated[
+        tuple[Term, ...],
+        described(
+            "Conditions, under any of which the client that created an execution finds it by all labels that it wrote. "
+            "Options then replace none of them, not even enforced ones.",
+            extra=ATOMIC_LIST,
+            max_length=8,
+        ),
+    ] = ()
     authored_fields: Annotated[
         tuple[AuthoredFields, ...],
         described(

@@ -178,6 +178,8 @@ def _applied(
         *unfollowed_notes(engine, document, merge(snapshot.layers), now),
     ):
         click.echo(f"\nnote: {sentence}")
+    if snapshot.found_by:
+        click.echo(f"\nnote: its client finds it by labels that no options replace: {', '.join(snapshot.found_by)}")
     return layers
 
 

@@ -238,6 +238,7 @@ def _wanted(engine: Engine) -> Iterator[_Wanted]:
         yield from (_Wanted(f"{where}.fields[{index}]", path, path) for index, path in enumerate(others.fields))
         if others.properties is not UNSET:
             yield _Wanted(f"{where}.properties.map", others.properties.map, others.properties.map, "object")
+    yield from _of_terms("spec.foundByLabels", engine.found_by_labels)
     for number, limit in enumerate(engine.parallelism):
         where = f"spec.parallelism[{number}]"
         yield _Wanted(f"{where}.path", limit.path, limit.path, "integer")

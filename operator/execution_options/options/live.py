@@ -16,6 +16,7 @@ from execution_options.api import decoding
 from execution_options.api.decoding import UnreadableError
 from execution_options.api.model import ExecutionOptionsSpec
 from execution_options.options.levels import Layer, Sourced, prevails
+from execution_options.options.snapshot import without_labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -156,7 +157,7 @@ def current_layers(snapshot: Snapshot, live: Live) -> tuple[Layer, ...]:
             continue
         now = {name: getattr(entry.spec, name) for name in LIVE_FIELDS}
         layers.append(Layer(structs.replace(source, generation=entry.generation), structs.replace(layer.spec, **now)))
-    return tuple(layers)
+    return without_labels(tuple(layers), snapshot.found_by) if snapshot.found_by else tuple(layers)
 
 
 def resolved(desired: Mapping[str, Sourced[str]], authored: Mapping[str, str]) -> dict[str, str]:

@@ -40,6 +40,8 @@ class Snapshot(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=
     """The service account that options gave it; empty if it keeps its author's, or has none."""
     authored: dict[str, str] = field(default_factory=dict)
     """The author's values that options concern, by JSON Pointer into the execution."""
+    found_by: tuple[str, ...] = ()
+    """Keys of labels that options never replace, because the client finds the execution by them."""
 
 
 def new_id() -> str:
@@ -56,6 +58,21 @@ def frozen(layer: Layer) -> Layer:
         if name not in selected_by and value is not UNSET
     }
     return Layer(layer.source, ExecutionOptionsSpec(**kept))
+
+
+def without_labels(layers: tuple[Layer, ...], keys: tuple[str, ...]) -> tuple[Layer, ...]:
+    """Layers without some labels.
+
+    Args:
+        layers: the layers.
+        keys: keys of the labels.
+    """
+    return tuple(
+        Layer(layer.source, structs.replace(layer.spec, labels={k: v for k, v in labels.items() if k not in keys}))
+        if (labels := layer.spec.labels) and not labels.keys().isdisjoint(keys)
+        else layer
+        for layer in layers
+    )
 
 
 def encode(snapshot: Snapshot) -> str:
