@@ -66,10 +66,43 @@ def test_each_phase_has_its_colours() -> None:
         phase: render(structs.replace(FAILED, phase=phase), due("email"), KEY).html
         for phase in ("SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT")
     }
-    colours = {tuple(re.findall(r"background:(#\w+)", document)) for document in documents.values()}
+    colours = {tuple(re.findall(r"background-color:(#\w+)", document)) for document in documents.values()}
     assert len(colours) == 4
     assert "TIMED OUT" in Tags(documents["TIMED_OUT"]).text
     assert "137" not in Tags(render(structs.replace(FAILED, phase="SUCCEEDED"), due("email"), KEY).html).text
+
+
+LAID_OUT = {
+    *("background-color", "border", "border-collapse", "border-left", "border-top", "color", "display", "font-family"),
+    *("font-size", "font-weight", "height", "letter-spacing", "line-height", "margin", "max-width", "padding"),
+    *("text-decoration", "white-space"),
+}
+"""Properties that Word lays out on cells (read: hteumeuleu.com/2020/outlook-rendering-engine), and two that it ignores."""
+IGNORED = {"border-radius", "max-height", "mso-hide", "overflow", "word-break"}
+"""Properties without which the mail is only less pretty."""
+
+
+@pytest.mark.parametrize("template", [None, Template(body="See {{ url }}")])
+def test_a_mail_uses_only_what_outlook_lays_out(template: Template | None) -> None:
+    document = render(CAUSED, due("email", template), KEY, URL).html
+    styles = [(tag, style) for tag, style in re.findall(r'<(\w+)[^>]* style="([^"]*)"', document)]
+    for tag, style in styles:
+        used = {part.partition(":")[0] for part in style.strip(";").split(";") if part}
+        assert used <= LAID_OUT | IGNORED, (tag, style)
+        # Word adds the padding of cells only.
+        assert tag in ("td", "body") or "padding" not in used, (tag, style)
+    assert "float" not in document
+    assert len(re.findall("<table", document)) == len(re.findall("</table>", document))
+    assert document.count("<!--[if mso]>") == 2
+
+
+def test_a_mail_has_colours_for_the_dark() -> None:
+    document = render(CAUSED, due("email"), KEY, URL).html
+    dark = document.partition("@media (prefers-color-scheme:dark){")[2].partition("</style>")[0]
+    assert '<meta name="color-scheme" content="light dark">' in document
+    classes = {name for found in re.findall(r' class="([^"]*)"', document) for name in found.split()}
+    assert classes == set(re.findall(r"\.(\w+)", dark))
+    assert all("!important" in rule for rule in re.findall(r"\{([^{}]+)\}", dark))
 
 
 def test_slack_gets_blocks() -> None:
