@@ -77,7 +77,7 @@ LAID_OUT = {
     *("font-size", "font-weight", "height", "letter-spacing", "line-height", "margin", "max-width", "padding"),
     *("text-decoration", "white-space"),
 }
-"""Properties that Word lays out on cells (read: hteumeuleu.com/2020/outlook-rendering-engine), and two that it ignores."""
+"""Properties that Word lays out on cells (read: hteumeuleu.com/2020/outlook-rendering-engine), and two it ignores."""
 IGNORED = {"border-radius", "max-height", "mso-hide", "overflow", "word-break"}
 """Properties without which the mail is only less pretty."""
 

@@ -13,7 +13,7 @@ from support.notices import CAUSED, due
 
 DOCS = Path(__file__).parents[2] / "docs"
 LINK = "https://argo.example.com/workflows/{{ namespace }}/{{ name }}"
-SIZE = "700,800"
+SIZE = "700,860"
 
 
 def picture(page: Path, target: Path, *, dark: bool) -> None:
