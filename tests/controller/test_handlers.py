@@ -57,7 +57,7 @@ async def test_options_are_known_as_kopf_hands_them_over(memo: kopf.Memo, handle
     for kind, version in ((None, "7"), ("ADDED", "8"), ("MODIFIED", "9"), ("MODIFIED", "8")):
         await hand(handler, memo, kind, body(version, {"labels": {"a": version}}, key.namespace))
     known = index.get(key)
-    assert (known.version, known.options.spec.labels) == ("9", {"a": "9"})
+    assert (known.metadata.resource_version, known.options.spec.labels) == ("9", {"a": "9"})
     await hand(handler, memo, "DELETED", body("10", {}, key.namespace))
     assert index.get(key) is None
     # Whoever stands by queues nothing.

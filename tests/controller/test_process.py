@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
 from typing import TYPE_CHECKING
 
 from execution_options.api import names
-from execution_options.api.keys import OptionsKey
-from execution_options.api.names import OPTIONS_KIND
-from execution_options.controller import process as module
 from execution_options.controller.process import WATCH_SECONDS, WATCHED
-from execution_options.kube.client import ApiError
 
 if TYPE_CHECKING:
     import pytest
@@ -49,6 +44,8 @@ def list_everything(process: Process) -> None:
     """As if every collection were listed."""
     parts = process.parts
     parts.engines._ready.set()
+    for mirror in parts.index._mirrors.values():
+        mirror.synced.set()
     for store in (*parts.world._stores(), *parts.outbox._stores(), parts.artifacts._given, parts.artifacts._rendered):
         store.synced.set()
     for engine in parts.world.engines:
@@ -70,11 +67,16 @@ async def test_each_watch_advances_by_its_own_requests_alone(process: Process) -
     process._expected.close()
 
 
-async def test_a_list_of_kopfs_is_followed_by_one_that_shows_what_is_gone(process: Process) -> None:
-    process._listed(GROUP)
-    assert not process.parts.relist.is_set()
-    process._listed(f"{GROUP}/clusterexecutionoptions")
-    assert process.parts.relist.is_set()
+async def test_a_list_of_kopfs_is_followed_by_one_that_shows_what_is_gone(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed: list[str] = []
+    monkeypatch.setattr(process.parts.index, "relist", listed.append)
+    monkeypatch.setattr(process.parts.directory.store, "relist", lambda: listed.append(names.CHANNEL_KIND))
+    monkeypatch.setattr(process.parts.engines.store, "relist", lambda: listed.append(names.ENGINE_KIND))
+    for path in (GROUP, *(f"{GROUP}/{plural}" for plural in WATCHED)):
+        process._listed(path)
+    assert listed == [names.OPTIONS_KIND, names.CLUSTER_OPTIONS_KIND, names.CHANNEL_KIND, names.ENGINE_KIND]
 
 
 async def test_the_end_of_a_task_ends_the_process_once(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,25 +103,3 @@ async def test_a_cancelled_task_does_not_end_the_process(process: Process, monke
     await asyncio.wait([task])
     process._ended(task)
     assert signals == []
-
-
-async def test_the_list_of_options_is_repeated_until_it_succeeds_and_the_same_failure_logged_once(
-    process: Process, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    key = OptionsKey(OPTIONS_KIND, "team", "o")
-    failures = [TimeoutError("slow"), TimeoutError("slow"), ApiError(404, "NotFound", "page not found")]
-
-    async def resync() -> set[OptionsKey]:
-        if failures:
-            raise failures.pop(0)
-        return {key}
-
-    monkeypatch.setattr(module, "RETRY_SECONDS", 0.0)
-    monkeypatch.setattr(process.parts.index, "resync", resync)
-    with caplog.at_level(logging.WARNING):
-        await process._resync()
-    assert [record.getMessage() for record in caplog.records] == [
-        "options cannot be listed: slow",
-        "options cannot be listed: execution.dev/v1beta1 is not installed in the cluster",
-    ]
-    assert await process.parts.options.take() == key

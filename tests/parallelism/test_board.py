@@ -79,7 +79,7 @@ def test_an_edit_that_reached_a_bare_pod_applies_even_if_a_later_one_does_not() 
     watcher.watch()
     later = options_document("o", 9, 4)
     later["spec"]["updatePolicy"] = "NextExecution"
-    watcher.index.put(KIND, msgspec.json.encode(later))
+    watcher.index.hand(KIND, later)
     watcher.board.options_changed("o")
     assert group.slots.cap == 1
     assert len(group.declared) == 1

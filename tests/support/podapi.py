@@ -46,7 +46,13 @@ def snapshot(cap: int | None, generation: int = 1, options: str = "o") -> str:
 def options_document(name: str, cap: int | None, generation: int = 1) -> Document:
     """An options object."""
     spec = {} if cap is None else {"maxParallelism": cap}
-    metadata = {"name": name, "namespace": TEAM, "uid": name, "generation": generation, "resourceVersion": "1"}
+    metadata = {
+        "name": name,
+        "namespace": TEAM,
+        "uid": name,
+        "generation": generation,
+        "resourceVersion": str(generation),
+    }
     return {"apiVersion": "execution.dev/v1beta1", "kind": KIND, "metadata": metadata, "spec": spec}
 
 
@@ -180,7 +186,7 @@ class Watcher:
 
     def options(self, name: str, cap: int | None, generation: int) -> None:
         """Options are edited, and the controller reads them."""
-        self.index.put(KIND, msgspec.json.encode(options_document(name, cap, generation)))
+        self.index.hand(KIND, options_document(name, cap, generation))
         self.board.options_changed(name)
 
     def watch(self) -> None:

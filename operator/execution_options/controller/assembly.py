@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import secrets
 import socket
 from typing import TYPE_CHECKING, Final
 
-from execution_options.api import names
 from execution_options.controller.cache import Directory, OptionsIndex, World
 from execution_options.controller.changes import Changes
 from execution_options.controller.channels import ChannelPost, ChannelReconciler, Materials
@@ -58,9 +56,7 @@ class Parts:
         self.executions: Queue[ExecutionKey] = Queue(each=WORKERS["executions"] - 1)
         self.pods: Queue[Key] = Queue(each=WORKERS["pods"] - 1)
         self.world = World(kube, builtin_engines(), changes)
-        self.index = OptionsIndex(kube, self._is_installed)
-        self.relist = asyncio.Event()
-        """Set to have all options listed again."""
+        self.index = OptionsIndex(kube, changes.options_changed, settings.resync)
         writer = self.writer = Writer(kube, self.elector.holds, settings.timing.request_timeout)
         patches = Pace(settings.patch_rate)
         shell = Shell(kube, writer, patches, self.metrics)
@@ -80,7 +76,6 @@ class Parts:
             self.metrics,
             settings,
             changes.pod_numbers_changed,
-            changes.options_found,
         )
         directory = self.directory = Directory(
             kube, settings.namespace, self.world.namespace_labels, changes.channel_changed, settings.resync
@@ -128,6 +123,3 @@ class Parts:
         self.metrics.watch_queue("artifacts", self.artifacts.pending)
         self.metrics.watch_executions(self.world.tracker.counts)
         self.metrics.watch_unreadable(self.world.unreadable)
-
-    def _is_installed(self, kind: str) -> bool:
-        return self.world.executions.is_defined(f"{names.PLURALS[kind]}.{names.GROUP}")

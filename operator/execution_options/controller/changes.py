@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from execution_options.admission.accountplan import created_account
 from execution_options.admission.accounts import required_account
@@ -110,11 +110,6 @@ class Changes:
         for key in self._parts.index.in_namespace(namespace):
             self._parts.options.add(key)
 
-    def options_found(self, key: OptionsKey) -> None:
-        """Have options read that exist but are not known yet."""
-        self._parts.index.mark_stale(key)
-        self._parts.options.add(key)
-
     def pod_changed(self, key: Key) -> None:
         """Enqueue the pod."""
         if self.active:
@@ -134,11 +129,9 @@ class Changes:
                 if item.metadata.name in (required_account(known.options), created and created[0]):
                     self._parts.options.add(key)
 
-    def options_handed(self, kind: str, body: dict[str, Any], *, deleted: bool) -> None:
-        """Take options from kopf, and enqueue them unless this version is known."""
-        key = self._parts.index.hand(kind, body, deleted=deleted)
-        # A standby lists all options when it becomes active.
-        if key is not None and self.active:
+    def options_changed(self, key: OptionsKey) -> None:
+        """Enqueue the options."""
+        if self.active:
             self._parts.options.add(key)
 
     def channel_changed(self, key: ChannelKey) -> None:

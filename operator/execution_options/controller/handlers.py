@@ -67,13 +67,13 @@ async def login(memo: kopf.Memo, **_: Any) -> kopf.AiohttpSession:
 @kopf.on.event(GROUP, VERSION, PLURALS[OPTIONS_KIND])
 async def options(event: kopf.RawEvent, memo: kopf.Memo, **_: Any) -> None:
     """Options of a namespace were created, changed or deleted."""
-    memo.process.parts.changes.options_handed(OPTIONS_KIND, event["object"], deleted=event["type"] == "DELETED")
+    memo.process.parts.index.hand(OPTIONS_KIND, event["object"], deleted=event["type"] == "DELETED")
 
 
 @kopf.on.event(GROUP, VERSION, PLURALS[CLUSTER_OPTIONS_KIND])
 async def cluster_options(event: kopf.RawEvent, memo: kopf.Memo, **_: Any) -> None:
     """Options of the cluster were created, changed or deleted."""
-    memo.process.parts.changes.options_handed(CLUSTER_OPTIONS_KIND, event["object"], deleted=event["type"] == "DELETED")
+    memo.process.parts.index.hand(CLUSTER_OPTIONS_KIND, event["object"], deleted=event["type"] == "DELETED")
 
 
 @kopf.on.event(GROUP, VERSION, CHANNEL_PLURAL)

@@ -14,7 +14,7 @@ from execution_options.controller import kopf_session
 from execution_options.controller.assembly import WORKERS, Parts
 from execution_options.controller.runtime import LeaseLostError, work
 from execution_options.health import health_app
-from execution_options.kube.client import REQUEST_ERRORS, ApiError
+from execution_options.kube.client import REQUEST_ERRORS
 from execution_options.logs import error_text
 from execution_options.serving import Port
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-RETRY_SECONDS: Final = 2.0
-"""Seconds until a list of all options is repeated after a failure."""
 SERVED_SECONDS: Final = 1.0
 """Seconds between two checks whether the cluster has our kinds."""
 WATCH_SECONDS: Final = 150.0
@@ -119,8 +117,9 @@ class Process:
             self.parts.directory.store.relist()
         elif plural == names.ENGINE_PLURAL:
             self.parts.engines.store.relist()
-        elif plural in self._watches:
-            self.parts.relist.set()
+        else:
+            for kind in (kind for kind, of in names.PLURALS.items() if of == plural):
+                self.parts.index.relist(kind)
 
     def late(self) -> str:
         """What makes no progress, for people; empty if everything does."""
@@ -133,12 +132,12 @@ class Process:
             return "stopping"
         if self._unserved:
             return self._unserved
-        if not all(part.synced for part in (parts.engines, parts.world, parts.outbox, parts.artifacts)):
+        if not all(part.synced for part in (parts.engines, parts.world, parts.index, parts.outbox, parts.artifacts)):
             return "not everything is listed yet"
         if not parts.elector.holds():
             return ""  # ready to take over
         if not parts.changes.active:
-            return "this controller has the Lease, and does not work yet: it waits for its last holder, or for options"
+            return "this controller has the Lease, and does not work yet: it waits for its last holder"
         if not (parts.outbox.working and parts.parallelism.synced):
             return "this controller works, but for notifications or pods that wait for a slot, which are not listed yet"
         return ""
@@ -181,6 +180,7 @@ class Process:
         async with asyncio.TaskGroup() as group:
             group.create_task(parts.engines.follow())
             group.create_task(parts.world.run())
+            group.create_task(parts.index.run())
             group.create_task(parts.outbox.follow())
             group.create_task(parts.artifacts.follow())
             group.create_task(parts.metrics.watchdog.run())
@@ -203,9 +203,8 @@ class Process:
         await parts.world.wait_synced()
         await parts.outbox.wait_synced()
         await parts.artifacts.wait_synced()
-        await self._resync()
+        await parts.index.wait_synced()
         parts.changes.active = True
-        # kopf may have handed over options that are on no page of the list.
         for options in parts.index.all():
             parts.options.add(options)
         for key in parts.world.tracker.records:
@@ -217,7 +216,7 @@ class Process:
         logger.info("active: %d executions known", len(parts.world.tracker.records))
         async with asyncio.TaskGroup() as group:
             group.create_task(parts.recorder.run())
-            group.create_task(self._resync_options())
+            group.create_task(self._enqueue_options())
             group.create_task(parts.outbox.work())
             group.create_task(parts.engines.work())
             group.create_task(parts.artifacts.work(parts.metrics))
@@ -239,33 +238,12 @@ class Process:
         self.parts.artifacts.options_changed(key.namespace)
         return again
 
-    async def _resync(self) -> None:
-        """List all options, and repeat that until it succeeds."""
-        logged = ""
+    async def _enqueue_options(self) -> None:
+        """Reconcile all options at intervals, in case a change of something that they depend on was missed."""
         while True:
-            self.parts.relist.clear()
-            try:
-                keys = await self.parts.index.resync()
-            except REQUEST_ERRORS as error:
-                reason = error_text(error)
-                if isinstance(error, ApiError) and error.status == 404:
-                    reason = f"{names.GROUP}/{names.VERSION} is not installed in the cluster"
-                if reason != logged:
-                    logger.warning("options cannot be listed: %s", reason)
-                logged = reason
-                await asyncio.sleep(RETRY_SECONDS)
-                continue
-            for key in keys:
+            await asyncio.sleep(self.parts.settings.resync)
+            for key in self.parts.index.all():
                 self.parts.options.add(key)
-            return
-
-    async def _resync_options(self) -> None:
-        """List all options at intervals, and when kopf may have missed something."""
-        while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self.parts.settings.resync):
-                    await self.parts.relist.wait()
-            await self._resync()
 
 
 def _first(errors: ExceptionGroup[LeaseLostError]) -> str:

@@ -32,14 +32,14 @@ class Mirror(Store[T]):
         """Versions of the objects that were handed over during the current list; ``None`` if there is none."""
         self._due = asyncio.Event()
 
-    def hand(self, body: dict[str, Any], *, deleted: bool) -> None:
+    def hand(self, body: dict[str, Any] | bytes, *, deleted: bool = False) -> None:
         """Apply a change. Changes of one object must come in order; repeated ones do no harm.
 
         Args:
-            body: the object as it is now, or as it was when it was deleted; plain data.
+            body: the object as it is now, or as it was when it was deleted; plain data or JSON.
             deleted: whether it was deleted.
         """
-        item = self._decode(Raw(msgspec.json.encode(body)))
+        item = self._decode(Raw(body if isinstance(body, bytes) else msgspec.json.encode(body)))
         key, version = key_of(item.metadata), item.metadata.resource_version
         known = self.items.get(key)
         if is_old(version, self._version) or (known is not None and is_old(version, known.metadata.resource_version)):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from execution_options.api.keys import OptionsKey
-from execution_options.api.names import OPTIONS_KIND
+from execution_options.api.names import OPTIONS_KIND, PLURALS
 from execution_options.controller.cache.optionsindex import OptionsIndex
-from execution_options.kube.client import ApiError
 from support.fakes import FakeApi
+
+if TYPE_CHECKING:
+    from execution_options.kube.client import Kube
 
 KEY = OptionsKey(OPTIONS_KIND, "ns", "o")
 PATH = "/apis/execution.dev/v1beta1/namespaces/ns/executionoptions/o"
@@ -22,70 +25,92 @@ def stored(version: str = "1", **spec: Any) -> dict[str, Any]:
     return {"metadata": metadata | {"creationTimestamp": "2026-01-01T00:00:00Z"}, "spec": spec}
 
 
-async def test_the_index_reads_what_it_was_told_of_and_only_that() -> None:
-    api = FakeApi()
-    index = OptionsIndex(api)  # type: ignore[arg-type]
-    api.put(PATH, stored(labels={"a": "1"}))
-    index.mark_stale(KEY)
-    known = await index.refresh(KEY)
+@pytest.fixture
+def changed() -> list[OptionsKey]:
+    """The keys that the index reports."""
+    return []
+
+
+@pytest.fixture
+def index(changed: list[OptionsKey]) -> OptionsIndex:
+    return OptionsIndex(cast("Kube", None), changed.append)
+
+
+def test_options_are_found_by_key_uid_and_namespace_until_they_are_deleted(index: OptionsIndex) -> None:
+    index.hand(OPTIONS_KIND, stored(labels={"a": "1"}))
+    known = index.get(KEY)
     assert known is not None
-    assert known.options is not None
-    await index.refresh(KEY)
-    assert len(api.requests) == 1
-    assert index.of_uid("u") == index.get(KEY)
-    assert index.find("ns")(OPTIONS_KIND, "o") is known.options
+    assert known.key == KEY
+    assert index.of_uid("u") is known
+    assert index.find("ns")(OPTIONS_KIND, "o") is known.options is not None
     assert index.find("other")(OPTIONS_KIND, "o") is None
-    assert [o.name for o, _ in index.candidates("ns")] == ["o"]
+    assert index.find("ns")("Job", "o") is None
+    assert [(o.name, since) for o, since in index.candidates("ns")] == [("o", "2026-01-01T00:00:00Z")]
     assert not list(index.candidates("other"))
-    assert (list(index.in_namespace("ns")), list(index.in_namespace("other"))) == ([KEY], [])
-    del api.objects[PATH]
-    index.mark_stale(KEY)
-    assert await index.refresh(KEY) is None
-    assert index.of_uid("u") is None
-    assert not index.in_namespace("ns")
+    assert (index.all(), list(index.in_namespace("ns")), list(index.in_namespace("other"))) == ([KEY], [KEY], [])
+    index.hand(OPTIONS_KIND, stored("2"), deleted=True)
+    assert (index.get(KEY), index.of_uid("u"), index.all(), list(index.in_namespace("ns"))) == (None, None, [], [])
     assert not list(index.candidates("ns"))
 
 
-async def test_a_read_that_failed_is_made_again() -> None:
-    api = FakeApi()
-    index = OptionsIndex(api)  # type: ignore[arg-type]
-    api.put(PATH, stored())
-    index.mark_stale(KEY)
-
-    def fail(*_: object) -> None:
-        raise TimeoutError
-
-    api.fail = fail
-    with pytest.raises(TimeoutError):
-        await index.refresh(KEY)
-    api.fail = lambda *_: None
-    assert await index.refresh(KEY) is not None
-
-
-async def test_only_the_api_server_says_that_options_are_gone_while_their_kind_is_installed() -> None:
-    api, installed = FakeApi(), {OPTIONS_KIND}
-    index = OptionsIndex(api, installed.__contains__)  # type: ignore[arg-type]
-    api.put(PATH, stored())
-    index.mark_stale(KEY)
-    known = await index.refresh(KEY)
-
-    def page(*_: object) -> None:
-        raise ApiError(404, "", "404 page not found")
-
-    api.fail = page
-    index.mark_stale(KEY)
-    with pytest.raises(ApiError, match="page not found"):
-        await index.refresh(KEY)
+def test_only_what_is_newer_is_a_change(index: OptionsIndex, changed: list[OptionsKey]) -> None:
+    index.hand(OPTIONS_KIND, stored("7", labels={"a": "1"}))
+    known = index.get(KEY)
+    for version in ("7", "6"):
+        index.hand(OPTIONS_KIND, stored(version))
+        index.hand(OPTIONS_KIND, stored(version), deleted=True)
     assert index.get(KEY) is known
-    installed.clear()
-    assert await index.refresh(KEY) is None
+    assert changed == [KEY]
+    for _ in range(2):
+        index.hand(OPTIONS_KIND, stored("10"), deleted=True)
     assert index.get(KEY) is None
+    assert changed == [KEY, KEY]
 
 
-def test_an_object_that_cannot_be_understood_stops_no_other() -> None:
-    index = OptionsIndex(FakeApi())  # type: ignore[arg-type]
-    for spec in ({"labels": "x"}, None, [1]):
-        known = index.put(OPTIONS_KIND, json.dumps(stored() | {"spec": spec, "status": 7}).encode())
+def test_a_change_of_the_status_alone_keeps_the_decoded_options(index: OptionsIndex) -> None:
+    index.hand(OPTIONS_KIND, stored("1", labels={"a": "1"}))
+    before = index.get(KEY)
+    index.hand(OPTIONS_KIND, stored("2", labels={"a": "1"}) | {"status": {"observedGeneration": 1}})
+    after = index.get(KEY)
+    assert before is not None
+    assert after is not None
+    assert after.options is before.options
+    assert after.status == {"observedGeneration": 1}
+    assert (bytes(after.spec), after.metadata.managed_fields) == (b"", None)
+
+
+def test_options_that_are_created_again_replace_the_deleted_ones(index: OptionsIndex) -> None:
+    index.hand(OPTIONS_KIND, stored("1"))
+    again = stored("2")
+    again["metadata"]["uid"] = "another"
+    index.hand(OPTIONS_KIND, again)
+    assert index.of_uid("u") is None
+    assert index.of_uid("another") is index.get(KEY)
+    assert index.all() == [KEY]
+
+
+async def test_a_list_shows_what_is_gone(index: OptionsIndex, changed: list[OptionsKey]) -> None:
+    api = FakeApi()
+    index = OptionsIndex(cast("Kube", api), changed.append)
+    index.hand(OPTIONS_KIND, stored("1"))
+    for plural in PLURALS.values():
+        api.objects[f"/apis/execution.dev/v1beta1/{plural}"] = {"metadata": {"resourceVersion": "9"}, "items": []}
+    running = asyncio.create_task(index.run())
+    await index.wait_synced()
+    assert index.synced
+    assert index.get(KEY) is None
+    assert changed == [KEY, KEY]
+    running.cancel()
+    await asyncio.wait([running])
+
+
+def test_an_object_that_cannot_be_understood_stops_no_other(index: OptionsIndex) -> None:
+    for version, spec in enumerate(({"labels": "x"}, None, [1]), 1):
+        changed = stored(str(version)) | {"spec": spec, "status": 7}
+        changed["metadata"]["generation"] = version
+        index.hand(OPTIONS_KIND, json.dumps(changed).encode())
+        known = index.get(KEY)
+        assert known is not None
         assert known.options is None
         assert known.problem
         assert known.status == {}

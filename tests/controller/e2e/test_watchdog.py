@@ -131,7 +131,7 @@ class Watched:
         """Of the options, as kopf handed them over last."""
         started: process.Process | None = self._memo.get("process")
         known = None if started is None else started.parts.index.get(key)
-        return "" if known is None else known.version
+        return "" if known is None else known.metadata.resource_version
 
     def late(self) -> bool:
         """Whether kopf's watch of options does not advance."""

@@ -68,14 +68,14 @@ async def test_stored_options_that_no_execution_can_have_are_not_ready() -> None
         *(nothing, nothing, nothing, nothing, nothing),
         0.0,
     )
-    index.mark_stale(KEY)
+    index.hand(OPTIONS_KIND, api.objects[PATH])
     await reconciler.reconcile(KEY)
     ready = next(one for one in api.objects[PATH]["status"]["conditions"] if one["type"] == "Ready")
     assert (ready["status"], ready["reason"]) == ("False", "TooLarge")
     assert "executions with these options are refused: the options of this execution take" in ready["message"]
 
 
-async def test_an_edit_while_the_status_is_written_is_looked_at_although_nobody_tells_of_it() -> None:
+async def test_an_edit_while_the_status_is_written_enqueues_them_again() -> None:
     api = FakeApi()
     api.put(PATH, stored(1))
     world = SimpleNamespace(tracker=Tracker(), accounts_of=lambda _: {}, engines=builtin_engines(), astray={})
@@ -89,7 +89,8 @@ async def test_an_edit_while_the_status_is_written_is_looked_at_although_nobody_
                 api.put(PATH, stored(2))
             return msgspec.json.encode(api.put(PATH, api.objects[PATH] | {"status": body["status"]}))
 
-    index = OptionsIndex(cast("Kube", api))
+    changed: list[OptionsKey] = []
+    index = OptionsIndex(cast("Kube", api), changed.append)
     directory, executions = (
         cast("Any", SimpleNamespace(channels=lambda _: None)),
         cast("Any", SimpleNamespace(add=None)),
@@ -105,9 +106,11 @@ async def test_an_edit_while_the_status_is_written_is_looked_at_although_nobody_
         *(nothing, nothing, nothing, nothing, nothing),
         0.0,
     )
-    index.mark_stale(KEY)
-    assert await reconciler.reconcile(KEY) == 0.0
+    index.hand(OPTIONS_KIND, api.objects[PATH])
+    assert await reconciler.reconcile(KEY) is None
+    assert changed == [KEY, KEY]
     # A watch that starts again brings only the version that is known.
-    assert index.hand(OPTIONS_KIND, api.objects[PATH], deleted=False) is None
+    index.hand(OPTIONS_KIND, api.objects[PATH])
+    assert changed == [KEY, KEY]
     assert await reconciler.reconcile(KEY) is None
     assert api.objects[PATH]["status"]["observedGeneration"] == 2

@@ -67,14 +67,10 @@ class Desk:
         self.written: list[Plan] = []
         self.clock = Clock()
         self.metrics = Metrics()
-        self.options = Known(
-            key=OPTIONS,
-            uid="o1",
-            version="1",
-            generation=1,
+        metadata = {"name": OPTIONS.name, "namespace": OPTIONS.namespace, "uid": "o1", "generation": 1}
+        self.options = msgspec.structs.replace(
+            msgspec.convert({"metadata": metadata, "kind": OPTIONS.kind}, Known),
             since="2026-01-01T00:00:00Z",
-            deleting=False,
-            stored_status=b"{}",
             options=namespaced("nightly", {"notifications": [{"phases": ["FAILED"], "webhook": {}}]}),
         )
         index = cast("Any", SimpleNamespace(of_uid=lambda _: self.options, get=lambda _: self.options, find=None))

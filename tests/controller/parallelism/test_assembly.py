@@ -27,16 +27,13 @@ class Unsure:
 
     def __init__(self) -> None:
         self.answer: ApiError | bytes = GONE
-        self.hinted: list[OptionsKey] = []
+        self.installed: bool = True
         kube: Any = self
-        world: Any = SimpleNamespace(tracker=Tracker())
+        world: Any = SimpleNamespace(tracker=Tracker(), executions=SimpleNamespace(is_defined=lambda _: self.installed))
         nobody: Any = None
         settings = Settings(namespace="operator")
-        self.installed = True
-        index = OptionsIndex(kube, lambda _: self.installed)
-        self.parallelism = Parallelism(
-            kube, world, index, nobody, nobody, Metrics(), settings, lambda _: None, self.hinted.append
-        )
+        self.index = OptionsIndex(kube)
+        self.parallelism = Parallelism(kube, world, self.index, nobody, nobody, Metrics(), settings, lambda _: None)
         pods = PodApi()
         bare(pods, "p", "g", 2, 1, "gated")
         self.parallelism.board.pod_changed(None, msgspec.convert(pods.pods["p"], GatedPod))
@@ -81,7 +78,8 @@ async def test_without_their_kind_no_options_limit_anybody() -> None:
 @pytest.mark.parametrize(("uid", "limited"), [("o", True), ("another", False)])
 async def test_options_of_that_name_have_to_be_read(uid: str, limited: bool) -> None:
     unsure = Unsure()
-    unsure.answer = msgspec.json.encode({"metadata": {"name": "o", "namespace": TEAM, "uid": uid}})
+    metadata = {"name": "o", "namespace": TEAM, "uid": uid, "resourceVersion": "1"}
+    unsure.answer = msgspec.json.encode({"metadata": metadata, "spec": {"maxParallelism": 2}})
     await unsure.ask()
     assert unsure.limited is limited
-    assert unsure.hinted == [KEY]
+    assert unsure.index.get(KEY) is not None

@@ -8,10 +8,7 @@ from typing import Any
 import pytest
 
 from execution_options.admission.edit import Plan
-from execution_options.api.keys import OptionsKey
 from execution_options.api.meta import ObjectMeta
-from execution_options.api.names import OPTIONS_KIND
-from execution_options.controller.cache.optionsindex import OptionsIndex
 from execution_options.controller.runtime.conflicts import ATTEMPTS, ConflictError, Shell, UndoneError
 from execution_options.controller.runtime.metrics import Metrics
 from execution_options.controller.runtime.ratelimit import Pace
@@ -19,49 +16,7 @@ from execution_options.kube.client import ApiError
 from support.fakes import FakeApi
 from support.recordingwriter import Recording
 
-KEY = OptionsKey(OPTIONS_KIND, "ns", "o")
 META = ObjectMeta(name="j", namespace="ns", uid="u", resource_version="1")
-
-
-def stored(version: str = "1", **spec: Any) -> dict[str, Any]:
-    metadata = {"name": "o", "namespace": "ns", "uid": "u", "resourceVersion": version, "generation": 1}
-    return {"metadata": metadata | {"creationTimestamp": "2026-01-01T00:00:00Z"}, "spec": spec}
-
-
-def test_the_index_takes_what_is_handed_to_it_and_only_what_is_newer() -> None:
-    api = FakeApi()
-    index = OptionsIndex(api)  # type: ignore[arg-type]
-    assert index.hand(OPTIONS_KIND, stored("7", labels={"a": "1"}), deleted=False) == KEY
-    for version in ("7", "6"):
-        assert index.hand(OPTIONS_KIND, stored(version), deleted=False) is None
-        assert index.hand(OPTIONS_KIND, stored(version), deleted=True) is None
-    known = index.get(KEY)
-    assert known is not None
-    assert known.version == "7"
-    assert index.hand(OPTIONS_KIND, stored("10"), deleted=True) == KEY
-    assert index.get(KEY) is None
-    assert index.hand(OPTIONS_KIND, stored("10"), deleted=True) is None
-    assert not api.requests
-
-
-async def test_a_list_does_not_bring_back_what_was_handed_over_meanwhile() -> None:
-    api = FakeApi()
-    index = OptionsIndex(api)  # type: ignore[arg-type]
-    index.hand(OPTIONS_KIND, stored("7"), deleted=False)
-    listing = api.get
-
-    async def get(path: str, **options: Any) -> bytes:
-        answer = await listing(path, **options)
-        index.hand(OPTIONS_KIND, stored("8"), deleted=True)
-        return answer
-
-    api.objects["/apis/execution.dev/v1beta1/executionoptions"] = {"metadata": {}, "items": [stored("7")]}
-    api.objects["/apis/execution.dev/v1beta1/clusterexecutionoptions"] = {"metadata": {}, "items": []}
-    api.get = get  # type: ignore[method-assign]
-    assert KEY in await index.resync()
-    assert index.get(KEY) is None
-    api.get = listing  # type: ignore[method-assign]
-    assert await index.refresh(KEY) is None
 
 
 def shell(api: FakeApi, writer: Recording) -> Shell:

@@ -83,11 +83,11 @@ class OptionsReconciler:
 
     async def reconcile(self, key: OptionsKey) -> float | None:
         """Reconcile one object; seconds until it is due again, or ``None``."""
-        known = await self._index.refresh(key)
+        known = self._index.get(key)
         before = self._seen.get(key)
         if before is not None and (known is None or known.uid != before[0]):
             self._pods.options_changed(before[0], gone=True)
-        if known is None or known.deleting:
+        if known is None or known.metadata.deletion_timestamp is not None:
             # Garbage collection removes its accounts. Executions keep their options.
             self._seen.pop(key, None)
             self._status.forget(key)
@@ -201,13 +201,10 @@ class OptionsReconciler:
         name = f"{key.kind} {key.namespace}/{key.name}" if key.namespace else f"{key.kind} {key.name}"
         write = await self._status.write(key, path, {"uid": known.uid}, present, document, name)
         if write.conflict:
-            self._index.mark_stale(key)
             return SOON
-        if write.answer is None:
-            return write.wait
-        fresh = self._index.put(key.kind, write.answer)
-        # An edit made in between is known now, so its event may be ignored as known: reconcile again.
-        return None if fresh.generation == known.generation else 0.0
+        if write.answer is not None:
+            self._index.hand(key.kind, write.answer)
+        return write.wait
 
 
 def _too_large(options: OptionsObject) -> list[Verdict]:

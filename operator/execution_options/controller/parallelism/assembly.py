@@ -16,7 +16,7 @@ from execution_options.controller.parallelism.orphans import Orphans
 from execution_options.controller.parallelism.releaser import Releaser
 from execution_options.controller.parallelism.waitingnotes import Announcer
 from execution_options.controller.runtime import Queue, work
-from execution_options.kube.client import METADATA, ApiError, path_of
+from execution_options.kube.client import ApiError, path_of
 from execution_options.kube.quotas import Quotas
 from execution_options.kube.store import Store
 from execution_options.parallelism.board import Board
@@ -42,7 +42,6 @@ class Parallelism:
 
     Args:
         numbers_changed: called with the uid of options whose numbers of pods have changed.
-        hint: called with options that exist but are not known yet.
     """
 
     def __init__(
@@ -55,7 +54,6 @@ class Parallelism:
         metrics: Metrics,
         settings: Settings,
         numbers_changed: Callable[[str], None],
-        hint: Callable[[OptionsKey], None],
     ) -> None:
         self._kube = kube
         self._world = world
@@ -63,7 +61,6 @@ class Parallelism:
         self._metrics = metrics
         self._settings = settings
         self._numbers_changed = numbers_changed
-        self._hint = hint
         self._releaser = Releaser(kube, writer, metrics, settings.timing.request_timeout)
         self._quotas = Quotas(kube)
         self._announcer = Announcer(kube, world, writer, recorder, self._quotas)
@@ -137,16 +134,21 @@ class Parallelism:
             group.create_task(work("unknown pods", self._unknown, self._orphans.reconcile, self._metrics))
 
     async def _check_options(self, which: tuple[OptionsKey, str]) -> None:
-        """Find out whether options are gone, or are too new to be known."""
+        """Find out whether options are gone, or are too new to be known.
+
+        A proxy's 404 does not mean that they are gone, unless their kind is not installed: then the API server has no
+        better answer.
+        """
         key, uid = which
-        path = path_of(names.GROUP, names.VERSION, names.PLURALS[key.kind], key.namespace, key.name)
+        plural = names.PLURALS[key.kind]
         try:
-            found = decoding.read(await self._kube.get(path, accept=METADATA), PartialObject)
+            body = await self._kube.get(path_of(names.GROUP, names.VERSION, plural, key.namespace, key.name))
         except ApiError as error:
-            if not self._index.is_gone(key, error):
+            is_installed = self._world.executions.is_defined(f"{plural}.{names.GROUP}")
+            if not (error.is_not_found or (error.status == 404 and not is_installed)):
                 raise
             self.board.options_changed(uid, gone=True)
             return
-        if found.metadata.uid != uid:
+        if decoding.read(body, PartialObject).metadata.uid != uid:
             self.board.options_changed(uid, gone=True)
-        self._hint(key)
+        self._index.hand(key.kind, body)
