@@ -11,8 +11,8 @@ from execution_options.admission import repair as missed
 from execution_options.api.annotations import MAX_ANNOTATIONS, annotations_size
 from execution_options.api.names import ID_LABEL, MISSED_ANNOTATION
 from execution_options.controller.cache.optionsindex import written_at
-from execution_options.controller.executions.notes import applied_note, missed_note
 from execution_options.engines.profile import Engine, builtin
+from execution_options.status.executionevents import applied_note, missed_note
 from support.jobs import CREATED, JOB, SITUATION, Document, apply, follow, job, meta, options, pod_of, repaired, shown
 from support.options import cluster
 

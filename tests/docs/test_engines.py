@@ -29,8 +29,8 @@ def test_the_engine_that_it_shows_is_one() -> None:
 
 def test_it_explains_every_reason() -> None:
     sources = Path(__file__).parents[2] / "operator" / "execution_options"
-    files = (sources / "controller" / "engines" / "reconciler.py", sources / "engines" / "resolution.py")
-    code = "".join(file.read_text() for file in files)
+    files = ("controller/engines/reconciler.py", "status/enginestatus.py", "engines/resolution.py")
+    code = "".join((sources / file).read_text() for file in files)
     reasons = {*re.findall(r'Aspect\("Ready", "\w+", "(\w+)"', code), *re.findall(r'Rejection\(\s*"(\w+)"', code)}
     assert len(reasons) > 7
     assert [reason for reason in reasons if f"`{reason}`" not in PAGE] == []

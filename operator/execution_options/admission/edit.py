@@ -10,6 +10,8 @@ from msgspec import UNSET, Struct
 from execution_options.api.annotations import MAX_ANNOTATIONS, annotations_size
 from execution_options.api.names import (
     APPLIED_ANNOTATION,
+    CAPPED,
+    GATE,
     ID_LABEL,
     LIVE_ANNOTATION,
     MISSED_ANNOTATION,
@@ -34,6 +36,7 @@ from execution_options.options.live import (
 )
 from execution_options.options.merge import Effective, merge
 from execution_options.options.snapshot import Snapshot
+from execution_options.parallelism.gate import label_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -160,6 +163,22 @@ def pod_plan(engine: Engine, execution: ObjectMeta, pod: ObjectMeta) -> Plan:
         changes["labels"][ID_LABEL] = current.snapshot.id
     _check_size(pod, changes)
     return Plan(metadata_patch(pod, changes), left, _restored(pod, changes, options.now, base))
+
+
+def slot_plan(pod: ObjectMeta, *, is_unit: bool) -> Plan:
+    """The patch of the label by which a pod takes a slot. A pod that waits, or was left to Kueue, keeps its label.
+
+    Args:
+        pod: metadata of a pod whose execution has a limit.
+        is_unit: whether it takes a slot.
+    """
+    labels = pod.labels or {}
+    state = labels.get(GATE)
+    if is_unit and state is None:
+        return Plan(metadata_patch(pod, {"labels": {GATE: label_of(labels)}}))
+    if not is_unit and state == CAPPED:
+        return Plan(metadata_patch(pod, {"labels": {GATE: None}}))
+    return Plan([])
 
 
 def _restored(

@@ -11,7 +11,13 @@ from execution_options.controller.cache import Directory, OptionsIndex, World
 from execution_options.controller.changes import Changes
 from execution_options.controller.channels import ChannelPost, ChannelReconciler, Materials
 from execution_options.controller.engines import ArtifactRepositories, EngineLoop
-from execution_options.controller.executions import ExecutionReconciler, PodReconciler, Unenforced, Unfollowed
+from execution_options.controller.executions import (
+    ExecutionReconciler,
+    PodReconciler,
+    SlotLabels,
+    Unenforced,
+    Unfollowed,
+)
 from execution_options.controller.options import OptionsReconciler
 from execution_options.controller.outbox import DanglingReferences, Outbox, Outcomes, Refusals
 from execution_options.controller.parallelism import Parallelism
@@ -64,8 +70,11 @@ class Parts:
         self.recorder = Recorder(writer, events, self.metrics, identity)
         unfollowed = Unfollowed(self.world, self.index, self.options.add)
         unenforced = Unenforced(self.world, self.index, self.options.add)
-        self.of_pods = PodReconciler(self.world, shell, self.recorder, unfollowed, unenforced)
-        self.of_executions = ExecutionReconciler(self.world, self.index, shell, self.recorder, self.of_pods, unfollowed)
+        slots = SlotLabels(self.world, shell, self.recorder)
+        self.of_pods = PodReconciler(self.world, shell, self.recorder, slots, unfollowed, unenforced)
+        self.of_executions = ExecutionReconciler(
+            self.world, self.index, shell, self.recorder, self.of_pods, slots, unfollowed
+        )
         self.artifacts = ArtifactRepositories(kube, self.index, writer, changes.repository_changed)
         self.parallelism = Parallelism(
             kube,

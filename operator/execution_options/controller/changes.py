@@ -9,7 +9,7 @@ from execution_options.admission.accounts import required_account
 from execution_options.api import names
 from execution_options.api.keys import OptionsKey
 from execution_options.api.names import GATE, ID_LABEL, LIVE_ANNOTATION, SNAPSHOT_ANNOTATION
-from execution_options.controller.executions import unreadable_note
+from execution_options.status.executionevents import unreadable_note
 
 if TYPE_CHECKING:
     from execution_options.api.keys import ExecutionKey, Key

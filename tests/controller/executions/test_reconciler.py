@@ -70,7 +70,8 @@ class Cluster:
             forget=lambda _: self.unfollowed.append(("forgotten",)),
         )
         shell = Shell(kube, writer, Pace(1000), self.metrics)
-        self.reconciler = ExecutionReconciler(world, index, shell, recorder, self._pods(), unfollowed)
+        pods = self._pods()
+        self.reconciler = ExecutionReconciler(world, index, shell, recorder, pods, pods, unfollowed)
         self.watch()
 
     def _pods(self) -> Any:

@@ -43,9 +43,9 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
     from execution_options.admission.edit import Plan
-    from execution_options.controller.runtime.events import Announcement, Regarding
     from execution_options.engines.profile import Engine
     from execution_options.outbox.compose import Composed
+    from execution_options.status.events import Announcement, Regarding
 
 JOB = next(engine for engine in builtin() if engine.name == "job")
 POD = next(engine for engine in builtin() if engine.name == "pod")

@@ -19,8 +19,8 @@ from support.fakes import FakeApi
 from support.options import NAMESPACE, namespaced
 
 if TYPE_CHECKING:
-    from execution_options.controller.runtime.events import Announcement, Regarding
     from execution_options.outbox.compose import Composed
+    from execution_options.status.events import Announcement, Regarding
 
 ENGINES: Final = builtin_engines()
 ALL: Final = namespaced("all", {"selector": {}, "notifications": [{"phases": ["FAILED"], "webhook": {}}]})

@@ -18,7 +18,7 @@ from execution_options.outbox.state import Status
 from execution_options.providers.answer import accepted, temporary
 
 if TYPE_CHECKING:
-    from execution_options.controller.runtime.events import Announcement, Regarding
+    from execution_options.status.events import Announcement, Regarding
 
 SPEC = Spec(
     execution=ExecutionRef("job", "batch/v1", "Job", "train", "u1"),

@@ -11,8 +11,8 @@ import pytest
 from execution_options.api.keys import GroupKey
 from execution_options.api.names import GATE, WAITING_ANNOTATION
 from execution_options.controller.parallelism.waitingnotes import QUIET_SECONDS, ROUND_SECONDS, Announcer
-from execution_options.controller.runtime.events import Announcement
 from execution_options.parallelism.waiting import UNKNOWN, unread_text
+from execution_options.status.events import Announcement
 from support.podapi import TEAM, PodApi, Watcher, bare, owned
 
 ORPHANS = GroupKey("", TEAM, "id-gone")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
 
 from execution_options.api.meta import ObjectMeta
-from execution_options.controller.runtime.events import MAX_NOTE, Announcement, Recorder, Regarding, event
+from execution_options.controller.runtime.events import Recorder
 from execution_options.controller.runtime.metrics import Metrics
 from execution_options.controller.runtime.ratelimit import SharedBucket
 from execution_options.engines.profile import builtin
 from execution_options.kube.client import ApiError
+from execution_options.status.events import Announcement
 from support.recordingwriter import Recording
 
 ENGINE = next(engine for engine in builtin() if engine.name == "job")
@@ -45,13 +45,3 @@ async def test_an_event_is_posted_once_and_tried_again_where_that_can_help() -> 
     metrics = await posted(writer, SAID)
     assert len(writer.bodies) == 3
     assert metrics.registry.get_sample_value("execution_options_events_total", {"result": "dropped"}) == 1
-
-
-def test_an_event_fits_and_has_the_same_name_after_a_restart() -> None:
-    long = Announcement("Normal", "OptionsApplied", "Admit", "é" * 2000)
-    now = datetime(2026, 1, 1, tzinfo=UTC)
-    body = event(Regarding.of(ENGINE, META), long, "one", now)
-    assert len(body["note"].encode()) <= MAX_NOTE
-    assert body["metadata"]["name"] == event(Regarding.of(ENGINE, META), long, "two", now)["metadata"]["name"]
-    long_name = ObjectMeta(name="n" * 253, namespace="ns", uid="u")
-    assert len(event(Regarding.of(ENGINE, long_name), long, "one", now)["metadata"]["name"]) <= 253

@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from execution_options.controller.runtime import events, lanes
-from execution_options.controller.runtime.events import Announcement, Recorder, Regarding
+from execution_options.controller.runtime.events import Recorder
 from execution_options.controller.runtime.lanes import Lanes, Place
 from execution_options.controller.runtime.metrics import Metrics
 from execution_options.controller.runtime.queue import Queue
 from execution_options.controller.runtime.ratelimit import SharedBucket
+from execution_options.status.events import Announcement, Regarding
 from support.fakes import Clock
 
 if TYPE_CHECKING:

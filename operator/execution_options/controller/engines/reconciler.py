@@ -7,21 +7,20 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from msgspec import UNSET, Struct
+from msgspec import Struct
 
 from execution_options.api import decoding, names
-from execution_options.api.engine_kind import ExecutionEngineStatus
 from execution_options.controller.engines import rights
 from execution_options.controller.engines.departed import DepartedKinds
 from execution_options.controller.runtime import StatusWriter
-from execution_options.engines.schema import worded
-from execution_options.install import ENGINES_CONFIGURATION, WEBHOOK_CONFIGURATION, engineentries
+from execution_options.install import ENGINES_CONFIGURATION, WEBHOOK_CONFIGURATION, engineentries, enginerights
 from execution_options.install.remembered import ANNOTATION, Collection, note, remembered
 from execution_options.kube.client import ApiError, path_of
 from execution_options.kube.engines import read_path_check
 from execution_options.kube.listing import get_if_exists
-from execution_options.status import conditions as conditions_
+from execution_options.status import enginestatus
 from execution_options.status.conditions import Aspect
+from execution_options.status.enginestatus import LISTING, UNUSED_PATHS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,8 +40,6 @@ LATER: Final = 60.0
 """Seconds until rights, webhook entries and numbers are checked again."""
 _CONFIGURATIONS: Final = path_of("admissionregistration.k8s.io", "v1", "mutatingwebhookconfigurations")
 _CHECKS: Final = path_of("admissionregistration.k8s.io", "v1", "validatingwebhookconfigurations")
-
-_LISTING: Final = Aspect("Ready", "Unknown", "Listing", "its executions are being listed")
 
 
 class _Resource(Struct, frozen=True):
@@ -113,12 +110,12 @@ class EngineReconciler:
         engine = self._index.resolution.engines.get(name)
         if engine is None or name in self._index.resolution.rejected:
             self._paths.pop(name, None)
-            return Aspect("PathsExist", "Unknown", "NotUsed", "the description is not used")
+            return UNUSED_PATHS
         version = self._world.executions.definition_version(engine)
         known = self._paths.get(name)
         if known is None or known[:2] != (engine, version):
             known = self._paths[name] = (engine, version, await read_path_check(self._kube, engine))
-        return _paths_exist(engine, known[2])
+        return enginestatus.paths_exist(engine, known[2])
 
     def _report_astray(self) -> None:
         for name in self._paths.keys() - set(self._index.names()):
@@ -157,19 +154,17 @@ class EngineReconciler:
         engine, store = resolution.engines.get(name), self._world.executions.of(name)
         # An engine that was just added is not followed yet.
         if engine is None or (store is None and not engine.is_pod):
-            return _LISTING
+            return LISTING
         if store is not None:
             if store.missing:
-                return _not_installed(engine)
+                return enginestatus.not_installed(engine)
             lacking = await self._lacking(engine)
             if lacking is not None:
                 return lacking
             if not store.synced.is_set():
                 store.nudge()
-                return _LISTING
-        unknown = resolution.unknown.get(name, ())
-        more = "".join(f"; {path} is unknown to this version" for path in unknown)
-        return Aspect("Ready", "True", "InUse", f"new executions get their options{more}")
+                return LISTING
+        return enginestatus.in_use(resolution.unknown.get(name, ()))
 
     async def _lacking(self, engine: Engine) -> Aspect | None:
         """What the engine lacks in the cluster or in the operator's rights; checked at intervals."""
@@ -179,15 +174,13 @@ class EngineReconciler:
         self._checked.pop(engine.name, None)
         resource = await self._resource(engine)
         if resource is None:
-            return _not_installed(engine)
-        if resource.kind != engine.kind:
-            message = f"{engine.plural}.{engine.group} are {resource.kind} objects: change spec.kind or spec.plural"
-            return Aspect("Ready", "False", "KindMismatch", message)
-        if not resource.namespaced:
-            return Aspect("Ready", "False", "NotNamespaced", f"{engine.kind} objects belong to no namespace")
-        missing = await rights.missing(self._kube, rights.needed(engine), self._namespace)
+            return enginestatus.not_installed(engine)
+        misfit = enginestatus.misfit(engine, resource.kind, namespaced=resource.namespaced)
+        if misfit is not None:
+            return misfit
+        missing = await rights.missing(self._kube, enginerights.needed(engine), self._namespace)
         if missing:
-            return Aspect("Ready", "False", "RightsMissing", rights.grant(engine, missing))
+            return Aspect("Ready", "False", "RightsMissing", enginerights.grant(engine, missing))
         self._checked[engine.name] = (engine, time.monotonic())
         return None
 
@@ -256,35 +249,11 @@ class EngineReconciler:
         metadata, present = stored.metadata, stored.status or {}
         store = self._world.executions.of(metadata.name)
         listed = store is not None and store.synced.is_set() and not store.missing
-        conditions = conditions_.conditions(present, metadata.generation, [ready, paths], datetime.now(UTC))
-        wanted = ExecutionEngineStatus(
-            observed_generation=metadata.generation,
-            conditions=conditions,
-            problem=conditions_.worst(conditions),
-            executions=len(store.items) if store is not None and listed else UNSET,
-        )
-        document: dict[str, Any] = {"executions": None} | conditions_.written(wanted)
+        executions = len(store.items) if store is not None and listed else None
+        document = enginestatus.status(present, metadata.generation, [ready, paths], executions, datetime.now(UTC))
         path = path_of(names.GROUP, names.VERSION, names.ENGINE_PLURAL, "", metadata.name, "status")
         name = f"engine {metadata.name}"
         write = await self._status.write(metadata.name, path, {"uid": metadata.uid}, present, document, name)
         if write.conflict:
             return SOON
         return LATER if write.wait is None else write.wait
-
-
-def _paths_exist(engine: Engine, check: PathCheck | None) -> Aspect:
-    if check is None:
-        message = f"no definition has a schema of {engine.kind} in version {engine.version}, so nothing can be checked"
-        return Aspect("PathsExist", "Unknown", "NoSchema", message)
-    if check.problems:
-        return Aspect("PathsExist", "False", "PathsNotInSchema", worded(check.problems))
-    listed = ", ".join(check.unchecked)
-    message = f"not checked, because the schema leaves open what is there: {listed}" if listed else ""
-    return Aspect("PathsExist", "True", "EveryPathInSchema", message)
-
-
-def _not_installed(engine: Engine) -> Aspect:
-    message = (
-        f"{engine.plural}.{engine.group} in version {engine.version} is not installed; it is picked up as soon as it is"
-    )
-    return Aspect("Ready", "False", "CRDNotInstalled", message)

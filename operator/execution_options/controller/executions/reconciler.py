@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -14,34 +14,26 @@ from execution_options.admission.repair import Situation
 from execution_options.api import decoding
 from execution_options.api.names import GATE, MISSED_ANNOTATION
 from execution_options.controller.cache import is_living, kind_of, tracked, written_at
-from execution_options.controller.executions.notes import (
-    applied_note,
-    left_note,
-    left_out_note,
-    missed_note,
-    refused_note,
-)
-from execution_options.controller.runtime import ATTEMPTS, Announcement, ConflictError, UndoneError
+from execution_options.controller.runtime import ATTEMPTS, ConflictError, UndoneError
 from execution_options.engines.facts import Role, launcher, role
 from execution_options.kube.client import REFUSED, ApiError, path_of
 from execution_options.kube.engines import executions_path
 from execution_options.kube.listing import get_if_exists
 from execution_options.options.live import InvalidLiveError, LiveTooLargeError
 from execution_options.options.snapshot import InvalidSnapshotError, new_id
+from execution_options.status import executionevents
 
 if TYPE_CHECKING:
     from execution_options.api.keys import ExecutionKey
     from execution_options.api.meta import ObjectMeta
     from execution_options.controller.cache import ExecutionObject, OptionsIndex, World
     from execution_options.controller.executions.pods import PodReconciler
+    from execution_options.controller.executions.slotlabels import SlotLabels
     from execution_options.controller.executions.unfollowed import Unfollowed
     from execution_options.controller.runtime import Recorder, Shell
     from execution_options.engines.profile import Engine
 
 logger = logging.getLogger(__name__)
-
-NEWS: Final = timedelta(minutes=30)
-"""Oldest admission that is still reported. The API server forgets events after an hour, and each is posted once."""
 
 
 class ExecutionReconciler:
@@ -50,6 +42,7 @@ class ExecutionReconciler:
     Args:
         shell: reads and writes.
         pods: reconciles the pods of executions that the webhook missed.
+        slots: labels the pods that take slots.
         unfollowed: records the executions that an edit does not reach.
     """
 
@@ -60,6 +53,7 @@ class ExecutionReconciler:
         shell: Shell,
         recorder: Recorder,
         pods: PodReconciler,
+        slots: SlotLabels,
         unfollowed: Unfollowed,
     ) -> None:
         self._world = world
@@ -67,6 +61,7 @@ class ExecutionReconciler:
         self._shell = shell
         self._recorder = recorder
         self._pods = pods
+        self._slots = slots
         self._unfollowed = unfollowed
         self._judged: dict[str, int] = {}
         """uid of an execution without options → hash of the options that do not apply to it."""
@@ -102,10 +97,11 @@ class ExecutionReconciler:
         find = self._index.find(metadata.namespace)
         try:
             done = await self._shell.patch(path, metadata, "execution", lambda now: edit.execution_plan(now, find))
-            self._announce(engine, metadata)
+            for note in executionevents.admission_notes(metadata, datetime.now(UTC)):
+                self._recorder.post(engine, metadata, note)
         except (InvalidLiveError, InvalidSnapshotError, LiveTooLargeError) as error:
             logger.warning("%s %s/%s: %s", engine.kind, metadata.namespace, metadata.name, error)
-            self._recorder.post(engine, metadata, Announcement("Warning", "OptionsNotFollowed", "Follow", str(error)))
+            self._recorder.post(engine, metadata, executionevents.broken_note(str(error)))
             self._unfollowed.refused(key, str(error))
             return
         except UndoneError as error:
@@ -113,30 +109,18 @@ class ExecutionReconciler:
             raise
         except ApiError as error:
             if error.status in REFUSED:
-                self._recorder.post(engine, metadata, refused_note(error.message))
+                self._recorder.post(engine, metadata, executionevents.refused_note(error.message))
                 self._unfollowed.refused(key, error.message)
             raise
         self._unfollowed.followed(key)
         self._pods.execution_followed(key)
         if done.left:
-            self._recorder.post(engine, metadata, left_note(done.left))
+            self._recorder.post(engine, metadata, executionevents.left_note(done.left))
         if MISSED_ANNOTATION in (metadata.annotations or {}):
             await self._pods.adopt(key, engine, metadata)
             if GATE in (metadata.labels or {}):
                 # Objects that it controlled before its repair do not label their pods.
-                await self._pods.count(key, engine, metadata)
-
-    def _announce(self, engine: Engine, metadata: ObjectMeta) -> None:
-        """Post what was overridden or kept at admission, and what the repair of a missed execution could not change."""
-        state = edit.state(metadata)
-        noticed = (metadata.annotations or {}).get(MISSED_ANNOTATION)
-        if not _is_news(noticed or metadata.creation_timestamp):
-            return
-        if noticed is not None:
-            self._recorder.post(engine, metadata, missed_note(state))
-        applied = applied_note(state, repaired=noticed is not None)
-        if applied is not None:
-            self._recorder.post(engine, metadata, applied)
+                await self._slots.count(key, engine, metadata)
 
     async def _judge(self, key: ExecutionKey, engine: Engine, item: ExecutionObject) -> None:
         metadata = item.metadata
@@ -180,11 +164,11 @@ class ExecutionReconciler:
                 self._report_unrepairable(engine, metadata, repair.problem)
                 return
             if repair.left_out:
-                self._recorder.post(engine, metadata, left_out_note(repair.left_out))
+                self._recorder.post(engine, metadata, executionevents.left_out_note(repair.left_out))
                 return
             if repair.limited:
                 # Before the repair, so that no pod is released beside those that run already.
-                await self._pods.count(key, engine, metadata)
+                await self._slots.count(key, engine, metadata)
             await self._shell.bucket.take(metadata.namespace)
             try:
                 await self._shell.writer.patch(path, repair.operations)
@@ -208,13 +192,13 @@ class ExecutionReconciler:
             self._shell.metrics.missed.labels(engine.name).inc()
             at = (engine.kind, metadata.namespace, metadata.name)
             logger.warning("%s %s/%s: created past the webhook: %s", *at, problem)
-        note = f"it was created past the webhook, which would have refused it: {problem}"
-        self._recorder.post(engine, metadata, Announcement("Warning", "AdmissionMissed", "Repair", note))
+        note = executionevents.unrepaired_note(f"which would have refused it: {problem}")
+        self._recorder.post(engine, metadata, note)
 
     def _report_refused(self, engine: Engine, metadata: ObjectMeta, error: ApiError) -> None:
         if error.status in REFUSED:
-            note = f"it was created past the webhook, and what it lacks is refused: {error.message}"
-            self._recorder.post(engine, metadata, Announcement("Warning", "AdmissionMissed", "Repair", note))
+            note = executionevents.unrepaired_note(f"and what it lacks is refused: {error.message}")
+            self._recorder.post(engine, metadata, note)
 
     async def _plan_annotations(self, engine: Engine, metadata: ObjectMeta) -> dict[str, str]:
         owner = launcher(engine, metadata)
@@ -230,10 +214,3 @@ class ExecutionReconciler:
     async def _document(self, path: str) -> dict[str, Any] | None:
         answer = await get_if_exists(self._shell.kube, path)
         return None if answer is None else decoding.read_object(answer)
-
-
-def _is_news(at: str | None) -> bool:
-    try:
-        return at is not None and datetime.now(UTC) - datetime.fromisoformat(at) < NEWS
-    except (ValueError, TypeError):
-        return False

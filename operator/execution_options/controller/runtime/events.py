@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 from collections import OrderedDict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
-
-from msgspec import Struct
+from typing import TYPE_CHECKING, Any, Final
 
 from execution_options.fairness import RoundRobin
 from execution_options.http_errors import UNANSWERED
 from execution_options.kube.client import ApiError, path_of
 from execution_options.logs import error_text
+from execution_options.status.events import Regarding, event
 
 if TYPE_CHECKING:
     from execution_options.api.meta import ObjectMeta
@@ -22,11 +20,10 @@ if TYPE_CHECKING:
     from execution_options.controller.runtime.ratelimit import SharedBucket
     from execution_options.controller.runtime.writer import Writer
     from execution_options.engines.profile import Engine
+    from execution_options.status.events import Announcement
 
 logger = logging.getLogger(__name__)
 
-MAX_NOTE: Final = 1024
-"""Most bytes of a note that the API server accepts."""
 MAX_WAITING: Final = 1000
 """Most events that wait to be posted; beyond that, some are dropped."""
 NORMAL_AFTER: Final = 4
@@ -35,72 +32,11 @@ MAX_REMEMBERED: Final = 10_000
 """Most events that are remembered as posted."""
 ATTEMPTS: Final = 3
 """Attempts to post an event before it is dropped."""
-COMPONENT: Final = "execution.dev/controller"
-CLUSTER_EVENTS: Final = "default"
-"""Namespace of events about objects that have none."""
-
-
-class Announcement(Struct, frozen=True):
-    """The content of an event; the same content is posted on an object only once."""
-
-    type: Literal["Normal", "Warning"]
-    reason: str
-    action: str
-    note: str
-
-
-class Regarding(NamedTuple):
-    """The object that an event is about; ``namespace`` is empty for one of the cluster."""
-
-    api_version: str
-    kind: str
-    namespace: str
-    name: str
-    uid: str
-
-    @classmethod
-    def of(cls, engine: Engine, metadata: ObjectMeta) -> Regarding:
-        """An execution."""
-        version = f"{engine.group}/{engine.version}" if engine.group else engine.version
-        return cls(version, engine.kind, metadata.namespace, metadata.name, metadata.uid)
-
-
-def event(regarding: Regarding, content: Announcement, instance: str, now: datetime) -> dict[str, Any]:
-    """The Event object; its name follows from its content, so that it is not posted again after a restart."""
-    digest = hashlib.sha256(f"{regarding.uid}/{content.reason}/{content.note}".encode()).hexdigest()[:16]
-    note = content.note if len(content.note.encode()) <= MAX_NOTE else _cut(content.note)
-    reference = {
-        "apiVersion": regarding.api_version,
-        "kind": regarding.kind,
-        "name": regarding.name,
-        "uid": regarding.uid,
-    } | ({"namespace": regarding.namespace} if regarding.namespace else {})
-    return {
-        "apiVersion": "events.k8s.io/v1",
-        "kind": "Event",
-        # Names of objects may have 253 characters, and so may this one.
-        "metadata": {
-            "name": f"{regarding.name[:236]}.{digest}",
-            "namespace": regarding.namespace or CLUSTER_EVENTS,
-        },
-        "eventTime": now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-        "reportingController": COMPONENT,
-        "reportingInstance": instance[:128],
-        "type": content.type,
-        "reason": content.reason,
-        "action": content.action,
-        "note": note,
-        "regarding": reference,
-    }
 
 
 def _name(body: dict[str, Any]) -> tuple[str, str]:
     """Namespace and name of an event."""
     return body["metadata"]["namespace"], body["metadata"]["name"]
-
-
-def _cut(note: str) -> str:
-    return note.encode()[: MAX_NOTE - 3].decode(errors="ignore") + "…"
 
 
 class Recorder:

@@ -8,11 +8,11 @@ import msgspec
 import pytest
 
 from execution_options.api.related_kinds import SpecificationKind
-from execution_options.controller.engines.rights import Right, grant, needed
 from execution_options.engines.profile import parse
 from execution_options.install import CONTROLLER, WEBHOOK
+from execution_options.install.enginerights import Right, grant, needed
 
-EXAMPLE = Path(__file__).parents[3] / "examples" / "engine"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "engine"
 BACKUP = parse((EXAMPLE / "engine.yaml").read_bytes())
 
 

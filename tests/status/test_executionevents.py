@@ -5,8 +5,8 @@ from __future__ import annotations
 from msgspec import structs
 
 from execution_options.admission import edit
-from execution_options.controller.executions.notes import applied_note, left_note
 from execution_options.options.live import Left
+from execution_options.status.executionevents import applied_note, left_note
 from support.jobs import job, meta, options
 
 

@@ -1,16 +1,47 @@
-"""The events on executions. Pure."""
+"""The Events on executions. Pure."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
 
-from execution_options.admission import repair
-from execution_options.controller.runtime import Announcement
+from execution_options.admission import edit, repair
+from execution_options.api.names import MISSED_ANNOTATION
 from execution_options.engines.authors import notes
+from execution_options.status.events import Announcement
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from execution_options.admission.edit import State
+    from execution_options.api.meta import ObjectMeta
     from execution_options.options.live import Left
+
+
+NEWS: Final = timedelta(minutes=30)
+"""Oldest admission that is still reported. The API server forgets events after an hour, and each is posted once."""
+
+
+def admission_notes(metadata: ObjectMeta, now: datetime) -> Iterator[Announcement]:
+    """What was overridden or kept at admission, and what the repair of a missed execution could not change.
+
+    Args:
+        metadata: of an execution with options.
+        now: the current time.
+
+    Raises:
+        InvalidSnapshotError: its snapshot cannot be read.
+        InvalidLiveError: the record of its edits cannot be read.
+    """
+    state = edit.state(metadata)
+    noticed = (metadata.annotations or {}).get(MISSED_ANNOTATION)
+    if not _is_news(noticed or metadata.creation_timestamp, now):
+        return
+    if noticed is not None:
+        yield missed_note(state)
+    applied = applied_note(state, repaired=noticed is not None)
+    if applied is not None:
+        yield applied
 
 
 def applied_note(state: State, *, repaired: bool = False) -> Announcement | None:
@@ -53,6 +84,16 @@ def refused_note(why: str, where: str = "") -> Announcement:
     return Announcement("Warning", "OptionsNotFollowed", "Follow", f"{where}it stays as it is: {why}")
 
 
+def broken_note(why: str) -> Announcement:
+    """An edit cannot be recorded at an execution."""
+    return Announcement("Warning", "OptionsNotFollowed", "Follow", why)
+
+
+def unlabelled_note(why: str) -> Announcement:
+    """A pod of an execution with a limit was created past the webhook, and does not get the label."""
+    return Announcement("Warning", "LabelRefused", "Count", why)
+
+
 def unreadable_note(problem: str) -> Announcement:
     """An execution cannot be decoded, so the operator does nothing for it."""
     note = f"the operator cannot read this object and does nothing for it: {problem}"
@@ -62,6 +103,11 @@ def unreadable_note(problem: str) -> Announcement:
 def left_out_note(why: str) -> Announcement:
     """Options apply to an execution that was created without them."""
     return Announcement("Warning", "OptionsLeftOut", "Admit", f"it gets no options: {why}")
+
+
+def unrepaired_note(why: str) -> Announcement:
+    """An execution that was created past the webhook stays without what it lacks."""
+    return Announcement("Warning", "AdmissionMissed", "Repair", f"it was created past the webhook, {why}")
 
 
 def missed_note(state: State) -> Announcement:
@@ -77,3 +123,10 @@ def missed_note(state: State) -> Announcement:
 
 def _shown(one: Left) -> str:
     return "absent" if one.value is None else repr(one.value)
+
+
+def _is_news(at: str | None, now: datetime) -> bool:
+    try:
+        return at is not None and now - datetime.fromisoformat(at) < NEWS
+    except (ValueError, TypeError):
+        return False
