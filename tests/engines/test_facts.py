@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from execution_options.api.meta import ObjectMeta, OwnerReference
 from execution_options.api.names import API_VERSION, ENGINE_KIND
 from execution_options.api.problem import InvalidOptionsError
-from execution_options.engines.facts import UNSERVED_NAMESPACES, Role, execution_of, launch_plan, role, unserved
+from execution_options.engines.facts import (
+    UNSERVED_NAMESPACES,
+    Role,
+    definition,
+    execution_of,
+    launch_plan,
+    role,
+    unserved,
+)
 from execution_options.engines.profile import Engine, builtin, parse
 from execution_options.engines.registry import builtin_engines
 from execution_options.install import SYSTEM_NAMESPACE, webhook_configuration
@@ -148,3 +156,23 @@ def test_a_description_with_a_misspelled_field_is_refused() -> None:
     document = {"apiVersion": API_VERSION, "kind": ENGINE_KIND, "metadata": {"name": "x"}, "spec": spec}
     with pytest.raises(InvalidOptionsError, match=r"spec\.podTemplate: unknown field"):
         parse(yaml.safe_dump(document).encode())
+
+
+@pytest.mark.parametrize(
+    ("engine", "labels", "name"),
+    [
+        ("pod", {"dag_id": "etl", "task_id": "load", "run_id": "r1"}, "etl.load"),
+        ("pod", {"dag_id": "etl"}, ""),
+        ("pod", {}, ""),
+        ("job", {"dagster/job": "etl", "dagster/op": "load", "dagster/run-id": "1"}, "etl.load"),
+        ("job", {"dagster/job": "etl", "dagster/run-id": "1"}, "etl"),
+        ("job", {"prefect.io/deployment-name": "nightly", "prefect.io/flow-name": "etl"}, "nightly"),
+        ("job", {"prefect.io/flow-name": "etl"}, "etl"),
+        ("tekton-pipelinerun", {"tekton.dev/pipeline": "build"}, "build"),
+        ("argo-workflow", {"team": "search"}, ""),
+    ],
+)
+def test_labels_name_the_definition_that_an_execution_is_a_run_of(
+    engine: str, labels: dict[str, str], name: str
+) -> None:
+    assert definition(builtin_engines()[engine], labels) == name

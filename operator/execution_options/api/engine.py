@@ -224,10 +224,11 @@ class ExecutionEngineSpec(Resource, frozen=True, kw_only=True):
         ),
     ] = ()
     definition_labels: Annotated[
-        tuple[Annotated[str, described(None, rules.LABEL_KEY, max_length=317)], ...],
+        tuple[Annotated[str, described(None, rules.DEFINITION_LABELS, max_length=1271)], ...],
         described(
             "Labels with which the engine names the definition that an execution is a run of, for example "
-            "tekton.dev/pipeline; the first that is present is used. Messages name it, and a later run of the same "
+            "tekton.dev/pipeline; the first that is present is used. Several that only together name it are joined by "
+            "+, for example dag_id+task_id. Messages name it, and a later run of the same "
             "definition closes what one run opened, such as an incident of PagerDuty.",
             extra=ATOMIC_LIST,
             max_length=8,

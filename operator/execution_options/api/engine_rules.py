@@ -34,6 +34,7 @@ def _only_pod(value: dict[str, Any]) -> bool:
 
 
 LABEL_KEY = rules.SELECTOR_KEY
+DEFINITION_LABELS = rules.JOINED_KEYS
 SOME_PATH = text("path", PATH, _PATH_SYNTAX)
 TEMPLATE_PATH = text("template-path", f"(?:{PATH})?", f"{_PATH_SYNTAX}; empty where the execution is itself a pod")
 GROUP = text(

@@ -274,6 +274,11 @@ SELECTOR_KEY = holds(
     lambda value: value.find("/") <= 253 and re.fullmatch(_LABEL_KEY, value) is not None,
     _KEY_SYNTAX,
 )
+JOINED_KEYS = text(
+    "joined-keys",
+    rf"{_LABEL_KEY}(?:\+{_LABEL_KEY}){{0,3}}",
+    f"{_KEY_SYNTAX}; at most four keys that only together will do are joined by +",
+)
 SELECTOR_VALUES = holds(
     "selector-values",
     "(self.operator in ['In', 'NotIn']) == (has(self.values) && self.values.size() > 0)",

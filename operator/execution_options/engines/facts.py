@@ -92,6 +92,17 @@ def launcher(engine: Engine, metadata: Metadata) -> Owner | None:
     return next((owner for owner in owners if engine.launch_plan(owner.group, owner.kind) is not None), None)
 
 
+def definition(engine: Engine, labels: Mapping[str, str]) -> str:
+    """Return the name of the definition that an execution is a run of; empty if no labels name it.
+
+    Args:
+        engine: of the execution.
+        labels: of the execution.
+    """
+    named = ([labels.get(key, "") for key in keys.split("+")] for keys in engine.definition_labels)
+    return next((".".join(values) for values in named if all(values)), "")
+
+
 def launch_plan(engine: Engine, metadata: Metadata, plan_annotations: Mapping[str, str]) -> LaunchPlan | None:
     """Return the launch plan of a launched execution; ``None`` if it has none.
 

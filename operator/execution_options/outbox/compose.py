@@ -111,7 +111,7 @@ def ended(
             metadata.name,
             generate_name=metadata.generate_name,
             launch_plan=plan,
-            definition=next((labels[key] for key in engine.definition_labels if labels.get(key)), ""),
+            definition=facts.definition(engine, labels),
         ),
         launch_plan=plan,
         labels=labels,
