@@ -225,3 +225,26 @@ def test_every_recipient_is_reached_once_or_reported_as_unrouted(
             for who in recipients(convert(one, Notification)):
                 assert who in reached | missed or "" in reached
     assert routed(notifications, known(*reversed(channels)), phase, cluster=cluster) == routing
+
+
+def test_a_recovery_is_told_to_those_who_are_told_of_failures_and_of_no_success() -> None:
+    channels = known(channel("email", "mail"))
+    both = [
+        to("email", "a@b.c", "d@e.f", onRecovery=True),
+        to("email", "d@e.f", phases=["SUCCEEDED"]),
+        to("email", "x@y.z"),
+    ]
+    failed = routed(both, channels)
+    assert [(due.recipients, due.on_recovery, due.recovers) for due in failed.due] == [
+        (("a@b.c", "d@e.f", "x@y.z"), True, False)
+    ]
+    succeeded = routed(both, channels, "SUCCEEDED")
+    assert {(due.recipients, due.recovers) for due in succeeded.due} == {(("a@b.c",), True), (("d@e.f",), False)}
+    assert routed(both, channels, "TIMED_OUT").due == ()
+
+
+def test_an_incident_is_resolved_with_or_without_on_recovery() -> None:
+    channels = known(channel("pagerDuty", "pager"))
+    for more in ({}, {"onRecovery": True}):
+        (due,) = routed([to("pagerDuty", "svc", **more)], channels, "SUCCEEDED").due
+        assert (due.resolves, due.recovers, due.on_recovery) == (True, False, False)

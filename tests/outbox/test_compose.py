@@ -9,7 +9,8 @@ import pytest
 
 from execution_options.api.channel import NotificationChannelSpec
 from execution_options.api.crd import crd
-from execution_options.api.delivery import DeliverySpec, DeliveryStatus
+from execution_options.api.delivery import DeliverySpec
+from execution_options.api.delivery_status import DeliveryStatus
 from execution_options.api.meta import ObjectMeta, OwnerReference
 from execution_options.api.model import ExecutionOptionsSpec
 from execution_options.api.names import DELIVERY_KIND
@@ -154,3 +155,20 @@ def test_the_schema_has_every_field_that_is_written() -> None:
     ]
     assert set(state.Recipient.__struct_encode_fields__) == set(status["recipients"]["items"]["properties"])
     assert set(state.Claim.__struct_encode_fields__) == set(status["claim"]["properties"])
+
+
+def test_a_recovery_is_a_delivery_of_its_own_that_finds_the_failure() -> None:
+    told = mail("FAILED") | {"onRecovery": True}
+    (failure,) = composed({"notifications": [told]}, mail=MAIL)
+    outcome = Outcome("SUCCEEDED", "", "2026-11-23T13:00:00Z")
+    recovery, success = sorted(
+        composed({"notifications": [told, mail("SUCCEEDED", to="x@y.z")]}, outcome, mail=MAIL),
+        key=lambda one: one.spec.recipients,
+    )
+    assert recovery.name != success.name
+    assert (recovery.spec.recovers, success.spec.recovers) == (True, False)
+    assert failure.lineage_digest == recovery.lineage_digest != ""
+    assert not failure.spec.serialised
+    assert recovery.spec.message.subject == "train-x7k2p succeeded again"
+    written = recovery.manifest("team")["spec"]
+    assert msgspec.to_builtins(msgspec.convert(written, DeliverySpec)) == written

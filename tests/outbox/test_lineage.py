@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from execution_options.outbox.lineage import Report, has_to_resolve, is_open, is_over, superseded_by
+from execution_options.outbox.lineage import Report, has_to_resolve, has_to_wait, is_open, is_over, superseded_by
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,6 +87,12 @@ def test_a_delivered_failure_is_open_until_a_later_success_is_delivered() -> Non
     assert not is_open(failure(1), [success(3)])
     assert not is_open(failure(1, "Failed"), [])
     assert not is_open(success(1), [])
+
+
+def test_people_hear_of_a_failure_before_they_hear_that_it_is_over() -> None:
+    assert has_to_wait(success(5), [failure(1, "Pending")])
+    assert has_to_wait(success(5), [failure(1), failure(2, "Sending")])
+    assert not has_to_wait(success(5), [failure(1), failure(2, "Failed"), failure(6, "Pending")])
 
 
 Runs = list[tuple[int, int, bool]]

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec import structs
 
 from execution_options.api.problem import InvalidOptionsError
 from support.services import HANGS, RESETS, Says, Slack
@@ -190,3 +191,25 @@ async def test_an_id_after_a_hash_is_an_id(providers: Providers, recipient: str,
         answers = await providers.send(spec, material(slack={"token": "xoxb-token"}), parcel(recipient))
     assert answers[recipient].result == "Accepted"
     assert [one["channel"] for one in slack.posted] == [channel_]
+
+
+async def test_a_message_answers_in_the_thread_of_an_earlier_one(providers: Providers, slack: Slack) -> None:
+    first = await providers.send(bot(slack), SECRETS, parcel("#dev-alerts", "dev@example.com"))
+    threads = {who: answer.thread for who, answer in first.items()}
+    assert threads == {"#dev-alerts": "#dev-alerts/1700000001.000100", "dev@example.com": "U01/1700000002.000100"}
+
+    again = structs.replace(parcel("#dev-alerts", "dev@example.com", "C024BE91L"), threads=threads)
+    answers = await providers.send(bot(slack), SECRETS, again)
+
+    assert {answer.result for answer in answers.values()} == {"Accepted"}
+    posted = [(message["channel"], message.get("thread_ts")) for message in slack.posted[2:]]
+    assert posted == [("#dev-alerts", "1700000001.000100"), ("U01", "1700000002.000100"), ("C024BE91L", None)]
+
+
+async def test_a_message_whose_thread_is_gone_is_posted_by_itself(providers: Providers, slack: Slack) -> None:
+    slack.answers.append(error("cannot_reply_to_message"))
+    parts = structs.replace(parcel("#dev-alerts"), threads={"#dev-alerts": "C024BE91L/1700000001.000100"})
+    answers = await providers.send(bot(slack), SECRETS, parts)
+    assert len(slack.received) == 2
+    assert answers["#dev-alerts"].result == "Accepted"
+    assert [(message["channel"], message.get("thread_ts")) for message in slack.posted] == [("#dev-alerts", None)]

@@ -41,7 +41,7 @@ EVERYTHING = Options(
     max_parallelism=8,
     notifications=[
         Email([FAILED], ["a@example.com"], template=Template(subject="It failed")),
-        Slack([FAILED], ["#alerts"], channel="ops"),
+        Slack([FAILED], ["#alerts"], channel="ops", on_recovery=True),
         PagerDuty([TIMED_OUT], ["p@example.com"]),
         Webhook([FAILED, TIMED_OUT], channel="hook", template=Template(body="Look")),
     ],
@@ -76,7 +76,7 @@ EVERYTHING_SPEC = {
             "email": {"recipients": ["a@example.com"]},
             "template": {"subject": "It failed"},
         },
-        {"phases": ["FAILED"], "slack": {"recipients": ["#alerts"]}, "channelRef": {"name": "ops"}},
+        {"phases": ["FAILED"], "slack": {"recipients": ["#alerts"]}, "channelRef": {"name": "ops"}, "onRecovery": True},
         {"phases": ["TIMED_OUT"], "pagerDuty": {"recipients": ["p@example.com"]}},
         {
             "phases": ["FAILED", "TIMED_OUT"],

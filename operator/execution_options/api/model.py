@@ -167,7 +167,7 @@ class ExecutionOptionsSpec(Resource, frozen=True):
     ) = UNSET
     notifications: (
         Annotated[
-            tuple[Annotated[Notification, described(None, rules.ONE_TRANSPORT)], ...],
+            tuple[Annotated[Notification, described(None, rules.ONE_TRANSPORT, rules.RECOVERY_OF_SOMETHING)], ...],
             described(
                 "Notifications of the end of an execution; those of all levels are sent.",
                 extra=ATOMIC_LIST,

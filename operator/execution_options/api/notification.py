@@ -181,3 +181,14 @@ class Notification(Resource, frozen=True):
         ]
         | UnsetType
     ) = UNSET
+    on_recovery: (
+        Annotated[
+            bool,
+            described(
+                "true: also notify of the first success after a failure or another end of these phases, by an "
+                "execution of the same lineage that started after it. PagerDuty and Opsgenie do so in any case. "
+                "Absent: false."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET

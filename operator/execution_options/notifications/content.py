@@ -48,6 +48,7 @@ class Content(Struct, frozen=True, kw_only=True):
         reason: why the message is sent; empty for a test.
         note: problems of templates; empty if there are none.
         options: names of the options that ask for the notification.
+        recovers: whether this is the first success after a failure.
     """
 
     ended: Ended
@@ -62,11 +63,12 @@ class Content(Struct, frozen=True, kw_only=True):
     reason: str
     note: str
     options: tuple[str, ...]
+    recovers: bool = False
 
     @property
     def heading(self) -> str:
         """What happened, in a few words."""
-        return _heading(self.ended)
+        return _heading(self.ended, recovers=self.recovers)
 
     @property
     def quoted(self) -> str:
@@ -109,7 +111,7 @@ def content_of(ended: Ended, due: Due, execution_url: str = "", *, escape: Calla
             subject = _filled(due.template.subject, given, 4 * MAX_SUBJECT, str, "subject", problems)
         if due.template.body is not UNSET:
             body = _filled(due.template.body, given, MAX_BODY, escape, "body", problems) or None
-    subject = one_line(subject) or one_line(_subject(ended))
+    subject = one_line(subject) or one_line(_subject(ended, recovers=due.recovers))
     if ended.tested:
         subject = TEST_SUBJECT + subject
         body = escape(ended.message) + ("" if body is None else f"\n\n{body}")
@@ -128,17 +130,19 @@ def content_of(ended: Ended, due: Due, execution_url: str = "", *, escape: Calla
         reason=f"Sent by the notifications of {asking}" if asking and not ended.tested else "",
         note="; ".join(f"{problem}: the default is used instead" for problem in problems),
         options=options,
+        recovers=due.recovers,
     )
 
 
-def _heading(ended: Ended) -> str:
-    return ended.headline or f"{ended.name} {VERBS[ended.phase]}"
+def _heading(ended: Ended, *, recovers: bool) -> str:
+    again = " again" if recovers else ""
+    return ended.headline or f"{ended.name} {VERBS[ended.phase]}{again}"
 
 
-def _subject(ended: Ended) -> str:
+def _subject(ended: Ended, *, recovers: bool) -> str:
     place = f"[{ended.cluster}] " if ended.cluster else ""
     why = f": {ended.cause.short}" if ended.cause is not None and ended.cause.short else ""
-    return f"{place}{_heading(ended)}{why}"
+    return f"{place}{_heading(ended, recovers=recovers)}{why}"
 
 
 def _facts(ended: Ended, options: tuple[str, ...]) -> tuple[tuple[str, str], ...]:

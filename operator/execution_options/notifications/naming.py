@@ -24,16 +24,20 @@ MAX_DEDUP_KEY: Final = 255
 """https://developer.pagerduty.com/docs/events-api-v2/trigger-events/"""
 
 
-def delivery_name(ended: Ended, channel: ChannelKey, template: Template | None = None) -> str:
+def delivery_name(
+    ended: Ended, channel: ChannelKey, template: Template | None = None, *, recovers: bool = False
+) -> str:
     """Name of the delivery of one end by one channel: ``<execution's name, cut>-<hash>``.
 
     Args:
         ended: the end of an execution.
         channel: the channel that sends it.
         template: template of the message; another template makes another delivery.
+        recovers: whether the message is only for a first success after a failure.
     """
     template_json = "" if template is None else msgspec.json.encode(template, order="sorted").decode()
-    digest = _digest(ended.uid, ended.episode, ended.phase, channel.namespace, channel.name, template_json)
+    parts = (ended.uid, ended.episode, ended.phase, channel.namespace, channel.name, template_json)
+    digest = _digest(*parts, *(["recovers"] if recovers else []))
     # No dot may stand before the dash: a DNS label cannot begin with a dash.
     return f"{ended.name[: MAX_NAME - _DIGITS - 1].rstrip('.-')}-{digest}"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, structs
 
 from execution_options.api.channel import CHANNEL_TYPES, ChannelType, NotificationChannelSpec
 from execution_options.api.notification import Phase, Template
@@ -14,7 +14,7 @@ from execution_options.options.levels import Source
 from execution_options.options.merge import recipients as recipients_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from execution_options.api.notification import Notification
     from execution_options.options.levels import Sourced
@@ -61,6 +61,8 @@ class Due(Struct, frozen=True, kw_only=True):
         template: replaces parts of the default text; ``None`` for none.
         sources: the options that ask for it.
         resolves: the message resolves the incident of an earlier execution of the same lineage (PagerDuty, Opsgenie).
+        on_recovery: whether those who are notified of a failure are told of the first success after it.
+        recovers: the message is only for a first success after a failure.
     """
 
     channel: ChannelKey
@@ -69,6 +71,8 @@ class Due(Struct, frozen=True, kw_only=True):
     template: Template | None
     sources: tuple[Source, ...]
     resolves: bool = False
+    on_recovery: bool = False
+    recovers: bool = False
 
 
 class Unrouted(Struct, frozen=True, kw_only=True):
@@ -167,7 +171,7 @@ def route(effective: Effective, phase: Phase, channels: Channels, *, disabled: b
         channels: channels that the namespace can use.
         disabled: whether the execution has the annotation ``execution.dev/disable-notifications``.
     """
-    due: dict[tuple[ChannelKey, Template | None], Due] = {}
+    due: dict[tuple[ChannelKey, Template | None, bool], Due] = {}
     unrouted: list[Unrouted] = []
     for notification in effective.notifications:
         for found in destinations(notification, channels):
@@ -177,9 +181,18 @@ def route(effective: Effective, phase: Phase, channels: Channels, *, disabled: b
                 continue
             one = _due(notification, phase, *found)
             if one is not None:
-                key = (one.channel, one.template)
+                key = (one.channel, one.template, one.recovers)
                 due[key] = _combined(due[key], one) if key in due else one
-    return Routing(tuple(due.values()), tuple(unrouted), _suppressed(effective, disabled))
+    return Routing(tuple(_each_once(due.values())), tuple(unrouted), _suppressed(effective, disabled))
+
+
+def _each_once(due: Collection[Due]) -> Iterator[Due]:
+    """The messages, of which those for a recovery leave out who is told of every success."""
+    for one in due:
+        told = {who for other in due if other.channel == one.channel and not other.recovers for who in other.recipients}
+        left = tuple(who for who in one.recipients if not (one.recovers and who in told))
+        if left:
+            yield structs.replace(one, recipients=left)
 
 
 def _suppressed(effective: Effective, disabled: bool) -> str:
@@ -194,7 +207,9 @@ def _due(
 ) -> Due | None:
     value = notification.value
     resolves = channel.type in INCIDENTS and phase == "SUCCEEDED"
-    if phase not in value.phases and not resolves:
+    on_recovery = value.on_recovery is True and channel.type not in INCIDENTS
+    recovers = on_recovery and phase == "SUCCEEDED" and phase not in value.phases
+    if phase not in value.phases and not resolves and not recovers:
         return None
     return Due(
         channel=channel.key,
@@ -203,17 +218,17 @@ def _due(
         template=None if value.template is UNSET else value.template,
         sources=(notification.source,),
         resolves=resolves,
+        on_recovery=on_recovery,
+        recovers=recovers,
     )
 
 
 def _combined(one: Due, other: Due) -> Due:
-    return Due(
-        channel=one.channel,
-        type=one.type,
+    return structs.replace(
+        one,
         recipients=tuple(dict.fromkeys((*one.recipients, *other.recipients))),
-        template=one.template,
         sources=tuple(dict.fromkeys((*one.sources, *other.sources))),
-        resolves=one.resolves,
+        on_recovery=one.on_recovery or other.on_recovery,
     )
 
 

@@ -55,6 +55,8 @@ def event(content: Content, key: str) -> dict[str, Any]:
     }
     if ended.tested:
         made["data"]["test"] = True
+    if content.recovers:
+        made["data"]["recovers"] = True
     try:
         if datetime.fromisoformat(ended.finished_at).tzinfo is not None:
             made["time"] = ended.finished_at

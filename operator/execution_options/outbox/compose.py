@@ -136,14 +136,16 @@ def compose(end: Ended, effective: Effective, channels: Channels, *, disabled: b
 
 
 def _of_due(end: Ended, due: Due, channels: Channels, unsent: Unsent | None) -> Composed:
-    name = delivery_name(end, due.channel, due.template)
+    name = delivery_name(end, due.channel, due.template, recovers=due.recovers)
     reachable = channels.in_reach(due.sources[0])
-    spec = next((one.spec for one in reachable if one.key == due.channel), None)
-    url, http = ("", None) if spec is None else (spec.execution_url or "", spec.http or None)
+    used = next((one.spec for one in reachable if one.key == due.channel), None)
+    url, http = ("", None) if used is None else (used.execution_url or "", used.http or None)
     message = render(end, due, f"{end.namespace}/{name}", url, http)
-    digest = hashlib.sha256(end.lineage.encode()).hexdigest()[:_DIGITS] if due.type in INCIDENTS else ""
+    followed = due.type in INCIDENTS or due.on_recovery
+    digest = hashlib.sha256(end.lineage.encode()).hexdigest()[:_DIGITS] if followed else ""
     channel = ChannelRef(due.channel.namespace, due.channel.name, due.type)
-    return Composed(name, _spec(end, channel, due.sources[0], due.recipients, message, unsent), digest)
+    spec = _spec(end, channel, due.sources[0], due.recipients, message, unsent)
+    return Composed(name, structs.replace(spec, recovers=due.recovers), digest)
 
 
 def _of_unrouted(end: Ended, unrouted: Unrouted, suppressed: Unsent | None) -> Composed:

@@ -92,6 +92,18 @@ def has_to_resolve(report: Report, others: Iterable[Report]) -> bool:
     )
 
 
+def has_to_wait(report: Report, others: Iterable[Report]) -> bool:
+    """Whether a failure that is over is still being sent, which people are to hear of before they hear of a success.
+
+    Args:
+        report: the report of a success.
+        others: reports of the other deliveries of its lineage.
+    """
+    return any(
+        not other.resolves and other.state in ("Pending", "Sending") and is_over(other, report) for other in others
+    )
+
+
 def is_open(report: Report, others: Iterable[Report]) -> bool:
     """Whether the incident that a delivered failure opened may still be open.
 

@@ -90,6 +90,7 @@ class Spec(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True
     unsent: Unsent | None = None
     completes: str = ""
     test: str = ""
+    recovers: bool = False
 
     @property
     def serialised(self) -> bool:

@@ -37,7 +37,7 @@ class Claim(Struct, frozen=True, rename="camel"):
 
 
 class Recipient(Struct, frozen=True, rename="camel", omit_defaults=True):
-    """The state of one recipient. The only recipient of a webhook has an empty name."""
+    """The state of one recipient. The only recipient of a webhook has an empty name; ``thread`` is where answers go."""
 
     name: str
     state: State = "Pending"
@@ -46,6 +46,7 @@ class Recipient(Struct, frozen=True, rename="camel", omit_defaults=True):
     reason: str = ""
     answer: str = ""
     last_attempt: datetime | None = None
+    thread: str = ""
 
 
 class Status(Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -197,9 +198,7 @@ def answered(
         return None
     began = status.since or now
     given_up = schedule.given_up(began, now)
-    recipients = tuple(
-        _answered(one, answers.get(one.name), given_up=given_up, keyed=keyed) for one in status.recipients
-    )
+    recipients = tuple(_answered(one, answers.get(one.name), given_up, keyed=keyed) for one in status.recipients)
     changed = structs.replace(
         status,
         claim=None,
@@ -226,7 +225,7 @@ def answered(
     return _finished(changed, tried, now, given_up=given_up)
 
 
-def _answered(recipient: Recipient, answer: Answer | None, *, given_up: bool, keyed: bool) -> Recipient:
+def _answered(recipient: Recipient, answer: Answer | None, given_up: bool, *, keyed: bool) -> Recipient:
     if recipient.state != "Sending":
         return recipient
     if answer is None:
@@ -243,6 +242,7 @@ def _answered(recipient: Recipient, answer: Answer | None, *, given_up: bool, ke
         state=state,
         reason=answer.reason,
         answer=_kept(answer.text),
+        thread=answer.thread or recipient.thread,
         possible_duplicate=recipient.possible_duplicate or uncertain,
     )
 

@@ -20,6 +20,7 @@ class Answer(Struct, frozen=True, kw_only=True):
         retry_after: seconds that the service asks to wait.
         blames_channel: whether a message to any other recipient would fail, too (a revoked token, a host that does
             not answer), so that the channel is not ready.
+        thread: where an answer to an accepted message goes, if the service has threads.
     """
 
     result: Result
@@ -27,11 +28,12 @@ class Answer(Struct, frozen=True, kw_only=True):
     text: str = ""
     retry_after: float | None = None
     blames_channel: bool = False
+    thread: str = ""
 
 
-def accepted(text: str = "", reason: str = "Accepted") -> Answer:
+def accepted(text: str = "", reason: str = "Accepted", thread: str = "") -> Answer:
     """An answer that the service has the message. See :class:`Answer` for the arguments."""
-    return Answer(result="Accepted", reason=reason, text=text)
+    return Answer(result="Accepted", reason=reason, text=text, thread=thread)
 
 
 def temporary(reason: str, text: str, *, retry_after: float | None = None, blames_channel: bool = False) -> Answer:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 API: Final = "https://slack.com/api"
 SUCCESS: Final = "ok"
+MAX_THREAD: Final = 128
+"""Longest channel and ts together that a delivery can keep; Slack's have about 30 characters."""
 _ID_AS_NAME: Final = re.compile(r"#(?=[CGD][A-Z0-9]{8,}$)")
 """A channel's id after a hash. Names of Slack's channels have no capitals."""
 
@@ -83,8 +85,8 @@ _RECIPIENT: Final = frozenset(
 )
 """Errors about one recipient. An incoming webhook with such an error cannot be used at all."""
 _MESSAGE: Final = frozenset(
-    {"invalid_arguments", "invalid_blocks", "invalid_blocks_format", "invalid_payload", "msg_blocks_too_long",
-     "msg_too_long", "no_text", "too_many_attachments"}
+    {"cannot_reply_to_message", "invalid_arguments", "invalid_blocks", "invalid_blocks_format", "invalid_payload",
+     "message_not_found", "msg_blocks_too_long", "msg_too_long", "no_text", "thread_not_found", "too_many_attachments"}
 )  # fmt: skip
 
 
@@ -101,7 +103,7 @@ async def send(http: Http, channel: SlackChannel, material: Material, parcel: Pa
     answers: dict[str, Answer] = {}
     for recipient in parcel.recipients:
         try:
-            answers[recipient] = await bot.post(recipient, parcel.message)
+            answers[recipient] = await bot.post(recipient, parcel.message, parcel.threads.get(recipient, ""))
         except UnansweredError as error:
             answers[recipient] = error.answer
         if answers[recipient].blames_channel or answers[recipient].reason == "RateLimited":
@@ -113,11 +115,11 @@ async def send(http: Http, channel: SlackChannel, material: Material, parcel: Pa
     return answers
 
 
-def _body(message: Message, channel: str = "") -> bytes:
+def _body(message: Message, channel: str = "", ts: str = "") -> bytes:
     body: dict[str, Any] = {"text": message.text, "unfurl_links": False, "unfurl_media": False}
     if message.payload:
         body["blocks"] = msgspec.Raw(message.payload.encode())
-    return msgspec.json.encode(body | ({"channel": channel} if channel else {}))
+    return msgspec.json.encode(body | ({"channel": channel} if channel else {}) | ({"thread_ts": ts} if ts else {}))
 
 
 async def _by_webhook(http: Http, url: str, message: Message, ca: str, success: str) -> Answer:
@@ -154,25 +156,37 @@ class _Bot:
         self._headers = {"authorization": f"Bearer {token}"}
         self._ca = ca
 
-    async def post(self, recipient: str, message: Message) -> Answer:
+    async def post(self, recipient: str, message: Message, thread: str) -> Answer:
         """Post to a channel or a user.
 
         Args:
             recipient: name or id of a channel, id of a user, or address of a user.
             message: the message.
+            thread: ``channel/ts`` of the message to answer; empty for none. If Slack refuses an answer to it, because
+                it was deleted, for example, the message is posted by itself.
         """
+        if thread:
+            channel, _, ts = thread.partition("/")
+            answer = await self._post(channel, message, ts)
+            if answer.result != "Permanent" or answer.blames_channel:
+                return answer
         target = await self._user(recipient) if "@" in recipient.strip("@") else _ID_AS_NAME.sub("", recipient)
-        if isinstance(target, Answer):
-            return target
+        return target if isinstance(target, Answer) else await self._post(target, message)
+
+    async def _post(self, target: str, message: Message, ts: str = "") -> Answer:
         reply = await self._http.request(
             "POST",
             f"{self._api}/chat.postMessage",
             headers=_fresh("application/json; charset=utf-8") | self._headers,
-            body=_body(message, target),
+            body=_body(message, target, ts),
             ca=self._ca,
         )
         document = _document(reply)
-        return document if isinstance(document, Answer) else accepted(f"ts {document.get('ts', '')}")
+        if isinstance(document, Answer):
+            return document
+        channel, posted = document.get("channel"), document.get("ts")
+        known = isinstance(channel, str) and isinstance(posted, str) and len(channel) + len(posted) < MAX_THREAD
+        return accepted(f"ts {posted or ''}", thread=f"{channel}/{posted}" if known else "")
 
     async def _user(self, address: str) -> str | Answer:
         """The id of the user with an address."""

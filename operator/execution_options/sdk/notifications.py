@@ -67,6 +67,7 @@ class Notification:
         channel: Beyond flytekit: name of the NotificationChannel to use. None: the one that is
             marked as default for its type.
         template: Beyond flytekit: text of the message. None: the default text.
+        on_recovery: Beyond flytekit: True: also notify of the first success after a failure.
 
     Raises:
         AssertionError: No phase is given, or one that is not terminal; the texts are flytekit's.
@@ -92,6 +93,7 @@ class Notification:
         service: str | None = None,
         channel: str | None = None,
         template: Template | None = None,
+        on_recovery: bool | None = None,
     ) -> None:
         phases = list(phases)
         # Raised, not asserted, so that ``python -O`` keeps it: code written for flytekit catches it.
@@ -108,6 +110,7 @@ class Notification:
         self.service = service
         self.channel = channel
         self.template = template
+        self.on_recovery = on_recovery
 
     def __eq__(self, other: object) -> bool:
         return vars(self) == vars(other) if isinstance(other, Notification) else NotImplemented
@@ -128,6 +131,7 @@ class Email(Notification):
         recipients_email: E-mail addresses, at least one.
         channel: Beyond flytekit: name of the NotificationChannel to use.
         template: Beyond flytekit: text of the message.
+        on_recovery: Beyond flytekit: True: also notify of the first success after a failure.
 
     Raises:
         AssertionError: No phase is given, or one that is not terminal.
@@ -140,9 +144,10 @@ class Email(Notification):
         *,
         channel: str | None = None,
         template: Template | None = None,
+        on_recovery: bool | None = None,
     ) -> None:
         recipients = EmailNotification(recipients_email)
-        super().__init__(phases, email=recipients, channel=channel, template=template)
+        super().__init__(phases, email=recipients, channel=channel, template=template, on_recovery=on_recovery)
 
 
 class Slack(Notification):
@@ -153,6 +158,7 @@ class Slack(Notification):
         recipients_email: Channels (``#name``), user ids or e-mail addresses of Slack, at least one.
         channel: Beyond flytekit: name of the NotificationChannel to use.
         template: Beyond flytekit: text of the message.
+        on_recovery: Beyond flytekit: True: also notify of the first success after a failure.
 
     Raises:
         AssertionError: No phase is given, or one that is not terminal.
@@ -165,9 +171,10 @@ class Slack(Notification):
         *,
         channel: str | None = None,
         template: Template | None = None,
+        on_recovery: bool | None = None,
     ) -> None:
         recipients = SlackNotification(recipients_email)
-        super().__init__(phases, slack=recipients, channel=channel, template=template)
+        super().__init__(phases, slack=recipients, channel=channel, template=template, on_recovery=on_recovery)
 
 
 class PagerDuty(Notification):
@@ -178,6 +185,7 @@ class PagerDuty(Notification):
         recipients_email: E-mail addresses of PagerDuty services, at least one.
         channel: Beyond flytekit: name of the NotificationChannel to use.
         template: Beyond flytekit: text of the message.
+        on_recovery: Beyond flytekit: True: also notify of the first success after a failure.
 
     Raises:
         AssertionError: No phase is given, or one that is not terminal.
@@ -190,9 +198,10 @@ class PagerDuty(Notification):
         *,
         channel: str | None = None,
         template: Template | None = None,
+        on_recovery: bool | None = None,
     ) -> None:
         recipients = PagerDutyNotification(recipients_email)
-        super().__init__(phases, pager_duty=recipients, channel=channel, template=template)
+        super().__init__(phases, pager_duty=recipients, channel=channel, template=template, on_recovery=on_recovery)
 
 
 class Webhook(Notification):
@@ -203,13 +212,23 @@ class Webhook(Notification):
         channel: Name of the NotificationChannel that holds the URL. None: the webhook channel that
             is marked as default.
         template: Text of the message.
+        on_recovery: True: also notify of the first success after a failure.
 
     Raises:
         AssertionError: No phase is given, or one that is not terminal.
     """
 
-    def __init__(self, phases: Iterable[int], *, channel: str | None = None, template: Template | None = None) -> None:
-        super().__init__(phases, webhook=WebhookNotification(), channel=channel, template=template)
+    def __init__(
+        self,
+        phases: Iterable[int],
+        *,
+        channel: str | None = None,
+        template: Template | None = None,
+        on_recovery: bool | None = None,
+    ) -> None:
+        super().__init__(
+            phases, webhook=WebhookNotification(), channel=channel, template=template, on_recovery=on_recovery
+        )
 
 
 class Service(Notification):
@@ -221,12 +240,19 @@ class Service(Notification):
             http.
         channel: Name of the NotificationChannel to use. None: the one of the service that is marked as default.
         template: Text of the message.
+        on_recovery: True: also notify of the first success after a failure.
 
     Raises:
         AssertionError: No phase is given, or one that is not terminal.
     """
 
     def __init__(
-        self, phases: Iterable[int], service: str, *, channel: str | None = None, template: Template | None = None
+        self,
+        phases: Iterable[int],
+        service: str,
+        *,
+        channel: str | None = None,
+        template: Template | None = None,
+        on_recovery: bool | None = None,
     ) -> None:
-        super().__init__(phases, service=service, channel=channel, template=template)
+        super().__init__(phases, service=service, channel=channel, template=template, on_recovery=on_recovery)

@@ -144,6 +144,7 @@ def _notification(source: Notification) -> dict[str, Any]:
         **({} if source.service is None else {source.service: {}}),
         channelRef=None if source.channel is None else {"name": source.channel},
         template=source.template and _present(subject=source.template.subject, body=source.template.body),
+        onRecovery=source.on_recovery,
     )
 
 
@@ -195,17 +196,18 @@ def _notification_from(source: notification.Notification) -> Notification:
     ref, text = _set(source.channel_ref), _set(source.template)
     channel = None if ref is None else ref.name
     template = None if text is None else Template(subject=_set(text.subject), body=_set(text.body))
+    recovery = _set(source.on_recovery)
     # A valid notification has exactly one way.
     if email := _set(source.email):
-        return Email(phases, email.recipients, channel=channel, template=template)
+        return Email(phases, email.recipients, channel=channel, template=template, on_recovery=recovery)
     if slack := _set(source.slack):
-        return Slack(phases, slack.recipients, channel=channel, template=template)
+        return Slack(phases, slack.recipients, channel=channel, template=template, on_recovery=recovery)
     if pager_duty := _set(source.pager_duty):
-        return PagerDuty(phases, pager_duty.recipients, channel=channel, template=template)
+        return PagerDuty(phases, pager_duty.recipients, channel=channel, template=template, on_recovery=recovery)
     if source.webhook is not UNSET:
-        return Webhook(phases, channel=channel, template=template)
+        return Webhook(phases, channel=channel, template=template, on_recovery=recovery)
     service = next(name for field, name in CHANNEL_TYPES.items() if getattr(source, field) is not UNSET)
-    return Service(phases, service, channel=channel, template=template)
+    return Service(phases, service, channel=channel, template=template, on_recovery=recovery)
 
 
 def _set(value: T | UnsetType) -> T | None:

@@ -10,6 +10,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from execution_options.api.names import LINEAGE_LABEL
 from execution_options.controller.outbox.cleaning import Cleaning
 from execution_options.kube.listing import LARGE_PAGE
 
@@ -65,3 +66,23 @@ async def test_whatever_namespaces_are_called_each_is_cleaned(found: list[tuple[
     await api.clean()
     gone = {one for one in api.done if "/" in one}
     assert gone == {f"{namespace}/{number}" for number, (namespace, hours) in enumerate(found) if hours == 30}
+
+
+def of_lineage(name: str, channel: str, phase: str, at: str) -> dict[str, Any]:
+    """A delivery about a lineage, sent 30 hours ago."""
+    one = delivery("a", name, 30)
+    one["metadata"]["labels"] = {LINEAGE_LABEL: "d"}
+    one["spec"] |= {"phase": phase, "episode": at, "startedAt": at}
+    one["spec"]["channel"]["type"] = channel
+    return one
+
+
+async def test_a_failure_is_kept_for_a_recovery_by_the_same_channel() -> None:
+    early, late = "2026-02-01T00:00:00Z", "2026-02-02T00:00:00Z"
+    api = Pages(
+        of_lineage("failed-1", "slack", "FAILED", early),
+        of_lineage("failed-2", "email", "FAILED", early),
+        of_lineage("well", "email", "SUCCEEDED", late),
+    )
+    assert await api.clean() == 2
+    assert api.done == ["page 0", "a/failed-2", "a/well"]

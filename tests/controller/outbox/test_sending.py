@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from execution_options.controller.outbox.delivery import COLLECTION, Delivery
-from execution_options.controller.outbox.sending import WIDTH, Deliveries
+from execution_options.controller.outbox.sending import FAMILY_SECONDS, WIDTH, Deliveries
 from execution_options.controller.runtime.lease import LeaseLostError
 from execution_options.controller.runtime.writer import Writer
 from execution_options.kube.client import ApiError
@@ -299,6 +299,57 @@ async def test_a_failure_after_which_all_is_well_again_alarms_nobody(me: Process
     await me.record(composed(channel="pagerDuty", digest="d"))
     assert await me.reconcile() is None
     assert (me.status.state, me.status.reason, me.post.parcels) == ("Suppressed", "Superseded", [])
+
+
+def failure(state: str, thread: str = "", channel: str = "slack") -> dict[str, Any]:
+    """A failure before, as it is stored."""
+    earlier = composed("train-0", channel, "d", episode="2026-11-23T11:00:00Z", started_at="2026-11-23T10:00:00Z")
+    recipient = {"name": "a@b.c", "state": state} | ({"thread": thread} if thread else {})
+    manifest = earlier.manifest("team")
+    manifest["metadata"] |= {"uid": "u0"}
+    return manifest | {"status": {"state": state, "recipients": [recipient]}}
+
+
+EARLIER = PATH.replace("train-1", "train-0")
+RECOVERY: dict[str, Any] = {"phase": "SUCCEEDED", "started_at": "2026-11-23T11:30:00Z", "recovers": True}
+
+
+async def test_the_first_success_after_a_failure_answers_in_its_thread(me: Process) -> None:
+    me.api.put(EARLIER, failure("Delivered", "C1/17.5"))
+    await me.record(composed(channel="slack", digest="d", **RECOVERY))
+    assert await me.reconcile() is None
+    assert me.status.state == "Delivered"
+    assert [parcel.threads for parcel in me.post.parcels] == [{"a@b.c": "C1/17.5"}]
+
+
+async def test_a_success_after_no_failure_is_told_to_nobody(me: Process) -> None:
+    await me.record(composed(channel="slack", digest="d", **RECOVERY))
+    assert await me.reconcile() is None
+    assert (me.status.state, me.status.reason, me.post.parcels) == ("Suppressed", "NothingToResolve", [])
+
+
+async def test_a_success_waits_until_people_have_heard_of_the_failure(me: Process) -> None:
+    me.api.put(EARLIER, failure("Pending"))
+    await me.record(composed(channel="slack", digest="d", **RECOVERY))
+    assert await me.reconcile() == FAMILY_SECONDS
+    assert me.post.parcels == []
+    me.api.put(EARLIER, failure("Delivered"))
+    assert await me.reconcile() is None
+    assert me.status.state == "Delivered"
+
+
+async def test_a_failure_is_told_even_if_all_is_well_again(me: Process) -> None:
+    await me.record(composed("train-2", "email", "d", **RECOVERY | {"started_at": "2026-11-23T12:30:00Z"}))
+    await me.record(composed(channel="email", digest="d"))
+    assert await me.reconcile() is None
+    assert me.status.state == "Delivered"
+
+
+async def test_the_thread_of_a_message_is_kept(me: Process) -> None:
+    me.post.answer = accepted(thread="C1/17.5")
+    await me.record(composed(channel="slack", digest="d"))
+    await me.reconcile()
+    assert [one.thread for one in me.status.recipients] == ["C1/17.5"]
 
 
 async def test_those_of_one_channel_wait_together_and_those_of_one_incident_in_line(me: Process) -> None:

@@ -118,13 +118,18 @@ class Office:
 
     def delivery(self, execution: str) -> Manifest:
         """The one delivery of an execution, once it has finished."""
+        (one,) = self.all_finished(execution, 1)
+        return one
+
+    def all_finished(self, execution: str, number: int) -> list[Manifest]:
+        """The deliveries of an execution, once so many of them have finished."""
 
         def finished() -> list[Manifest]:
             found = self.deliveries(execution)
-            return [one for one in found if state(one) in ("Delivered", "Failed", "Suppressed")]
+            done = [one for one in found if state(one) in ("Delivered", "Failed", "Suppressed")]
+            return done if len(done) >= number else []
 
-        (one,) = eventually(finished)
-        return one
+        return eventually(finished)
 
     def note(self, name: str) -> str:
         annotations: Manifest = self.team.get("Job", name)["metadata"]["annotations"]

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from execution_options.controller.runtime import Writer
     from execution_options.kube.client import Kube
     from execution_options.outbox.lineage import Report
+    from execution_options.outbox.record import ChannelRef
     from execution_options.outbox.state import Status
 
 logger = logging.getLogger(__name__)
@@ -97,24 +98,23 @@ class Cleaning:
         return removed
 
     def _finished(self, deliveries: list[Delivery]) -> Iterator[Finished]:
-        lineages: defaultdict[str, list[Report]] = defaultdict(list)
+        lineages: defaultdict[tuple[str, ChannelRef], list[Report]] = defaultdict(list)
         for delivery in deliveries:
-            digest = (delivery.metadata.labels or {}).get(LINEAGE_LABEL)
-            if digest:
-                lineages[digest].append(_report(delivery))
+            if digest := _digest(delivery):
+                lineages[digest, delivery.spec.channel].append(_report(delivery))
         for delivery in deliveries:
             status: Status = delivery.now
             if not status.finished or status.finished_at is None or delivery.request:
                 continue
             metadata = delivery.metadata
-            others = lineages.get((metadata.labels or {}).get(LINEAGE_LABEL, ""), [])
+            others = lineages.get((_digest(delivery), delivery.spec.channel), [])
             yield Finished(
                 metadata.namespace,
                 metadata.name,
                 status.state,
                 status.finished_at,
                 needed=self._is_needed(delivery),
-                incident=delivery.spec.serialised and lineage.is_open(_report(delivery), others),
+                incident=bool(others) and not delivery.spec.test and lineage.is_open(_report(delivery), others),
             )
 
     def _is_needed(self, delivery: Delivery) -> bool:
@@ -134,6 +134,10 @@ class Cleaning:
         if item is None or item.metadata.uid != execution.uid:
             return False
         return NOTIFIED_ANNOTATION not in (item.metadata.annotations or {})
+
+
+def _digest(delivery: Delivery) -> str:
+    return (delivery.metadata.labels or {}).get(LINEAGE_LABEL, "")
 
 
 def _report(delivery: Delivery) -> Report:

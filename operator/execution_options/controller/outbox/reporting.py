@@ -55,7 +55,7 @@ class Reporting:
         if status.state == "Delivered" and ended is not None and not status.redelivery and not spec.test:
             took = (datetime.now(UTC) - ended).total_seconds()
             self._metrics.latency.labels(spec.channel.type).observe(max(0.0, took))
-        if status.state == "Delivered":
+        if status.state == "Delivered" or status.reason == "NothingToResolve":
             return  # an Event for each would leave no room for warnings
         for regarding in concerned(spec, delivery.metadata.namespace, options=status.state == "Failed"):
             self._recorder.post_on(regarding, announcement(delivery))

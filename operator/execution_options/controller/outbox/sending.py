@@ -15,7 +15,7 @@ from execution_options.controller.runtime import Place
 from execution_options.notifications.naming import IDEMPOTENT
 from execution_options.notifications.route import ChannelKey
 from execution_options.outbox import lineage, state
-from execution_options.outbox.record import report
+from execution_options.outbox.record import RESOLVED_BY, report
 from execution_options.providers.answer import ambiguous
 from execution_options.providers.parcel import Parcel
 
@@ -37,6 +37,8 @@ WIDTH: Final = 8
 """Deliveries that one channel sends at the same time."""
 CLAIM_SLACK: Final = 3.0
 """Seconds by which a claim outlasts the attempt, so that its result can be recorded."""
+FAMILY_SECONDS: Final = 5.0
+"""Seconds until a success is looked at again that waits until the failure before it is sent."""
 
 
 class Post(Protocol):
@@ -118,15 +120,22 @@ class Deliveries:
         pause = self._turns.take(delivery)
         if pause > 0:
             return pause
-        pointless = await self._pointless(delivery, status, now)
-        if pointless is not None:
-            return await self._finish(delivery, pointless)
+        family = await self._family(delivery)
+        mine = _report(delivery, status)
+        if not status.redelivery:
+            pointless = _pointless(delivery, mine, [_report(one) for one in family], status, now)
+            if pointless is not None:
+                return await self._finish(delivery, pointless)
+            if delivery.spec.recovers and lineage.has_to_wait(mine, [_report(one) for one in family]):
+                return FAMILY_SECONDS
         message = await self.ledger.message(delivery)
         if message is None:
             return 0.0
-        return await self._attempt(delivery, status, message, own=own)
+        return await self._attempt(delivery, status, message, _threads(mine, family), own=own)
 
-    async def _attempt(self, delivery: Delivery, status: Status, message: Message, *, own: bool) -> float | None:
+    async def _attempt(
+        self, delivery: Delivery, status: Status, message: Message, threads: dict[str, str], *, own: bool
+    ) -> float | None:
         key, keyed = delivery.key, delivery.spec.channel.type in IDEMPOTENT
         now = datetime.now(UTC)
         seconds = self._send_timeout * len(state.next_batch(status))
@@ -135,17 +144,15 @@ class Deliveries:
         if claimed is None or mine.claim is None:
             return 0.0
         self._turns.over(key)
-        answers = await self._send(claimed, message, state.to_send(mine), seconds)
+        parcel = Parcel(key="/".join(key), message=message, recipients=state.to_send(mine), threads=threads)
+        answers = await self._send(claimed, parcel, seconds)
         self._reporting.attempted(claimed, answers)
         self._unrecorded[key] = (mine.claim, answers)
         return await self._record(claimed)
 
-    async def _send(
-        self, delivery: Delivery, message: Message, recipients: tuple[str, ...], seconds: float
-    ) -> Mapping[str, Answer]:
+    async def _send(self, delivery: Delivery, parcel: Parcel, seconds: float) -> Mapping[str, Answer]:
         self._writer.check()
         spec = delivery.spec
-        parcel = Parcel(key="/".join(delivery.key), message=message, recipients=recipients)
         try:
             async with asyncio.timeout(seconds):
                 return await self._post.send(ChannelKey(spec.channel.namespace, spec.channel.name), parcel)
@@ -154,7 +161,7 @@ class Deliveries:
         except Exception as error:
             logger.exception("delivery %s/%s: unexpected", *delivery.key)
             text = type(error).__name__
-        return dict.fromkeys(recipients, ambiguous("NoAnswer", text))
+        return dict.fromkeys(parcel.recipients, ambiguous("NoAnswer", text))
 
     async def _record(self, delivery: Delivery) -> float | None:
         """Write the result of an attempt; the delivery may have been changed meanwhile."""
@@ -197,24 +204,49 @@ class Deliveries:
         at = state.due(status)
         return 0.0 if at is None else max(0.0, (at - datetime.now(UTC)).total_seconds())
 
-    async def _pointless(self, delivery: Delivery, status: Status, now: datetime) -> Status | None:
-        """The final status of a delivery that others of its lineage make pointless; ``None`` if it must be sent."""
-        digest = (delivery.metadata.labels or {}).get(LINEAGE_LABEL, "")
-        if not delivery.spec.serialised or not digest or status.redelivery:
-            return None
-        others = [
-            report(one.metadata.name, one.spec, one.status, one.metadata.creation_timestamp)
-            for one in await self.ledger.siblings(delivery, digest)
-        ]
-        mine = report(delivery.metadata.name, delivery.spec, status, delivery.metadata.creation_timestamp)
-        later = lineage.superseded_by(mine, others)
-        if later is not None:
-            why = "failed and is not over" if mine.resolves else "started later and succeeded"
-            return state.suppressed(status, "Superseded", f"another execution {why}: {later}", now)
-        if mine.resolves and not lineage.has_to_resolve(mine, others):
-            return state.suppressed(status, "NothingToResolve", "no incident of its lineage is open", now)
-        return None
+    async def _family(self, delivery: Delivery) -> list[Delivery]:
+        """The other deliveries of its lineage, if they decide whether, or where, it is sent."""
+        digest, spec = (delivery.metadata.labels or {}).get(LINEAGE_LABEL, ""), delivery.spec
+        if not digest or not (spec.serialised or spec.phase == RESOLVED_BY):
+            return []
+        return await self.ledger.siblings(delivery, digest)
 
     def _forget(self, key: Key) -> None:
         self._turns.over(key)
         self.ledger.forget(key)
+
+
+def _report(delivery: Delivery, status: Status | None = None) -> lineage.Report:
+    metadata = delivery.metadata
+    return report(metadata.name, delivery.spec, status or delivery.status, metadata.creation_timestamp)
+
+
+def _pointless(
+    delivery: Delivery, mine: lineage.Report, others: list[lineage.Report], status: Status, now: datetime
+) -> Status | None:
+    """The final status of a delivery that others of its lineage make pointless; ``None`` if it must be sent."""
+    if not delivery.spec.serialised and not delivery.spec.recovers:
+        return None
+    later = lineage.superseded_by(mine, others)
+    if later is not None:
+        why = "failed and is not over" if mine.resolves else "started later and succeeded"
+        return state.suppressed(status, "Superseded", f"another execution {why}: {later}", now)
+    if mine.resolves and not lineage.has_to_resolve(mine, others):
+        what = (
+            "no failure of its lineage was notified" if delivery.spec.recovers else "no incident of its lineage is open"
+        )
+        return state.suppressed(status, "NothingToResolve", what, now)
+    return None
+
+
+def _threads(mine: lineage.Report, family: list[Delivery]) -> dict[str, str]:
+    """Recipient → the thread of the last message about a failure that a success shows to be over."""
+    failures = [
+        (report, one) for one in family if lineage.is_over(report := _report(one), mine) and not report.resolves
+    ]
+    failures.sort(key=lambda found: found[0].place)
+    return (
+        {who.name: who.thread for _, one in failures for who in one.now.recipients if who.thread}
+        if mine.resolves
+        else {}
+    )
