@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from execution_options.api.names import GROUP, NOTIFICATIONS_FINALIZER
+from execution_options.engines.registry import builtin_engines
+from execution_options.kube.client import path_of
+from support.enginekinds import install_kinds
 from support.waiting import eventually
 
 from .conftest import MERGE, Controller, Office
@@ -95,6 +98,56 @@ def test_an_execution_that_is_deleted_before_its_end_is_aborted(office: Office, 
     delete(office, "Job", "train", policy)
     office.delivery("train")
     eventually(lambda: office.team.listed("Job") == [])
+    assert recorded_phases(office) == {"train": ["ABORTED"]}
+
+
+RAY = {
+    "apiVersion": "ray.io/v1",
+    "kind": "RayJob",
+    "metadata": {"name": "train", "finalizers": ["ray.io/rayjob-finalizer"]},
+    "spec": {"entrypoint": "python train.py", "clusterSelector": {"ray.io/cluster": "shared"}},
+}
+SPARK = {
+    "apiVersion": "sparkoperator.k8s.io/v1beta2",
+    "kind": "SparkApplication",
+    "metadata": {"name": "train"},
+    "spec": {
+        "type": "Python",
+        "mode": "cluster",
+        "sparkVersion": "4.0.0",
+        "mainApplicationFile": "local:///train.py",
+        "driver": {"cores": 1},
+        "executor": {"cores": 1},
+    },
+}
+
+
+@pytest.mark.parametrize("guarantee", ["Observed", "Held"])
+@pytest.mark.parametrize(
+    ("engine", "manifest", "running"),
+    [
+        ("rayjob", RAY, {"jobDeploymentStatus": "Running", "jobStatus": "RUNNING"}),
+        ("spark-application", SPARK, {"applicationState": {"state": "RUNNING"}, "driverInfo": {}}),
+    ],
+    ids=["RayJob", "SparkApplication"],
+)
+def test_deletion_is_how_users_of_these_engines_cancel(
+    office: Office, engine: str, manifest: dict[str, Any], running: dict[str, Any], guarantee: str
+) -> None:
+    kind = builtin_engines()[engine]
+    install_kinds(office.team.cluster, [kind])
+    path = path_of(kind.group, kind.version, kind.plural, office.team.namespace)
+    office.options(EVERY_END, notificationGuarantee=guarantee)
+    made = office.team.request("POST", path, manifest)
+    assert (NOTIFICATIONS_FINALIZER in made["metadata"].get("finalizers", [])) is (guarantee == "Held")
+    office.team.request("PATCH", f"{path}/train/status", {"status": running}, MERGE)
+    office.team.request("DELETE", f"{path}/train")
+    office.delivery("train")
+    if engines := manifest["metadata"].get("finalizers"):
+        # The engine ends what runs before it lets go.
+        eventually(lambda: office.team.request("GET", f"{path}/train")["metadata"]["finalizers"] == engines)
+        office.team.request("PATCH", f"{path}/train", {"metadata": {"finalizers": None}}, MERGE)
+    eventually(lambda: office.team.request("GET", path)["items"] == [])
     assert recorded_phases(office) == {"train": ["ABORTED"]}
 
 
