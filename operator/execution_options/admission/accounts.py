@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from msgspec import UNSET
 
 from execution_options.api.names import GROUP
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
+    from execution_options.api.meta import ObjectMeta
     from execution_options.api.resources import OptionsObject
 
 MANAGED_BY: Final = "app.kubernetes.io/managed-by"
@@ -31,26 +32,6 @@ CLOUD_KEYS: Final = tuple(key for _, key in _CLOUDS)
 
 class InvalidRoleError(ValueError):
     """An ``iamRole`` of no known cloud. The message shows the valid forms."""
-
-
-class Owner(Protocol):
-    """An owner of an object."""
-
-    @property
-    def group(self) -> str: ...
-    @property
-    def uid(self) -> str: ...
-
-
-class Account(Protocol):
-    """The metadata of a service account."""
-
-    @property
-    def labels(self) -> Mapping[str, str] | None: ...
-    @property
-    def annotations(self) -> Mapping[str, str] | None: ...
-    @property
-    def owner_references(self) -> Sequence[Owner] | None: ...
 
 
 def binding(role: str | None) -> dict[str, str]:
@@ -73,27 +54,27 @@ def binding(role: str | None) -> dict[str, str]:
     )
 
 
-def bound(account: Account) -> dict[str, str]:
+def bound(account: ObjectMeta) -> dict[str, str]:
     """The annotations by which an account is bound to an identity; empty if it is not."""
     return {key: value for key, value in (account.annotations or {}).items() if key in CLOUD_KEYS}
 
 
-def identity(account: Account) -> str:
+def identity(account: ObjectMeta) -> str:
     """The cloud identity of an account, for messages."""
     return ", ".join(map(repr, bound(account).values())) or "no cloud identity"
 
 
-def owners(account: Account) -> list[str]:
+def owners(account: ObjectMeta) -> list[str]:
     """uids of the options that own an account."""
     return [owner.uid for owner in account.owner_references or () if owner.group == GROUP]
 
 
-def is_ours(account: Account) -> bool:
+def is_ours(account: ObjectMeta) -> bool:
     """Whether the operator created the account."""
     return (account.labels or {}).get(MANAGED_BY) == MANAGER and bool(owners(account))
 
 
-def is_bound_by_others(account: Account, annotation: Mapping[str, str], uid: str) -> bool:
+def is_bound_by_others(account: ObjectMeta, annotation: Mapping[str, str], uid: str) -> bool:
     """Whether other options bind an account to another identity.
 
     An account of the given options alone is soon bound to their identity.

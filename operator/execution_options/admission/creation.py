@@ -42,7 +42,7 @@ from execution_options.parallelism import gate
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from execution_options.admission.accounts import Account
+    from execution_options.api.meta import ObjectMeta
     from execution_options.api.resources import OptionsObject
     from execution_options.engines.paths import Path
     from execution_options.engines.profile import Engine
@@ -72,7 +72,7 @@ class Decision(Struct, frozen=True):
     account: str = ""
     left_out: str = ""
 
-    def check_account(self, engine: Engine, namespace: str, found: Account | None) -> None:
+    def check_account(self, engine: Engine, namespace: str, found: ObjectMeta | None) -> None:
         """Check the service account that the execution gets, if it gets one.
 
         Args:

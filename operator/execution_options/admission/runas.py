@@ -14,7 +14,7 @@ from execution_options.engines.places import account_places
 from execution_options.options.levels import Level
 
 if TYPE_CHECKING:
-    from execution_options.admission.accounts import Account
+    from execution_options.api.meta import ObjectMeta
     from execution_options.api.security_context import RunAs
     from execution_options.engines.profile import Engine
     from execution_options.options.levels import Sourced
@@ -61,7 +61,7 @@ def check_place(engine: Engine, document: dict[str, Any], effective: Effective) 
         )
 
 
-def check(account: str, run_as: Sourced[RunAs], engine: Engine, namespace: str, found: Account | None) -> None:
+def check(account: str, run_as: Sourced[RunAs], engine: Engine, namespace: str, found: ObjectMeta | None) -> None:
     """Check that an execution can run as the account of its options.
 
     Args:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from execution_options.api.meta import kind_key
 from execution_options.api.names import (
@@ -16,45 +16,15 @@ from execution_options.options import inline, reference
 from execution_options.options.selection import Execution, LaunchPlan
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
+    from execution_options.api.meta import ObjectMeta, OwnerReference
     from execution_options.engines.profile import Engine
     from execution_options.engines.registry import Engines
 
 
 UNSERVED_NAMESPACES: Final = ("kube-system", "execution-options-system")
 """Namespaces without options, so that the operator cannot block the cluster's own components or itself."""
-
-
-class Owner(Protocol):
-    """An owner of an object."""
-
-    @property
-    def group(self) -> str: ...
-    @property
-    def kind(self) -> str: ...
-    @property
-    def kind_key(self) -> tuple[str, str]: ...
-    @property
-    def name(self) -> str: ...
-
-
-class Metadata(Protocol):
-    """The fields of ``metadata`` that are read."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def generate_name(self) -> str: ...
-    @property
-    def labels(self) -> Mapping[str, str] | None: ...
-    @property
-    def annotations(self) -> Mapping[str, str] | None: ...
-    @property
-    def owner_references(self) -> Sequence[Owner] | None: ...
-    @property
-    def controller(self) -> Owner | None:
-        """The owner that controls the object."""
 
 
 class Role(Enum):
@@ -66,7 +36,7 @@ class Role(Enum):
     """Part of something larger, which is the execution (or of no execution at all)."""
 
 
-def role(engines: Engines, engine: Engine, metadata: Metadata) -> Role:
+def role(engines: Engines, engine: Engine, metadata: ObjectMeta) -> Role:
     """Return the role of an object by its owner, never by a label, which everybody can set.
 
     An object with a controller that no engine knows is an execution of its own. A pod with a controller never is.
@@ -86,7 +56,7 @@ def role(engines: Engines, engine: Engine, metadata: Metadata) -> Role:
     return Role.STANDALONE if launched is None else Role.LAUNCHED
 
 
-def launcher(engine: Engine, metadata: Metadata) -> Owner | None:
+def launcher(engine: Engine, metadata: ObjectMeta) -> OwnerReference | None:
     """Return the owner that is a launch plan of the engine; it need not be the controller (Spark's is not)."""
     owners = metadata.owner_references or ()
     return next((owner for owner in owners if engine.launch_plan(owner.group, owner.kind) is not None), None)
@@ -103,7 +73,7 @@ def definition(engine: Engine, labels: Mapping[str, str]) -> str:
     return next((".".join(values) for values in named if all(values)), "")
 
 
-def launch_plan(engine: Engine, metadata: Metadata, plan_annotations: Mapping[str, str]) -> LaunchPlan | None:
+def launch_plan(engine: Engine, metadata: ObjectMeta, plan_annotations: Mapping[str, str]) -> LaunchPlan | None:
     """Return the launch plan of a launched execution; ``None`` if it has none.
 
     Args:
@@ -142,7 +112,7 @@ def passed_on(kind: str, name: str, annotations: Mapping[str, str]) -> LaunchPla
 
 def execution_of(
     engine: Engine,
-    metadata: Metadata,
+    metadata: ObjectMeta,
     namespace: str,
     namespace_labels: Mapping[str, str],
     plan: LaunchPlan | None = None,

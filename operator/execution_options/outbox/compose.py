@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 from msgspec import Struct, structs
@@ -21,6 +21,7 @@ from execution_options.outbox.record import CauseRef, ChannelRef, ExecutionRef, 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from execution_options.api.meta import ObjectMeta
     from execution_options.api.notification import Phase
     from execution_options.engines.phases import Outcome
     from execution_options.engines.profile import Engine
@@ -32,17 +33,6 @@ if TYPE_CHECKING:
 
 _DIGITS = 20
 MAX_TO = 1024
-
-
-class Metadata(facts.Metadata, Protocol):
-    """The part of an execution's metadata that is used."""
-
-    @property
-    def namespace(self) -> str: ...
-    @property
-    def uid(self) -> str: ...
-    @property
-    def creation_timestamp(self) -> str | None: ...
 
 
 class Composed(Struct, frozen=True):
@@ -78,7 +68,7 @@ class Composed(Struct, frozen=True):
 
 
 def ended(
-    engine: Engine, metadata: Metadata, outcome: Outcome, *, cause: Cause | None = None, cluster: str = ""
+    engine: Engine, metadata: ObjectMeta, outcome: Outcome, *, cause: Cause | None = None, cluster: str = ""
 ) -> Ended:
     """The end of an execution, with everything that messages show.
 

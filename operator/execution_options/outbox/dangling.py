@@ -19,11 +19,12 @@ from execution_options.outbox.compose import compose
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from execution_options.api.meta import ObjectMeta
     from execution_options.api.related_kinds import LaunchPlanKind
     from execution_options.api.resources import OptionsObject
     from execution_options.engines.profile import Engine
     from execution_options.notifications.route import Channels
-    from execution_options.outbox.compose import Composed, Metadata
+    from execution_options.outbox.compose import Composed
 
 _DIGITS: Final = 16
 _WHERE: Final = {OPTIONS_KIND: "in its namespace", CLUSTER_OPTIONS_KIND: "for its namespace"}
@@ -51,7 +52,7 @@ class Dangling(Struct, frozen=True):
 def dangling(
     engine: Engine,
     kind: LaunchPlanKind,
-    metadata: Metadata,
+    metadata: ObjectMeta,
     namespace_labels: Mapping[str, str],
     candidates: Iterable[OptionsObject],
 ) -> Dangling | None:
@@ -97,7 +98,7 @@ def dangling(
 def notified(
     engine: Engine,
     kind: LaunchPlanKind,
-    metadata: Metadata,
+    metadata: ObjectMeta,
     found: Dangling,
     channels: Channels,
     day: str,
