@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import UNSET, Struct, structs
 
@@ -131,11 +131,11 @@ def decide(
     ]
     if not selection.layers:
         return Decision(patch.operations, selection, Effective(), mistaken)
-    given = patch, engine, execution, selection, identifier, specification, repositories, mistaken
+    creation = _Creation(engine, execution, identifier, specification, repositories)
     if all(_size(document, place) <= MAX_ANNOTATIONS - _MOST for place in places):
-        return _give(*given)
+        return creation.give(patch, selection, mistaken)
     original, operations = copy.deepcopy(document), list(patch.operations)
-    decision = _give(*given)
+    decision = creation.give(patch, selection, mistaken)
     problem = _crowded(original, document, metadata_places(engine, document))
     if not problem:
         return decision
@@ -174,112 +174,106 @@ def _crowded(original: Mapping[str, Any], changed: Mapping[str, Any], places: It
     return ""
 
 
-def _give(
-    patch: Patch,
-    engine: Engine,
-    execution: Execution,
-    selection: Selection,
-    identifier: str,
-    specification: Mapping[str, Any] | None,
-    repositories: Repositories,
-    mistaken: list[str],
-) -> Decision:
-    """Write the values of options and their snapshot into an execution.
+class _Creation(NamedTuple):
+    """An execution that gets options; the fields are arguments of :func:`decide`."""
 
-    Args:
-        patch: changes the execution.
-        engine: as for :func:`decide`, like the arguments that follow unless they are listed here.
-        execution: its facts.
-        selection: the options that apply.
-        identifier: a new identifier.
-        specification: the object that the execution refers to, if any.
-        repositories: the artifact repositories.
-        mistaken: warnings about what its author wrote.
-    """
-    document, places = patch.document, metadata_places(engine, patch.document)
-    prepared = prepare(selection.layers)
-    kept = found_by(engine, document)
-    mistaken = [*mistaken, *kept_notes(document, kept, prepared.effective)]
-    if not prepared.effective.labels.keys().isdisjoint(kept):
-        prepared = prepare(without_labels(selection.layers, kept))
-    effective = prepared.effective
-    prefix = effective.output_location_prefix
-    location = (
-        ""
-        if prefix is None
-        else output_location(prefix.value, execution.namespace, execution.name, execution.generate_name, identifier)
-    )
-    elsewhere = written_elsewhere(engine, document, add_patches(patch, engine, specification))
-    if engine.template_patches is not UNSET:
-        places = metadata_places(engine, document)
-    try:
-        authored = translate(
-            patch, places, engine, effective, identifier=identifier, location=location, elsewhere=elsewhere
+    engine: Engine
+    execution: Execution
+    identifier: str
+    specification: Mapping[str, Any] | None
+    repositories: Repositories
+
+    def give(self, patch: Patch, selection: Selection, mistaken: list[str]) -> Decision:
+        """Write the values of options and their snapshot into the execution.
+
+        Args:
+            patch: changes the execution.
+            selection: the options that apply.
+            mistaken: warnings about what its author wrote.
+        """
+        engine, execution, identifier = self.engine, self.execution, self.identifier
+        document, places = patch.document, metadata_places(engine, patch.document)
+        prepared = prepare(selection.layers)
+        kept = found_by(engine, document)
+        mistaken = [*mistaken, *kept_notes(document, kept, prepared.effective)]
+        if not prepared.effective.labels.keys().isdisjoint(kept):
+            prepared = prepare(without_labels(selection.layers, kept))
+        effective = prepared.effective
+        prefix = effective.output_location_prefix
+        location = (
+            ""
+            if prefix is None
+            else output_location(prefix.value, execution.namespace, execution.name, execution.generate_name, identifier)
         )
-    except PatchTooLargeError as error:
-        raise RefusedError("PatchTooLarge", str(error)) from error
-    referred = _refer(patch, engine, effective, location, repositories, elsewhere)
-    authored |= referred.authored
-    gate.mark(patch, places, engine, effective.max_parallelism)
-    check_place(engine, document, effective)
-    account = account_of(engine, document, effective)
-    snapshot = Snapshot(
-        id=identifier,
-        account=account,
-        layers=prepared.frozen,
-        location=location,
-        authored=authored,
-        found_by=kept,
-    )
-    patch.put(("metadata", "annotations", SNAPSHOT_ANNOTATION), encode(snapshot))
-    held = lookup(document, ("metadata", "finalizers")) or []
-    # Nobody follows a pod that claims a controller, so its finalizer would never be removed.
-    owners = lookup(document, ("metadata", "ownerReferences")) or ()
-    is_followed = not engine.is_pod or not any(owner.get("controller") for owner in owners)
-    if effective.is_held and is_followed and NOTIFICATIONS_FINALIZER not in held:
-        # Added later, it could come after the execution was deleted.
-        patch.put(("metadata", "finalizers"), [*held, NOTIFICATIONS_FINALIZER])
-    warnings = [
-        *mistaken,
-        *notes(authored, effective),
-        *effect_notes(effective, engine, document, Level.LAUNCH_PLAN),
-        *absent_notes(engine, document, effective, Level.LAUNCH_PLAN),
-        *gate.notes(engine, document, effective.max_parallelism),
-    ]
-    overwrite = effective.overwrite_cache
-    if overwrite is not None and overwrite.value and cache_places(engine, elsewhere):
-        warnings.append(f"overwriteCache: has no effect on what its template caches, in spite of {overwrite.source}")
-    if referred.problem:
-        warnings.append(f"{referred.problem}: artifacts are stored as without options")
-    return Decision(patch.operations, selection, effective, warnings, account)
+        elsewhere = written_elsewhere(engine, document, add_patches(patch, engine, self.specification))
+        if engine.template_patches is not UNSET:
+            places = metadata_places(engine, document)
+        try:
+            authored = translate(
+                patch, places, engine, effective, identifier=identifier, location=location, elsewhere=elsewhere
+            )
+        except PatchTooLargeError as error:
+            raise RefusedError("PatchTooLarge", str(error)) from error
+        referred = self._refer(patch, effective, location, elsewhere)
+        authored |= referred.authored
+        gate.mark(patch, places, engine, effective.max_parallelism)
+        check_place(engine, document, effective)
+        account = account_of(engine, document, effective)
+        snapshot = Snapshot(
+            id=identifier,
+            account=account,
+            layers=prepared.frozen,
+            location=location,
+            authored=authored,
+            found_by=kept,
+        )
+        patch.put(("metadata", "annotations", SNAPSHOT_ANNOTATION), encode(snapshot))
+        if effective.is_held:
+            self._hold(patch)
+        warnings = [
+            *mistaken,
+            *notes(authored, effective),
+            *effect_notes(effective, engine, document, Level.LAUNCH_PLAN),
+            *absent_notes(engine, document, effective, Level.LAUNCH_PLAN),
+            *gate.notes(engine, document, effective.max_parallelism),
+        ]
+        overwrite = effective.overwrite_cache
+        if overwrite is not None and overwrite.value and cache_places(engine, elsewhere):
+            warnings.append(
+                f"overwriteCache: has no effect on what its template caches, in spite of {overwrite.source}"
+            )
+        if referred.problem:
+            warnings.append(f"{referred.problem}: artifacts are stored as without options")
+        return Decision(patch.operations, selection, effective, warnings, account)
 
+    def _hold(self, patch: Patch) -> None:
+        """Add the finalizer that is removed once the notifications of the execution are recorded."""
+        present = lookup(patch.document, ("metadata", "finalizers")) or []
+        # Nobody follows a pod that claims a controller, so its finalizer would never be removed.
+        owners = lookup(patch.document, ("metadata", "ownerReferences")) or ()
+        is_followed = not self.engine.is_pod or not any(owner.get("controller") for owner in owners)
+        if is_followed and NOTIFICATIONS_FINALIZER not in present:
+            # Added later, it could come after the execution was deleted.
+            patch.put(("metadata", "finalizers"), [*present, NOTIFICATIONS_FINALIZER])
 
-def _refer(
-    patch: Patch,
-    engine: Engine,
-    effective: Effective,
-    location: str,
-    repositories: Repositories,
-    elsewhere: Mapping[str, Any],
-) -> Referred:
-    """Have artifacts stored at the location.
+    def _refer(self, patch: Patch, effective: Effective, location: str, elsewhere: Mapping[str, Any]) -> Referred:
+        """Have artifacts stored at the location.
 
-    Args:
-        patch: changes the execution.
-        engine: of the execution.
-        effective: the values of its options.
-        location: where artifacts go; empty if the options have no prefix.
-        repositories: the artifact repositories of its namespace.
-        elsewhere: fields that the object has to which the execution refers.
+        Args:
+            patch: changes the execution.
+            effective: the values of its options.
+            location: where artifacts go; empty if the options have no prefix.
+            elsewhere: fields that the object has to which the execution refers.
 
-    Raises:
-        RefusedError: the repository is not rendered yet, and the execution refers to its options or they are enforced.
-    """
-    prefix = effective.output_location_prefix
-    if prefix is None:
-        return Referred()
-    referred = refer(patch, engine, Sourced(location, prefix.source), repositories, elsewhere)
-    if referred.passing and prefix.source.level.overrules_author:
-        message = f"{referred.problem} (outputLocationPrefix of {prefix.source}), try again in a moment"
-        raise RefusedError("NotReady", message)
-    return referred
+        Raises:
+            RefusedError: the repository is not rendered yet, and the execution refers to its options or they are
+                enforced.
+        """
+        prefix = effective.output_location_prefix
+        if prefix is None:
+            return Referred()
+        referred = refer(patch, self.engine, Sourced(location, prefix.source), self.repositories, elsewhere)
+        if referred.passing and prefix.source.level.overrules_author:
+            message = f"{referred.problem} (outputLocationPrefix of {prefix.source}), try again in a moment"
+            raise RefusedError("NotReady", message)
+        return referred
