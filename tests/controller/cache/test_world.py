@@ -8,7 +8,6 @@ import msgspec
 import pytest
 
 from execution_options.api.keys import ExecutionKey
-from execution_options.api.meta import PartialObject
 from execution_options.controller.cache.objects import followed
 from execution_options.controller.cache.world import World
 from execution_options.engines.profile import Engine, compiled
@@ -97,21 +96,6 @@ def test_executions_of_an_engine_that_is_taken_away_are_forgotten(world: World, 
     assert [record.uid for _, record in world.use(Engines(others))] == ["2"]
     assert world.execution(KEY) is None
     assert listening.told == []
-
-
-def test_accounts_are_found_by_who_owns_them(world: World) -> None:
-    def account(*owners: str) -> PartialObject:
-        references = [{"apiVersion": "v1", "kind": "K", "name": "o", "uid": uid} for uid in owners]
-        metadata = {"name": "a", "namespace": "team", "uid": "3", "resourceVersion": ",".join(owners)}
-        return msgspec.convert({"metadata": metadata | {"ownerReferences": references}}, PartialObject)
-
-    key = ("team", "a")
-    world.accounts._replace({key: account("x", "y")})
-    assert [*world.accounts_of("x")] == [*world.accounts_of("y")] == [key]
-    world.accounts._replace({key: account("y")})
-    assert (world.accounts_of("x"), [*world.accounts_of("y")]) == ({}, [key])
-    world.accounts._replace({})
-    assert world.accounts_of("y") == {}
 
 
 def test_another_version_of_a_part_is_told_apart_from_its_coming(world: World, listening: Listening) -> None:

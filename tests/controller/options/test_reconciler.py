@@ -53,7 +53,8 @@ async def test_stored_options_that_no_execution_can_have_are_not_ready() -> None
         async def merge(self, path: str, body: dict[str, Any]) -> bytes:
             return msgspec.json.encode(api.put(PATH, api.objects[PATH] | {"status": body["status"]}))
 
-    world = SimpleNamespace(tracker=Tracker(), accounts_of=lambda _: {}, engines=builtin_engines(), astray={})
+    accounts = SimpleNamespace(of=lambda _: {})
+    world = SimpleNamespace(tracker=Tracker(), accounts=accounts, engines=builtin_engines(), astray={})
     index = OptionsIndex(cast("Kube", api))
     nothing = cast("Any", SimpleNamespace(aspects=lambda _: [], problem=lambda _: "", unknown=lambda _: ""))
     directory = cast("Any", SimpleNamespace(channels=lambda _: Channels((), "ns", {}, "system")))
@@ -78,7 +79,8 @@ async def test_stored_options_that_no_execution_can_have_are_not_ready() -> None
 async def test_an_edit_while_the_status_is_written_enqueues_them_again() -> None:
     api = FakeApi()
     api.put(PATH, stored(1))
-    world = SimpleNamespace(tracker=Tracker(), accounts_of=lambda _: {}, engines=builtin_engines(), astray={})
+    accounts = SimpleNamespace(of=lambda _: {})
+    world = SimpleNamespace(tracker=Tracker(), accounts=accounts, engines=builtin_engines(), astray={})
 
     class Edited:
         """Somebody edits the options before the first status is written."""

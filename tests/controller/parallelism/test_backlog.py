@@ -1,4 +1,4 @@
-"""The webhook is told who has pods that wait: soon, no more often than needed, and again while it is true."""
+"""The webhook learns which executions have waiting pods: soon, seldom, and again while it is true."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from execution_options.api.keys import GroupKey
 from execution_options.api.names import BACKLOG, RENEWED_ANNOTATION
@@ -19,8 +17,7 @@ from execution_options.controller.runtime.writer import Writer
 from execution_options.engines.profile import compiled
 from execution_options.engines.registry import builtin_engines
 from execution_options.kube.client import ApiError
-from execution_options.parallelism import backlog as terms
-from execution_options.parallelism.backlog import MAX_NAMED, RENEW_SECONDS, read
+from execution_options.parallelism.backlog import RENEW_SECONDS, read
 from execution_options.parallelism.groups import Group
 from execution_options.parallelism.slots import Pod
 from support import descriptions
@@ -109,10 +106,12 @@ class Situation:
         self.backlog.changed(key)
 
     def named(self) -> dict[str, frozenset[str]]:
-        return {namespace: read(text) for namespace, text in self.backlog.waiting(self.board).items()}
+        return {
+            namespace: read(text) for namespace, text in self.backlog._named.texts(self.groups, self.limited).items()
+        }
 
-    async def told(self) -> dict[str, frozenset[str]]:
-        await self.backlog.write(self.backlog.waiting(self.board))
+    async def reported(self) -> dict[str, frozenset[str]]:
+        await self.backlog.write(self.backlog._named.texts(self.groups, self.limited))
         return {namespace: read(text) for namespace, text in (self.api.data or {}).items()}
 
 
@@ -140,97 +139,38 @@ def test_only_engines_that_try_again_have_their_pods_refused() -> None:
     assert now.named() == {"team": {"id-tekton"}}
 
 
-def test_a_quota_that_comes_finds_who_waits_already_and_one_that_goes_is_forgotten() -> None:
-    now = Situation()
-    now.limited.clear()
-    now.group("full", running=1, waiting=1)
-    now.group("other", running=1, waiting=1, namespace="other")
-    assert now.named() == {}
-    now.limited.add("team")
-    assert now.named() == {"team": {"id-full"}}
-    now.limited.remove("team")
-    assert now.named() == {}
-    now.group("full", running=1, waiting=0)
-    now.limited.add("team")
-    assert now.named() == {}
-
-
-STEPS = st.tuples(st.sampled_from("abc"), st.sampled_from(["team", "other"]), st.integers(0, 2), st.integers(0, 2))
-
-
-@given(st.lists(st.one_of(STEPS, st.sets(st.sampled_from(["team", "other"]))), max_size=30))
-def test_however_it_came_to_be_those_are_named_who_wait_now(steps: list[Any]) -> None:
-    now = Situation()
-    for step in steps:
-        if isinstance(step, set):
-            now.limited.clear()
-            now.limited.update(step)
-        else:
-            name, namespace, running, waiting = step
-            now.group(name, running=running, waiting=waiting, cap=2, namespace=namespace)
-        expected: dict[str, set[str]] = {}
-        for key, group in now.groups.items():
-            if key.namespace in now.limited and group.slots.used >= 2 and group.slots.waiting:
-                expected.setdefault(key.namespace, set()).add(f"id-{key.name}")
-        assert now.named() == expected
-
-
-def test_a_round_visits_only_the_groups_that_have_changed(monkeypatch: pytest.MonkeyPatch) -> None:
-    now, written, visited = Situation(), list[Any](), list[str]()
-    monkeypatch.setattr(module, "written", lambda *given: written.append(given) or terms.written(*given))  # type: ignore[func-returns-value]
-    for number in range(100):
-        now.group(str(number), running=1, waiting=1)
-    assert len(now.named()["team"]) == 100
-    name = now.backlog._name
-    monkeypatch.setattr(now.backlog, "_name", lambda key, group: visited.append(key.name) or name(key, group))  # type: ignore[func-returns-value]
-    now.group("7", running=1, waiting=2)
-    assert len(now.named()["team"]) == 100
-    assert visited == ["7"]
-    assert len(written) == 1, "nothing is put together anew that has not changed"
-
-
-def test_all_namespaces_share_the_room() -> None:
-    now = Situation()
-    now.limited.add("other")
-    for number in range(MAX_NAMED // 2 + 10):
-        now.group(str(number), running=1, waiting=1)
-    assert len(now.named()["team"]) == MAX_NAMED // 2 + 10
-    now.group("x", running=1, waiting=1, namespace="other")
-    assert {namespace: len(ids) for namespace, ids in now.named().items()} == {"team": MAX_NAMED // 2, "other": 1}
-
-
 async def test_only_changes_are_written() -> None:
     now = Situation()
-    assert await now.told() == {}
+    assert await now.reported() == {}
     assert now.api.written == []
     now.limited.add("other")
     now.group("a", running=1, waiting=1)
     now.group("b", running=1, waiting=1, namespace="other")
-    assert await now.told() == {"team": {"id-a"}, "other": {"id-b"}}
+    assert await now.reported() == {"team": {"id-a"}, "other": {"id-b"}}
     now.group("a", running=1, waiting=0)
-    assert await now.told() == {"other": {"id-b"}}
+    assert await now.reported() == {"other": {"id-b"}}
     assert now.api.written[-1]["data"] == {"team": None}
-    assert await now.told() == {"other": {"id-b"}}
+    assert await now.reported() == {"other": {"id-b"}}
     assert len(now.api.written) == 2
 
 
-async def test_what_is_still_true_is_said_again_and_nothing_where_nobody_waits() -> None:
+async def test_what_is_still_true_is_written_again_and_nothing_where_nobody_waits() -> None:
     now = Situation()
     now.group("a", running=1, waiting=1)
-    await now.told()
+    await now.reported()
     now.now += RENEW_SECONDS - 1
-    await now.told()
+    await now.reported()
     assert len(now.api.written) == 1
     now.now += 1
-    await now.told()
+    await now.reported()
     assert len(now.api.written) == 2
     assert now.api.written[-1]["data"] == {}
     assert RENEWED_ANNOTATION in now.api.written[-1]["metadata"]["annotations"]
     now.group("a", running=0, waiting=0)
-    await now.told()
+    await now.reported()
     written = len(now.api.written)
     now.now += 10 * RENEW_SECONDS
-    await now.told()
+    await now.reported()
     assert len(now.api.written) == written
 
 
@@ -239,7 +179,7 @@ async def test_what_another_controller_left_is_taken_over_at_once(left: dict[str
     now = Situation()
     now.api.data = left
     now.group("a", running=1, waiting=1)
-    assert await now.told() == {"team": {"id-a"}}
+    assert await now.reported() == {"team": {"id-a"}}
     assert len(now.api.written) == 1
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from execution_options.api.keys import ExecutionKey
 from execution_options.api.meta import PartialObject
 from execution_options.api.names import ID_LABEL, PODS_LABEL
+from execution_options.controller.cache.accounts import ServiceAccounts
 from execution_options.controller.cache.causes import Causes
 from execution_options.controller.cache.executionstores import ExecutionStores
 from execution_options.controller.cache.objects import LIVING, ExecutionObject, PodObject
@@ -16,7 +17,6 @@ from execution_options.controller.cache.tracker import Tracker
 from execution_options.engines.facts import Role, role
 from execution_options.kube.client import path_of
 from execution_options.kube.store import Store
-from execution_options.multimap import Members
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -99,14 +99,7 @@ class World:
         self.namespaces = Store(
             kube, path_of("", "v1", "namespaces"), PartialObject, metadata_only=True, on_change=self._namespace_changed
         )
-        self.accounts = Store(
-            kube,
-            path_of("", "v1", "serviceaccounts"),
-            PartialObject,
-            metadata_only=True,
-            on_change=self._account_changed,
-        )
-        self._accounts_by_owner: Members[str, Key] = Members()
+        self.accounts = ServiceAccounts(kube, listener.account_changed)
         self._opted: set[str] = set()
         """Namespaces that opted in their bare pods."""
         self._opts_in = asyncio.Event()
@@ -126,7 +119,7 @@ class World:
     def _stores(self) -> Iterator[Store[Any]]:
         yield self.pods
         yield self.namespaces
-        yield self.accounts
+        yield self.accounts.store
 
     @property
     def _pod_engine(self) -> Engine | None:
@@ -191,10 +184,6 @@ class World:
         """Labels of a namespace."""
         known = self.namespaces.get("", namespace)
         return {} if known is None else known.metadata.labels or {}
-
-    def accounts_of(self, uid: str) -> dict[Key, ObjectMeta]:
-        """The service accounts that an object owns."""
-        return {key: self.accounts.items[key].metadata for key in self._accounts_by_owner.of(uid)}
 
     def _track(self, engine: Engine, old: ExecutionObject | None, new: ExecutionObject | None) -> None:
         item = new or old
@@ -262,14 +251,6 @@ class World:
             self.programs.pod_gone(old)
             self.causes.pod_gone(old)
         self._listener.pod_changed(key)
-
-    def _account_changed(self, old: PartialObject | None, new: PartialObject | None) -> None:
-        for item, add in ((old, False), (new, True)):
-            if item is not None:
-                metadata = item.metadata
-                for owner in metadata.owner_references or ():
-                    self._accounts_by_owner.change(owner.uid, (metadata.namespace, metadata.name), add=add)
-        self._listener.account_changed(old, new)
 
     def _namespace_changed(self, old: PartialObject | None, new: PartialObject | None) -> None:
         item = new or old

@@ -147,7 +147,7 @@ class OptionsReconciler:
     def _accounts(self, options: OptionsObject) -> Accounts:
         uses = self._world.tracker.uses(options.uid)
         in_use = {(namespace, account.name): account for namespace, account in uses.accounts}
-        present = self._world.accounts_of(options.uid)
+        present = self._world.accounts.of(options.uid)
         wanted: dict[Key, dict[str, str]] = {
             key: binding(account.iam_role) for key, account in in_use.items() if account.create
         }
@@ -161,7 +161,7 @@ class OptionsReconciler:
         for key in wanted:
             item = self._world.accounts.get(*key)
             if item is not None:
-                present[key] = item.metadata
+                present[key] = item
         return accountplan.plan(options, wanted, present, in_use)
 
     def _missing(self, options: OptionsObject) -> list[Verdict]:

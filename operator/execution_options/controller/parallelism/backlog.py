@@ -19,7 +19,7 @@ from execution_options.kube.account import own_account
 from execution_options.kube.client import REQUEST_ERRORS, path_of
 from execution_options.kube.listing import get_if_exists
 from execution_options.logs import error_text
-from execution_options.parallelism.backlog import MAX_NAMED, RENEW_SECONDS, written
+from execution_options.parallelism.backlog import RENEW_SECONDS, Named
 from execution_options.parallelism.gate import refuses
 
 if TYPE_CHECKING:
@@ -47,8 +47,7 @@ class _ConfigMap(msgspec.Struct):
 class Backlog:
     """Writes one ConfigMap: for each namespace with a quota, the identifiers of executions with waiting pods.
 
-    It has only executions whose engine retries when a pod is refused. Each round visits only the groups that have
-    changed, so that its cost does not grow with the number of waiting pods.
+    It has only executions whose engine retries when a pod is refused.
 
     Args:
         quotas: knows which namespaces have quotas.
@@ -76,17 +75,12 @@ class Backlog:
         """The data of the ConfigMap; ``None`` if it has to be read, or does not exist."""
         self._renewed = -math.inf
         self._changed = asyncio.Event()
-        self._touched: set[GroupKey] = set()
-        self._named: dict[str, dict[GroupKey, str]] = {}
-        """Namespace with a quota → group with waiting pods → its identifier."""
-        self._texts: dict[str, str] = {}
-        """Namespace → its text in the ConfigMap, until that has to change."""
-        self._most = 0
+        self._named = Named(self._identifier)
 
     def changed(self, key: GroupKey) -> None:
         """A group has changed: visit it in the next round if a quota counts its pods."""
         if key.namespace in self._quotas.namespaces():
-            self._touched.add(key)
+            self._named.touch(key)
             self._changed.set()
 
     async def run(self, board: Board) -> None:
@@ -101,54 +95,16 @@ class Backlog:
                     await self._changed.wait()
             self._changed.clear()
             try:
-                await self.write(self.waiting(board))
+                await self.write(self._named.texts(board.groups, self._quotas.namespaces()))
             except REQUEST_ERRORS as error:
                 self._written = None
                 logger.info("ConfigMap %s: %s", BACKLOG, error_text(error))
             await asyncio.sleep(PAUSE_SECONDS)
 
-    def waiting(self, board: Board) -> dict[str, str]:
-        """For each namespace with a quota, the identifiers of executions with waiting pods and no free slot."""
-        limited = self._quotas.namespaces()
-        for namespace in self._named.keys() - limited:
-            del self._named[namespace]
-            self._texts.pop(namespace, None)
-        fresh = limited - self._named.keys()
-        if fresh:
-            self._named |= {namespace: {} for namespace in fresh}
-            self._touched.update(key for key in board.groups if key.namespace in fresh)
-        touched, self._touched = self._touched, set()
-        for key in touched:
-            self._name(key, board.groups.get(key))
-        named = {namespace: groups for namespace, groups in self._named.items() if groups}
-        most = MAX_NAMED // max(1, len(named))
-        if most != self._most:
-            self._most = most
-            self._texts.clear()
-        for namespace in named.keys() - self._texts.keys():
-            self._texts[namespace] = written(named[namespace].values(), most)
-        return {namespace: self._texts[namespace] for namespace in named}
-
-    def _name(self, key: GroupKey, group: Group | None) -> None:
-        """Add a group to the named ones, or remove it."""
-        named = self._named.get(key.namespace)
-        if named is None:
-            return
-        identifier = "" if group is None else self._identifier(group)
-        if named.get(key, "") == identifier:
-            return
-        self._texts.pop(key.namespace, None)
-        if identifier:
-            named[key] = identifier
-        else:
-            del named[key]
-
     def _identifier(self, group: Group) -> str:
         """The identifier of an execution whose next pod would wait and may be refused; empty for any other."""
         engine = self._world.engines.get(group.key.engine)
-        if engine is None or not refuses(engine):
-            return ""
-        if not (group.slots.is_full and group.slots.waiting):
+        if engine is None or not refuses(engine) or not (group.slots.is_full and group.slots.waiting):
             return ""
         execution = self._world.execution(ExecutionKey(*group.key))
         return "" if execution is None else (execution.metadata.labels or {}).get(ID_LABEL, "")
