@@ -24,6 +24,10 @@ def _hook(**changes: Any) -> dict[str, Any]:
     return {"webhook": changes}
 
 
+def _muted(*mute: dict[str, Any]) -> dict[str, Any]:
+    return _mail() | {"mute": list(mute)}
+
+
 def _http(**changes: Any) -> dict[str, Any]:
     given = {"url": "https://a.b/", "body": '{"text": "{{ subject }}"}'} | changes
     return {"http": {name: value for name, value in given.items() if value is not None}}
@@ -167,6 +171,15 @@ def refused() -> tuple[Case, ...]:
         _case("no message per second", _http(messagesPerSecond=0), "spec.http.messagesPerSecond", "greater", "must be"),
         _case("GET", _http(method="GET"), "spec.http.method", "Unsupported value"),
         _case("markup of Slack", _http(escape="Slack"), "spec.http.escape", "Unsupported value"),
+        *(
+            _case(f"a time {text!r}", _muted({"from": text}), "spec.mute[0].from", "is not a time of the day")
+            for text in ("7:00", "24:01", "0700", "")
+        ),
+        _case("a muted day without a name", _muted({"days": ["Sat"]}), "spec.mute[0].days[0]", "Unsupported value"),
+        _case("no muted day", _muted({"days": []}), "spec.mute[0].days", "at least one day is needed"),
+        _case("a zone of two words", _muted({"timeZone": "a b"}), "spec.mute[0].timeZone", "is not a time zone"),
+        _case("a time that is empty", _muted({"from": "07:00", "to": "07:00"}), "spec.mute", "are the same time"),
+        _case("a time that ends where it begins", _muted({"from": "24:00"}), "spec.mute", "are the same time"),
         _case(
             "a link that is no URL",
             _hook(url="https://a.b/") | {"executionURL": "{{ name }}"},
@@ -228,6 +241,7 @@ def accepted() -> tuple[Case, ...]:
             )
             | {"proxyURL": "http://proxy.example.com:3128"},
         ),
+        _case("nights", _muted({"from": "22:00", "to": "07:00", "timeZone": "Europe/Berlin"}, {"days": ["Sunday"]})),
         _case("a secret URL", _hook(urlSecretRef=KEY, headersSecretRef={"name": "h"})),
         _case("a link", _hook(url="https://a.b") | {"executionURL": "https://a.b/#/{{ name }}"}),
     )

@@ -12,9 +12,10 @@ from typing import Annotated, Final, Literal
 from msgspec import UNSET, UnsetType, field
 
 from execution_options.api import channel_rules, names
-from execution_options.api.base import ATOMIC, Resource, described, number
+from execution_options.api.base import ATOMIC, ATOMIC_LIST, Resource, described, number
 from execution_options.api.http_transport import HttpChannel, OpsgenieChannel, ServiceChannel
 from execution_options.api.kind import AGE, PROBLEM_COLUMN, PROBLEM_MESSAGE, READY, Kind, column
+from execution_options.api.mute import Mute
 from execution_options.api.selector import LabelSelector
 from execution_options.api.status import BY_TYPE, PROBLEM, Condition, WorstCondition
 from execution_options.api.transports import EmailChannel, PagerDutyChannel, SlackChannel, WebhookChannel
@@ -72,6 +73,19 @@ class NotificationChannelSpec(Resource, frozen=True):
         ]
         | UnsetType
     ) = field(name="proxyURL", default=UNSET)
+    mute: (
+        Annotated[
+            tuple[Mute, ...],
+            described(
+                "Times at which messages wait until they are over. Nothing is dropped. Tests do not wait, nor what "
+                "opens or closes an incident of PagerDuty or Opsgenie: FAILED, TIMED_OUT and SUCCEEDED. Absent: none.",
+                channel_rules.SOME_TIME,
+                extra=ATOMIC_LIST,
+                max_length=16,
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     email: (
         Annotated[
             EmailChannel,

@@ -75,6 +75,23 @@ URL = text(
     "is not a URL to send to: begin with https:// or http://, without user, password or #fragment, for example "
     "https://example.com/hooks; a URL that is itself a secret goes into a Secret",
 )
+TIME_OF_DAY = text(
+    "time-of-day",
+    "(?:[01][0-9]|2[0-3]):[0-5][0-9]|24:00",
+    "is not a time of the day: write two digits for hours and minutes in quotes, for example '07:00'",
+)
+SOME_DAY = holds(
+    "some-day", "self.size() > 0", lambda value: len(value) > 0, "at least one day is needed; absent: every day"
+)
+TIME_ZONE = text(
+    "time-zone", "[A-Za-z][-+_A-Za-z0-9]*(?:/[-+_A-Za-z0-9]+)*", "is not a time zone, for example Europe/Berlin"
+)
+SOME_TIME = holds(
+    "some-time",
+    "self.all(m, !has(m.from) || m.from != (has(m.to) ? m.to : '24:00'))",
+    lambda value: all(one.get("from") is None or one["from"] != one.get("to", "24:00") for one in value),
+    "from and to are the same time: leave both out for a whole day",
+)
 PROXY_URL = text(
     "proxy-url",
     rf"{_HTTP_URL}/?".replace("https?", "http"),

@@ -1,11 +1,15 @@
-"""Problems in the templates of an object. The schema cannot find them, because CEL cannot parse templates."""
+"""Problems that the schema cannot find, because CEL can neither parse templates nor knows time zones."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from msgspec import convert
+
+from execution_options.api.mute import Mute
 from execution_options.api.names import CHANNEL_KIND
 from execution_options.api.problem import Problem
+from execution_options.notifications import mute
 from execution_options.notifications.page import problems as bodies
 from execution_options.notifications.template import problem
 
@@ -14,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def template_problems(kind: str, spec: Mapping[str, Any]) -> list[Problem]:
-    """The problems of all templates in a spec.
+    """The problems of all templates and times in a spec.
 
     Args:
         kind: kind of the object.
@@ -27,6 +31,8 @@ def template_problems(kind: str, spec: Mapping[str, Any]) -> list[Problem]:
     ]
     if kind == CHANNEL_KIND and "http" in spec:
         found += [Problem("spec.http.body", f"is not a valid body: {what}") for what in bodies(spec["http"]["body"])]
+    if kind == CHANNEL_KIND and "mute" in spec:
+        found += [Problem(path, what) for path, what in mute.problems(convert(spec["mute"], tuple[Mute, ...]))]
     return found
 
 

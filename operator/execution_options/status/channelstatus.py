@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import UNSET, Struct
 
 from execution_options.api.channel import DeliveryCounts, NotificationChannelStatus
+from execution_options.notifications import mute
+from execution_options.notifications.page import problems as bodies
 from execution_options.notifications.template import problem
 from execution_options.status.conditions import Aspect, conditions, worst, written
 
@@ -109,6 +111,10 @@ def fully_effective(channel: Channel, others: Iterable[Channel], operator_namesp
         found.append(f"spec.allowedNamespaces: only channels in namespace {operator_namespace} are offered to others")
     if spec.execution_url is not UNSET and (what := problem(spec.execution_url)) is not None:
         found.append(f"spec.executionURL: messages have no link: {what}")
+    if spec.http is not UNSET:
+        found += [f"spec.http.body: {what}" for what in bodies(spec.http.body)]
+    if spec.mute is not UNSET:
+        found += [f"{path}: {what}" for path, what in mute.problems(spec.mute)]
     if not found:
         return Aspect("FullyEffective", "True", "EveryFieldHasEffect", "")
     return Aspect("FullyEffective", "False", "FieldsWithoutEffect", f"without effect: {'; '.join(found)}")

@@ -18,6 +18,7 @@ from execution_options.controller.runtime.lease import LeaseLostError
 from execution_options.controller.runtime.writer import Writer
 from execution_options.kube.client import ApiError
 from execution_options.notifications.message import Message
+from execution_options.outbox import state
 from execution_options.outbox.compose import Composed
 from execution_options.outbox.record import ChannelRef, FullSpec, Unsent
 from execution_options.outbox.state import Claim, Recipient, Status
@@ -84,6 +85,18 @@ class Observer:
         self.ends.append(delivery.now.state)
 
 
+class Mute:
+    """A directory in which every channel is muted until a time."""
+
+    until: datetime | None = None
+
+    def rate(self, _: ChannelKey) -> int:
+        return 0
+
+    def muted_until(self, _: ChannelKey, now: datetime) -> datetime | None:
+        return self.until if self.until is not None and now < self.until else None
+
+
 class Process:
     """A controller's deliveries."""
 
@@ -91,7 +104,8 @@ class Process:
         self.api, self.post, self.observer = api, Post(), Observer()
         self.holds = True
         writer = Writer(api, lambda: self.holds, 5.0)  # type: ignore[arg-type]
-        self.deliveries = Deliveries(api, writer, self.post, self.observer, holder, seconds)  # type: ignore[arg-type]
+        self.mute = Mute()
+        self.deliveries = Deliveries(api, writer, self.post, self.observer, holder, seconds, self.mute)  # type: ignore[arg-type]
         self.deliveries.ledger.start()
 
     async def record(self, one: Composed | None = None) -> None:
@@ -412,3 +426,44 @@ def test_whatever_gets_lost_it_is_delivered_once_and_said_once(
         assert not me.status.possible_duplicate
 
     asyncio.run(play())
+
+
+async def test_a_muted_channel_delays_a_message_and_says_until_when(me: Process) -> None:
+    me.mute.until = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=9)
+    await me.record()
+    for _ in range(2):
+        assert await me.reconcile() == 30.0
+    assert me.post.parcels == []
+    assert (me.status.state, me.status.reason, me.status.next_attempt) == ("Pending", "Muted", me.mute.until)
+    assert [method for method, _ in me.api.requests] == ["POST", "PATCH"]  # it is written once
+    # Somebody edits the channel.
+    me.mute.until = None
+    assert await me.reconcile() is None
+    assert (me.status.state, me.status.since is not None) == ("Delivered", True)
+
+
+async def test_the_day_for_attempts_begins_after_a_channel_was_muted(me: Process) -> None:
+    old = datetime.now(UTC) - timedelta(days=3)
+    store(me, state.muted(state.recorded(["a@b.c"]), old))
+    await me.look()
+    me.post.answer = temporary("ServerError", "503")
+    assert await me.reconcile() is not None
+    assert me.status.state == "Pending"
+
+
+@pytest.mark.parametrize(("channel", "phase", "parcels"), [("pagerDuty", "FAILED", 1), ("pagerDuty", "ABORTED", 0)])
+async def test_what_is_urgent_does_not_wait(me: Process, channel: str, phase: str, parcels: int) -> None:
+    me.mute.until = datetime.now(UTC) + timedelta(hours=9)
+    await me.record(composed(channel=channel, phase=phase))
+    await me.reconcile()
+    assert len(me.post.parcels) == parcels
+
+
+async def test_a_test_and_a_redelivery_do_not_wait(me: Process) -> None:
+    me.mute.until = datetime.now(UTC) + timedelta(hours=9)
+    await me.record(composed(test="now"))
+    assert await me.reconcile() is None
+    store(me, state.failed(state.recorded(["a@b.c"]), "Refused", "", datetime.now(UTC)), **{LABEL: "r"})
+    await me.deliveries.ledger.asked._relist()
+    await me.reconcile()
+    assert len(me.post.parcels) == 2

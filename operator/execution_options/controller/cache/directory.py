@@ -11,10 +11,12 @@ from msgspec import UNSET
 
 from execution_options.kube.channels import CHANNELS, ChannelObject, channel_of
 from execution_options.kube.mirror import Mirror
+from execution_options.notifications.mute import muted_until
 from execution_options.notifications.route import Channel, ChannelKey, Channels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import datetime
 
     from execution_options.kube.client import Kube
 
@@ -48,6 +50,16 @@ class Directory:
     def get(self, key: ChannelKey) -> Channel | None:
         """A channel; ``None`` if there is none or its spec is invalid."""
         return self._known.get(key)
+
+    def muted_until(self, key: ChannelKey, now: datetime) -> datetime | None:
+        """When a channel is muted no more; ``None`` if it is not muted.
+
+        Args:
+            key: the channel.
+            now: the current time.
+        """
+        channel = self._known.get(key)
+        return None if channel is None else muted_until(channel.spec.mute or (), now)
 
     def rate(self, key: ChannelKey) -> int:
         """Messages per second that a channel names; 0 for none."""

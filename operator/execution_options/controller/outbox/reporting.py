@@ -92,10 +92,13 @@ def concerned(spec: Spec, namespace: str, *, options: bool) -> Iterator[Regardin
 
 
 def summary(open_deliveries: Callable[[], Iterator[Delivery]]) -> OpenDeliveries:
-    """How many deliveries are open, and how old the oldest is."""
+    """How many deliveries are open, and how old the oldest is that does not wait for a muted channel."""
     counts: Counter[tuple[str, str]] = Counter()
     oldest, now = 0.0, datetime.now(UTC)
     for delivery in open_deliveries():
+        if delivery.now.is_muted:
+            counts[delivery.spec.channel.type, "Muted"] += 1
+            continue  # it is to wait
         counts[delivery.spec.channel.type, delivery.now.state] += 1
         created = time_of(delivery.metadata.creation_timestamp)
         if created is not None:

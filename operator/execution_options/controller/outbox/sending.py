@@ -12,6 +12,7 @@ from execution_options.api.names import LINEAGE_LABEL
 from execution_options.controller.outbox.ledger import Ledger
 from execution_options.controller.outbox.turns import Turns
 from execution_options.controller.runtime import Place
+from execution_options.notifications.mute import is_urgent
 from execution_options.notifications.naming import IDEMPOTENT
 from execution_options.notifications.route import ChannelKey
 from execution_options.outbox import lineage, state
@@ -20,9 +21,10 @@ from execution_options.providers.answer import ambiguous
 from execution_options.providers.parcel import Parcel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from execution_options.api.keys import Key
+    from execution_options.controller.cache import Directory
     from execution_options.controller.outbox.delivery import Delivery
     from execution_options.controller.outbox.reporting import Reporting
     from execution_options.controller.runtime import Writer
@@ -35,6 +37,8 @@ logger = logging.getLogger(__name__)
 
 WIDTH: Final = 8
 """Deliveries that one channel sends at the same time."""
+MUTED_SECONDS: Final = 30.0
+"""Seconds until a delivery whose channel is muted is looked at again."""
 CLAIM_SLACK: Final = 3.0
 """Seconds by which a claim outlasts the attempt, so that its result can be recorded."""
 FAMILY_SECONDS: Final = 5.0
@@ -56,7 +60,7 @@ class Deliveries:
         reporting: receives the results.
         holder: unique name of this process.
         send_timeout: seconds for sending to one recipient.
-        rate: as for :class:`Turns`.
+        directory: what is known of channels; ``None``: nothing.
     """
 
     def __init__(
@@ -67,7 +71,7 @@ class Deliveries:
         reporting: Reporting,
         holder: str,
         send_timeout: float,
-        rate: Callable[[ChannelKey], int] = lambda _: 0,
+        directory: Directory | None = None,
     ) -> None:
         self._writer = writer
         self._post = post
@@ -75,7 +79,8 @@ class Deliveries:
         self._holder = holder
         self._send_timeout = send_timeout
         self.ledger = Ledger(kube, writer)
-        self._turns = Turns(rate)
+        self._directory = directory
+        self._turns = Turns() if directory is None else Turns(directory.rate)
         self._unrecorded: dict[Key, tuple[Claim, Mapping[str, Answer]]] = {}
 
     def place(self, key: Key) -> Place:
@@ -113,10 +118,13 @@ class Deliveries:
         # If the claim is this process's own and was not answered, nothing was sent.
         own = status.claim is not None and status.claim.holder == self._holder
         at = state.due(status)
-        if at is not None and at > now and not own:
+        if at is not None and at > now and not own and not status.is_muted:
             return (at - now).total_seconds()
         if state.ran_out(status, now):
             return await self._finish(delivery, state.failed(status, "NoAnswer", "its last attempt never ended", now))
+        until = self._muted_until(delivery, status, now)
+        if until is not None:
+            return await self._wait(delivery, status, until, now)
         pause = self._turns.take(delivery)
         if pause > 0:
             return pause
@@ -132,6 +140,21 @@ class Deliveries:
         if message is None:
             return 0.0
         return await self._attempt(delivery, status, message, _threads(mine, family), own=own)
+
+    def _muted_until(self, delivery: Delivery, status: Status, now: datetime) -> datetime | None:
+        """When the channel of a delivery is muted no more; ``None`` if that does not matter now."""
+        spec = delivery.spec
+        asked = spec.test or status.redelivery
+        if self._directory is None or asked or status.claim or is_urgent(spec.channel.type, spec.phase):
+            return None
+        return self._directory.muted_until(ChannelKey(spec.channel.namespace, spec.channel.name), now)
+
+    async def _wait(self, delivery: Delivery, status: Status, until: datetime, now: datetime) -> float:
+        """Show until when a delivery waits. It is looked at again before, because the channel may be edited."""
+        mine = state.muted(status, until)
+        if mine != status and await self.ledger.write(delivery, mine) is None:
+            return 0.0
+        return min(MUTED_SECONDS, (until - now).total_seconds())
 
     async def _attempt(
         self, delivery: Delivery, status: Status, message: Message, threads: dict[str, str], *, own: bool

@@ -129,10 +129,9 @@ class Metrics:
 
         def compute() -> Iterable[Metric]:
             counts, oldest = summary()
-            yield _gauge(
-                "execution_options_deliveries_open", "Notifications that have not finished.", ("type", "state"), counts
-            )
-            text = "Age of the oldest notification that has not finished; 0 where all have."
+            text = "Notifications that have not finished; Muted ones wait for their channel."
+            yield _gauge("execution_options_deliveries_open", text, ("type", "state"), counts)
+            text = "Age of the oldest notification that has not finished and is not Muted; 0 where all have."
             yield GaugeMetricFamily("execution_options_delivery_oldest_seconds", text, value=oldest)
 
         self.registry.register(_Computed(compute))
