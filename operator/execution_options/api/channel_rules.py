@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from execution_options.api.rule import exactly_one, holds, keys, matches, text
+from execution_options.api.services import SERVICES
 from execution_options.api.syntax import DNS_SUBDOMAIN, EMAIL_ADDRESS, SUBDOMAIN_SYNTAX
 
 # Credentials in a URL would be a secret in the spec, and a fragment is never sent.
@@ -12,14 +13,7 @@ _HTTP_URL = r"https?://(?:[A-Za-z0-9](?:[-A-Za-z0-9.]*[A-Za-z0-9])?|\[[0-9A-Fa-f
 _NO_CONTROL = r"[^\x00-\x1f\x7f]"
 _PLAIN = r"[^\x22\x5c\x00-\x1f\x7f]"  # in a JSON string as it is
 
-ONE_TYPE = exactly_one(
-    "channel-type",
-    "a channel",
-    (
-        *("email", "slack", "pagerDuty", "webhook", "teams", "googleChat", "discord"),
-        *("mattermost", "rocketChat", "opsgenie", "http"),
-    ),
-)
+ONE_TYPE = exactly_one("channel-type", "a channel", SERVICES)
 SECRET_NAME = text("secret-name", DNS_SUBDOMAIN, f"is not the name of an object: {SUBDOMAIN_SYNTAX}")
 SECRET_KEY = text(
     "secret-key",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from execution_options.api import reserved, syntax
 from execution_options.api.rule import Rule, exactly_one, holds, keys, literal, matches, text
+from execution_options.api.services import SERVICES
 from execution_options.api.syntax import DNS_LABEL, DNS_SUBDOMAIN, SUBDOMAIN_SYNTAX
 
 if TYPE_CHECKING:
@@ -203,14 +204,7 @@ ENVS_SIZE = holds(
 
 # Notifications
 
-ONE_TRANSPORT = exactly_one(
-    "one-transport",
-    "a notification",
-    (
-        *("email", "slack", "pagerDuty", "webhook", "teams", "googleChat", "discord"),
-        *("mattermost", "rocketChat", "opsgenie", "http"),
-    ),
-)
+ONE_TRANSPORT = exactly_one("one-transport", "a notification", SERVICES)
 SOME_PHASE = holds(
     "some-phase",
     "self.size() > 0",

@@ -72,11 +72,6 @@ class Status(Struct, frozen=True, rename="camel", omit_defaults=True):
     redelivery: str = ""
 
     @property
-    def is_muted(self) -> bool:
-        """Whether it waits because its channel is muted."""
-        return self.reason == "Muted" and not self.finished
-
-    @property
     def finished(self) -> bool:
         """Whether nothing more happens unless somebody asks for it."""
         return self.state in FINISHED
@@ -116,17 +111,6 @@ def _closed(status: Status, state: State, reason: str, message: str, now: dateti
         recipients=recipients,
         finished_at=now,
     )
-
-
-def muted(status: Status, until: datetime) -> Status:
-    """The status of a delivery whose channel is muted.
-
-    Args:
-        status: its status so far, without a claim.
-        until: when it is muted no more.
-    """
-    message = f"the channel is muted until {until.isoformat(timespec='seconds')}"
-    return structs.replace(status, reason="Muted", message=message, next_attempt=until)
 
 
 def due(status: Status) -> datetime | None:

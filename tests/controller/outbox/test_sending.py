@@ -20,6 +20,7 @@ from execution_options.kube.client import ApiError
 from execution_options.notifications.message import Message
 from execution_options.outbox import state
 from execution_options.outbox.compose import Composed
+from execution_options.outbox.muting import muted
 from execution_options.outbox.record import ChannelRef, FullSpec, Unsent
 from execution_options.outbox.state import Claim, Recipient, Status
 from execution_options.providers.answer import accepted, permanent, temporary
@@ -444,7 +445,7 @@ async def test_a_muted_channel_delays_a_message_and_says_until_when(me: Process)
 
 async def test_the_day_for_attempts_begins_after_a_channel_was_muted(me: Process) -> None:
     old = datetime.now(UTC) - timedelta(days=3)
-    store(me, state.muted(state.recorded(["a@b.c"]), old))
+    store(me, muted(state.recorded(["a@b.c"]), old))
     await me.look()
     me.post.answer = temporary("ServerError", "503")
     assert await me.reconcile() is not None

@@ -14,10 +14,11 @@ import pytest
 from support.chats import Discord, GoogleChat, Mattermost, Opsgenie, RocketChat, Teams
 from support.waiting import eventually
 
-from .conftest import state
+from .conftest import MERGE, state
 
 if TYPE_CHECKING:
     from execution_options.cluster import Cluster
+    from support.services import WebhookReceiver
 
     from .conftest import Controllers, Office
 
@@ -83,3 +84,28 @@ def notify_test(cluster: Cluster, target: str, office: Office) -> subprocess.Com
     where = ["--kubeconfig", str(cluster.kubeconfig), "--context", cluster.context, "-n", office.namespace]
     line = [sys.executable, "-m", "execution_options", "notify", "test", target, *where]
     return subprocess.run(line, capture_output=True, text=True, check=False)
+
+
+def test_a_muted_channel_waits_over_a_crash_until_somebody_edits_it(
+    office: Office, controllers: Controllers, receiver: WebhookReceiver
+) -> None:
+    first = controllers.start().active()
+    now = datetime.now(UTC)
+    begin, end = now - timedelta(hours=1), now + timedelta(hours=2)
+    office.channel("hook", webhook={"url": receiver.url}, mute=[{"from": f"{begin:%H:%M}", "to": f"{end:%H:%M}"}])
+    office.options({"phases": ["FAILED"], "webhook": {}})
+    office.jobs("train-1")
+    office.end("train-1")
+    eventually(lambda: [one["status"]["reason"] for one in ends(office)] == ["Muted"])
+    muted = [
+        value for name, value in first.metrics().items() if 'deliveries_open{state="Muted",type="webhook"}' in name
+    ]
+    assert muted == [1.0]
+    first.kill()
+    first.died()
+    controllers.start_in_place()
+    (waiting,) = ends(office)
+    assert (waiting["status"]["state"], receiver.received) == ("Pending", [])
+    office.team.request("PATCH", office.path("notificationchannels", "hook"), {"spec": {"mute": None}}, MERGE)
+    eventually(lambda: len(receiver.received) == 1, timeout=60)
+    assert state(office.delivery("train-1")) == "Delivered"

@@ -11,6 +11,7 @@ from execution_options.api import names
 from execution_options.controller.runtime import Announcement, OpenDeliveries, Regarding
 from execution_options.logs import fields
 from execution_options.outbox.episode import time_of
+from execution_options.outbox.muting import is_muted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -96,7 +97,7 @@ def summary(open_deliveries: Callable[[], Iterator[Delivery]]) -> OpenDeliveries
     counts: Counter[tuple[str, str]] = Counter()
     oldest, now = 0.0, datetime.now(UTC)
     for delivery in open_deliveries():
-        if delivery.now.is_muted:
+        if is_muted(delivery.now):
             counts[delivery.spec.channel.type, "Muted"] += 1
             continue  # it is to wait
         counts[delivery.spec.channel.type, delivery.now.state] += 1

@@ -16,6 +16,7 @@ from execution_options.notifications.mute import is_urgent
 from execution_options.notifications.naming import IDEMPOTENT
 from execution_options.notifications.route import ChannelKey
 from execution_options.outbox import lineage, state
+from execution_options.outbox.muting import is_muted, muted
 from execution_options.outbox.record import RESOLVED_BY, report
 from execution_options.providers.answer import ambiguous
 from execution_options.providers.parcel import Parcel
@@ -118,7 +119,7 @@ class Deliveries:
         # If the claim is this process's own and was not answered, nothing was sent.
         own = status.claim is not None and status.claim.holder == self._holder
         at = state.due(status)
-        if at is not None and at > now and not own and not status.is_muted:
+        if at is not None and at > now and not own and not is_muted(status):
             return (at - now).total_seconds()
         if state.ran_out(status, now):
             return await self._finish(delivery, state.failed(status, "NoAnswer", "its last attempt never ended", now))
@@ -151,7 +152,7 @@ class Deliveries:
 
     async def _wait(self, delivery: Delivery, status: Status, until: datetime, now: datetime) -> float:
         """Show until when a delivery waits. It is looked at again before, because the channel may be edited."""
-        mine = state.muted(status, until)
+        mine = muted(status, until)
         if mine != status and await self.ledger.write(delivery, mine) is None:
             return 0.0
         return min(MUTED_SECONDS, (until - now).total_seconds())
