@@ -65,33 +65,21 @@ class Options(OptionsFields):
         selector: Mapping[str, Any] | None = None,
         namespace_selector: Mapping[str, Any] | None = None,
     ) -> None:
-        for name, value, expected in (
-            ("max_parallelism", max_parallelism, int),
-            ("disable_notifications", disable_notifications, bool),
-            ("overwrite_cache", overwrite_cache, bool),
-            ("mode", mode, str),
-            ("priority", priority, int),
-            ("update_policy", update_policy, str),
-            ("notification_guarantee", notification_guarantee, str),
-            ("selector", selector, Mapping),
-            ("namespace_selector", namespace_selector, Mapping),
-        ):
-            typed.expect(name, value, expected)
         self.labels = typed.strings("labels", labels)
         self.annotations = typed.strings("annotations", annotations)
         self.raw_output_data_config = typed.storage(raw_output_data_config)
         self.security_context = typed.security_context(security_context)
-        self.max_parallelism = max_parallelism
+        self.max_parallelism = typed.expected("max_parallelism", max_parallelism, int)
         self.notifications = typed.notifications(notifications)
-        self.disable_notifications = disable_notifications
-        self.overwrite_cache = overwrite_cache
+        self.disable_notifications = typed.expected("disable_notifications", disable_notifications, bool)
+        self.overwrite_cache = typed.expected("overwrite_cache", overwrite_cache, bool)
         self.envs = typed.strings("envs", envs)
-        self.mode = mode
-        self.priority = priority
-        self.update_policy = update_policy
-        self.notification_guarantee = notification_guarantee
-        self.selector = selector
-        self.namespace_selector = namespace_selector
+        self.mode = typed.expected("mode", mode, str)
+        self.priority = typed.expected("priority", priority, int)
+        self.update_policy = typed.expected("update_policy", update_policy, str)
+        self.notification_guarantee = typed.expected("notification_guarantee", notification_guarantee, str)
+        self.selector = typed.expected("selector", selector, Mapping)
+        self.namespace_selector = typed.expected("namespace_selector", namespace_selector, Mapping)
 
     @classmethod
     def default_from(cls, k8s_service_account: str | None = None, raw_data_prefix: str | None = None) -> Self:

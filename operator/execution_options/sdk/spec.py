@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, UnsetType, structs
 
 from execution_options.api.channel import CHANNEL_TYPES
+from execution_options.api.model import ExecutionOptionsSpec
 from execution_options.api.problem import Problem
 from execution_options.sdk.notifications import (
     Email,
@@ -25,10 +26,9 @@ from execution_options.sdk.phases import WorkflowExecutionPhase
 from execution_options.sdk.security import Identity, RawOutputDataConfig, SecurityContext
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from execution_options.api import notification
-    from execution_options.api.model import ExecutionOptionsSpec
     from execution_options.api.security_context import RunAs
     from execution_options.sdk.fields import OptionsFields
 
@@ -99,25 +99,12 @@ def _not_a(expected: type, path: str, value: object, *, optional: bool = True) -
 
 def to_spec(options: OptionsFields) -> dict[str, Any]:
     """The ``spec`` of the options; types and values are not checked."""
-    prefix, context = options.raw_output_data_config, options.security_context
+    values = ((name, written, getattr(options, name)) for name, written in _FIELDS.items())
     return _present(
-        mode=options.mode,
-        priority=options.priority,
-        updatePolicy=options.update_policy,
-        labels=options.labels,
-        annotations=options.annotations,
-        securityContext=None if context is None else _present(runAs=_run_as(context.run_as)),
-        rawOutputDataConfig=prefix and {"outputLocationPrefix": prefix.output_location_prefix},
-        maxParallelism=options.max_parallelism,
-        overwriteCache=options.overwrite_cache,
-        envs=(
-            None if options.envs is None else [{"name": name, "value": value} for name, value in options.envs.items()]
-        ),
-        notifications=(
-            None if options.notifications is None else [_notification(each) for each in options.notifications]
-        ),
-        disableNotifications=options.disable_notifications,
-        notificationGuarantee=options.notification_guarantee,
+        **{
+            written: _TO_SPEC[name](value) if name in _TO_SPEC and value is not None else value
+            for name, written, value in values
+        }
     )
 
 
@@ -160,25 +147,11 @@ def from_spec(spec: ExecutionOptionsSpec, selectors: Mapping[str, Any]) -> dict[
         spec: the decoded ``spec``.
         selectors: the same ``spec`` as a mapping; its selectors are kept in the form in which they were given.
     """
-    context, prefix = _set(spec.security_context), _set(spec.raw_output_data_config)
-    envs, notifications = _set(spec.envs), _set(spec.notifications)
-    return {
-        "labels": _set(spec.labels),
-        "annotations": _set(spec.annotations),
-        "raw_output_data_config": None if prefix is None else prefix.output_location_prefix,
-        "security_context": None if context is None else SecurityContext(_identity_from(_set(context.run_as))),
-        "max_parallelism": _set(spec.max_parallelism),
-        "notifications": None if notifications is None else [_notification_from(each) for each in notifications],
-        "disable_notifications": _set(spec.disable_notifications),
-        "overwrite_cache": _set(spec.overwrite_cache),
-        "envs": None if envs is None else {env.name: env.value for env in envs},
-        "mode": _set(spec.mode),
-        "priority": _set(spec.priority),
-        "update_policy": _set(spec.update_policy),
-        "notification_guarantee": _set(spec.notification_guarantee),
-        "selector": selectors.get("selector"),
-        "namespace_selector": selectors.get("namespaceSelector"),
-    }
+    values = {name: _set(getattr(spec, name)) for name in _FIELDS}
+    for name, convert in _FROM_SPEC.items():
+        if values[name] is not None:
+            values[name] = convert(values[name])
+    return values | {"selector": selectors.get("selector"), "namespace_selector": selectors.get("namespaceSelector")}
 
 
 def _identity_from(run_as: RunAs | None) -> Identity | None:
@@ -212,3 +185,21 @@ def _notification_from(source: notification.Notification) -> Notification:
 
 def _set(value: T | UnsetType) -> T | None:
     return None if isinstance(value, UnsetType) else value
+
+
+_FIELDS: Final = {one.name: one.encode_name for one in structs.fields(ExecutionOptionsSpec) if one.name != "selector"}
+"""Attribute of ``Options`` and of the model → field of a manifest."""
+_TO_SPEC: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "security_context": lambda context: _present(runAs=_run_as(context.run_as)),
+    "raw_output_data_config": lambda config: {"outputLocationPrefix": config.output_location_prefix},
+    "envs": lambda envs: [{"name": name, "value": value} for name, value in envs.items()],
+    "notifications": lambda notifications: [_notification(each) for each in notifications],
+}
+"""Attributes with another form in a manifest; all others have the same."""
+_FROM_SPEC: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "security_context": lambda context: SecurityContext(_identity_from(_set(context.run_as))),
+    "raw_output_data_config": lambda config: config.output_location_prefix,
+    "envs": lambda envs: {env.name: env.value for env in envs},
+    "notifications": lambda notifications: [_notification_from(each) for each in notifications],
+}
+"""The other way round."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from execution_options.sdk.metadata import Annotations, Labels
 from execution_options.sdk.notifications import Notification
 from execution_options.sdk.security import Identity, RawOutputDataConfig, SecurityContext
+
+T = TypeVar("T")
 
 
 def strings(name: str, values: Any) -> dict[str, str] | None:
@@ -34,24 +36,24 @@ def strings(name: str, values: Any) -> dict[str, str] | None:
     return dict(values)
 
 
-def expect(name: str, value: Any, expected: type, beyond: str = "") -> None:
-    """See that a value is of the expected type, or None.
+def expected(name: str, value: T, kind: type, beyond: str = "") -> T:
+    """A value of the expected type, or None.
 
     Args:
         name: What it is called in messages.
         value: The value.
-        expected: Its type. A bool is no int.
+        kind: Its type. A bool is no int.
         beyond: What else would be right, for the message.
 
     Raises:
         TypeError: It is of another type.
     """
-    if value is None or (isinstance(value, expected) and not (expected is int and isinstance(value, bool))):
-        return
-    article = "an" if expected.__name__[0] in "aeiouAEIOU" else "a"
+    if value is None or (isinstance(value, kind) and not (kind is int and isinstance(value, bool))):
+        return value
+    article = "an" if kind.__name__[0] in "aeiouAEIOU" else "a"
     # Only what cannot hold a secret is repeated.
     shown = f": {value!r}" if isinstance(value, str | int | float) else ""
-    raise TypeError(f"{name} must be {article} {expected.__name__}{beyond}, not {_kind(value)}{shown}")
+    raise TypeError(f"{name} must be {article} {kind.__name__}{beyond}, not {_kind(value)}{shown}")
 
 
 def security_context(context: Any) -> SecurityContext | None:
@@ -60,12 +62,11 @@ def security_context(context: Any) -> SecurityContext | None:
     Raises:
         TypeError: It, or a part of it, is of another type.
     """
-    expect("security_context", context, SecurityContext)
-    found: SecurityContext | None = context
+    found: SecurityContext | None = expected("security_context", context, SecurityContext)
     if found is not None and found.run_as is not None:
-        expect("security_context.run_as", found.run_as, Identity)
+        expected("security_context.run_as", found.run_as, Identity)
         for field in ("iam_role", "k8s_service_account", "execution_identity", "service_account_policy"):
-            expect(f"security_context.run_as.{field}", getattr(found.run_as, field), str)
+            expected(f"security_context.run_as.{field}", getattr(found.run_as, field), str)
     return found
 
 
@@ -77,10 +78,9 @@ def storage(config: Any) -> RawOutputDataConfig | None:
     """
     if isinstance(config, str):
         return RawOutputDataConfig(config)
-    expect("raw_output_data_config", config, RawOutputDataConfig, " or a str")
-    found: RawOutputDataConfig | None = config
+    found: RawOutputDataConfig | None = expected("raw_output_data_config", config, RawOutputDataConfig, " or a str")
     if found is not None:
-        expect("raw_output_data_config.output_location_prefix", found.output_location_prefix, str)
+        expected("raw_output_data_config.output_location_prefix", found.output_location_prefix, str)
     return found
 
 
