@@ -18,13 +18,13 @@ LogFormat = Literal["text", "json"]
 _FIELDS: Final = "fields"
 
 
-def fields(**said: str) -> dict[str, dict[str, str]]:
-    """What a line is about, for ``extra``: keys of its JSON object. Empty ones are left out."""
-    return {_FIELDS: {key: value for key, value in said.items() if value}}
+def fields(**values: str) -> dict[str, dict[str, str]]:
+    """The objects that a log line is about, for ``extra``: keys of its JSON object. Empty values are left out."""
+    return {_FIELDS: {key: value for key, value in values.items() if value}}
 
 
 def error_text(error: BaseException) -> str:
-    """What an error says; the name of its class where it says nothing, as time-outs do."""
+    """The message of an error, or the name of its class if it has none, as time-outs do."""
     return str(error) or type(error).__name__
 
 

@@ -93,12 +93,12 @@ def of_api_server(environment: Mapping[str, str], server: str, named: str | None
     return _usable(named, "proxy-url") if named else Proxies.of(environment).for_url(server)
 
 
-def _usable(proxy: str, said: str) -> str:
-    """The URL of a proxy, of which Go lets the scheme be missing.
+def _usable(proxy: str, where: str) -> str:
+    """The URL of a proxy; as in Go, its scheme may be missing.
 
     Args:
-        proxy: as somebody wrote it.
-        said: where.
+        proxy: the value as it was written.
+        where: where it was written, for the message.
 
     Raises:
         ProxyError: there is no host in it, or it has a scheme that is not known here.
@@ -110,7 +110,7 @@ def _usable(proxy: str, said: str) -> str:
     except ValueError:
         known = None
     if not known or any(sign.isspace() for sign in whole):
-        raise ProxyError(f"{said} is not the URL of a proxy that is known here: http://host:port or https://host:port")
+        raise ProxyError(f"{where} is not the URL of a proxy that is known here: http://host:port or https://host:port")
     return whole
 
 

@@ -1,4 +1,4 @@
-"""Whether a process advances: what has not done so for longer than its bound is told by ``/healthz`` and the log.
+"""Whether a process makes progress: ``/healthz`` and the log name what has not for longer than its bound.
 
 What counts is that something goes on, not that it succeeds. While the API server is away everything tries again and
 again, and a process that began anew would not do better.
@@ -27,35 +27,36 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 BEAT_SECONDS: Final = 0.1
-"""Between two beats of the event loop: what is shorter is not told apart from it."""
+"""Seconds between two beats of the event loop; shorter delays are not seen."""
 SAMPLE_SECONDS: Final = 0.25
-"""Between two looks of the thread that asks who holds the event loop."""
+"""Seconds between two checks of the thread that finds what blocks the event loop."""
 HELD_SECONDS: Final = 1.0
-"""For how long the event loop may be held without a word. A probe waits for some seconds, the Lease for ten."""
+"""Seconds for which the event loop may be blocked before that is logged. A probe waits for some seconds, the Lease for
+ten."""
 WORK_SECONDS: Final = 120.0
-"""For how long a step of a reconcile may last. A request to the API server ends after 30 s at most, whatever becomes of
-it, and nothing else is waited for that takes longer."""
+"""Seconds that a step of a reconcile may take. A request to the API server ends after at most 30 s, and no other wait
+is longer."""
 FRAMES: Final = 15
-"""Of a stack, the innermost ones."""
+"""Innermost frames of a stack that are logged."""
 
 _working: ContextVar[Beat | None] = ContextVar("_working", default=None)
 
 
 def advance() -> None:
-    """Note that the work of this context goes on: a step of it begins."""
+    """Note that the work of this context makes progress: a step begins."""
     beat = _working.get()
     if beat is not None:
         beat.advance()
 
 
 class Beat:
-    """Something that is to advance again and again; it is expected to do so within a ``with`` block.
+    """Something that has to advance again and again while its ``with`` block lasts.
 
     Args:
-        watchdog: who looks.
-        name: what it is, for people.
+        watchdog: checks it.
+        name: its name, for people.
         bound: seconds within which it must advance.
-        about: which object it is about, for the log alone: whoever is in the network can ask ``/healthz``.
+        about: the object that it is about. Only the log names it, because anybody in the network can read ``/healthz``.
     """
 
     __slots__ = ("_watchdog", "about", "at", "bound", "name")
@@ -69,11 +70,11 @@ class Beat:
 
     @property
     def shown(self) -> str:
-        """What it is, and what it is about."""
+        """Its name, and the object that it is about."""
         return f"{self.name} ({self.about})" if self.about else self.name
 
     def advance(self) -> None:
-        """It goes on; from any thread."""
+        """Note progress; callable from any thread."""
         self.at = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -88,7 +89,7 @@ class Beat:
 
 
 class Watchdog:
-    """Looks after one event loop, and after what runs in it and beside it.
+    """Watches one event loop, and what runs in it and beside it.
 
     Args:
         registry: of the metrics.
@@ -98,21 +99,27 @@ class Watchdog:
         self.beats: set[Beat] = set()
         self._delay = Histogram(
             "execution_options_loop_delay_seconds",
-            "How much later than asked for the event loop comes to what is due.",
+            "How much later than asked for the event loop runs what is due.",
             buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
             registry=registry,
         )
         self._due = time.monotonic() + BEAT_SECONDS
         self._computed = time.process_time()
-        self._told: set[Beat] = set()
+        self._logged: set[Beat] = set()
 
     def expect(self, name: str, bound: float) -> Beat:
-        """Something that is to advance at least every ``bound`` seconds, as long as the block lasts that it begins."""
+        """Something that has to advance at least every ``bound`` seconds while its ``with`` block lasts."""
         return Beat(self, name, bound)
 
     @contextlib.contextmanager
     def working(self, name: str, about: str, bound: float = WORK_SECONDS) -> Iterator[None]:
-        """The same for what this task does in the block: :func:`advance` is about it."""
+        """Expect progress of this task within the block; :func:`advance` notes it.
+
+        Args:
+            name: name of the work, for people.
+            about: the object that it is about.
+            bound: seconds within which it must advance.
+        """
         with Beat(self, name, bound, about) as beat:
             before = _working.set(beat)
             try:
@@ -121,13 +128,13 @@ class Watchdog:
                 _working.reset(before)
 
     def late(self) -> str:
-        """What has not advanced in time, for people; empty where everything has."""
+        """What has not advanced in time, for people; empty if everything has."""
         now = time.monotonic()
         late = sorted((now - one.at, one.name, one.bound) for one in tuple(self.beats) if now - one.at > one.bound)
         return "; ".join(f"{name} has not advanced for {for_:.0f} s, at most {bound:.0f}" for for_, name, bound in late)
 
     async def run(self) -> None:
-        """Measure the event loop, and say what does not advance, until cancelled."""
+        """Measure the delay of the event loop, and log what does not advance, until cancelled."""
         ended = threading.Event()
         arguments = (threading.get_ident(), ended)
         self._due = time.monotonic() + BEAT_SECONDS
@@ -139,21 +146,21 @@ class Watchdog:
                 delay, self._due = max(0.0, now - self._due), now + BEAT_SECONDS
                 self._computed = time.process_time()
                 self._delay.observe(delay)
-                self._tell()
+                self._report()
         finally:
             ended.set()
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         now = time.monotonic()
         late = {one for one in tuple(self.beats) if now - one.at > one.bound}
-        for one in late - self._told:
+        for one in late - self._logged:
             logger.error("%s has not advanced for %.0f s: /healthz fails until it does", one.shown, now - one.at)
-        for one in self._told - late:
+        for one in self._logged - late:
             logger.info("%s advances again, or has ended", one.shown)
-        self._told = late
+        self._logged = late
 
     def _watch(self, thread: int, ended: threading.Event) -> None:
-        """Say once for each time that the event loop of a thread is held what holds it, and for how long in the end."""
+        """Log what blocks the event loop of a thread, once for each time, and for how long it did."""
         held, since, before = False, 0.0, 0.0
         while not ended.wait(SAMPLE_SECONDS):
             late = time.monotonic() - self._due

@@ -52,5 +52,5 @@ def _take_out(patch: Patch, engine: Engine) -> bool:
         layers = current_layers(snapshot, decode_live(annotations.get(LIVE_ANNOTATION)))
     except (InvalidSnapshotError, InvalidLiveError):
         return False
-    # Whoever forges a snapshot takes out of his own words what he likes.
+    # A forged snapshot removes only values of whoever forged it.
     return take_out(patch, engine, snapshot, merge(snapshot.layers), merge(layers))

@@ -111,7 +111,7 @@ def _counted(pods: list[dict[str, Any]]) -> str:
 
 
 def _place(pods: list[dict[str, Any]]) -> str:
-    """What the pods that wait have been told, of the one that is next."""
+    """What the next waiting pod waits for, by its annotation."""
     notes = [pod["metadata"].get("annotations", {}).get(WAITING_ANNOTATION, "") for pod in pods]
     return min((note for note in notes if note), key=lambda note: (len(note), note), default="")
 

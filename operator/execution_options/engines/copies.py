@@ -33,8 +33,8 @@ def take_out(patch: Patch, engine: Engine, snapshot: Snapshot, frozen: Effective
         patch: the copy.
         engine: its engine.
         snapshot: of the execution that it is a copy of, as the copy carries it.
-        frozen: what options said at the creation of that.
-        now: what they said in the end.
+        frozen: the options of that execution when it was created.
+        now: its options in the end.
 
     Returns:
         Whether anything was changed.
@@ -68,8 +68,8 @@ def _restore(patch: Patch, at: Path, given: Any, written: Any) -> None:
 def _metadata(patch: Patch, engine: Engine, authored: Mapping[str, str], frozen: Effective, now: Effective) -> None:
     for place in [*metadata_places(engine, patch.document), *prevailing_places(engine, patch.document)]:
         for kind in ("labels", "annotations"):
-            for said in (getattr(frozen, kind), getattr(now, kind)):
-                for key, value in said.items():
+            for values in (getattr(frozen, kind), getattr(now, kind)):
+                for key, value in values.items():
                     at = (*place, kind, key)
                     _restore(patch, at, value.value, authored.get(pointer(at)))
 

@@ -29,8 +29,8 @@ STEP: Final = "DAGSTER_RUN_STEP_KEY"
 def outcome_of_failure(context: Any) -> None:
     """A step failed for good, and its run with it."""
     error = context.op_exception
-    said = "" if error is None else f"{type(error).__name__}: {error}"
-    termination.write("FAILED", f"{context.op.name}: {said}" if said else context.op.name)
+    text = "" if error is None else f"{type(error).__name__}: {error}"
+    termination.write("FAILED", f"{context.op.name}: {text}" if text else context.op.name)
 
 
 @success_hook  # type: ignore[untyped-decorator,unused-ignore]

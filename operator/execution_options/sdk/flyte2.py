@@ -40,7 +40,7 @@ _DEFAULTS: Final = {
     "log_format": "console",
     "cache_lookup_scope": "global",
 }
-"""What flyte 2.12.1 writes where nothing was said; this project's own texts stand for it."""
+"""The defaults of flyte 2.12.1, in place of which this project's own texts are used."""
 
 
 def read(values: Mapping[str, Any], channels: Mapping[str, str], others: Mapping[str, Any]) -> dict[str, Any]:
