@@ -18,6 +18,7 @@ _COMMANDS = {
     "controller": ("execution_options.cli.controller:controller", "Run the controller."),
     "explain": ("execution_options.cli.explain:explain", "Show which options an execution has, and why."),
     "launch": ("execution_options.cli.launch:launch", "Launch an execution with options."),
+    "list": ("execution_options.cli.listing:list_", "List executions, pods that wait, or notifications."),
     "notify": ("execution_options.cli.notify:notify", "Deliver notifications again, and try channels out."),
     "preview": ("execution_options.cli.preview:preview", "Show what options would make of a manifest."),
     "release-gates": (
