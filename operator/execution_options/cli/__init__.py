@@ -26,6 +26,7 @@ _COMMANDS = {
         "Let all pods go that wait for a parallelism slot.",
     ),
     "run": ("execution_options.cli.run:run", "Run the whole operator on this machine, to try it out."),
+    "status": ("execution_options.cli.status:status", "Show how the operator is, and what is wrong."),
     "uninstall": ("execution_options.cli.uninstall:uninstall", "Let go of all that waits for the operator."),
     "webhook": ("execution_options.cli.webhook:webhook", "Run the admission webhook."),
 }

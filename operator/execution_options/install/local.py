@@ -151,23 +151,28 @@ async def proved(kube: Kube) -> None:
     Raises:
         UnreachedError: it does not within ``PROOF_SECONDS``.
     """
-    wanted = f"none-{secrets.token_hex(8)}"
     until = time.monotonic() + PROOF_SECONDS
-    while (answer := await _dry_run(kube, wanted)) is not None:
+    while (answer := await not_asked(kube, "default")) is not None:
         if time.monotonic() > until:
             raise UnreachedError(answer)
         await asyncio.sleep(0.1)
 
 
-async def _dry_run(kube: Kube, wanted: str) -> str | None:
-    """Why the API server did not ask the webhook; ``None`` if it did."""
+async def not_asked(kube: Kube, namespace: str) -> str | None:
+    """Why the API server did not ask the webhook about a dry run of a Job; ``None`` if it did.
+
+    Args:
+        kube: the connection.
+        namespace: of the Job.
+    """
+    wanted = f"none-{secrets.token_hex(8)}"
     job = {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {"generateName": "execution-options-", "annotations": {OPTIONS_ANNOTATION: wanted}},
         "spec": {"template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "none"}]}}},
     }
-    path = path_of("batch", "v1", "jobs", "default")
+    path = path_of("batch", "v1", "jobs", namespace)
     try:
         await kube.create(path, job, params={"dryRun": "All"}, seconds=ANSWER_SECONDS)
     except ApiError as error:
