@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from execution_options.controller.cache import Directory, OptionsIndex, World
 from execution_options.controller.changes import Changes
@@ -21,7 +21,17 @@ from execution_options.controller.executions import (
 from execution_options.controller.options import OptionsReconciler
 from execution_options.controller.outbox import DanglingReferences, Outbox, Outcomes, Refusals
 from execution_options.controller.parallelism import Parallelism
-from execution_options.controller.runtime import Elector, Metrics, Pace, Queue, Recorder, SharedBucket, Shell, Writer
+from execution_options.controller.runtime import (
+    Elector,
+    Metrics,
+    Pace,
+    Queue,
+    Recorder,
+    SharedBucket,
+    Shell,
+    Writer,
+    work,
+)
 from execution_options.engines.registry import builtin_engines
 from execution_options.kube.account import own_account
 from execution_options.providers.factory import Providers
@@ -29,6 +39,8 @@ from execution_options.providers.outbound import Outbound
 from execution_options.proxies import Proxies
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterator
+
     from execution_options.api.keys import ExecutionKey, Key, OptionsKey
     from execution_options.controller.runtime import Settings
     from execution_options.kube.client import Kube
@@ -41,7 +53,6 @@ class Parts:
     """Everything of one process, put together; nothing runs yet."""
 
     def __init__(self, kube: Kube, settings: Settings) -> None:
-        self.kube = kube
         self.settings = settings
         changes = self.changes = Changes(self)
         identity = f"{socket.gethostname()}_{secrets.token_hex(8)}"
@@ -101,10 +112,8 @@ class Parts:
             self.executions,
             self.parallelism.board,
             outcomes,
-            refusals,
-            unfollowed,
-            unenforced,
             self.artifacts,
+            (refusals.aspects, unfollowed.aspects, unenforced.aspects),
             settings.status_interval,
         )
         self.providers = Providers(Outbound(settings.allowed_networks), settings.send_timeout, Proxies.of(os.environ))
@@ -126,9 +135,28 @@ class Parts:
             kube, self.world, self.index, directory, self.outbox.deliveries, self.recorder, self.metrics, settings
         )
         self.engines = EngineLoop(kube, self.world, writer, settings, self.metrics, changes.engines_used)
+        self.followed = (self.engines, self.world, self.index, self.outbox, self.artifacts)
+        """What follows the cluster from the beginning, on a standby, too."""
+        for name, queue in (("options", self.options), ("executions", self.executions), ("pods", self.pods)):
+            self.metrics.watch_queue(name, queue.__len__)
         self.metrics.watch_queue("channels", self.of_channels.queue.__len__)
-        for name, depth in (("options", self.options), ("executions", self.executions), ("pods", self.pods)):
-            self.metrics.watch_queue(name, depth.__len__)
         self.metrics.watch_queue("artifacts", self.artifacts.pending)
         self.metrics.watch_executions(self.world.tracker.counts)
         self.metrics.watch_unreadable(self.world.unreadable)
+
+    def workers(self) -> Iterator[Coroutine[Any, Any, None]]:
+        """The workers of all queues, as coroutines that run until cancelled."""
+        for _ in range(WORKERS["channels"]):
+            yield work("channels", self.of_channels.queue, self.of_channels.reconcile, self.metrics)
+        for _ in range(WORKERS["options"]):
+            yield work("options", self.options, self._reconcile_options, self.metrics)
+        for _ in range(WORKERS["executions"]):
+            yield work("executions", self.executions, self.of_executions.reconcile, self.metrics)
+        for _ in range(WORKERS["pods"]):
+            yield work("pods", self.pods, self.of_pods.reconcile, self.metrics)
+
+    async def _reconcile_options(self, key: OptionsKey) -> float | None:
+        again = await self.of_options.reconcile(key)
+        self.outbox.trials.check(key)
+        self.artifacts.options_changed(key.namespace)
+        return again

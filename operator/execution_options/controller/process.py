@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from execution_options.api import decoding, names
 from execution_options.controller import kopf_session
-from execution_options.controller.assembly import WORKERS, Parts
-from execution_options.controller.runtime import LeaseLostError, work
+from execution_options.controller.assembly import Parts
+from execution_options.controller.runtime import LeaseLostError
 from execution_options.health import health_app
 from execution_options.kube.client import REQUEST_ERRORS
 from execution_options.logs import error_text
@@ -21,7 +21,6 @@ from execution_options.serving import Port
 if TYPE_CHECKING:
     import kopf
 
-    from execution_options.api.keys import OptionsKey
     from execution_options.controller.runtime import Settings
     from execution_options.kube.client import Kube
 
@@ -132,7 +131,7 @@ class Process:
             return "stopping"
         if self._unserved:
             return self._unserved
-        if not all(part.synced for part in (parts.engines, parts.world, parts.index, parts.outbox, parts.artifacts)):
+        if not all(part.synced for part in parts.followed):
             return "not everything is listed yet"
         if not parts.elector.holds():
             return ""  # ready to take over
@@ -178,11 +177,8 @@ class Process:
     async def _follow(self) -> None:
         parts = self.parts
         async with asyncio.TaskGroup() as group:
-            group.create_task(parts.engines.follow())
-            group.create_task(parts.world.run())
-            group.create_task(parts.index.run())
-            group.create_task(parts.outbox.follow())
-            group.create_task(parts.artifacts.follow())
+            for part in parts.followed:
+                group.create_task(part.follow())
             group.create_task(parts.metrics.watchdog.run())
 
     async def _lead(self) -> None:
@@ -199,11 +195,8 @@ class Process:
 
     async def _work(self) -> None:
         parts = self.parts
-        await parts.engines.wait_synced()
-        await parts.world.wait_synced()
-        await parts.outbox.wait_synced()
-        await parts.artifacts.wait_synced()
-        await parts.index.wait_synced()
+        for part in parts.followed:
+            await part.wait_synced()
         parts.changes.active = True
         for options in parts.index.all():
             parts.options.add(options)
@@ -221,22 +214,9 @@ class Process:
             group.create_task(parts.engines.work())
             group.create_task(parts.artifacts.work(parts.metrics))
             group.create_task(parts.dangling.run())
-            for _ in range(WORKERS["channels"]):
-                queue, reconcile = parts.of_channels.queue, parts.of_channels.reconcile
-                group.create_task(work("channels", queue, reconcile, parts.metrics))
             group.create_task(parts.parallelism.run())
-            for _ in range(WORKERS["options"]):
-                group.create_task(work("options", parts.options, self._reconcile_options, parts.metrics))
-            for _ in range(WORKERS["executions"]):
-                group.create_task(work("executions", parts.executions, parts.of_executions.reconcile, parts.metrics))
-            for _ in range(WORKERS["pods"]):
-                group.create_task(work("pods", parts.pods, parts.of_pods.reconcile, parts.metrics))
-
-    async def _reconcile_options(self, key: OptionsKey) -> float | None:
-        again = await self.parts.of_options.reconcile(key)
-        self.parts.outbox.trials.check(key)
-        self.parts.artifacts.options_changed(key.namespace)
-        return again
+            for worker in parts.workers():
+                group.create_task(worker)
 
     async def _enqueue_options(self) -> None:
         """Reconcile all options at intervals, in case a change of something that they depend on was missed."""

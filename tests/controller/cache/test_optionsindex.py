@@ -95,7 +95,7 @@ async def test_a_list_shows_what_is_gone(index: OptionsIndex, changed: list[Opti
     index.hand(OPTIONS_KIND, stored("1"))
     for plural in PLURALS.values():
         api.objects[f"/apis/execution.dev/v1beta1/{plural}"] = {"metadata": {"resourceVersion": "9"}, "items": []}
-    running = asyncio.create_task(index.run())
+    running = asyncio.create_task(index.follow())
     await index.wait_synced()
     assert index.synced
     assert index.get(KEY) is None

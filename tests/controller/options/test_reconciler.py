@@ -56,7 +56,7 @@ async def test_stored_options_that_no_execution_can_have_are_not_ready() -> None
     accounts = SimpleNamespace(of=lambda _: {})
     world = SimpleNamespace(tracker=Tracker(), accounts=accounts, engines=builtin_engines(), astray={})
     index = OptionsIndex(cast("Kube", api))
-    nothing = cast("Any", SimpleNamespace(aspects=lambda _: [], problem=lambda _: "", unknown=lambda _: ""))
+    nothing = cast("Any", SimpleNamespace(problem=lambda _: "", unknown=lambda _: ""))
     directory = cast("Any", SimpleNamespace(channels=lambda _: Channels((), "ns", {}, "system")))
     executions = cast("Any", SimpleNamespace(add=None))
     reconciler = OptionsReconciler(
@@ -66,7 +66,7 @@ async def test_stored_options_that_no_execution_can_have_are_not_ready() -> None
         cast("Writer", Written()),
         executions,
         cast("Any", Pods()),
-        *(nothing, nothing, nothing, nothing, nothing),
+        *(nothing, nothing, ()),
         0.0,
     )
     index.hand(OPTIONS_KIND, api.objects[PATH])
@@ -97,7 +97,7 @@ async def test_an_edit_while_the_status_is_written_enqueues_them_again() -> None
         cast("Any", SimpleNamespace(channels=lambda _: None)),
         cast("Any", SimpleNamespace(add=None)),
     )
-    nothing = cast("Any", SimpleNamespace(aspects=lambda _: [], problem=lambda _: "", unknown=lambda _: ""))
+    nothing = cast("Any", SimpleNamespace(problem=lambda _: "", unknown=lambda _: ""))
     reconciler = OptionsReconciler(
         index,
         cast("World", world),
@@ -105,7 +105,7 @@ async def test_an_edit_while_the_status_is_written_enqueues_them_again() -> None
         cast("Writer", Edited()),
         executions,
         cast("Any", Pods()),
-        *(nothing, nothing, nothing, nothing, nothing),
+        *(nothing, nothing, ()),
         0.0,
     )
     index.hand(OPTIONS_KIND, api.objects[PATH])

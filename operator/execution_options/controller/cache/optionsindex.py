@@ -117,7 +117,7 @@ class OptionsIndex:
         """Wait until both kinds were listed once."""
         await asyncio.gather(*(mirror.synced.wait() for mirror in self._mirrors.values()))
 
-    async def run(self) -> None:
+    async def follow(self) -> None:
         """List at the beginning and at intervals, until cancelled."""
         async with asyncio.TaskGroup() as group:
             for mirror in self._mirrors.values():

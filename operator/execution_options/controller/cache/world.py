@@ -157,7 +157,7 @@ class World:
             await store.synced.wait()
         await self.executions.wait_answered()
 
-    async def run(self) -> None:
+    async def follow(self) -> None:
         """Follow all collections until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.executions.run())

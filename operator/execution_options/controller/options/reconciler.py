@@ -18,13 +18,14 @@ from execution_options.status import optionsstatus
 from execution_options.status.optionsstatus import Counts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from execution_options.admission.accountplan import Accounts, Action
     from execution_options.api.keys import ExecutionKey, Key, OptionsKey
     from execution_options.api.resources import OptionsObject
     from execution_options.controller.cache import Directory, Known, OptionsIndex, World
     from execution_options.controller.engines import ArtifactRepositories
-    from execution_options.controller.executions import Unenforced, Unfollowed
-    from execution_options.controller.outbox import Outcomes, Refusals
+    from execution_options.controller.outbox import Outcomes
     from execution_options.controller.runtime import Queue, Writer
     from execution_options.parallelism.board import Board
     from execution_options.status.conditions import Aspect
@@ -45,10 +46,8 @@ class OptionsReconciler:
         executions: the queue of executions.
         pods: knows which pods wait for a parallelism slot.
         outcomes: knows which ends are not notified.
-        refusals: knows which notifications cannot be recorded.
-        unfollowed: knows which executions an edit did not reach.
-        unenforced: knows which executions have pods that do not agree with what options enforce.
         repositories: knows which artifact repositories cannot be used.
+        conditions: return more conditions of options; none if they stay as they are.
         status_interval: seconds between two writes of an object's status in which only numbers changed.
     """
 
@@ -61,10 +60,8 @@ class OptionsReconciler:
         executions: Queue[ExecutionKey],
         pods: Board,
         outcomes: Outcomes,
-        refusals: Refusals,
-        unfollowed: Unfollowed,
-        unenforced: Unenforced,
         repositories: ArtifactRepositories,
+        conditions: Sequence[Callable[[Known], list[Aspect]]],
         status_interval: float,
     ) -> None:
         self._index = index
@@ -74,10 +71,8 @@ class OptionsReconciler:
         self._executions = executions
         self._pods = pods
         self._outcomes = outcomes
-        self._refusals = refusals
-        self._unfollowed = unfollowed
-        self._unenforced = unenforced
         self._repositories = repositories
+        self._conditions = conditions
         self._status: StatusWriter[OptionsKey] = StatusWriter(writer, status_interval)
         self._seen: dict[OptionsKey, tuple[str, int]] = {}
 
@@ -133,9 +128,7 @@ class OptionsReconciler:
             optionsstatus.selecting(options),
             optionsstatus.notifications_routed(options, self._directory.channels(options.namespace)),
             optionsstatus.admission(counts),
-            *self._refusals.aspects(known),
-            *self._unfollowed.aspects(known),
-            *self._unenforced.aspects(known),
+            *(aspect for condition in self._conditions for aspect in condition(known)),
         ]
         wait = await self._report(known, aspects, counts)
         return LATER if refused and wait is None else wait
