@@ -159,6 +159,27 @@ def test_time_outs_that_pass_while_pods_wait_are_named() -> None:
     assert "tasks[*].timeout=5m passes meanwhile" in note
 
 
+@pytest.mark.parametrize(
+    ("labels", "annotations", "text"),
+    [
+        ({"dag_id": "etl", "run_id": "r1"}, {}, "Airflow's [scheduler] task_queued_timeout (600 s unless it says"),
+        (
+            {"dag_id": "etl", "run_id": "r1", "kubernetes_pod_operator": "True"},
+            {"execution.dev/group": "etl"},
+            "startup_timeout_seconds of its KubernetesPodOperator (120 s unless it says",
+        ),
+        ({"dag_id": "etl", "run_id": "r1", "kubernetes_pod_operator": "True"}, {}, ""),
+        ({"team": "search"}, {"execution.dev/group": "etl"}, ""),
+        ({}, {}, ""),
+    ],
+)
+def test_the_time_out_of_who_waits_for_a_bare_pod_is_named(
+    labels: dict[str, str], annotations: dict[str, str], text: str
+) -> None:
+    found = gate.notes(ENGINES["pod"], pod(labels=labels, annotations=annotations), CAP)
+    assert [text in note for note in found] == ([True] if text else [])
+
+
 def test_an_execution_of_one_pod_is_not_marked() -> None:
     engine = ENGINES["tekton-taskrun"]
     run = {**RUN, "kind": "TaskRun"}

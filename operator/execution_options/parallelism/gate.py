@@ -94,7 +94,7 @@ def notes(engine: Engine, execution: Mapping[str, Any], cap: Sourced[int] | None
     if cap is None or not is_capped(cap):
         return []
     passing = running_timeouts(engine, execution)
-    if not holds_back(engine) or not passing:
+    if not (engine.is_pod or holds_back(engine)) or not passing:
         return []
     return [f"maxParallelism {cap.value} of {cap.source}: pods wait for their turn, and {passing} passes meanwhile"]
 
@@ -106,8 +106,23 @@ def running_timeouts(engine: Engine, execution: Mapping[str, Any]) -> str:
         engine: engine of the execution.
         execution: the execution as JSON.
     """
+    if engine.is_pod:
+        labels, annotations = (lookup(execution, ("metadata", kind)) or {} for kind in ("labels", "annotations"))
+        return _launchers_timeout(labels) if group_of(labels, annotations) else ""
     found = [(path, value) for path in engine.timeouts if (value := read(execution, path)) is not None]
     return ", ".join(f"{path}={value}" for path, value in found)
+
+
+def _launchers_timeout(labels: Mapping[str, str]) -> str:
+    """The time-out of the program that created a bare pod and waits until it runs; empty if none is known.
+
+    https://airflow.apache.org/docs/apache-airflow/stable/configurations-ref.html#task-queued-timeout
+    """
+    if AIRFLOW_OPERATOR in labels:
+        return "startup_timeout_seconds of its KubernetesPodOperator (120 s unless it says otherwise)"
+    if all(key in labels for key in AIRFLOW_LABELS):
+        return "Airflow's [scheduler] task_queued_timeout (600 s unless it says otherwise)"
+    return ""
 
 
 def group_of(labels: Mapping[str, str], annotations: Mapping[str, str]) -> str:

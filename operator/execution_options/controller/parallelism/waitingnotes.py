@@ -147,14 +147,16 @@ class Announcer:
 
     async def _warn(self, engine: Engine, metadata: ObjectMeta) -> None:
         """Post which time-outs of an execution pass while its pods wait."""
-        if not engine.timeouts:
-            return
-        path = executions_path(engine, metadata.namespace, metadata.name)
-        try:
-            document: dict[str, Any] = decoding.read_object(await self._kube.get(path))
-        except REQUEST_ERRORS as error:
-            logger.info("%s: %s", path, error)
-            return
+        document: dict[str, Any] = {
+            "metadata": {"labels": metadata.labels or {}, "annotations": metadata.annotations or {}}
+        }
+        if engine.timeouts:
+            path = executions_path(engine, metadata.namespace, metadata.name)
+            try:
+                document = decoding.read_object(await self._kube.get(path))
+            except REQUEST_ERRORS as error:
+                logger.info("%s: %s", path, error)
+                return
         passing = running_timeouts(engine, document)
         if passing:
             note = f"pods wait for a parallelism slot, and {passing} passes meanwhile"
