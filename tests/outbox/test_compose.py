@@ -172,3 +172,35 @@ def test_a_recovery_is_a_delivery_of_its_own_that_finds_the_failure() -> None:
     assert recovery.spec.message.subject == "train-x7k2p succeeded again"
     written = recovery.manifest("team")["spec"]
     assert msgspec.to_builtins(msgspec.convert(written, DeliverySpec)) == written
+
+
+def test_members_of_a_group_have_a_key_in_common() -> None:
+    told = mail("FAILED", "SUCCEEDED") | {"group": {"by": ["lineage"], "wait": "1m"}}
+    (one,) = composed({"notifications": [told]}, mail=MAIL)
+    (other,) = composed({"notifications": [told]}, Outcome("SUCCEEDED", "", "2026-11-23T13:00:00Z"), mail=MAIL)
+    assert one.spec.group == other.spec.group
+    assert one.spec.group is not None
+    assert (one.spec.group.title, one.spec.group.wait_seconds, one.spec.group.interval_seconds) == ("train", 60, 300)
+    written = one.manifest("team")
+    assert written["metadata"]["labels"] == {"execution.dev/notification-group": one.spec.group.key}
+    assert msgspec.to_builtins(msgspec.convert(written["spec"], DeliverySpec)) == written["spec"]
+    (apart,) = composed({"notifications": [mail("FAILED", to="x@y.z") | {"group": {"by": ["lineage"]}}]}, mail=MAIL)
+    assert apart.spec.group is not None
+    assert apart.spec.group.key != one.spec.group.key
+
+
+def test_a_channel_groups_what_does_not_say_otherwise() -> None:
+    grouping = MAIL | {"group": {"by": ["namespace"]}}
+    (one,) = composed({"notifications": [mail("FAILED")]}, mail=grouping)
+    assert one.spec.group is not None
+    assert one.spec.group.title == "team"
+    own = mail("FAILED") | {"group": {"by": ["options"], "interval": "1h"}}
+    (one,) = composed({"notifications": [own]}, mail=grouping)
+    assert one.spec.group is not None
+    assert (one.spec.group.title, one.spec.group.interval_seconds) == ("nightly", 3600)
+
+
+def test_a_recovery_is_told_by_itself() -> None:
+    told = mail("FAILED") | {"onRecovery": True, "group": {"by": ["lineage"]}}
+    (recovery,) = composed({"notifications": [told]}, Outcome("SUCCEEDED", "", "2026-11-23T13:00:00Z"), mail=MAIL)
+    assert recovery.spec.group is None

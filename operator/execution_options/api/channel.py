@@ -13,9 +13,11 @@ from msgspec import UNSET, UnsetType, field
 
 from execution_options.api import channel_rules, names
 from execution_options.api.base import ATOMIC, ATOMIC_LIST, Resource, described, number
+from execution_options.api.grouping import Grouping
 from execution_options.api.http_transport import HttpChannel, OpsgenieChannel, ServiceChannel
 from execution_options.api.kind import AGE, PROBLEM_COLUMN, PROBLEM_MESSAGE, READY, Kind, column
 from execution_options.api.mute import Mute
+from execution_options.api.notification_rules import NO_GROUP_OF_INCIDENTS
 from execution_options.api.selector import LabelSelector
 from execution_options.api.status import BY_TYPE, PROBLEM, Condition, WorstCondition
 from execution_options.api.transports import EmailChannel, PagerDutyChannel, SlackChannel, WebhookChannel
@@ -167,6 +169,17 @@ class NotificationChannelSpec(Resource, frozen=True):
         | UnsetType
     ) = UNSET
 
+    group: (
+        Annotated[
+            Grouping,
+            described(
+                "Send several as one message, unless they ask for another group themselves. Absent: each by itself.",
+                extra=ATOMIC,
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+
     @property
     def type(self) -> ChannelType:
         """Type of the service."""
@@ -239,7 +252,7 @@ CHANNEL: Final = Kind(
     ),
     spec=NotificationChannelSpec,
     status=NotificationChannelStatus,
-    spec_rules=(channel_rules.ONE_TYPE, channel_rules.NO_PROXY_FOR_MAIL),
+    spec_rules=(channel_rules.ONE_TYPE, channel_rules.NO_PROXY_FOR_MAIL, NO_GROUP_OF_INCIDENTS),
     columns=(
         column("Type", ".status.type", "Type of the service."),
         column("Ready", f"{READY}.status", "Whether messages can be sent."),

@@ -113,6 +113,20 @@ class DeliveryCause(Resource, frozen=True):
     exit_code: Annotated[int, number("Exit code of the program.")] | UnsetType = UNSET
 
 
+class DeliveryGroup(Resource, frozen=True):
+    """The deliveries with which it is sent."""
+
+    key: Annotated[
+        str,
+        described(
+            "What they have in common: the value of their label execution.dev/notification-group.", max_length=63
+        ),
+    ]
+    title: Annotated[str, described("What they have in common, for people.", max_length=512)]
+    wait_seconds: Annotated[int, number("How long others are waited for after the first.", ge=1)]
+    interval_seconds: Annotated[int, number("Shortest time between two messages.", ge=1)]
+
+
 class DeliverySpec(Resource, frozen=True, kw_only=True):
     """The message and its recipients; never changed."""
 
@@ -184,6 +198,9 @@ class DeliverySpec(Resource, frozen=True, kw_only=True):
         ]
         | UnsetType
     ) = UNSET
+    group: Annotated[DeliveryGroup, described("Set if it is sent together with others.", extra=ATOMIC)] | UnsetType = (
+        UNSET
+    )
     test: (
         Annotated[
             str,

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, UnsetType
 
-from execution_options.api.base import ATOMIC, BY_NAME, Resource, described, number
+from execution_options.api.base import ATOMIC, ATOMIC_LIST, BY_NAME, Resource, described, number
 
 DeliveryState = Literal["Pending", "Sending", "Delivered", "Failed", "Suppressed"]
 
@@ -86,5 +86,16 @@ class DeliveryStatus(Resource, frozen=True):
     )
     redelivery: (
         Annotated[str, described("Value of the label execution.dev/redeliver that was processed last.", max_length=63)]
+        | UnsetType
+    ) = UNSET
+    members: (
+        Annotated[
+            tuple[Annotated[str, described(None, max_length=253)], ...],
+            described(
+                "Names of the deliveries that its message is about, itself included; set when it is sent for a group.",
+                extra=ATOMIC_LIST,
+                max_length=256,
+            ),
+        ]
         | UnsetType
     ) = UNSET

@@ -15,6 +15,7 @@ from msgspec import UNSET, UnsetType
 from execution_options.api import rules
 from execution_options.api.base import ATOMIC, ATOMIC_LIST, BY_NAME, GRANULAR, Resource, described, number
 from execution_options.api.notification import Notification
+from execution_options.api.notification_rules import NO_GROUP_OF_INCIDENTS, RECOVERY_OF_SOMETHING
 from execution_options.api.security_context import SecurityContext
 from execution_options.api.selector import LabelSelector, Selector
 
@@ -167,7 +168,13 @@ class ExecutionOptionsSpec(Resource, frozen=True):
     ) = UNSET
     notifications: (
         Annotated[
-            tuple[Annotated[Notification, described(None, rules.ONE_TRANSPORT, rules.RECOVERY_OF_SOMETHING)], ...],
+            tuple[
+                Annotated[
+                    Notification,
+                    described(None, rules.ONE_TRANSPORT, RECOVERY_OF_SOMETHING, NO_GROUP_OF_INCIDENTS),
+                ],
+                ...,
+            ],
             described(
                 "Notifications of the end of an execution; those of all levels are sent.",
                 extra=ATOMIC_LIST,

@@ -51,6 +51,8 @@ NOTIFICATIONS_FINALIZER: Final = f"{GROUP}/notifications"
 # On a delivery.
 LINEAGE_LABEL: Final = f"{GROUP}/lineage"
 """By this operator: the definition that the execution was a run of, if the order of deliveries matters."""
+NOTIFICATION_GROUP_LABEL: Final = f"{GROUP}/notification-group"
+"""Of a delivery that is sent together with others: digest of what they have in common."""
 TEST_LABEL: Final = f"{GROUP}/test"
 """By this operator, on the delivery of a test: the request for it."""
 REDELIVER_LABEL: Final = f"{GROUP}/redeliver"

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 from msgspec import UNSET, UnsetType
 
 from execution_options.api import rules
-from execution_options.api.base import ATOMIC_LIST, SET, Resource, described
+from execution_options.api.base import ATOMIC, ATOMIC_LIST, SET, Resource, described
+from execution_options.api.grouping import Grouping
 
 TERMINAL_PHASES = ("SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT")
 """Flyte's terminal ``WorkflowExecutionPhase`` names."""
@@ -189,6 +190,13 @@ class Notification(Resource, frozen=True):
                 "execution of the same lineage that started after it. PagerDuty and Opsgenie do so in any case. "
                 "Absent: false."
             ),
+        ]
+        | UnsetType
+    ) = UNSET
+    group: (
+        Annotated[
+            Grouping,
+            described("Send several as one message. Absent: as the channel says.", extra=ATOMIC),
         ]
         | UnsetType
     ) = UNSET

@@ -211,13 +211,6 @@ SOME_PHASE = holds(
     lambda value: len(value) > 0,
     "at least one phase is needed: SUCCEEDED, FAILED, ABORTED or TIMED_OUT",
 )
-RECOVERY_OF_SOMETHING = holds(
-    "recovery-of-something",
-    "!has(self.onRecovery) || !self.onRecovery || self.phases.exists(phase, phase != 'SUCCEEDED')",
-    lambda value: value.get("onRecovery") is not True or any(phase != "SUCCEEDED" for phase in value["phases"]),
-    "onRecovery needs a phase to recover from: FAILED, ABORTED or TIMED_OUT among the phases",
-    field="onRecovery",
-)
 SOME_RECIPIENT = holds(
     "some-recipient", "self.size() > 0", lambda value: len(value) > 0, "at least one recipient is needed"
 )

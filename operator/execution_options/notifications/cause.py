@@ -38,6 +38,11 @@ class Cause(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=Tru
         return self.reason
 
     @property
+    def place(self) -> str:
+        """The cause without the name of its pod: ``OOMKilled in container train``."""
+        return f"{self.short or 'failure'}{f' in container {self.container}' if self.container else ''}"
+
+    @property
     def text(self) -> str:
         """The cause in one line: ``OOMKilled in container train of pod train-0 (exit code 137)``."""
         where = f"container {self.container} of pod {self.pod}" if self.container else f"pod {self.pod}"

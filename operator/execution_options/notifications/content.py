@@ -10,6 +10,7 @@ from msgspec import UNSET, Struct
 
 from execution_options.notifications.ended import Ended
 from execution_options.notifications.evaluation import evaluated
+from execution_options.notifications.member import Member
 from execution_options.notifications.template import TemplateError
 from execution_options.notifications.variables import variables
 
@@ -49,6 +50,7 @@ class Content(Struct, frozen=True, kw_only=True):
         note: problems of templates; empty if there are none.
         options: names of the options that ask for the notification.
         recovers: whether this is the first success after a failure.
+        members: the ends that it is about, if there are several.
     """
 
     ended: Ended
@@ -64,6 +66,7 @@ class Content(Struct, frozen=True, kw_only=True):
     note: str
     options: tuple[str, ...]
     recovers: bool = False
+    members: tuple[Member, ...] = ()
 
     @property
     def heading(self) -> str:

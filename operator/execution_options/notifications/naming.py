@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from execution_options.api.channel import ChannelType
     from execution_options.api.notification import Template
     from execution_options.notifications.ended import Ended
@@ -24,22 +26,31 @@ MAX_DEDUP_KEY: Final = 255
 """https://developer.pagerduty.com/docs/events-api-v2/trigger-events/"""
 
 
-def delivery_name(
-    ended: Ended, channel: ChannelKey, template: Template | None = None, *, recovers: bool = False
-) -> str:
+def delivery_name(ended: Ended, channel: ChannelKey, template: Template | None = None, *more: str) -> str:
     """Name of the delivery of one end by one channel: ``<execution's name, cut>-<hash>``.
 
     Args:
         ended: the end of an execution.
         channel: the channel that sends it.
         template: template of the message; another template makes another delivery.
-        recovers: whether the message is only for a first success after a failure.
+        *more: what else tells it from others of the same end, channel and template.
     """
     template_json = "" if template is None else msgspec.json.encode(template, order="sorted").decode()
     parts = (ended.uid, ended.episode, ended.phase, channel.namespace, channel.name, template_json)
-    digest = _digest(*parts, *(["recovers"] if recovers else []))
+    digest = _digest(*parts, *more)
     # No dot may stand before the dash: a DNS label cannot begin with a dash.
     return f"{ended.name[: MAX_NAME - _DIGITS - 1].rstrip('.-')}-{digest}"
+
+
+def group_key(by: Iterable[str], channel: ChannelKey, recipients: Iterable[str]) -> str:
+    """Digest of what the deliveries of a group have in common.
+
+    Args:
+        by: what the notification names.
+        channel: the channel that sends them.
+        recipients: their recipients.
+    """
+    return _digest(channel.namespace, channel.name, *recipients, "", *by)
 
 
 def message_id(key: str, recipient: str, sender: str) -> str:

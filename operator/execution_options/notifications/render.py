@@ -8,13 +8,18 @@ import msgspec
 
 from execution_options.notifications import mail, pagerduty, slack, webhook
 from execution_options.notifications.content import content_of, cut, plain
+from execution_options.notifications.grouped import content_of_group
 from execution_options.notifications.message import Message
 from execution_options.notifications.page import builtin, escape_of, filled, of_channel
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from execution_options.api.channel import ChannelType
     from execution_options.api.http_transport import HttpChannel
+    from execution_options.notifications.content import Content
     from execution_options.notifications.ended import Ended
+    from execution_options.notifications.grouped import Group
     from execution_options.notifications.page import Page
     from execution_options.notifications.route import Due
 
@@ -32,10 +37,32 @@ def render(ended: Ended, due: Due, key: str, execution_url: str = "", http: Http
         http: ``spec.http`` of the channel; ``None`` for another service.
     """
     page = _page(due.type, http)
-    escape = slack.escape if due.type == "slack" else str if page is None else escape_of(page)
-    content = content_of(ended, due, execution_url, escape=escape)
+    content = content_of(ended, due, execution_url, escape=_escape(due.type, page))
+    return _laid_out(content, due.type, page, key, resolves=due.resolves)
+
+
+def render_group(group: Group, channel_type: ChannelType, key: str, http: HttpChannel | None = None) -> Message:
+    """The message about several ends.
+
+    Args:
+        group: the ends.
+        channel_type: type of the channel.
+        key: ``namespace/name`` of the delivery by which they are sent.
+        http: ``spec.http`` of the channel; ``None`` for another service.
+    """
+    page = _page(channel_type, http)
+    content = content_of_group(group, escape=_escape(channel_type, page))
+    return _laid_out(content, channel_type, page, key, resolves=False)
+
+
+def _escape(channel_type: ChannelType, page: Page | None) -> Callable[[str], str]:
+    return slack.escape if channel_type == "slack" else str if page is None else escape_of(page)
+
+
+def _laid_out(content: Content, channel_type: ChannelType, page: Page | None, key: str, *, resolves: bool) -> Message:
+    ended = content.ended
     subject, text, html, payload, resolve, note = content.subject, plain(content), "", "", "", content.note
-    match due.type:
+    match channel_type:
         case "email":
             html = mail.html(content)
         case "slack":
@@ -46,12 +73,14 @@ def render(ended: Ended, due: Due, key: str, execution_url: str = "", http: Http
         case "webhook":
             payload = _json(webhook.event(content, key))
     if page is not None:
-        request, problem = filled(page, content, resolves=due.resolves and not ended.tested)
+        request, problem = filled(page, content, resolves=resolves and not ended.tested)
         payload, note = "" if request is None else _json(request), "; ".join(filter(None, (note, problem)))
         if ended.tested and page.resolve is not None:
             resolve = _json(filled(page, content, resolves=True)[0])
     note = cut(note, MAX_NOTE)
-    return Message(type=due.type, subject=subject, text=text, html=html, payload=payload, resolve=resolve, note=note)
+    return Message(
+        type=channel_type, subject=subject, text=text, html=html, payload=payload, resolve=resolve, note=note
+    )
 
 
 def _page(channel_type: ChannelType, http: HttpChannel | None) -> Page | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from msgspec import UNSET, Struct, structs
 
 from execution_options.api.channel import CHANNEL_TYPES, ChannelType, NotificationChannelSpec
+from execution_options.api.grouping import Grouping
 from execution_options.api.notification import Phase, Template
 from execution_options.notifications.naming import INCIDENTS
 from execution_options.options.labelselector import first_failure
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
     from execution_options.options.levels import Sourced
     from execution_options.options.merge import Effective
 
-OPERATOR_SCOPE = "ClusterExecutionOptions"
-"""The kind of options that can use channels of the operator's namespace only."""
+OPERATOR_SCOPE = "ClusterExecutionOptions"  # such options can use channels of the operator's namespace only
 
 
 class ChannelKey(NamedTuple):
@@ -55,14 +55,14 @@ class Due(Struct, frozen=True, kw_only=True):
     """A message that is due by one channel.
 
     Attributes:
-        channel: the channel that sends it.
-        type: type of the channel.
+        channel: the channel that sends it, of ``type``.
         recipients: each once; ``""`` if the channel itself is the destination.
         template: replaces parts of the default text; ``None`` for none.
         sources: the options that ask for it.
         resolves: the message resolves the incident of an earlier execution of the same lineage (PagerDuty, Opsgenie).
-        on_recovery: whether those who are notified of a failure are told of the first success after it.
+        on_recovery: whether its recipients are told of the first success after a failure.
         recovers: the message is only for a first success after a failure.
+        group: with which others it is sent as one message; ``None`` for by itself.
     """
 
     channel: ChannelKey
@@ -73,6 +73,7 @@ class Due(Struct, frozen=True, kw_only=True):
     resolves: bool = False
     on_recovery: bool = False
     recovers: bool = False
+    group: Grouping | None = None
 
 
 class Unrouted(Struct, frozen=True, kw_only=True):
@@ -171,7 +172,7 @@ def route(effective: Effective, phase: Phase, channels: Channels, *, disabled: b
         channels: channels that the namespace can use.
         disabled: whether the execution has the annotation ``execution.dev/disable-notifications``.
     """
-    due: dict[tuple[ChannelKey, Template | None, bool], Due] = {}
+    due: dict[tuple[ChannelKey, Template | None, bool, Grouping | None], Due] = {}
     unrouted: list[Unrouted] = []
     for notification in effective.notifications:
         for found in destinations(notification, channels):
@@ -181,16 +182,16 @@ def route(effective: Effective, phase: Phase, channels: Channels, *, disabled: b
                 continue
             one = _due(notification, phase, *found)
             if one is not None:
-                key = (one.channel, one.template, one.recovers)
+                key = (one.channel, one.template, one.recovers, one.group)
                 due[key] = _combined(due[key], one) if key in due else one
     return Routing(tuple(_each_once(due.values())), tuple(unrouted), _suppressed(effective, disabled))
 
 
 def _each_once(due: Collection[Due]) -> Iterator[Due]:
     """The messages, of which those for a recovery leave out who is told of every success."""
+    told = {(other.channel, who) for other in due if not other.recovers for who in other.recipients}
     for one in due:
-        told = {who for other in due if other.channel == one.channel and not other.recovers for who in other.recipients}
-        left = tuple(who for who in one.recipients if not (one.recovers and who in told))
+        left = tuple(who for who in one.recipients if not (one.recovers and (one.channel, who) in told))
         if left:
             yield structs.replace(one, recipients=left)
 
@@ -205,21 +206,21 @@ def _suppressed(effective: Effective, disabled: bool) -> str:
 def _due(
     notification: Sourced[Notification], phase: Phase, channel: Channel, recipients: tuple[str, ...]
 ) -> Due | None:
-    value = notification.value
-    resolves = channel.type in INCIDENTS and phase == "SUCCEEDED"
-    on_recovery = value.on_recovery is True and channel.type not in INCIDENTS
-    recovers = on_recovery and phase == "SUCCEEDED" and phase not in value.phases
+    value, incidents, succeeded = notification.value, channel.type in INCIDENTS, phase == "SUCCEEDED"
+    resolves = incidents and succeeded
+    recovers = value.on_recovery is True and succeeded and not incidents and phase not in value.phases
     if phase not in value.phases and not resolves and not recovers:
         return None
     return Due(
         channel=channel.key,
         type=channel.type,
         recipients=("",) if channel.is_destination else recipients,
-        template=None if value.template is UNSET else value.template,
+        template=value.template or None,
         sources=(notification.source,),
         resolves=resolves,
-        on_recovery=on_recovery,
         recovers=recovers,
+        on_recovery=value.on_recovery is True and not incidents,
+        group=None if incidents or recovers else value.group or channel.spec.group or None,
     )
 
 
@@ -283,17 +284,16 @@ def _without_channel(
         yield mail, by_mail
     left = recipients if mail is None else tuple(who for who in recipients if who not in by_mail)
     if left:
-        whom = f"{', '.join(left)}: " if any(left) else ""
-        message = f"{whom}there is no NotificationChannel for {wanted} with default: true {_where(channels, source)}"
+        message = f"{', '.join(left)}: " if any(left) else ""
+        message += f"there is no NotificationChannel for {wanted} with default: true {_where(channels, source)}"
         if by_mail and mail is None:
             message += ", nor one for email, which could reach addresses"
         yield Unrouted(type=wanted, recipients=left, reason="NoChannel", message=message, source=source)
 
 
 def _where(channels: Channels, source: Source) -> str:
-    if source.kind == OPERATOR_SCOPE:
-        return f"in namespace {channels.operator_namespace}"
-    return f"in namespace {channels.namespace}, and {channels.operator_namespace} offers none to it"
+    own, operators = f"in namespace {channels.namespace}", channels.operator_namespace
+    return f"in namespace {operators}" if source.kind == OPERATOR_SCOPE else f"{own}, and {operators} offers none to it"
 
 
 def _type(notification: Notification) -> ChannelType:

@@ -55,6 +55,12 @@ def event(content: Content, key: str) -> dict[str, Any]:
     }
     if ended.tested:
         made["data"]["test"] = True
+    if content.members:
+        made["type"] = "dev.execution.group"
+        made["data"]["members"] = [
+            {"name": printable(one.name), "phase": one.phase, "finishedAt": one.at, "cause": printable(one.cause)}
+            for one in content.members
+        ]
     if content.recovers:
         made["data"]["recovers"] = True
     try:

@@ -8,19 +8,36 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 from msgspec import Struct, structs
 
-from execution_options.api.names import API_VERSION, DELIVERY_KIND, ID_LABEL, LINEAGE_LABEL, TEST_LABEL
+from execution_options.api.names import (
+    API_VERSION,
+    DELIVERY_KIND,
+    ID_LABEL,
+    LINEAGE_LABEL,
+    NOTIFICATION_GROUP_LABEL,
+    TEST_LABEL,
+)
 from execution_options.engines import facts
 from execution_options.notifications.content import cut
 from execution_options.notifications.ended import Ended, lineage
-from execution_options.notifications.naming import INCIDENTS, delivery_name
+from execution_options.notifications.naming import INCIDENTS, delivery_name, group_key
 from execution_options.notifications.render import render
 from execution_options.notifications.route import ChannelKey, Due, Unrouted, route
 from execution_options.options.levels import Level
-from execution_options.outbox.record import CauseRef, ChannelRef, ExecutionRef, FullSpec, OptionsRef, Tested, Unsent
+from execution_options.outbox.record import (
+    CauseRef,
+    ChannelRef,
+    ExecutionRef,
+    FullSpec,
+    GroupRef,
+    OptionsRef,
+    Tested,
+    Unsent,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from execution_options.api.grouping import Grouping
     from execution_options.api.meta import ObjectMeta
     from execution_options.api.notification import Phase
     from execution_options.engines.phases import Outcome
@@ -56,7 +73,8 @@ class Composed(Struct, frozen=True):
 
     def manifest(self, namespace: str) -> dict[str, Any]:
         """The object to create in a namespace."""
-        labels = {LINEAGE_LABEL: self.lineage_digest, TEST_LABEL: self.test_id}
+        group = "" if self.spec.group is None else self.spec.group.key
+        labels = {LINEAGE_LABEL: self.lineage_digest, NOTIFICATION_GROUP_LABEL: group, TEST_LABEL: self.test_id}
         metadata: dict[str, Any] = {"name": self.name, "namespace": namespace}
         written = {key: value for key, value in labels.items() if value}
         return {
@@ -126,7 +144,9 @@ def compose(end: Ended, effective: Effective, channels: Channels, *, disabled: b
 
 
 def _of_due(end: Ended, due: Due, channels: Channels, unsent: Unsent | None) -> Composed:
-    name = delivery_name(end, due.channel, due.template, recovers=due.recovers)
+    group = None if due.group is None else _group(end, due, due.group)
+    more = ["recovers"] if due.recovers else [] if group is None else [group.key]
+    name = delivery_name(end, due.channel, due.template, *more)
     reachable = channels.in_reach(due.sources[0])
     used = next((one.spec for one in reachable if one.key == due.channel), None)
     url, http = ("", None) if used is None else (used.execution_url or "", used.http or None)
@@ -135,7 +155,21 @@ def _of_due(end: Ended, due: Due, channels: Channels, unsent: Unsent | None) -> 
     digest = hashlib.sha256(end.lineage.encode()).hexdigest()[:_DIGITS] if followed else ""
     channel = ChannelRef(due.channel.namespace, due.channel.name, due.type)
     spec = _spec(end, channel, due.sources[0], due.recipients, message, unsent)
-    return Composed(name, structs.replace(spec, recovers=due.recovers), digest)
+    return Composed(name, structs.replace(spec, recovers=due.recovers, group=group), digest)
+
+
+def _group(end: Ended, due: Due, grouping: Grouping) -> GroupRef:
+    """With which other deliveries it is sent: those that have the same key."""
+    source = due.sources[0]
+    common = {"lineage": end.lineage, "options": f"{source.kind}/{source.name}", "namespace": end.namespace}
+    titles = {"lineage": end.lineage.rpartition("/")[2], "options": source.name, "namespace": end.namespace}
+    by = sorted(grouping.by)
+    return GroupRef(
+        key=group_key((f"{name}={common[name]}" for name in by), due.channel, sorted(due.recipients)),
+        title=next(titles[name] for name in titles if name in by),
+        wait_seconds=grouping.wait_seconds,
+        interval_seconds=grouping.interval_seconds,
+    )
 
 
 def _of_unrouted(end: Ended, unrouted: Unrouted, suppressed: Unsent | None) -> Composed:

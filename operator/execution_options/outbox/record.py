@@ -75,6 +75,22 @@ class CauseRef(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=
         return cls(pod=cause.pod, container=cause.container, reason=cause.reason, exit_code=cause.exit_code)
 
 
+class GroupRef(Struct, frozen=True, rename="camel"):
+    """The deliveries with which it is sent.
+
+    Attributes:
+        key: digest of what they have in common; also a label of each.
+        title: what they have in common, for people.
+        wait_seconds: how long others are waited for after the first.
+        interval_seconds: shortest time between two messages.
+    """
+
+    key: str
+    title: str
+    wait_seconds: int
+    interval_seconds: int
+
+
 class Spec(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """``spec`` of a delivery without its message, because many are kept in memory."""
 
@@ -91,6 +107,7 @@ class Spec(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True
     completes: str = ""
     test: str = ""
     recovers: bool = False
+    group: GroupRef | None = None
 
     @property
     def serialised(self) -> bool:

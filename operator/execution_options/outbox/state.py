@@ -56,6 +56,7 @@ class Status(Struct, frozen=True, rename="camel", omit_defaults=True):
         since: when its attempts began: at the first claim, or at the first one after a request to deliver it again.
         next_attempt: when the next attempt is due, if there was one before.
         redelivery: the last request to deliver it again that was carried out.
+        members: names of the deliveries that its message is about, if it is sent for a group; fixed by the first claim.
     """
 
     state: State
@@ -70,6 +71,7 @@ class Status(Struct, frozen=True, rename="camel", omit_defaults=True):
     last_attempt: datetime | None = None
     finished_at: datetime | None = None
     redelivery: str = ""
+    members: tuple[str, ...] = ()
 
     @property
     def finished(self) -> bool:

@@ -91,6 +91,9 @@ class Mute:
 
     until: datetime | None = None
 
+    def http(self, _: ChannelKey) -> None:
+        return None
+
     def rate(self, _: ChannelKey) -> int:
         return 0
 

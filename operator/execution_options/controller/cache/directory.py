@@ -7,7 +7,6 @@ import math
 from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import UNSET
 
 from execution_options.kube.channels import CHANNELS, ChannelObject, channel_of
 from execution_options.kube.mirror import Mirror
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
+    from execution_options.api.http_transport import HttpChannel
     from execution_options.kube.client import Kube
 
 logger = logging.getLogger(__name__)
@@ -63,9 +63,13 @@ class Directory:
 
     def rate(self, key: ChannelKey) -> int:
         """Messages per second that a channel names; 0 for none."""
+        http = self.http(key)
+        return 0 if http is None else http.messages_per_second or 0
+
+    def http(self, key: ChannelKey) -> HttpChannel | None:
+        """The description of a service that a channel holds; ``None`` if it holds none."""
         channel = self._known.get(key)
-        http = UNSET if channel is None else channel.spec.http
-        return 0 if http is UNSET else http.messages_per_second or 0
+        return None if channel is None else channel.spec.http or None
 
     def in_namespace(self, namespace: str) -> list[Channel]:
         """The channels of a namespace."""

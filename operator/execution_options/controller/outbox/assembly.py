@@ -82,7 +82,9 @@ class Outbox:
         self._metrics = metrics
         self._directory = directory
         reporting = Reporting(metrics, recorder)
-        self._sending = Deliveries(kube, writer, post, reporting, identity, settings.send_timeout, directory)
+        self._sending = Deliveries(
+            kube, writer, post, reporting, identity, settings.send_timeout, directory, settings.cluster
+        )
         self.deliveries = self._sending.ledger
         # A bucket of its own, so that notes on executions and edits of options do not delay each other.
         notes = Pace(settings.patch_rate)

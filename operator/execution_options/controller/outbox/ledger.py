@@ -138,10 +138,14 @@ class Ledger:
     async def siblings(self, delivery: Delivery, digest: str) -> list[Delivery]:
         """All other deliveries of a lineage by the same channel, read now; ``digest`` is the lineage's label."""
         namespace, name = delivery.key
+        found = await self.labelled(namespace, LINEAGE_LABEL, digest)
+        return [o for o in found if o.metadata.name != name and o.spec.channel == delivery.spec.channel]
+
+    async def labelled(self, namespace: str, label: str, value: str) -> list[Delivery]:
+        """The deliveries of a namespace that have a label with this value, read now."""
         path = path_of(names.GROUP, names.VERSION, names.DELIVERY_PLURAL, namespace)
-        answer = await self._kube.get(path, params={"labelSelector": f"{LINEAGE_LABEL}={digest}"})
-        listed = decoding.read(answer, DeliveryList)
-        return [o for o in listed.items if o.metadata.name != name and o.spec.channel == delivery.spec.channel]
+        answer = await self._kube.get(path, params={"labelSelector": f"{label}={value}"})
+        return decoding.read(answer, DeliveryList).items
 
     async def confirmed(self, key: Key) -> tuple[Delivery | None, bool]:
         """Read a delivery whose final status was written without an answer; it, and whether it has that status."""

@@ -8,7 +8,10 @@ import random
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Protocol
 
+from msgspec import structs
+
 from execution_options.api.names import LINEAGE_LABEL
+from execution_options.controller.outbox.groups import Groups
 from execution_options.controller.outbox.ledger import Ledger
 from execution_options.controller.outbox.turns import Turns
 from execution_options.controller.runtime import Place
@@ -62,6 +65,7 @@ class Deliveries:
         holder: unique name of this process.
         send_timeout: seconds for sending to one recipient.
         directory: what is known of channels; ``None``: nothing.
+        cluster: name of the cluster; empty for none.
     """
 
     def __init__(
@@ -73,6 +77,7 @@ class Deliveries:
         holder: str,
         send_timeout: float,
         directory: Directory | None = None,
+        cluster: str = "",
     ) -> None:
         self._writer = writer
         self._post = post
@@ -82,6 +87,7 @@ class Deliveries:
         self.ledger = Ledger(kube, writer)
         self._directory = directory
         self._turns = Turns() if directory is None else Turns(directory.rate)
+        self._groups = Groups(self.ledger, cluster, (lambda _: None) if directory is None else directory.http)
         self._unrecorded: dict[Key, tuple[Claim, Mapping[str, Answer]]] = {}
 
     def place(self, key: Key) -> Place:
@@ -123,9 +129,17 @@ class Deliveries:
             return (at - now).total_seconds()
         if state.ran_out(status, now):
             return await self._finish(delivery, state.failed(status, "NoAnswer", "its last attempt never ended", now))
-        until = self._muted_until(delivery, status, now)
+        until = None if self._groups.rides(delivery) else self._muted_until(delivery, status, now)
         if until is not None:
             return await self._wait(delivery, status, until, now)
+        members = status.members
+        if delivery.spec.group is not None and not members and not status.redelivery:
+            turn = await self._groups.turn(delivery, status, now)
+            if isinstance(turn, float):
+                return turn
+            if not isinstance(turn, tuple):
+                return await self._finish(delivery, turn)
+            members = turn
         pause = self._turns.take(delivery)
         if pause > 0:
             return pause
@@ -137,9 +151,12 @@ class Deliveries:
                 return await self._finish(delivery, pointless)
             if delivery.spec.recovers and lineage.has_to_wait(mine, [_report(one) for one in family]):
                 return FAMILY_SECONDS
-        message = await self.ledger.message(delivery)
+        message = (
+            await self._groups.message(delivery, members) if len(members) > 1 else await self.ledger.message(delivery)
+        )
         if message is None:
             return 0.0
+        status = structs.replace(status, members=members)
         return await self._attempt(delivery, status, message, _threads(mine, family), own=own)
 
     def _muted_until(self, delivery: Delivery, status: Status, now: datetime) -> datetime | None:
@@ -167,6 +184,7 @@ class Deliveries:
         claimed = await self.ledger.write(delivery, mine)
         if claimed is None or mine.claim is None:
             return 0.0
+        self._groups.claimed(claimed)
         self._turns.over(key)
         parcel = Parcel(key="/".join(key), message=message, recipients=state.to_send(mine), threads=threads)
         answers = await self._send(claimed, parcel, seconds)
@@ -223,6 +241,7 @@ class Deliveries:
         status = written.now
         if status.finished:
             self._reporting.finished(written)
+            self._groups.finished(written)
             self._forget(written.key)
             return None
         at = state.due(status)
