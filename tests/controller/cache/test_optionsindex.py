@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from execution_options.api.keys import OptionsKey
-from execution_options.api.names import OPTIONS_KIND, PLURALS
+from execution_options.api.names import OPTIONS_KIND, PLURALS, TEST_ANNOTATION
 from execution_options.controller.cache.optionsindex import OptionsIndex
 from support.fakes import FakeApi
 
@@ -76,7 +76,21 @@ def test_a_change_of_the_status_alone_keeps_the_decoded_options(index: OptionsIn
     assert after is not None
     assert after.options is before.options
     assert after.status == {"observedGeneration": 1}
-    assert (bytes(after.spec), after.metadata.managed_fields) == (b"", None)
+
+
+def test_what_nothing_reads_is_not_kept(index: OptionsIndex) -> None:
+    written = stored("1", labels={"a": "1"})
+    written["metadata"] |= {
+        "managedFields": [{"time": "2026-01-02T00:00:00Z"}],
+        "annotations": {TEST_ANNOTATION: "1", "kubectl.kubernetes.io/last-applied-configuration": "{}"},
+        "labels": {"a": "b"},
+    }
+    index.hand(OPTIONS_KIND, written)
+    known = index.get(KEY)
+    assert known is not None
+    assert (known.metadata.managed_fields, known.metadata.labels, bytes(known.spec)) == (None, None, b"")
+    assert known.metadata.annotations == {TEST_ANNOTATION: "1"}
+    assert known.test == "1"
 
 
 def test_options_that_are_created_again_replace_the_deleted_ones(index: OptionsIndex) -> None:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import Raw, Struct, field, structs
+from msgspec import Raw, Struct, field
 
 from execution_options.api import decoding, names
 from execution_options.api.decoding import UnreadableError
@@ -195,7 +195,7 @@ def _decoded(kind: str, stored: Known, known: Known | None) -> Known:
         except InvalidOptionsError as error:
             problem = str(error)
     return Known(
-        metadata=structs.replace(metadata, managed_fields=None),
+        metadata=_slim(metadata),
         spec=Raw(),
         # A copy: the status as it was read keeps the whole answer in memory.
         stored_status=stored.stored_status.copy(),
@@ -203,6 +203,20 @@ def _decoded(kind: str, stored: Known, known: Known | None) -> Known:
         options=options,
         problem=problem,
         since=written_at({"metadata": plain}),
+    )
+
+
+def _slim(metadata: ObjectMeta) -> _Meta:
+    """What is kept of the metadata. An annotation of kubectl's alone may hold the whole spec once more."""
+    test = (metadata.annotations or {}).get(names.TEST_ANNOTATION)
+    return _Meta(
+        name=metadata.name,
+        namespace=metadata.namespace,
+        uid=metadata.uid,
+        resource_version=metadata.resource_version,
+        generation=metadata.generation,
+        deletion_timestamp=metadata.deletion_timestamp,
+        annotations=None if test is None else {names.TEST_ANNOTATION: test},
     )
 
 
