@@ -1,6 +1,6 @@
-"""Fair shares: what many want at once goes to one after the other by turns, so that whoever wants much waits alone.
+"""Fair scheduling: shares take turns, so that a share with many requests delays only itself.
 
-A share is whoever is to be treated alike: here a namespace. Within a share the order stays.
+A share here is a namespace. The order within a share stays.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 LARGE_WORK: Final = 128 * 1024
-"""Bytes of objects from which on work on them is done in a thread: it takes some 20 ms and more."""
+"""Smallest size in bytes of objects that are processed in a thread, since that takes 20 ms or more."""
 
 
 class RoundRobin(Generic[T]):
-    """What waits, by share: the shares are served in turn, each in its own order."""
+    """Waiting items by share. Shares are served in turn, each in its own order."""
 
     def __init__(self) -> None:
         self._waiting: dict[Hashable, deque[T]] = {}
-        """By share, in the order of their turns."""
+        """Waiting items by share, in the order of their turns."""
         self._size = 0
 
     def __len__(self) -> int:
-        """How much waits."""
+        """Number of waiting items."""
         return self._size
 
     def __iter__(self) -> Iterator[T]:
-        """All that waits, share by share."""
+        """All waiting items, share by share."""
         for waiting in self._waiting.values():
             yield from waiting
 
@@ -42,12 +42,16 @@ class RoundRobin(Generic[T]):
         return share in self._waiting
 
     def add(self, share: Hashable, item: T) -> None:
-        """Have an item wait behind what waits of its share already."""
+        """Add an item behind the others of its share."""
         self._waiting.setdefault(share, deque()).append(item)
         self._size += 1
 
     def take(self, may: Callable[[Hashable], bool] = lambda _: True) -> tuple[Hashable, T] | None:
-        """The next item of the next share that ``may`` have one, with its share; ``None`` where there is none."""
+        """Remove the next item of the next share for which ``may`` is true.
+
+        Returns:
+            The share and the item, or ``None`` if there is none.
+        """
         share = next((share for share in self._waiting if may(share)), None)
         if share is None:
             return None
@@ -59,7 +63,11 @@ class RoundRobin(Generic[T]):
         return share, item
 
     def drop_from_longest(self) -> tuple[Hashable, T] | None:
-        """Give up the newest item of the share that has most; it and its share, ``None`` where nothing waits."""
+        """Remove the newest item of the share with the most.
+
+        Returns:
+            The share and the item, or ``None`` if nothing waits.
+        """
         if not self._size:
             return None
         share = max(self._waiting, key=lambda one: len(self._waiting[one]))
@@ -79,10 +87,10 @@ _deadline: ContextVar[float] = ContextVar("deadline", default=math.inf)
 
 
 def wait_until(deadline: float) -> None:
-    """Bound how long the current task waits for its turns from now on, at :class:`Turns` and :class:`Processor`.
+    """Set a deadline for all waits of the current task at :class:`Turns` and :class:`Processor` from now on.
 
     Args:
-        deadline: time of the event loop; a wait that lasts until then ends with :class:`BusyError`.
+        deadline: time of the event loop at which a wait ends with :class:`BusyError`.
     """
     _deadline.set(deadline)
 
@@ -91,8 +99,8 @@ async def _granted(future: asyncio.Future[None], seconds: float | None = None) -
     """Wait until a turn is granted.
 
     Args:
-        future: done once it is.
-        seconds: longest wait; ``None``: until the task's deadline.
+        future: done once it is granted.
+        seconds: longest wait; ``None`` for the task's deadline.
 
     Raises:
         BusyError: it was not granted in time.
@@ -108,12 +116,12 @@ async def _granted(future: asyncio.Future[None], seconds: float | None = None) -
 
 
 class Turns:
-    """How much is under way at once, in all and of one share; what is beyond that waits.
+    """Bounds how many tasks are in progress at once, in total and of one share; others wait.
 
     Args:
-        total: how much at once.
-        each: how much of it of one share.
-        seconds: longest wait of one task; ``None``: until its deadline (:func:`wait_until`), if it has one.
+        total: most tasks at once.
+        each: most tasks of one share at once.
+        seconds: longest wait of one task; ``None`` for its deadline (:func:`wait_until`), if it has one.
     """
 
     def __init__(self, total: int, each: int, seconds: float | None = None) -> None:
@@ -124,14 +132,14 @@ class Turns:
         self._waiting: RoundRobin[asyncio.Future[None]] = RoundRobin()
 
     def turn(self, share: Hashable) -> _Turn:
-        """Wait until there is room, and keep it: an async context, which is left by ``BusyError`` before it begins."""
+        """A context that waits for room, or raises :class:`BusyError`, and gives the room back at its end."""
         return _Turn(self, share)
 
     async def enter(self, share: Hashable) -> None:
-        """Wait until there is room; it has to be left again.
+        """Wait for room, and take it; call :meth:`leave` to give it back.
 
         Raises:
-            BusyError: there was none for too long.
+            BusyError: there was no room in time.
         """
         if self._free and self._may(share):
             self._enter(share)
@@ -152,11 +160,11 @@ class Turns:
             await _granted(future, self._seconds)
         except BaseException:
             if future.done() and not future.cancelled():
-                self.leave(share)  # it was granted in the same moment
+                self.leave(share)  # it was granted at the same moment
             raise
 
     def leave(self, share: Hashable) -> None:
-        """Give up room that was entered."""
+        """Give back room that was taken."""
         self._free += 1
         left = self._taken.pop(share) - 1
         if left:
@@ -168,7 +176,7 @@ class Turns:
 
 
 class _Turn:
-    """Room in :class:`Turns`, from the beginning to the end of a block."""
+    """Room in :class:`Turns` for the duration of a block."""
 
     __slots__ = ("_share", "_turns")
 
@@ -184,10 +192,9 @@ class _Turn:
 
 
 class Processor:
-    """The time of the event loop, by turns: what waits for it is done piece by piece, and between two of them the loop
-    sees what else has come.
+    """Gives out the time of the event loop in turns, and lets the loop accept new requests between two of them.
 
-    Without it whatever is ready at the same time is done first, all of it, however much one share has of that.
+    Without it, the loop would first do all the work that is ready, however much of that belongs to one share.
     """
 
     def __init__(self) -> None:
@@ -196,14 +203,14 @@ class Processor:
         self._large = Turns(1, 1)
 
     async def run(self, share: Hashable, size: int, work: Callable[[], T]) -> T:
-        """Do ``work`` when it is the share's turn; in a thread, one at a time, where it is on large objects.
+        """Do ``work`` when it is the share's turn; work on large objects is done in a thread, one at a time.
 
-        A thread takes no longer for it, but the loop goes on meanwhile.
+        A thread takes no longer, and the loop runs meanwhile.
 
         Args:
             share: whose turn to wait for.
             size: bytes of the objects to work on.
-            work: must touch nothing that the event loop changes.
+            work: the work; it must not touch anything that the event loop changes.
 
         Raises:
             BusyError: the turn did not come before the task's deadline.
@@ -215,7 +222,7 @@ class Processor:
             return await asyncio.to_thread(work)
 
     async def turn(self, share: Hashable) -> None:
-        """Wait for the task's turn, which lasts until it waits for something else.
+        """Wait for the task's turn, which lasts until the task waits for something else.
 
         Raises:
             BusyError: the turn did not come before the task's deadline.

@@ -12,16 +12,16 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # one more series for each counter, which nobody asks for
+disable_created_metrics()  # type: ignore[no-untyped-call]  # they would double the number of series
 
 
 def health_app(late: Callable[[], str], missing: Callable[[], str], registry: CollectorRegistry) -> web.Application:
-    """``/healthz`` (200 while all advances), ``/readyz`` (200 once nothing is missing) and ``/metrics``.
+    """``/healthz`` (200 while everything makes progress), ``/readyz`` (200 once nothing is missing) and ``/metrics``.
 
     Args:
-        late: what has not advanced in time, for people; empty where all has. The event loop itself is not among that:
-            nothing is answered while it is held.
-        missing: what the process still waits for, for people; empty when it is ready.
+        late: returns what has not advanced in time, for people; empty if everything has. That does not include the
+            event loop: no request is answered while it is blocked.
+        missing: returns what the process still waits for, for people; empty if it is ready.
         registry: the metrics.
     """
 

@@ -1,7 +1,7 @@
-"""Which proxy a request goes by, as ``HTTPS_PROXY``, ``HTTP_PROXY`` and ``NO_PROXY`` say to programs in Go. Pure.
+"""The proxy of a request, from ``HTTPS_PROXY``, ``HTTP_PROXY`` and ``NO_PROXY`` as Go programs read them. Pure.
 
-kubectl and the controllers of Kubernetes read the environment by golang.org/x/net/http/httpproxy. Python's own reading
-knows no CIDRs and no ports, so that what an administrator sets for all of them would mean something else here.
+kubectl and the controllers of Kubernetes use golang.org/x/net/http/httpproxy. Python's own function knows neither CIDRs
+nor ports, so the same settings would have another meaning here.
 https://pkg.go.dev/golang.org/x/net/http/httpproxy#Config
 """
 
@@ -20,7 +20,7 @@ _PORTS: Final = {"http": "80", "https": "443"}
 
 
 class ProxyError(ValueError):
-    """A proxy that cannot be used; the message has no part of its URL, which may hold a password."""
+    """A proxy that cannot be used. The message has no part of its URL, which may hold a password."""
 
 
 class _Exception(NamedTuple):
@@ -28,9 +28,9 @@ class _Exception(NamedTuple):
 
     network: IPv4Network | IPv6Network | None = None
     domain: str = ""
-    """With a dot before it."""
+    """It begins with a dot."""
     alone: bool = False
-    """Whether the domain itself is meant, and not only those below it."""
+    """Whether the domain itself is meant, too, and not only those below it."""
     port: str = ""
 
 
@@ -39,9 +39,9 @@ class Proxies:
 
     Args:
         http: URL of the proxy for http, or its host and port; empty for none.
-        https: the same for https.
-        no: what is reached directly: names (with those below them), ``.name`` (only those below it), addresses and
-            CIDRs, each but the last perhaps with a port, separated by commas; ``*`` for everything.
+        https: URL of the proxy for https, or its host and port; empty for none.
+        no: hosts that are reached directly, separated by commas: names (with all names below them), ``.name`` (only
+            those below it), addresses and CIDRs; all but CIDRs may have a port. ``*`` stands for everything.
     """
 
     def __init__(self, http: str = "", https: str = "", no: str = "") -> None:
@@ -52,7 +52,7 @@ class Proxies:
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Proxies:
-        """Those of an environment; a variable in capitals precedes that in small letters."""
+        """The proxies of an environment; variables in capitals take precedence over those in lower case."""
 
         def value(name: str) -> str:
             return environment.get(name) or environment.get(name.lower(), "")
@@ -60,7 +60,7 @@ class Proxies:
         return cls(value("HTTP_PROXY"), value("HTTPS_PROXY"), value("NO_PROXY"))
 
     def for_url(self, url: str) -> str | None:
-        """URL of the proxy for a request to ``url``; ``None``: it goes directly.
+        """URL of the proxy for a request to ``url``; ``None`` if it is sent directly.
 
         Raises:
             ProxyError: the proxy cannot be used.
@@ -80,12 +80,12 @@ class Proxies:
 
 
 def of_api_server(environment: Mapping[str, str], server: str, named: str | None) -> str | None:
-    """The proxy to an API server as kubectl finds it.
+    """The proxy to an API server, found as kubectl does.
 
     Args:
-        environment: of the process.
+        environment: environment of the process.
         server: URL of the API server.
-        named: ``proxy-url`` of the kubeconfig, which precedes the environment, and counts for loopback, too.
+        named: ``proxy-url`` of the kubeconfig; it takes precedence over the environment, and is used for loopback, too.
 
     Raises:
         ProxyError: it cannot be used.
@@ -123,7 +123,7 @@ def _matches(one: _Exception, host: str, address: IPv4Address | IPv6Address | No
 
 
 def _exception(part: str) -> _Exception | None:
-    """A part of NO_PROXY; ``None`` where Go passes over it."""
+    """A part of NO_PROXY; ``None`` if Go ignores it."""
     network = _cidr(part)
     if network is not None:
         return _Exception(network)
@@ -139,7 +139,7 @@ def _exception(part: str) -> _Exception | None:
 
 
 def _split(part: str) -> tuple[str, str]:
-    """Host and port as Go's ``net.SplitHostPort`` takes them apart; where it does not, all of it is the host."""
+    """Split host and port as Go's ``net.SplitHostPort`` does; if that fails, the whole text is the host."""
     if part.startswith("["):
         host, bracket, rest = part[1:].partition("]")
         fine = bool(bracket) and rest.startswith(":") and rest.count(":") == 1 and not set(host + rest) & set("[]")
@@ -149,7 +149,7 @@ def _split(part: str) -> tuple[str, str]:
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:
-    """An IP address without a zone; that of IPv4 where it is one in IPv6's form."""
+    """An IP address without a zone; an IPv4 address in IPv6 form becomes an IPv4 address."""
     try:
         address = None if "%" in text else ip_address(text)
     except ValueError:
@@ -176,7 +176,7 @@ def _whole(address: IPv4Address | IPv6Address) -> IPv4Network | IPv6Network:
 
 
 def _ascii(name: str) -> str:
-    """A name in punycode; as it is where that cannot be."""
+    """A name in punycode; unchanged if it has none."""
     try:
         return name if name.isascii() else idna.encode(name, uts46=True).decode()
     except idna.IDNAError:

@@ -1,8 +1,7 @@
-"""Listening on a port that strangers reach: how many connections there may be, and how long each may take.
+"""A port that is open to the network, with bounds on the number of connections and on the time that each may take.
 
-Whoever reaches the port can open connections and leave them idle, and each costs memory. So their number is bounded.
-Where it is reached, the connection that has waited longest without a request makes room, of the address that has most
-of them: an API server's requests get through whatever others do.
+Anybody who reaches the port can open connections and leave them idle, and each costs memory. At the bound, the address
+with the most waiting connections loses the one that has waited longest. So requests of an API server get through.
 """
 
 from __future__ import annotations
@@ -25,38 +24,39 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MOST: Final = 1024
-"""Connections at a time. Each API server has as many requests under way as it takes mutating ones, 200 by default, and
-each takes a connection."""
+"""Most connections at a time. Each API server sends at most as many requests at once as it accepts mutating requests,
+200 by default, and each takes a connection."""
 READ_SECONDS: Final = 10.0
-"""How long a handshake and the first request of a connection may take, and how long the body of any request."""
+"""Seconds for a handshake with the first request of a connection, and for the body of any request."""
 IDLE_SECONDS: Final = 100.0
-"""How long a connection is kept without a request. Go's client closes its own after 90 s, and must be first: a request
-on a connection that is being closed fails."""
+"""Seconds for which a connection is kept without a request. Go's client closes idle connections after 90 s and must do
+so first, because a request fails on a connection that is being closed."""
 SWEEP_SECONDS: Final = 1.0
+"""Seconds between two searches for connections that have waited too long."""
 BACKLOG: Final = 1024
 TLS_BUFFER: Final = 32 * 1024
-"""Bytes that asyncio reads at once from a TLS connection. It keeps that much for each, 256 KiB by default, although a
-TLS record has 16 KiB at most."""
+"""Bytes that asyncio reads at once from a TLS connection, and the size of the buffer that it keeps for each. The
+default is 256 KiB, although a TLS record has at most 16 KiB."""
 
 
 class _Connection:
     """One connection, from the moment it is accepted.
 
     Attributes:
-        address: of the peer.
-        protocol: aiohttp's; it has a transport from the end of the handshake to the end of the connection.
+        address: address of the peer.
+        protocol: aiohttp's protocol; it has a transport from the end of the handshake to the end of the connection.
         since: when it began to wait for a handshake, a request, or the rest of one (seconds of the event loop).
-        patience: seconds for which it may.
+        bound: seconds for which it may wait.
         busy: whether a request is being answered, which nothing interrupts.
     """
 
-    __slots__ = ("address", "busy", "patience", "protocol", "since", "task")
+    __slots__ = ("address", "bound", "busy", "protocol", "since", "task")
 
     def __init__(self, address: str, protocol: web.RequestHandler, since: float) -> None:
         self.address = address
         self.protocol = protocol
         self.since = since
-        self.patience = READ_SECONDS
+        self.bound = READ_SECONDS
         self.busy = False
         self.task: asyncio.Task[None]
 
@@ -76,14 +76,14 @@ class Port:
     Args:
         app: the application.
         tls: context for TLS; ``None``: plain HTTP.
-        shutdown_seconds: how long requests under way may take when the port is closed.
-        most: connections at a time.
+        shutdown_seconds: seconds for requests in progress when the port is closed.
+        most: most connections at a time.
     """
 
     def __init__(
         self, app: web.Application, tls: ssl.SSLContext | None = None, shutdown_seconds: float = 60.0, most: int = MOST
     ) -> None:
-        # Bodies are JSON as the API server sends it. What is compressed could become any size.
+        # The API server sends plain JSON. A compressed body could expand to any size.
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=shutdown_seconds, auto_decompress=False)
         self._tls = tls
         self._most = most
@@ -93,16 +93,16 @@ class Port:
         app.middlewares.append(self._working)
 
     def __len__(self) -> int:
-        """How many connections there are."""
+        """Number of connections."""
         self._forget_closed()
         return len(self._connections)
 
     async def open(self, host: str, port: int) -> int:
-        """Listen; the number of the port.
+        """Listen, and return the number of the port.
 
         Args:
             host: address to listen on; empty for all.
-            port: its number; 0 is any free one.
+            port: number of the port; 0 takes any free one.
 
         Raises:
             OSError: the address cannot be used.
@@ -121,7 +121,7 @@ class Port:
         return int(self._socket.getsockname()[1])
 
     async def close(self) -> None:
-        """Accept nothing more, and wait for requests under way."""
+        """Accept no more connections, and wait for requests in progress."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -134,20 +134,20 @@ class Port:
 
     @web.middleware
     async def _working(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Keep the connection while its request is answered, from the end of the body on."""
+        """Keep the connection open from the end of a request's body until the request is answered."""
         now = asyncio.get_running_loop().time
         connection = self._connections[request.protocol]
 
         def complete() -> None:
             connection.busy = True
 
-        connection.since, connection.patience = now(), READ_SECONDS
+        connection.since, connection.bound = now(), READ_SECONDS
         request.content.on_eof(complete)
         try:
             return await handler(request)
         finally:
             connection.busy = False
-            connection.since, connection.patience = now(), IDLE_SECONDS
+            connection.since, connection.bound = now(), IDLE_SECONDS
 
     async def _accept(self, listening: socket.socket, server: Callable[[], web.RequestHandler]) -> None:
         loop = asyncio.get_running_loop()
@@ -155,7 +155,7 @@ class Port:
             try:
                 accepted, address = await loop.sock_accept(listening)
             except OSError as error:
-                # The process may have no file descriptors left, until connections end.
+                # The process may have run out of file descriptors until connections end.
                 logger.warning("no connection can be accepted: %s", error)
                 await asyncio.sleep(SWEEP_SECONDS)
                 continue
@@ -167,7 +167,7 @@ class Port:
             connection.task = asyncio.create_task(self._admit(accepted, connection))
 
     async def _admit(self, accepted: socket.socket, connection: _Connection) -> None:
-        """Shake hands, and leave the connection to the application."""
+        """Make the TLS handshake, and hand the connection to the application."""
         loop = asyncio.get_running_loop()
         limit = READ_SECONDS if self._tls is not None else None
         try:
@@ -178,7 +178,7 @@ class Port:
             logger.debug("%s: no handshake: %s", connection.address, error)
 
     def _make_room(self) -> bool:
-        """Close the connection that has waited longest, of the address that has most; whether there was one."""
+        """Close the longest waiting connection of the address with the most; whether there was one."""
         self._forget_closed()
         if len(self._connections) < self._most:
             return True
@@ -195,11 +195,11 @@ class Port:
         self._connections = {protocol: one for protocol, one in self._connections.items() if not one.closed}
 
     async def _sweep(self) -> None:
-        """Close what has waited too long."""
+        """Close connections that have waited too long."""
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             self._forget_closed()
             now = asyncio.get_running_loop().time()
             for one in self._connections.values():
-                if not one.busy and now - one.since > one.patience:
+                if not one.busy and now - one.since > one.bound:
                     one.close()

@@ -1,4 +1,4 @@
-"""TLS of connections that this project opens: what their server's certificate is held to."""
+"""TLS of outgoing connections: how the certificates of servers are verified."""
 
 from __future__ import annotations
 
@@ -10,20 +10,24 @@ if TYPE_CHECKING:
 
 
 def client_context(*, cadata: str = "", cafile: Path | str | None = None) -> ssl.SSLContext:
-    """A context that trusts these certificates (PEM) alone, or, without any, the well-known ones.
+    """A context that trusts only these certificates (PEM), or the well-known authorities if there are none.
+
+    Args:
+        cadata: certificates.
+        cafile: file with certificates.
 
     Raises:
-        ssl.SSLError: there are no certificates in them; or ``ValueError``.
+        ssl.SSLError: they contain no certificate; or ``ValueError``.
         OSError: there is no such file.
     """
     return bearable(ssl.create_default_context(cadata=cadata or None, cafile=cafile))
 
 
 def bearable(context: ssl.SSLContext) -> ssl.SSLContext:
-    """Take from a context what Python 3.13 added to its defaults, and kubectl (Go's ``crypto/x509``) does not ask for.
+    """Remove from a context the strictness that Python 3.13 added and kubectl (Go's ``crypto/x509``) does not have.
 
-    ``VERIFY_X509_STRICT`` refuses certificates without key identifiers, among others, as many authorities of companies
-    and of older clusters issue them. They are verified as before.
+    ``VERIFY_X509_STRICT`` refuses, for example, certificates without key identifiers, which many company authorities
+    and older clusters issue. Everything else is verified as before.
     """
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     return context

@@ -1,4 +1,4 @@
-"""Remove from a new execution what it carries of the first one where it is a copy (``argo resubmit``)."""
+"""Copies of executions (``argo resubmit``): what options gave the first execution is removed from the new one."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def clean(patch: Patch, engine: Engine) -> bool:
 
 
 def _drop_finalizer(patch: Patch) -> None:
-    """Remove a finalizer of ours that was sent, as copies have it: nobody would take it off without options."""
+    """Remove our finalizer, which copies carry: without options nothing would ever remove it."""
     at = ("metadata", "finalizers")
     sent = lookup(patch.document, at)
     if isinstance(sent, list) and NOTIFICATIONS_FINALIZER in sent:
@@ -43,7 +43,7 @@ def _drop_finalizer(patch: Patch) -> None:
 
 
 def _take_out(patch: Patch, engine: Engine) -> bool:
-    """Whether the execution is a copy of one with options, from which what these gave was taken out."""
+    """Remove what options gave the execution that this one is a copy of; whether it is one."""
     annotations = lookup(patch.document, ("metadata", "annotations")) or {}
     if not isinstance(annotations, dict) or SNAPSHOT_ANNOTATION not in annotations:
         return False
