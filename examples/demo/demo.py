@@ -81,6 +81,11 @@ class Demo:
         print(f"{created} created")
         return created.split("/")[1]
 
+    def create_all(self, manifests: list[Any]) -> None:
+        """Create objects in one go."""
+        create = ["create", "-f", "-", "-o", "name", "--namespace", NAMESPACE]
+        self.cluster.run_kubectl(create, input=yaml.safe_dump_all(manifests))
+
     def active(self, options: str) -> int:
         """How many executions run under an options object, by its status."""
         return int(self.get("eo", options).get("status", {}).get("executions", {}).get("active", 0))
@@ -174,6 +179,37 @@ def notifications(demo: Demo, reached: Services) -> None:
     demo.kubectl("get", "notificationdeliveries")
 
 
+def sweep(demo: Demo, reached: Services) -> None:
+    """Twelve runs fail: one mail with the cause, and one thread that tells of the recovery."""
+    demo.title("A sweep of twelve fails: one mail with its cause, and one thread that recovers")
+    demo.kubectl("apply", "-f", str(FILES / "sweep.yaml"))
+    mails, posts = len(reached.mails), len(reached.slack)
+    print("$ # twelve runs of the workflow, whose pods fail with exit code 137")
+    demo.create_all([run(fails=True) for _ in range(12)])
+    demo.until(lambda: reached.mails[mails:] and reached.slack[posts:], "one mail and one message")
+    mail = reached.mails[mails].get_body(("plain",))
+    assert mail is not None
+    print(f"\nA mail\n  Subject: {reached.mails[mails]['Subject']}\n")
+    print("\n".join(f"  {line}" for line in str(mail.get_content()).strip().splitlines()))
+    print("\n$ # and one that succeeds")
+    demo.create_all([run(fails=False)])
+    demo.until(lambda: reached.slack[posts + 1 :], "the recovery")
+    failed, recovered = reached.slack[posts : posts + 2]
+    print(f"\nSlack, in {failed['channel']}\n  {failed['text']}")
+    print(f"  └─ in the thread {recovered['thread_ts']}: {recovered['text']}")
+    print(f"\n{len(reached.mails) - mails} mail and {len(reached.slack) - posts} messages of Slack for 13 runs")
+
+
+def run(*, fails: bool) -> Any:
+    """A run of the sweep, which ends at once."""
+    made = yaml.safe_load((FILES / "job.yaml").read_text())
+    made["metadata"] = {"generateName": "sweep-", "annotations": {"execution.dev/options": "sweep"}}
+    made["spec"] |= {"completions": 1, "parallelism": 1, "backoffLimit": 0}
+    outcome = {"sim.execution.dev/outcome": "fail" if fails else "succeed", "sim.execution.dev/exit-code": "137"}
+    made["spec"]["template"]["metadata"]["annotations"] = outcome
+    return made
+
+
 def is_ready(item: Any) -> bool:
     """Whether an object says that it is."""
     conditions = item.get("status", {}).get("conditions", [])
@@ -253,6 +289,7 @@ def show(demo: Demo) -> None:
             launched(demo)
             refusals(demo)
             notifications(demo, reached)
+            sweep(demo, reached)
         finally:
             demo.cluster.run_kubectl(
                 ["delete", "-f", str(FILES / "options.yaml"), "-n", NAMESPACE, "--ignore-not-found"]

@@ -50,7 +50,9 @@ class Services:
             self.slack_is_busy = False
             return 429, {"Retry-After": "2"}, {"ok": False, "error": "ratelimited"}
         self.posted[path].append(body)
-        return (202, {}, {"status": "success"}) if path == "/v2/enqueue" else (200, {}, {"ok": True, "ts": "1.1"})
+        if path == "/v2/enqueue":
+            return 202, {}, {"status": "success"}
+        return 200, {}, {"ok": True, "channel": "C024BE91L", "ts": f"{len(self.slack)}.000100"}
 
 
 @contextmanager

@@ -45,3 +45,11 @@ def test_the_demo_shows_two_scenarios_of_one_workflow_and_where_each_value_comes
         ("pagerDuty", "Delivered", "1"),
         ("slack", "Delivered", "2"),
     ]
+    # A sweep is one mail with its cause, and its recovery answers in the thread.
+    assert "Subject: sweep: 12 failed, first cause exit code 137 in container train" in lines
+    listed = [
+        line for line in lines if line.startswith("sweep-") and "FAILED, exit code 137 in container train" in line
+    ]
+    assert len(listed) == 12
+    assert any("in the thread 2.000100: SUCCEEDED: sweep-" in line for line in lines)
+    assert "1 mail and 2 messages of Slack for 13 runs" in lines
