@@ -8,7 +8,7 @@ import pytest
 from msgspec import convert
 
 from execution_options.admission.accountplan import created_account, plan
-from execution_options.admission.accounts import MANAGED_BY, MANAGER, InvalidRoleError, binding, required_account
+from execution_options.admission.accounts import MANAGED_BY, MANAGER, required_account
 from execution_options.api.meta import ObjectMeta
 from support.options import NAMESPACE, cluster, namespaced
 
@@ -40,29 +40,6 @@ def account(
         },
         ObjectMeta,
     )
-
-
-@pytest.mark.parametrize(
-    ("role", "key"),
-    [
-        ("arn:aws:iam::123456789012:role/path/trainer", "eks.amazonaws.com/role-arn"),
-        ("arn:aws-us-gov:iam::123456789012:role/trainer", "eks.amazonaws.com/role-arn"),
-        ("trainer@project.iam.gserviceaccount.com", "iam.gke.io/gcp-service-account"),
-        ("3F9A4C1E-7d52-4b8e-9a30-5b1c6d7e8f90", "azure.workload.identity/client-id"),
-    ],
-)
-def test_a_role_becomes_its_clouds_annotation(role: str, key: str) -> None:
-    assert binding(role) == {key: role}
-
-
-@pytest.mark.parametrize("role", ["", "root", "arn:aws:iam::123456789012:user/a", "a@example.com", "3f9a4c1e"])
-def test_a_role_of_no_cloud_is_refused(role: str) -> None:
-    with pytest.raises(InvalidRoleError, match="iamRole"):
-        binding(role)
-
-
-def test_no_role_needs_no_annotation() -> None:
-    assert binding(None) == {}
 
 
 def test_an_account_that_is_missing_is_created() -> None:

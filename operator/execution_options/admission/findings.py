@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 from msgspec import UNSET
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     Astray = Mapping[str, tuple[Problem, ...]]
     """Problems of the paths of engines, by the name of the engine."""
 
-_WITHOUT_EFFECT: Final[tuple[str, ...]] = ()
-"""Fields that are accepted and kept in snapshots, but not used in this version."""
-
 
 class Ineffective(NamedTuple):
     """Sentences about fields: those without any effect, and those with an effect in part."""
@@ -45,8 +42,7 @@ def ineffective(options: OptionsObject, engines: Mapping[str, Engine], astray: A
         engines: name → engine, of all known engines.
         astray: name of an engine → problems of its paths.
     """
-    names = zip(options.spec.__struct_fields__, options.spec.__struct_encode_fields__, strict=True)
-    wholly = [f"spec.{written}" for name, written in names if name in _WITHOUT_EFFECT and _is_set(options, name)]
+    wholly: list[str] = []
     partly: list[str] = []
     selector = options.spec.selector
     listed = () if selector is UNSET or selector.engines is UNSET else selector.engines
@@ -99,11 +95,6 @@ def _unknown(selector: Selector, engines: Mapping[str, Engine]) -> Iterator[str]
     if selector.launched_by is not UNSET and selector.launched_by.kind not in plans:
         kind = selector.launched_by.kind
         yield f"spec.selector.launchedBy: {kind} launches no known execution{suggestion(kind, plans)}"
-
-
-def _is_set(options: OptionsObject, name: str) -> bool:
-    value = getattr(options.spec, name)
-    return value is not UNSET and value != ()
 
 
 def unrouted(options: OptionsObject, channels: Channels) -> list[tuple[str, str]]:
