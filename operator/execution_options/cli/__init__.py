@@ -15,9 +15,11 @@ import click
 
 _COMMANDS = {
     "cluster": ("execution_options.cli.cluster:cluster", "Start, stop and use a Kubernetes control plane of your own."),
+    "completion": ("execution_options.cli.completion:completion", "Print a script for completion by the shell."),
     "controller": ("execution_options.cli.controller:controller", "Run the controller."),
     "explain": ("execution_options.cli.explain:explain", "Show which options an execution has, and why."),
     "launch": ("execution_options.cli.launch:launch", "Launch an execution with options."),
+    "lint": ("execution_options.cli.lint:lint", "Check manifests without a cluster."),
     "list": ("execution_options.cli.listing:list_", "List executions, pods that wait, or notifications."),
     "notify": ("execution_options.cli.notify:notify", "Deliver notifications again, and try channels out."),
     "preview": ("execution_options.cli.preview:preview", "Show what options would make of a manifest."),
