@@ -20,7 +20,7 @@ from execution_options.api.mute import Mute
 from execution_options.api.notification_rules import NO_GROUP_OF_INCIDENTS
 from execution_options.api.selector import LabelSelector
 from execution_options.api.status import BY_TYPE, PROBLEM, Condition, WorstCondition
-from execution_options.api.transports import EmailChannel, PagerDutyChannel, SlackChannel, WebhookChannel
+from execution_options.api.transports import EmailChannel, FallbackRef, PagerDutyChannel, SlackChannel, WebhookChannel
 
 ServiceType = Literal["teams", "googleChat", "discord", "mattermost", "rocketChat", "opsgenie", "http"]
 """Services that a page of YAML describes; the page of ``http`` is the channel itself."""
@@ -75,6 +75,17 @@ class NotificationChannelSpec(Resource, frozen=True):
         ]
         | UnsetType
     ) = field(name="proxyURL", default=UNSET)
+    fallback_channel_ref: (
+        Annotated[
+            FallbackRef,
+            described(
+                "Channel of the same namespace that gets what this one has given up on: of the same type, with the "
+                "recipients that did not get the message, or of a service without recipients. Absent: none.",
+                extra=ATOMIC,
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     mute: (
         Annotated[
             tuple[Mute, ...],

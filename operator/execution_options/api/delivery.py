@@ -179,6 +179,17 @@ class DeliverySpec(Resource, frozen=True, kw_only=True):
     unsent: (
         Annotated[Unsent, described("Set if the notification is recorded but not sent.", extra=ATOMIC)] | UnsetType
     ) = UNSET
+    fallback_of: (
+        Annotated[
+            tuple[Annotated[str, described(None, max_length=253)], ...],
+            described(
+                "Set if this channel is a fallback: the channels that gave up before, in this order.",
+                extra=ATOMIC_LIST,
+                max_length=32,
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     completes: (
         Annotated[
             str,

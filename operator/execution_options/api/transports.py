@@ -23,6 +23,12 @@ class NameRef(Resource, frozen=True):
     name: Annotated[str, described("Name of the Secret.", channel_rules.SECRET_NAME, max_length=253)]
 
 
+class FallbackRef(Resource, frozen=True):
+    """Another NotificationChannel of the namespace."""
+
+    name: Annotated[str, described("Name of the channel.", channel_rules.SECRET_NAME, max_length=253)]
+
+
 class Authority(Resource, frozen=True):
     """Certificates (PEM) to verify the server with, instead of the well-known ones."""
 

@@ -53,6 +53,17 @@ def group_key(by: Iterable[str], channel: ChannelKey, recipients: Iterable[str])
     return _digest(channel.namespace, channel.name, *recipients, "", *by)
 
 
+def fallback_name(delivery: str, channel: ChannelKey) -> str:
+    """Name of the delivery that takes the place of another one.
+
+    Args:
+        delivery: name of the delivery that failed.
+        channel: the channel that sends the new one.
+    """
+    digest = _digest(delivery, channel.namespace, channel.name)
+    return f"{delivery[: MAX_NAME - _DIGITS - 1].rstrip('.-')}-{digest}"
+
+
 def message_id(key: str, recipient: str, sender: str) -> str:
     """``Message-ID`` of a mail, in the sender's domain.
 

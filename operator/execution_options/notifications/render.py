@@ -36,9 +36,8 @@ def render(ended: Ended, due: Due, key: str, execution_url: str = "", http: Http
         execution_url: ``spec.executionURL`` of the channel; empty for none.
         http: ``spec.http`` of the channel; ``None`` for another service.
     """
-    page = _page(due.type, http)
-    content = content_of(ended, due, execution_url, escape=_escape(due.type, page))
-    return _laid_out(content, due.type, page, key, resolves=due.resolves)
+    content = content_of(ended, due, execution_url, escape=escape_for(due.type, http))
+    return laid_out(content, due.type, key, http, resolves=due.resolves)
 
 
 def render_group(group: Group, channel_type: ChannelType, key: str, http: HttpChannel | None = None) -> Message:
@@ -50,17 +49,34 @@ def render_group(group: Group, channel_type: ChannelType, key: str, http: HttpCh
         key: ``namespace/name`` of the delivery by which they are sent.
         http: ``spec.http`` of the channel; ``None`` for another service.
     """
+    content = content_of_group(group, escape=escape_for(channel_type, http))
+    return laid_out(content, channel_type, key, http, resolves=False)
+
+
+def escape_for(channel_type: ChannelType, http: HttpChannel | None) -> Callable[[str], str]:
+    """How values in the body of a message are escaped.
+
+    Args:
+        channel_type: type of the channel.
+        http: as for :func:`render`.
+    """
     page = _page(channel_type, http)
-    content = content_of_group(group, escape=_escape(channel_type, page))
-    return _laid_out(content, channel_type, page, key, resolves=False)
-
-
-def _escape(channel_type: ChannelType, page: Page | None) -> Callable[[str], str]:
     return slack.escape if channel_type == "slack" else str if page is None else escape_of(page)
 
 
-def _laid_out(content: Content, channel_type: ChannelType, page: Page | None, key: str, *, resolves: bool) -> Message:
-    ended = content.ended
+def laid_out(
+    content: Content, channel_type: ChannelType, key: str, http: HttpChannel | None, *, resolves: bool
+) -> Message:
+    """The message for a service.
+
+    Args:
+        content: content of the message.
+        channel_type: type of the channel.
+        key: ``namespace/name`` of the delivery.
+        http: as for :func:`render`.
+        resolves: whether it resolves the incident of an earlier execution.
+    """
+    page, ended = _page(channel_type, http), content.ended
     subject, text, html, payload, resolve, note = content.subject, plain(content), "", "", "", content.note
     match channel_type:
         case "email":

@@ -152,7 +152,7 @@ def _of_due(end: Ended, due: Due, channels: Channels, unsent: Unsent | None) -> 
     url, http = ("", None) if used is None else (used.execution_url or "", used.http or None)
     message = render(end, due, f"{end.namespace}/{name}", url, http)
     followed = due.type in INCIDENTS or due.on_recovery
-    digest = hashlib.sha256(end.lineage.encode()).hexdigest()[:_DIGITS] if followed else ""
+    digest = digest_of(end.lineage) if followed else ""
     channel = ChannelRef(due.channel.namespace, due.channel.name, due.type)
     spec = _spec(end, channel, due.sources[0], due.recipients, message, unsent)
     return Composed(name, structs.replace(spec, recovers=due.recovers, group=group), digest)
@@ -213,6 +213,11 @@ def _spec(
         unsent=unsent,
         message=message,
     )
+
+
+def digest_of(lineage: str) -> str:
+    """The label of deliveries of a lineage."""
+    return hashlib.sha256(lineage.encode()).hexdigest()[:_DIGITS]
 
 
 def addressed(channel: ChannelRef, recipients: Iterable[str]) -> str:

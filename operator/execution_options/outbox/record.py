@@ -108,6 +108,8 @@ class Spec(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True
     test: str = ""
     recovers: bool = False
     group: GroupRef | None = None
+    fallback_of: tuple[str, ...] = ()
+    """Channels that gave up before, in this order."""
 
     @property
     def serialised(self) -> bool:

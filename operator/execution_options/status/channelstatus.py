@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import UNSET, Struct
 
 from execution_options.api.channel import DeliveryCounts, NotificationChannelStatus
-from execution_options.notifications import mute
+from execution_options.notifications import fallback, mute
 from execution_options.notifications.page import problems as bodies
 from execution_options.notifications.template import problem
 from execution_options.status.conditions import Aspect, conditions, worst, written
@@ -102,7 +102,7 @@ def fully_effective(channel: Channel, others: Iterable[Channel], operator_namesp
         others: the other channels.
         operator_namespace: namespace of the shared channels.
     """
-    spec, found = channel.spec, []
+    spec, others, found = channel.spec, list(others), []
     if spec.default is True:
         before = [other.key.name for other in others if _precedes(other, channel)]
         if before:
@@ -113,6 +113,8 @@ def fully_effective(channel: Channel, others: Iterable[Channel], operator_namesp
         found.append(f"spec.executionURL: messages have no link: {what}")
     if spec.http is not UNSET:
         found += [f"spec.http.body: {what}" for what in bodies(spec.http.body)]
+    if what := fallback.problem(channel, others):
+        found.append(f"spec.fallbackChannelRef: {what}")
     if spec.mute is not UNSET:
         found += [f"{path}: {what}" for path, what in mute.problems(spec.mute)]
     if not found:

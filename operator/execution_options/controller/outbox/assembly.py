@@ -14,6 +14,7 @@ from execution_options.controller.outbox.cleaning import Cleaning
 from execution_options.controller.outbox.delivery import COLLECTION, Delivery
 from execution_options.controller.outbox.due import Due
 from execution_options.controller.outbox.ends import Ends
+from execution_options.controller.outbox.fallbacks import Fallbacks
 from execution_options.controller.outbox.reporting import Reporting, summary
 from execution_options.controller.outbox.sending import Deliveries
 from execution_options.controller.outbox.trials import Trials
@@ -86,6 +87,7 @@ class Outbox:
             kube, writer, post, reporting, identity, settings.send_timeout, directory, settings.cluster
         )
         self.deliveries = self._sending.ledger
+        self._sending.fallbacks = Fallbacks(directory, self.deliveries, metrics, settings.cluster)
         # A bucket of its own, so that notes on executions and edits of options do not delay each other.
         notes = Pace(settings.patch_rate)
         self._due = Due(index, directory, world.causes, settings.cluster)

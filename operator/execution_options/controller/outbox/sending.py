@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from msgspec import structs
 
 from execution_options.api.names import LINEAGE_LABEL
+from execution_options.controller.outbox.family import pointless, report_of, threads
 from execution_options.controller.outbox.groups import Groups
 from execution_options.controller.outbox.ledger import Ledger
 from execution_options.controller.outbox.turns import Turns
@@ -20,7 +21,7 @@ from execution_options.notifications.naming import IDEMPOTENT
 from execution_options.notifications.route import ChannelKey
 from execution_options.outbox import lineage, state
 from execution_options.outbox.muting import is_muted, muted
-from execution_options.outbox.record import RESOLVED_BY, report
+from execution_options.outbox.record import RESOLVED_BY
 from execution_options.providers.answer import ambiguous
 from execution_options.providers.parcel import Parcel
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from execution_options.api.keys import Key
     from execution_options.controller.cache import Directory
     from execution_options.controller.outbox.delivery import Delivery
+    from execution_options.controller.outbox.fallbacks import Fallbacks
     from execution_options.controller.outbox.reporting import Reporting
     from execution_options.controller.runtime import Writer
     from execution_options.kube.client import Kube
@@ -88,6 +90,7 @@ class Deliveries:
         self._directory = directory
         self._turns = Turns() if directory is None else Turns(directory.rate)
         self._groups = Groups(self.ledger, cluster, (lambda _: None) if directory is None else directory.http)
+        self.fallbacks: Fallbacks | None = None
         self._unrecorded: dict[Key, tuple[Claim, Mapping[str, Answer]]] = {}
 
     def place(self, key: Key) -> Place:
@@ -144,20 +147,18 @@ class Deliveries:
         if pause > 0:
             return pause
         family = await self._family(delivery)
-        mine = _report(delivery, status)
+        mine = report_of(delivery, status)
         if not status.redelivery:
-            pointless = _pointless(delivery, mine, [_report(one) for one in family], status, now)
-            if pointless is not None:
-                return await self._finish(delivery, pointless)
-            if delivery.spec.recovers and lineage.has_to_wait(mine, [_report(one) for one in family]):
+            needless = pointless(delivery, mine, [report_of(one) for one in family], status, now)
+            if needless is not None:
+                return await self._finish(delivery, needless)
+            if delivery.spec.recovers and lineage.has_to_wait(mine, [report_of(one) for one in family]):
                 return FAMILY_SECONDS
-        message = (
-            await self._groups.message(delivery, members) if len(members) > 1 else await self.ledger.message(delivery)
-        )
+        message = await self._message(delivery, members)
         if message is None:
             return 0.0
         status = structs.replace(status, members=members)
-        return await self._attempt(delivery, status, message, _threads(mine, family), own=own)
+        return await self._attempt(delivery, status, message, threads(mine, family), own=own)
 
     def _muted_until(self, delivery: Delivery, status: Status, now: datetime) -> datetime | None:
         """When the channel of a delivery is muted no more; ``None`` if that does not matter now."""
@@ -214,6 +215,9 @@ class Deliveries:
         if done is None:
             del self._unrecorded[key]
             return 0.0
+        done = await self._passed_on(delivery, done)
+        if done is None:
+            return 0.0
         written = await self.ledger.write(delivery, done)
         if written is None:
             return 0.0
@@ -227,8 +231,25 @@ class Deliveries:
                 await self._record(self.ledger.known[key])
 
     async def _finish(self, delivery: Delivery, status: Status) -> float | None:
-        written = await self.ledger.write(delivery, status)
+        ended = await self._passed_on(delivery, status)
+        written = None if ended is None else await self.ledger.write(delivery, ended)
         return 0.0 if written is None else self._after(written)
+
+    async def _passed_on(self, delivery: Delivery, status: Status) -> Status | None:
+        """The status to write; ``None`` if the delivery has changed. A fallback is recorded before a failure is."""
+        if self.fallbacks is None or status.state != "Failed" or self._groups.rides(delivery):
+            return status
+
+        async def message() -> Message | None:
+            return await self._message(delivery, status.members)
+
+        return await self.fallbacks.pass_on(delivery, status, message)
+
+    async def _message(self, delivery: Delivery, members: tuple[str, ...]) -> Message | None:
+        """The message about these members of a group, or about the delivery alone; ``None`` if that has changed."""
+        if len(members) > 1:
+            return await self._groups.message(delivery, members)
+        return await self.ledger.message(delivery)
 
     async def _confirm(self, key: Key) -> float | None:
         """Find out whether a final status was written although the request was not answered."""
@@ -257,39 +278,3 @@ class Deliveries:
     def _forget(self, key: Key) -> None:
         self._turns.over(key)
         self.ledger.forget(key)
-
-
-def _report(delivery: Delivery, status: Status | None = None) -> lineage.Report:
-    metadata = delivery.metadata
-    return report(metadata.name, delivery.spec, status or delivery.status, metadata.creation_timestamp)
-
-
-def _pointless(
-    delivery: Delivery, mine: lineage.Report, others: list[lineage.Report], status: Status, now: datetime
-) -> Status | None:
-    """The final status of a delivery that others of its lineage make pointless; ``None`` if it must be sent."""
-    if not delivery.spec.serialised and not delivery.spec.recovers:
-        return None
-    later = lineage.superseded_by(mine, others)
-    if later is not None:
-        why = "failed and is not over" if mine.resolves else "started later and succeeded"
-        return state.suppressed(status, "Superseded", f"another execution {why}: {later}", now)
-    if mine.resolves and not lineage.has_to_resolve(mine, others):
-        what = (
-            "no failure of its lineage was notified" if delivery.spec.recovers else "no incident of its lineage is open"
-        )
-        return state.suppressed(status, "NothingToResolve", what, now)
-    return None
-
-
-def _threads(mine: lineage.Report, family: list[Delivery]) -> dict[str, str]:
-    """Recipient → the thread of the last message about a failure that a success shows to be over."""
-    failures = [
-        (report, one) for one in family if lineage.is_over(report := _report(one), mine) and not report.resolves
-    ]
-    failures.sort(key=lambda found: found[0].place)
-    return (
-        {who.name: who.thread for _, one in failures for who in one.now.recipients if who.thread}
-        if mine.resolves
-        else {}
-    )

@@ -83,6 +83,11 @@ class Metrics:
             "type",
             "state",
         )
+        self.fallbacks = counter(
+            "execution_options_delivery_fallbacks_total",
+            "Notifications that were passed on to a fallback, by type of the channel that had given up.",
+            "type",
+        )
         self.attempts = counter(
             "execution_options_delivery_attempts_total",
             "Attempts to reach a recipient by type of channel and result (Accepted, Temporary, Permanent, Ambiguous).",
