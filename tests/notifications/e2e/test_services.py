@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.chats import Discord, GoogleChat, Mattermost, Opsgenie, RocketChat, Teams
+from support.services import Says
 from support.waiting import eventually
 
 from .conftest import MERGE, state
@@ -109,3 +110,48 @@ def test_a_muted_channel_waits_over_a_crash_until_somebody_edits_it(
     office.team.request("PATCH", office.path("notificationchannels", "hook"), {"spec": {"mute": None}}, MERGE)
     eventually(lambda: len(receiver.received) == 1, timeout=60)
     assert state(office.delivery("train-1")) == "Delivered"
+
+
+def test_a_fallback_gets_what_a_channel_has_given_up_on_over_a_crash(
+    office: Office, controllers: Controllers, receiver: WebhookReceiver
+) -> None:
+    first = controllers.start().active()
+    office.may_read_secrets()
+    with Teams() as broken, Discord() as fallback:
+        office.secret(broken=f"{broken.url}/hooks/nobody", fallback=fallback.hook)
+        office.channel("last", webhook={"url": receiver.url}, fallbackChannelRef={"name": "first"})
+        spare = {"discord": {"urlSecretRef": {"name": "channel", "key": "fallback"}}}
+        office.channel("spare", **spare, fallbackChannelRef={"name": "last"})
+        chat = {"teams": {"urlSecretRef": {"name": "channel", "key": "broken"}}}
+        office.channel("first", **chat, fallbackChannelRef={"name": "spare"})
+        office.options({"phases": ["FAILED"], "teams": {}})
+        office.jobs("train-1")
+        fallback.answers.append(Says(503))  # so that there is a moment between the failure and the message
+        office.end("train-1")
+        eventually(lambda: fallback.received)
+        first.kill()
+        first.died()
+        controllers.start_in_place()
+        eventually(lambda: sorted(map(state, of_execution(office, "train-1"))) == ["Delivered", "Failed"], timeout=60)
+        passed, lost = sorted(of_execution(office, "train-1"), key=state)
+        assert lost["status"]["message"].endswith("; passed on to the channel spare")
+        assert passed["spec"]["fallbackOf"] == ["first"]
+        (message,) = fallback.posted
+        assert "The channel first could not deliver this" in message["embeds"][0]["description"]
+
+        # The fallbacks fail, too: each is tried once, and no circle begins.
+        fallback.always, receiver.always = Says(404), Says(400)
+        office.jobs("train-2")
+        office.end("train-2")
+        eventually(lambda: list(map(state, of_execution(office, "train-2"))) == ["Failed"] * 3)
+        chains = [one["spec"].get("fallbackOf", []) for one in of_execution(office, "train-2")]
+        assert sorted(chains, key=len) == [[], ["first"], ["first", "spare"]]
+        status = office.team.request("GET", office.path("notificationchannels", "first"))["status"]
+        (effective,) = [one for one in status["conditions"] if one["type"] == "FullyEffective"]
+        assert "it leads back: first → spare → last → first" in effective["message"]
+        metrics = controllers.started[-1].metrics()
+        assert metrics['execution_options_delivery_fallbacks_total{type="teams"}'] == 1.0
+
+
+def of_execution(office: Office, execution: str) -> list[dict[str, Any]]:
+    return [one for one in ends(office) if one["spec"]["execution"]["name"] == execution]
