@@ -22,6 +22,7 @@ from execution_options.api.resources import OptionsObject, read_stored
 from execution_options.kube.client import METADATA_LIST, REQUEST_ERRORS, Kube, path_of
 from execution_options.kube.listing import LARGE_PAGE, get_if_exists
 from execution_options.kube.store import Store
+from execution_options.logs import error_text
 from execution_options.options.labelselector import packed
 from execution_options.webhook.shared import PAUSE_SECONDS, SharedCalls
 
@@ -109,7 +110,7 @@ class FreshOptions:
         try:
             return await self._fresh.call(namespace)
         except REQUEST_ERRORS as error:
-            logger.warning("options of namespace %s: answered from memory: %s", namespace, str(error) or "timed out")
+            logger.warning("options of namespace %s: answered from memory: %s", namespace, error_text(error))
             return self.known(namespace)
 
     def known(self, namespace: str) -> list[OptionsObject]:

@@ -19,6 +19,7 @@ from execution_options.fairness import Processor
 from execution_options.kube.channels import read_channels
 from execution_options.kube.client import REQUEST_ERRORS
 from execution_options.kube.engines import read_path_check
+from execution_options.logs import error_text
 from execution_options.notifications.checks import template_problems
 from execution_options.webhook import review
 
@@ -79,7 +80,7 @@ class Objects:
         except REQUEST_ERRORS as error:
             # A missing warning must not keep an object from being written.
             where = f"{request.kind.kind} {request.namespace}/{request.name}"
-            logger.warning("%s: not everything was checked: %s", where, str(error) or "timed out")
+            logger.warning("%s: not everything was checked: %s", where, error_text(error))
         return review.allowed(request.uid, [], warnings[:MAX_WARNINGS])
 
     async def _read(self, request: review.Request, data: msgspec.Raw) -> dict[str, Any]:
