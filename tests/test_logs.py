@@ -25,9 +25,9 @@ def test_a_line_is_one_object_whatever_is_in_it() -> None:
 
 
 def test_what_a_line_is_about_are_keys_which_cannot_take_the_place_of_others() -> None:
-    said = record("delivered")
-    said.__dict__.update(fields(namespace="team", name="train-1", channel="", message="forged"))
-    entry = json.loads(JsonFormatter().format(said))
+    text = record("delivered")
+    text.__dict__.update(fields(namespace="team", name="train-1", channel="", message="forged"))
+    entry = json.loads(JsonFormatter().format(text))
     assert (entry["namespace"], entry["name"], entry["message"]) == ("team", "train-1", "delivered")
     assert "channel" not in entry
 

@@ -83,9 +83,9 @@ def httpproxy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def real(program: Path, asked: list[dict[str, str]]) -> list[str]:
     lines = "".join(json.dumps(one) + "\n" for one in asked)
-    said = subprocess.run([program], input=lines, text=True, capture_output=True, check=True).stdout.split("\n")[:-1]
-    assert len(said) == len(asked)
-    return said
+    message = subprocess.run([program], input=lines, text=True, capture_output=True, check=True).stdout.split("\n")[:-1]
+    assert len(message) == len(asked)
+    return message
 
 
 @pytest.mark.parametrize("part", sorted(RECORDED["answers"]), ids=repr)
@@ -100,8 +100,8 @@ def test_the_real_package_says_the_same(httpproxy: Path) -> None:
     assert (PROGRAM / "go.mod").read_text().count(f"golang.org/x/net {RECORDED['version']}\n") == 1
     assert recorded(httpproxy) == RECORDED["answers"]
     asked = questions(20_000, 7)
-    for question, said in zip(asked, real(httpproxy, asked), strict=True):
-        assert (question, answer(question)) == (question, said)
+    for question, message in zip(asked, real(httpproxy, asked), strict=True):
+        assert (question, answer(question)) == (question, message)
 
 
 def recorded(program: Path) -> dict[str, dict[str, str]]:
@@ -112,8 +112,8 @@ def recorded(program: Path) -> dict[str, dict[str, str]]:
         for part, url in itertools.product(PARTS, urls)
     ]
     found: dict[str, dict[str, str]] = {}
-    for question, said in zip(asked, real(program, asked), strict=True):
-        found.setdefault(question["No"], {})[question["URL"]] = said
+    for question, message in zip(asked, real(program, asked), strict=True):
+        found.setdefault(question["No"], {})[question["URL"]] = message
     return found
 
 
@@ -156,7 +156,7 @@ def test_capitals_precede_small_letters(environment: dict[str, str], proxy: str 
     "wrong", ["socks5://u:canary@proxy:1", "http://", "ftp://a", "http://a:x", "a b", "http://a:99999"]
 )
 def test_a_proxy_that_cannot_be_used_is_refused_without_its_url(wrong: str) -> None:
-    with pytest.raises(ProxyError, match=r"^HTTPS_PROXY is not the URL of a proxy") as told:
+    with pytest.raises(ProxyError, match=r"^HTTPS_PROXY is not the URL of a proxy") as reported:
         Proxies(https=wrong).for_url("https://a.example/")
-    assert "canary" not in str(told.value)
+    assert "canary" not in str(reported.value)
     assert Proxies(https=wrong, no="*").for_url("https://a.example/") is None

@@ -61,7 +61,7 @@ async def until(probe: Callable[[], Any], status: int) -> str:
             await asyncio.sleep(0.02)
 
 
-async def said(text: str, caplog: pytest.LogCaptureFixture) -> None:
+async def message(text: str, caplog: pytest.LogCaptureFixture) -> None:
     async with asyncio.timeout(20):
         while True:
             if text in caplog.text:
@@ -82,10 +82,10 @@ async def test_what_does_not_advance_within_its_bound_fails_the_probe_until_it_d
         with watchdog.expect("the work", BOUND) as work:
             assert await probe() == (200, "ok")
             assert (await until(probe, 503)).startswith("the work has not advanced for ")
-            await said("the work has not advanced for ", caplog)
+            await message("the work has not advanced for ", caplog)
             work.advance()
             assert (await probe())[0] == 200
-            await said("the work advances again", caplog)
+            await message("the work advances again", caplog)
             await until(probe, 503)
         assert await probe() == (200, "ok")
 

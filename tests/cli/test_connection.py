@@ -33,7 +33,7 @@ def kubeconfig(folder: Path, server: str) -> Path:
     return file
 
 
-def said(answer: Answer) -> str:
+def message(answer: Answer) -> str:
     assert answer.code == 1
     assert answer.err.startswith("Error: ")
     assert answer.err.count("\n") == 1
@@ -49,7 +49,7 @@ def test_nobody_listens(tmp_path: Path, command: tuple[str, ...]) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         file = kubeconfig(tmp_path, f"http://127.0.0.1:{unused.getsockname()[1]}")
-        assert "Cannot connect to host 127.0.0.1" in said(ran(*command, kubeconfig=file))
+        assert "Cannot connect to host 127.0.0.1" in message(ran(*command, kubeconfig=file))
 
 
 @pytest.mark.parametrize("command", HERE, ids=lambda one: one[0])
@@ -58,24 +58,24 @@ def test_the_kubeconfig_is_none(tmp_path: Path, command: tuple[str, ...], conten
     file = tmp_path / "kubeconfig"
     if content is not None:
         file.write_text(content)
-    assert "kube" in said(ran(*command, kubeconfig=file))
+    assert "kube" in message(ran(*command, kubeconfig=file))
 
 
 @pytest.mark.parametrize("command", PROCESSES, ids=lambda one: one[0])
 def test_a_process_does_not_start_without_a_cluster(tmp_path: Path, command: tuple[str, ...]) -> None:
-    assert "there is no kubeconfig" in said(execution_options(*command, kubeconfig=tmp_path / "none"))
+    assert "there is no kubeconfig" in message(execution_options(*command, kubeconfig=tmp_path / "none"))
 
 
 def test_the_operator_is_not_run_where_nobody_listens(tmp_path: Path) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         file = kubeconfig(tmp_path, f"http://127.0.0.1:{unused.getsockname()[1]}")
-        assert "the operator cannot be installed: Cannot connect" in said(execution_options("run", kubeconfig=file))
+        assert "the operator cannot be installed: Cannot connect" in message(execution_options("run", kubeconfig=file))
 
 
 def test_an_unknown_context(tmp_path: Path) -> None:
     file = kubeconfig(tmp_path, "http://127.0.0.1:1")
-    assert "other" in said(ran("explain", "job/x", "--context", "other", kubeconfig=file))
+    assert "other" in message(ran("explain", "job/x", "--context", "other", kubeconfig=file))
 
 
 def test_wrong_usage_is_told_apart(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def test_executions_are_followed_and_what_they_refer_to_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lacking", "said"),
+    ("lacking", "message"),
     [
         (
             list(needed(BACKUP)),
@@ -43,7 +43,7 @@ def test_executions_are_followed_and_what_they_refer_to_is_read() -> None:
         ),
     ],
 )
-def test_what_lacks_is_named_and_all_that_is_needed_can_be_granted(lacking: list[Right], said: str) -> None:
+def test_what_lacks_is_named_and_all_that_is_needed_can_be_granted(lacking: list[Right], message: str) -> None:
     sentence, _, roles = grant(BACKUP, lacking).partition("\n")
-    assert sentence == f"{said}; grant it with:"
+    assert sentence == f"{message}; grant it with:"
     assert roles == (EXAMPLE / "rights.yaml").read_text()

@@ -115,8 +115,8 @@ def test_a_flow_of_prefect_writes_how_it_ended(tmp_path: Path, installed: Path, 
     settings = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "300"}
     container = Container(tmp_path, installed, PREFECT_HOME=str(tmp_path / "prefect"), **settings)
     container.run(prefect, "flows.py")
-    said = {name: parse(text) for name, text in json.loads((tmp_path / "said.json").read_text()).items()}
-    assert {name: None if one is None else one.phase for name, one in said.items()} == {
+    words = {name: parse(text) for name, text in json.loads((tmp_path / "said.json").read_text()).items()}
+    assert {name: None if one is None else one.phase for name, one in words.items()} == {
         "fine": "SUCCEEDED",
         "broken": "FAILED",
         "slow": "TIMED_OUT",
@@ -124,8 +124,8 @@ def test_a_flow_of_prefect_writes_how_it_ended(tmp_path: Path, installed: Path, 
         "cancelled": "ABORTED",
         "crashed": "FAILED",
     }
-    assert said["broken"] is not None
-    assert "no such table" in said["broken"].message
+    assert words["broken"] is not None
+    assert "no such table" in words["broken"].message
 
 
 JOBS = """
@@ -222,11 +222,11 @@ def test_a_try_of_airflow_writes_how_it_ended(tmp_path: Path, installed: Path, a
     container = Container(tmp_path, installed, AIRFLOW_HOME=str(tmp_path), AIRFLOW__CORE__LOAD_EXAMPLES="False")
     container.run(airflow, "-m", "airflow", "db", "migrate")
     container.run(airflow, "-m", "airflow", "dags", "reserialize")
-    said = {
+    words = {
         name: container.run(airflow, "-m", "airflow", "dags", "test", name, expected=None)
         for name in ("ok", "bad", "late", "skips")
     }
-    phases = {name: None if one is None else one.phase for name, one in said.items()}
+    phases = {name: None if one is None else one.phase for name, one in words.items()}
     assert phases == {"ok": "SUCCEEDED", "bad": "FAILED", "late": "TIMED_OUT", "skips": "SUCCEEDED"}
-    assert said["bad"] is not None
-    assert "no such table" in said["bad"].message
+    assert words["bad"] is not None
+    assert "no such table" in words["bad"].message

@@ -33,10 +33,10 @@ def test_every_terminal_phase_can_be_written() -> None:
 def test_what_is_written_fits_and_is_read_as_it_was_meant(phase: termination.Phase, message: str) -> None:
     written = termination.text(phase, message)
     assert len(written.encode()) <= termination.MAX_BYTES
-    said = parse(written)
-    assert said is not None
-    assert said.phase == phase
-    assert json.loads(written)["message"].startswith(said.message)
+    words = parse(written)
+    assert words is not None
+    assert words.phase == phase
+    assert json.loads(written)["message"].startswith(words.message)
 
 
 def test_the_file_of_the_container_is_written(log: Path) -> None:

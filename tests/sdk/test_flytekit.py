@@ -136,9 +136,9 @@ def test_an_option_of_a_later_flytekit_is_refused_not_lost() -> None:
 
 
 def test_an_option_that_an_earlier_flytekit_lacks_is_not_said() -> None:
-    said = vars(every_flytekit_option()).copy()
-    del said["overwrite_cache"]
-    assert ours.Options.from_flytekit(SimpleNamespace(**said)).overwrite_cache is None
+    message = vars(every_flytekit_option()).copy()
+    del message["overwrite_cache"]
+    assert ours.Options.from_flytekit(SimpleNamespace(**message)).overwrite_cache is None
 
 
 def test_what_is_not_flytekits_is_a_type_error() -> None:

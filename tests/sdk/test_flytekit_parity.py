@@ -37,9 +37,9 @@ def test_a_phase_prints_as_in_flytekit(value: int) -> None:
     assert ours.WorkflowExecutionPhase.enum_to_string(value) == TABLE["texts"][value]
 
 
-@pytest.mark.parametrize(("phases", "said"), TABLE["refusals"])
-def test_phases_are_accepted_and_refused_as_in_flytekit(phases: list[Any], said: str | None) -> None:
-    assert refusal(ours.Notification, phases) == said
+@pytest.mark.parametrize(("phases", "message"), TABLE["refusals"])
+def test_phases_are_accepted_and_refused_as_in_flytekit(phases: list[Any], message: str | None) -> None:
+    assert refusal(ours.Notification, phases) == message
 
 
 def test_every_field_of_flytekits_options_is_taken_over() -> None:

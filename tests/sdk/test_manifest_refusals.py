@@ -87,13 +87,13 @@ def test_what_is_wrong_with_the_name_hides_nothing() -> None:
 def test_what_is_of_another_class_hides_neither_name_nor_selector() -> None:
     options = Options()
     options.security_context = "root"  # type: ignore[assignment]
-    said = refused(options, name="Nightly", selector={"engine": ["job"]})
-    assert said == ["metadata.name", "spec.securityContext", "spec.selector.engine"]
+    text = refused(options, name="Nightly", selector={"engine": ["job"]})
+    assert text == ["metadata.name", "spec.securityContext", "spec.selector.engine"]
 
 
 def test_nothing_is_said_twice() -> None:
-    said = refused(Options(), name="nightly", namespace_selector={"matchLabels": {}})
-    assert said == ["spec.namespaceSelector"]
+    text = refused(Options(), name="nightly", namespace_selector={"matchLabels": {}})
+    assert text == ["spec.namespaceSelector"]
 
 
 @pytest.mark.parametrize("selector", [{"engine": ["job"]}, {"engines": "job"}, {"names": ["Train"]}])

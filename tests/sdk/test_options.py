@@ -41,10 +41,10 @@ def test_zero_and_false_differ_from_not_said() -> None:
 
 
 def test_options_keep_collections_of_their_own() -> None:
-    labels, told = {"a": "b"}, [Email([WorkflowExecutionPhase.FAILED], ["a@example.com"])]
-    options = Options(labels=labels, notifications=told)
+    labels, reported = {"a": "b"}, [Email([WorkflowExecutionPhase.FAILED], ["a@example.com"])]
+    options = Options(labels=labels, notifications=reported)
     labels.clear()
-    told.clear()
+    reported.clear()
     assert options.labels == {"a": "b"}
     assert len(options.notifications or ()) == 1
 

@@ -12,9 +12,9 @@ from support.jobs import job, meta, options
 
 def test_what_is_said_names_keys_and_values() -> None:
     document = job({"a": "mine"}, options({"selector": {}, "labels": {"a": "ours"}}))
-    said = applied_note(edit.state(meta(document)))
-    assert said is not None
-    assert "stays 'mine'" in said.note
+    message = applied_note(edit.state(meta(document)))
+    assert message is not None
+    assert "stays 'mine'" in message.note
     assert applied_note(edit.state(meta(job({}, options({"selector": {}, "labels": {"a": "1"}}))))) is None
     plan = edit.execution_plan(meta(job({}, options({"selector": {}, "labels": {"a": "1"}}))), lambda *_: None)
     assert not plan.left

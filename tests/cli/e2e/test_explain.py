@@ -111,9 +111,9 @@ def test_a_missed_one_that_was_repaired(team: Team, cli: Callable[..., Answer]) 
 def test_a_pod_that_waits_says_for_what(team: Team, cli: Callable[..., Answer]) -> None:
     team.options("o", {"maxParallelism": 1})
     team.create(pod("member", options="o", annotations={"execution.dev/group": "g"}))
-    said = "waiting for a parallelism slot: 1 of 1 in use, 1st in line"
-    team.kubectl("annotate", "pod/member", f"execution.dev/waiting={said}", f"--as={controller_user()}")
-    assert f"It is {said}." in cli("explain", "pod/member").out
+    message = "waiting for a parallelism slot: 1 of 1 in use, 1st in line"
+    team.kubectl("annotate", "pod/member", f"execution.dev/waiting={message}", f"--as={controller_user()}")
+    assert f"It is {message}." in cli("explain", "pod/member").out
 
 
 def test_places_that_differ_and_an_identity_of_others_are_named(team: Team, cli: Callable[..., Answer]) -> None:

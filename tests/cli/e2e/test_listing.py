@@ -57,12 +57,12 @@ def test_executions_are_listed_with_the_options_that_they_got(team: Team, cli: C
 
 
 def test_nothing_is_no_error(cli: Callable[..., Answer]) -> None:
-    for what, said in (
+    for what, message in (
         ("executions", "no execution has options here"),
         ("queue", "no pod waits for a slot here"),
         ("deliveries", "there are no notifications here"),
     ):
-        assert cli("list", what) == (0, "", f"{said}\n")
+        assert cli("list", what) == (0, "", f"{message}\n")
 
 
 def test_an_unknown_engine_is_wrong_usage(cli: Callable[..., Answer]) -> None:

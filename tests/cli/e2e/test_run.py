@@ -63,9 +63,9 @@ def test_it_runs_until_it_is_interrupted_and_leaves_nothing(
         process.send_signal(number)
         process.send_signal(number)  # impatience changes nothing
         assert process.wait(40) == 0
-        said = process.rest()
-        assert "Traceback" not in said
-        assert "stopped: " in said
+        message = process.rest()
+        assert "Traceback" not in message
+        assert "stopped: " in message
         eventually(lambda: not any(Path(f"/proc/{child}").exists() for child in processes))
         assert not logs.exists()
         assert left(control_plane) == []

@@ -135,13 +135,15 @@ REFUSED = [
 """Commands, and with which words they end for whom: something is missing without which there is nothing to do."""
 
 
-@pytest.mark.parametrize(("command", "said"), REFUSED, ids=lambda one: " ".join(one) if isinstance(one, tuple) else "")
-def test_what_cannot_be_done_is_said_in_one_line(user: User, command: tuple[str, ...], said: Any) -> None:
+@pytest.mark.parametrize(
+    ("command", "message"), REFUSED, ids=lambda one: " ".join(one) if isinstance(one, tuple) else ""
+)
+def test_what_cannot_be_done_is_said_in_one_line(user: User, command: tuple[str, ...], message: Any) -> None:
     answer = user.runs(*command)
     assert answer.code == 1
     assert answer.err.startswith("Error: ")
     assert answer.err.count("\n") == 1
-    assert (said if isinstance(said, str) else said[user.role]) in answer.err
+    assert (message if isinstance(message, str) else message[user.role]) in answer.err
 
 
 def test_what_is_in_the_namespace_may_be_done(user: User, cli: Callable[..., Answer]) -> None:

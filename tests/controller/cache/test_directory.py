@@ -21,16 +21,16 @@ class Desk:
     """A directory that is shown channels as a list shows them."""
 
     def __init__(self) -> None:
-        self.told: list[ChannelKey] = []
+        self.reported: list[ChannelKey] = []
         labels = {"team": {"tier": "gold"}}
-        self.directory = Directory(cast("Any", None), "system", lambda name: labels.get(name, {}), self.told.append)
+        self.directory = Directory(cast("Any", None), "system", lambda name: labels.get(name, {}), self.reported.append)
 
     def show(self, *channels: ChannelObject) -> list[ChannelKey]:
         """List these; what is told of then."""
-        self.told.clear()
+        self.reported.clear()
         found = {(one.metadata.namespace, one.metadata.name): one for one in channels}
         self.directory.store._replace(found)
-        return list(self.told)
+        return list(self.reported)
 
 
 def channel(namespace: str = "team", version: str = "1", spec: Any = MAIL, **changes: Any) -> ChannelObject:
@@ -53,7 +53,7 @@ def test_channels_come_and_go(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize(
-    ("later", "told"),
+    ("later", "reported"),
     [
         (channel(version="2", status={"conditions": []}), []),
         (channel(version="2", labels={"a": "b"}), []),
@@ -63,9 +63,11 @@ def test_channels_come_and_go(desk: Desk) -> None:
     ],
     ids=["status", "label", "test", "spec", "deletion"],
 )
-def test_what_the_operator_itself_writes_is_no_news(desk: Desk, later: ChannelObject, told: list[ChannelKey]) -> None:
+def test_what_the_operator_itself_writes_is_no_news(
+    desk: Desk, later: ChannelObject, reported: list[ChannelKey]
+) -> None:
     desk.show(channel())
-    assert desk.show(later) == told
+    assert desk.show(later) == reported
 
 
 def test_one_that_cannot_be_understood_is_not_used_and_hides_no_other(

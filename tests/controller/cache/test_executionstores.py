@@ -37,7 +37,7 @@ class Following:
     """Stores of executions, and what they told: each name that came or went."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[str, str]] = []
+        self.reported: list[tuple[str, str]] = []
         self.unreadable: list[tuple[str, str]] = []
         self.stores: ExecutionStores
 
@@ -48,7 +48,7 @@ class Following:
         item = new or old
         assert item is not None
         if old is None or new is None:
-            self.told.append(("gone" if new is None else "here", item.metadata.name))
+            self.reported.append(("gone" if new is None else "here", item.metadata.name))
 
     def knows(self, name: str) -> bool:
         return self.stores.find("backup", NAMESPACE, name) is not None
@@ -82,7 +82,7 @@ async def following(collection: Collection, folder: Path, *engines: Engine) -> A
 async def test_an_execution_that_cannot_be_decoded_is_named_and_counted(collection: Collection, tmp_path: Path) -> None:
     collection.objects["b"]["status"] = ["no object"]
     async with following(collection, tmp_path, BACKUP) as followed:
-        assert followed.told == [("here", "a")]
+        assert followed.reported == [("here", "a")]
         assert followed.unreadable == [("backup", "b")]
         assert followed.stores.unreadable() == {("backups.example.com",): 1}
 
@@ -98,22 +98,22 @@ async def test_an_edited_engine_keeps_its_executions_until_they_are_listed_anew(
 ) -> None:
     async with following(collection, tmp_path, BACKUP) as found:
         await until(lambda: found.knows("a") and found.knows("b"))
-        found.told.clear()
+        found.reported.clear()
         collection.hang = True
         assert found.stores.use(Engines([EDITED])) == set()
         # An edit after the other, too.
         assert found.stores.use(Engines([engine(envs=["spec.env"])])) == set()
         await asyncio.sleep(0.05)
         assert found.knows("a")
-        assert found.told == []
+        assert found.reported == []
         # What went meanwhile is told when that is known.
         collection.delete("b")
         collection.hang = False
         found.stores.use(Engines([EDITED]))
-        await until(lambda: ("gone", "b") in found.told)
+        await until(lambda: ("gone", "b") in found.reported)
         assert found.knows("a")
         assert not found.knows("b")
-        assert ("gone", "a") not in found.told
+        assert ("gone", "a") not in found.reported
 
 
 @pytest.mark.parametrize("engines", [(EDITED,), ()])
@@ -135,10 +135,10 @@ async def test_who_waits_for_all_collections_does_not_wait_for_those_of_engines_
 async def test_what_is_no_engine_any_more_is_forgotten_without_a_word(collection: Collection, tmp_path: Path) -> None:
     async with following(collection, tmp_path, BACKUP) as found:
         await until(lambda: found.knows("a"))
-        found.told.clear()
+        found.reported.clear()
         assert found.stores.use(Engines([])) == {"backup"}
         assert not found.knows("a")
-        assert found.told == []
+        assert found.reported == []
         found.stores.use(Engines([BACKUP]))
         await until(lambda: found.knows("a"))
         # Another version may show other objects.
@@ -197,7 +197,7 @@ async def test_a_proxy_that_knows_nothing_has_no_built_in_kind_seem_deleted(
     built_in = engine(group="batch")
     async with following(collection, tmp_path, built_in) as found:
         await until(lambda: found.knows("a") and collection.watches == 1)
-        found.told.clear()
+        found.reported.clear()
         # No definition says that the kind is there.
         found.stores._definitions.synced.set()
         collection.missing = True
@@ -206,7 +206,7 @@ async def test_a_proxy_that_knows_nothing_has_no_built_in_kind_seem_deleted(
         assert store is not None
         await until(lambda: store.missing)
         assert found.knows("a")
-        assert found.told == []
+        assert found.reported == []
         assert not found.stores.is_absent(built_in)
         # It is followed again as soon as it can be read.
         collection.missing = False

@@ -24,9 +24,9 @@ class Pods:
         store = cast("Any", SimpleNamespace(items=self.items))
         self.programs = Programs(store, self.tracker, lambda uid: counts and uid == "u1")
 
-    def put(self, name: str, phase: str, said: str = "") -> None:
+    def put(self, name: str, phase: str, message: str = "") -> None:
         owner = {"apiVersion": "batch/v1", "kind": "Job", "name": "train", "uid": "u1", "controller": True}
-        text = json.dumps({"execution.dev/phase": said, "message": name}) if said else ""
+        text = json.dumps({"execution.dev/phase": message, "message": name}) if message else ""
         document = {
             "metadata": {"name": name, "namespace": "team", "ownerReferences": [owner]},
             "status": {"phase": phase, "containerStatuses": [{"state": {"terminated": {"message": text}}}]},

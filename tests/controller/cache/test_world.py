@@ -25,12 +25,12 @@ class Listening:
     """Counts what it is told."""
 
     def __init__(self) -> None:
-        self.told: list[ExecutionKey] = []
+        self.reported: list[ExecutionKey] = []
         self.parts: list[str] = []
         self.updated: list[str] = []
 
     def execution_changed(self, key: ExecutionKey, *_: Any) -> None:
-        self.told.append(key)
+        self.reported.append(key)
 
     def execution_unreadable(self, *_: Any) -> None:
         raise AssertionError("every object of these tests can be read")
@@ -79,23 +79,23 @@ def test_what_something_unknown_controls_is_an_execution_until_that_is_an_engine
     world: World, listening: Listening
 ) -> None:
     assert KEY in world.tracker.records
-    listening.told.clear()
+    listening.reported.clear()
     dropped = world.use(Engines([*builtin_engines().values(), backup()]))
     assert [record.uid for _, record in dropped] == ["2"]
     assert KEY not in world.tracker.records
-    assert (listening.told, listening.parts) == ([], ["2"]), "it is not gone, but part of another"
+    assert (listening.reported, listening.parts) == ([], ["2"]), "it is not gone, but part of another"
     # And the other way round.
     assert world.use(builtin_engines()) == []
     assert KEY in world.tracker.records
-    assert listening.told == [KEY]
+    assert listening.reported == [KEY]
 
 
 def test_executions_of_an_engine_that_is_taken_away_are_forgotten(world: World, listening: Listening) -> None:
-    listening.told.clear()
+    listening.reported.clear()
     others = [engine for engine in builtin_engines().values() if engine.name != "job"]
     assert [record.uid for _, record in world.use(Engines(others))] == ["2"]
     assert world.execution(KEY) is None
-    assert listening.told == []
+    assert listening.reported == []
 
 
 def test_another_version_of_a_part_is_told_apart_from_its_coming(world: World, listening: Listening) -> None:

@@ -272,12 +272,12 @@ class Process:
         # What a command says when it fails is for people.
         return [json.loads(line) for line in self.log.read_text().splitlines() if not line.startswith("Error: ")]
 
-    def said(self, text: str) -> bool:
+    def message(self, text: str) -> bool:
         assert self.process.poll() is None, self.log.read_text()
         return any(text in line["message"] for line in self.lines())
 
     def active(self) -> Process:
-        eventually(lambda: self.said("active:"))
+        eventually(lambda: self.message("active:"))
         return self
 
     def stop(self) -> int:

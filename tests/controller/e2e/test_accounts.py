@@ -22,8 +22,8 @@ AZURE = "3f9a4c1e-7d52-4b8e-9a30-5b1c6d7e8f90"
 
 
 def run_as(name: str, role: str | None = None, policy: str | None = "Create") -> dict[str, Any]:
-    said = {"k8sServiceAccount": name, "iamRole": role, "serviceAccountPolicy": policy}
-    return {"securityContext": {"runAs": {key: value for key, value in said.items() if value is not None}}}
+    message = {"k8sServiceAccount": name, "iamRole": role, "serviceAccountPolicy": policy}
+    return {"securityContext": {"runAs": {key: value for key, value in message.items() if value is not None}}}
 
 
 def account(team: Team, name: str) -> dict[str, Any]:
@@ -56,9 +56,9 @@ def test_an_account_that_may_not_be_created_is_said_with_the_reason(controller: 
     team.api.create(quota, {**body, "spec": {"hard": {"count/serviceaccounts": "1"}}})
     eventually(lambda: "used" in team.api.get(f"{quota}/few").get("status", {}))
     team.options("o", run_as("trainer"))
-    said = eventually(lambda: team.condition("o", "Ready"))
-    assert (said["status"], said["reason"]) == ("False", "ServiceAccountNotWritten")
-    assert "exceeded quota: few" in said["message"]
+    message = eventually(lambda: team.condition("o", "Ready"))
+    assert (message["status"], message["reason"]) == ("False", "ServiceAccountNotWritten")
+    assert "exceeded quota: few" in message["message"]
     team.api.delete(f"{quota}/few")
     team.edit("o", {"labels": {"a": "1"}})
     eventually(lambda: team.condition("o", "Ready").get("status") == "True", timeout=90)

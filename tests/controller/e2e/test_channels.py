@@ -38,13 +38,13 @@ def secret(team: Team, **values: str) -> None:
     team.api.create(path, {"metadata": {"name": "slack"}, "stringData": values})
 
 
-def told(team: Team, kind: str = "Ready", name: str = "chat") -> Manifest:
+def reported(team: Team, kind: str = "Ready", name: str = "chat") -> Manifest:
     status = team.api.get(channels(team, name)).get("status", {})
     return next((c for c in status.get("conditions", ()) if c["type"] == kind), {})
 
 
 def ready(team: Team, reason: str) -> Manifest:
-    return eventually(lambda: (found := told(team)).get("reason") == reason and found)
+    return eventually(lambda: (found := reported(team)).get("reason") == reason and found)
 
 
 def end(team: Team, name: str) -> None:
@@ -81,7 +81,7 @@ def test_a_channel_says_what_it_lacks_and_how_to_give_it(running: Process, team:
         assert ready(team, "Usable")["status"] == "True"
 
         slack(team, server, "second")
-        effective = eventually(lambda: (found := told(team, "FullyEffective", "second")) and found)
+        effective = eventually(lambda: (found := reported(team, "FullyEffective", "second")) and found)
         assert "NotificationChannel chat is already the default for slack" in effective["message"]
 
 

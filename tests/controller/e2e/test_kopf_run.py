@@ -94,10 +94,10 @@ def test_edits_reach_executions_and_nothing_of_kopfs_is_on_any_object(running: R
 def test_it_ends_in_order_and_gives_the_lease_back(running: Running, team: Team) -> None:
     assert COMMAND in OPERATIONS.read_text()
     running.active()
-    told = time.monotonic()
+    reported = time.monotonic()
     running.process.send_signal(signal.SIGTERM)
     assert running.process.wait(20) == 0, running.log
-    assert time.monotonic() - told < STOP_SECONDS
+    assert time.monotonic() - reported < STOP_SECONDS
     assert team.api.get(LEASE)["spec"]["holderIdentity"] == ""
     assert "WARN" not in running.log
     assert "ERROR" not in running.log

@@ -152,9 +152,9 @@ def test_what_others_refuse_is_said_on_the_execution_until_it_is_another(control
     pod = one_pod(team, "j")
     with refusing(team, "b"):
         team.edit("o", {"labels": {"a": "2", "b": "1"}})
-        (said,) = eventually(lambda: team.events("j", "OptionsNotFollowed"))
-        assert "it stays as it is: " in said["note"]
-        assert "the platform wants no b" in said["note"]
+        (message,) = eventually(lambda: team.events("j", "OptionsNotFollowed"))
+        assert "it stays as it is: " in message["note"]
+        assert "the platform wants no b" in message["note"]
         assert team.labels("jobs", "j") == {"a": "1"}
         # The policy may keep them from another Job, too, and from that first.
         job = f"Job {team.namespace}/j: "

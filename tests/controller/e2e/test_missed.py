@@ -62,14 +62,14 @@ def test_a_job_whose_annotations_leave_no_room_is_said_and_left_alone(controller
     body = team.job_manifest("full")
     body["metadata"]["annotations"]["large"] = "x" * (MAX_ANNOTATIONS - 100)
     team.api.create(team.path("jobs"), body)
-    (said,) = eventually(lambda: team.events("full", "OptionsLeftOut"))
-    assert f"Kubernetes takes at most {MAX_ANNOTATIONS}" in said["note"]
+    (message,) = eventually(lambda: team.events("full", "OptionsLeftOut"))
+    assert f"Kubernetes takes at most {MAX_ANNOTATIONS}" in message["note"]
     assert team.labels("jobs", "full") == {}
     assert not team.events("full", "AdmissionMissed")
     # Nothing is tried again.
     team.options("later", {"labels": {"b": "1"}})
     eventually(lambda: team.condition("later", "Ready"))
-    assert not controller.said(f"{team.namespace}/full: 422")
+    assert not controller.message(f"{team.namespace}/full: 422")
 
 
 def test_a_missed_job_whose_repair_is_refused_is_reported_and_repaired_once_it_may_be(
@@ -78,9 +78,9 @@ def test_a_missed_job_whose_repair_is_refused_is_reported_and_repaired_once_it_m
     options_since_a_second_ago(team, "o", {"selector": {"names": ["m-*"]}, "labels": {"b": "1"}})
     with refusing(team, "b"):
         team.job("m-1", stamped=False)
-        (said,) = eventually(lambda: team.events("m-1", "AdmissionMissed"))
-        assert "what it lacks is refused" in said["note"]
-        assert "the platform wants no b" in said["note"]
+        (message,) = eventually(lambda: team.events("m-1", "AdmissionMissed"))
+        assert "what it lacks is refused" in message["note"]
+        assert "the platform wants no b" in message["note"]
         assert team.labels("jobs", "m-1") == {}
     eventually(lambda: team.labels("jobs", "m-1") == {"b": "1"}, timeout=60)
 

@@ -49,7 +49,7 @@ def test_another_takes_over_at_once_from_one_that_stops(start: Callable[[], Proc
     eventually(lambda: page(second, "/readyz")[0] == 200)
     assert "execution_options_leader 1.0" in page(first, "/metrics")[1]
     assert "execution_options_leader 0.0" in page(second, "/metrics")[1]
-    assert not second.said("active:")
+    assert not second.message("active:")
     edited(team, "2")
     assert first.stop() == 0
     stopped = time.monotonic()
@@ -75,11 +75,11 @@ def test_a_controller_ends_in_order_however_soon_it_is_told_to(
 ) -> None:
     process = start()
     # On a machine that is busy with others a start takes half a minute.
-    eventually(lambda: process.said(moment) if moment else heeds_sigterm(process.process.pid), timeout=90)
+    eventually(lambda: process.message(moment) if moment else heeds_sigterm(process.process.pid), timeout=90)
     time.sleep(seconds)
-    told = time.monotonic()
+    reported = time.monotonic()
     code = process.stop()
-    took = time.monotonic() - told
+    took = time.monotonic() - reported
     assert code == 0, process.log.read_text()
     assert took < STOP_SECONDS, process.log.read_text()
     assert [line for line in process.lines() if line["level"] not in ("info", "debug")] == []
@@ -89,7 +89,7 @@ def test_another_takes_over_from_one_that_is_killed(start: Callable[[], Process]
     team.options("o", {"selector": {}, "labels": {"a": "1"}})
     team.job("j")
     first, second = start().active(), start()
-    eventually(lambda: second.said("probes and metrics"))
+    eventually(lambda: second.message("probes and metrics"))
     first.kill()
     killed = time.monotonic()
     team.edit("o", {"labels": {"a": "2"}})
@@ -118,7 +118,7 @@ def test_a_lease_that_somebody_deletes_stays_with_its_holder(start: Callable[[],
         team.api.delete(LEASE)
         again = eventually(lambda: team.api.find(LEASE))
         assert again["spec"]["holderIdentity"] == holder
-    assert not second.said("active:")
+    assert not second.message("active:")
     assert first.stop() == 0
     second.active()
 

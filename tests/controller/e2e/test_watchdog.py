@@ -54,7 +54,7 @@ def probe(process: Process) -> int:
 
 def active(process: Process) -> Process:
     # On a machine that is busy with others a start takes half a minute, and whoever was killed keeps the Lease.
-    eventually(lambda: process.said("active:"), timeout=90)
+    eventually(lambda: process.message("active:"), timeout=90)
     return process
 
 

@@ -47,7 +47,7 @@ class Telling:
             await self.announcer.round(self.watcher.board, self.now)
 
     def reasons(self) -> list[str]:
-        return [said.reason for _, said in self.events]
+        return [message.reason for _, message in self.events]
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ async def test_an_edit_is_told_at_once(telling: Telling) -> None:
     telling.watcher.options("o", 2, 3)
     await telling.rounds()
     assert telling.texts["c"] == "waiting for a parallelism slot: 0 of 2 in use, 3rd in line"
-    assert [said.note for _, said in telling.events][1:] == ["3 pods wait for a parallelism slot: 0 of 2 in use"]
+    assert [message.note for _, message in telling.events][1:] == ["3 pods wait for a parallelism slot: 0 of 2 in use"]
 
 
 async def test_that_others_removed_gates_is_said(telling: Telling) -> None:
@@ -120,9 +120,9 @@ async def test_that_others_removed_gates_is_said(telling: Telling) -> None:
         telling.api.pods[name]["spec"]["schedulingGates"] = []
     telling.watcher.watch()
     await telling.rounds()
-    ((_, said),) = telling.events
-    assert (said.type, said.reason) == ("Normal", "OverParallelism")
-    assert said.note.startswith("3 of 1 in use: the limit was lowered, or others removed gates")
+    ((_, message),) = telling.events
+    assert (message.type, message.reason) == ("Normal", "OverParallelism")
+    assert message.note.startswith("3 of 1 in use: the limit was lowered, or others removed gates")
 
 
 async def test_pods_whose_execution_is_not_known_are_told_so_and_why(telling: Telling) -> None:

@@ -17,10 +17,10 @@ ENGINE = next(engine for engine in builtin() if engine.name == "job")
 META = ObjectMeta(name="j", namespace="ns", uid="u", resource_version="1")
 
 
-async def posted(writer: Recording, *said: Announcement) -> Metrics:
+async def posted(writer: Recording, *message: Announcement) -> Metrics:
     metrics = Metrics()
     recorder = Recorder(writer, SharedBucket(1000, 100), metrics, "me")  # type: ignore[arg-type]
-    for one in said:
+    for one in message:
         recorder.post(ENGINE, META, one)
     task = asyncio.create_task(recorder.run())
     for _ in range(50):

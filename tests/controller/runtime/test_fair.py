@@ -100,7 +100,7 @@ class Writer:
         self.bodies.append(body)
 
 
-def said(recorder: Recorder, namespace: str, number: int, kind: str) -> None:
+def message(recorder: Recorder, namespace: str, number: int, kind: str) -> None:
     regarding = Regarding("batch/v1", "Job", namespace, f"{kind}-{number}", f"{namespace}-{number}")
     announcement: Any = Announcement(kind, "AdmissionMissed", "Repair", f"{kind} {number}")  # type: ignore[arg-type]
     recorder.post_on(regarding, announcement)
@@ -121,10 +121,10 @@ async def test_warnings_do_not_wait_behind_successes_nor_behind_another_namespac
     writer = Writer()
     made = recorder(writer, Metrics())
     for number in range(50):
-        said(made, "noisy", number, "Normal")
-        said(made, "noisy", number, "Warning")
-    said(made, "quiet", 0, "Warning")
-    said(made, "quiet", 0, "Normal")
+        message(made, "noisy", number, "Normal")
+        message(made, "noisy", number, "Warning")
+    message(made, "quiet", 0, "Warning")
+    message(made, "quiet", 0, "Normal")
     order = await posted(made, writer, 102)
     assert order.index(("quiet", "Warning")) <= 1
     # What is no warning has a turn, too.
@@ -136,11 +136,11 @@ async def test_where_too_many_events_wait_the_noisy_namespace_loses_them(monkeyp
     monkeypatch.setattr(events, "MAX_WAITING", 20)
     writer, metrics = Writer(), Metrics()
     made = recorder(writer, metrics)
-    said(made, "quiet", 0, "Normal")
+    message(made, "quiet", 0, "Normal")
     for number in range(30):
-        said(made, "noisy", number, "Normal")
+        message(made, "noisy", number, "Normal")
     for number in range(5):
-        said(made, "quiet", number, "Warning")
+        message(made, "quiet", number, "Warning")
     order = Counter(await posted(made, writer, 20))
     assert order == {("quiet", "Normal"): 1, ("quiet", "Warning"): 5, ("noisy", "Normal"): 14}
     assert metrics.registry.get_sample_value("execution_options_events_total", {"result": "dropped"}) == 16

@@ -93,10 +93,10 @@ def test_who_edits_a_namespace_can_write_options_and_channels(team: Team) -> Non
     ]
 
     def written() -> bool:
-        said = team.kubectl("apply", "-f", "-", f"--as={user}", manifests=manifests, check=False)
-        assert "executionoptions.execution.dev/o" in said, said
-        assert "notificationchannel.execution.dev/c" in said, said
-        assert "Error" not in said, said
+        message = team.kubectl("apply", "-f", "-", f"--as={user}", manifests=manifests, check=False)
+        assert "executionoptions.execution.dev/o" in message, message
+        assert "notificationchannel.execution.dev/c" in message, message
+        assert "Error" not in message, message
         return True
 
     eventually(written)
