@@ -104,7 +104,7 @@ def test_a_revoked_token_is_told_a_rotated_one_is_used_and_none_is_ever_seen(
         end(team, "second")
         ready(team, "Usable")
 
-        assert [message["blocks"][0]["text"]["text"] for message in server.posted] == [":x: second failed"]
+        assert [message["blocks"][0]["text"]["text"] for message in server.posted] == [":x: second failed: exit code 1"]
         status: Any = eventually(
             lambda: (found := team.api.get(channels(team, "chat"))["status"])["deliveries"].get("delivered") and found
         )

@@ -277,7 +277,7 @@ def test_names_are_printed_for_scripts(cli: Callable[..., Answer]) -> None:
         (["--labels", "{"], "is no JSON map of strings"),
         (["--max-parallelism", "-1"], "maxParallelism: -1: cannot be negative"),
         (["--notify", "FAILED"], "--notify: 'FAILED' is not PHASES=WAY"),
-        (["--notify", "FAILED=mail:a@b.c"], "ways are email:, slack: and pagerduty: with recipients, and webhook"),
+        (["--notify", "FAILED=mail:a@b.c"], "ways are email:, slack: and pagerduty: with recipients, webhook, teams, "),
         (["--notify", "DONE=email:a@b.c"], 'phases[0]: Unsupported value: "DONE"'),
         (["--options", "A B"], "execution.dev/options: 'A B' is"),
     ],
