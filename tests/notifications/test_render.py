@@ -155,6 +155,31 @@ def test_every_service_is_told_the_cause_and_the_cluster(channel_type: ChannelTy
         assert part in shown
 
 
+LOG = "epoch 98\nepoch 99 <b>\nCUDA out of memory"
+
+
+@pytest.mark.parametrize("channel_type", ["email", "slack", "pagerDuty", "webhook", "teams", "discord"])
+def test_every_service_shows_the_log_that_was_read(channel_type: ChannelType) -> None:
+    message = render(structs.replace(CAUSED, log=LOG), due(channel_type), KEY, URL)
+    shown = Tags(message.html).text if message.html else message.payload
+    assert "CUDA out of memory" in shown
+    assert "CUDA" not in render(CAUSED, due(channel_type), KEY, URL).payload
+
+
+def test_slack_gets_the_last_lines_that_fit() -> None:
+    log = "\n".join(f"{'<' * 100} {number}" for number in range(100))
+    blocks = json.loads(render(structs.replace(CAUSED, log=log), due("slack"), KEY).payload)
+    (shown,) = [block["text"]["text"] for block in blocks if "99```" in json.dumps(block)]
+    assert len(shown) <= 3000
+    assert "<" not in shown
+
+
+def test_why_a_log_is_missing_is_noted() -> None:
+    message = render(structs.replace(CAUSED, log_problem="the operator may not read logs"), due("email"), KEY)
+    assert message.note == "the operator may not read logs"
+    assert "may not read" not in message.text
+
+
 def test_the_cause_is_in_the_data_of_a_webhook() -> None:
     event = json.loads(render(CAUSED, due("webhook"), KEY, URL).payload)
 
@@ -170,6 +195,7 @@ def test_the_cause_is_in_the_data_of_a_webhook() -> None:
         "failed": 3,
         "pods": 40,
         "logs": LOGS,
+        "log": "",
     }
 
 

@@ -180,6 +180,18 @@ class NotificationChannelSpec(Resource, frozen=True):
         | UnsetType
     ) = UNSET
 
+    log_lines: (
+        Annotated[
+            int,
+            number(
+                "Last lines of the log of the container that failed first, in messages about a failure. The operator "
+                "needs the right to get pods/log in the namespace of the execution. Absent or 0: no log is read.",
+                ge=0,
+                le=100,
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     group: (
         Annotated[
             Grouping,

@@ -48,6 +48,7 @@ class Options(TypedDict, total=False):
 
     params: Mapping[str, str]
     accept: str
+    answer: str
     seconds: float
 
 
@@ -183,6 +184,7 @@ class Kube:
         params: Mapping[str, str] | None = None,
         content_type: str = "application/json",
         accept: str = "application/json",
+        answer: str = "",
         seconds: float = REQUEST_TIMEOUT,
     ) -> bytes:
         """Send one request and return the body of its answer.
@@ -194,6 +196,7 @@ class Kube:
             params: query parameters.
             content_type: of the body.
             accept: media type of the answer.
+            answer: media type of the answer, if it is one that cannot be asked for; that of logs is.
             seconds: time-out.
 
         Raises:
@@ -214,7 +217,7 @@ class Kube:
             data = await response.read()
             if response.status >= 400:
                 raise error_of(response.status, data, response.headers.get("Retry-After", ""))
-            if response.content_type != accept.partition(";")[0]:
+            if response.content_type != (answer or accept.partition(";")[0]):
                 # A proxy may have answered, so the result of the request is unknown.
                 raise aiohttp.ContentTypeError(
                     response.request_info,

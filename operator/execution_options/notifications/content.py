@@ -76,7 +76,7 @@ class Content(Struct, frozen=True, kw_only=True):
     @property
     def quoted(self) -> str:
         """What the engine and the container say, to be shown as it is."""
-        return "\n\n".join(filter(None, (self.error, self.said)))
+        return "\n\n".join(filter(None, (self.error, self.said, self.ended.log)))
 
     @property
     def phase(self) -> str:
@@ -131,7 +131,9 @@ def content_of(ended: Ended, due: Due, execution_url: str = "", *, escape: Calla
         facts=tuple((name, cut(one_line(value), MAX_FACT)) for name, value in _facts(ended, options) if value),
         url=url,
         reason=f"Sent by the notifications of {asking}" if asking and not ended.tested else "",
-        note="; ".join(f"{problem}: the default is used instead" for problem in problems),
+        note="; ".join(
+            [*(f"{one}: the default is used instead" for one in problems), *filter(None, [ended.log_problem])]
+        ),
         options=options,
         recovers=due.recovers,
     )

@@ -27,6 +27,8 @@ class Ended(Struct, frozen=True, kw_only=True):
         labels: labels of the execution.
         cluster: name of the cluster; empty if the operator was given none.
         cause: the first failure of its pods; ``None`` if none is known.
+        log: the last lines of the log of the container that failed first, if they were asked for and could be read.
+        log_problem: why they could not be read; otherwise empty.
         headline: what happened, if that is not the end of an execution; otherwise empty.
         tested: ``kind/name`` of the object that a test notification tests; otherwise empty.
     """
@@ -49,6 +51,8 @@ class Ended(Struct, frozen=True, kw_only=True):
     labels: dict[str, str] = field(default_factory=dict)
     cluster: str = ""
     cause: Cause | None = None
+    log: str = ""
+    log_problem: str = ""
     headline: str = ""
     tested: str = ""
 

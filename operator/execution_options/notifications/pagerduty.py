@@ -58,6 +58,7 @@ def _details(content: Content) -> dict[str, str]:
         return {"message": plain(content)}
     details = {name.lower().replace(" ", "_"): value for name, value in content.facts}
     more = {"error": content.error, "message": content.said, "logs": content.logs}
+    more["log"] = content.ended.log[-MAX_DETAIL:]
     return details | {name: cut(printable(text), MAX_DETAIL) for name, text in more.items() if text}
 
 

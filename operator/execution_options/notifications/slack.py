@@ -56,6 +56,8 @@ def blocks(content: Content) -> list[dict[str, Any]]:
         fields = [_markdown(_field(name, value)) for name, value in content.facts[:MAX_FIELDS]]
         made.append({"type": "section", "fields": fields})
         made += [_code(text) for text in (content.error, content.said, content.logs) if text]
+        if content.ended.log:
+            made.append(_log(content.ended.log))
     if content.url:
         made.append(_section(f"<{escape(content.url)}|Open execution>"))
     if content.reason:
@@ -67,6 +69,19 @@ def _code(text: str) -> dict[str, Any]:
     # Cut before escaping, so that no escape sequence is split. Escaping makes text at most five times as long.
     code = escape(cut(printable(text).replace("```", "'''"), MAX_SECTION // 5 - 10))
     return _section(f"```{code}```")
+
+
+def _log(text: str) -> dict[str, Any]:
+    """As many of the last lines as fit."""
+    lines: list[str] = []
+    left = MAX_SECTION - 10
+    for line in reversed(printable(text).replace("```", "'''").splitlines()):
+        line = escape(cut(line, MAX_SECTION // 10))
+        left -= len(line) + 1
+        if left < 0:
+            break
+        lines.append(line)
+    return _section("```" + "\n".join(reversed(lines)) + "```")
 
 
 def _field(name: str, value: str) -> str:

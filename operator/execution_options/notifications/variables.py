@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 FIELDS: Final = {
     "workflow": ("name", "project", "domain", "version"),
     "launch_plan": ("name", "project", "domain", "version"),
-    "cause": ("text", "pod", "container", "reason", "exit_code", "message", "failed", "pods", "logs"),
+    "cause": ("text", "pod", "container", "reason", "exit_code", "message", "failed", "pods", "logs", "log"),
 }
 """Variables with fixed members."""
 MAPS: Final = frozenset({"labels"})
@@ -91,6 +91,7 @@ def _cause(ended: Ended) -> dict[str, Any]:
         "failed": cause.failed,
         "pods": cause.pods,
         "logs": cause.command(ended.namespace),
+        "log": ended.log,
     }
 
 

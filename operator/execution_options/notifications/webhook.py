@@ -85,4 +85,5 @@ def _cause(ended: Ended) -> dict[str, Any] | None:
         "failed": cause.failed,
         "pods": cause.pods,
         "logs": cause.command(ended.namespace),
+        "log": printable(ended.log),
     }

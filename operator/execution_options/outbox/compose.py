@@ -140,7 +140,21 @@ def compose(end: Ended, effective: Effective, channels: Channels, *, disabled: b
     routing = route(effective, end.phase, channels, disabled=disabled)
     suppressed = Unsent("Suppressed", "Disabled", routing.suppressed) if routing.suppressed else None
     composed = [_of_due(end, due, channels, suppressed) for due in routing.due]
-    return composed + [_of_unrouted(end, unrouted, suppressed) for unrouted in routing.unrouted]
+    silent = structs.replace(end, log="", log_problem="")
+    return composed + [_of_unrouted(silent, unrouted, suppressed) for unrouted in routing.unrouted]
+
+
+def log_lines(effective: Effective, phase: Phase, channels: Channels) -> int:
+    """Most lines of a log that a channel asks for by which an end is notified.
+
+    Args:
+        effective: the execution's options.
+        phase: the terminal phase.
+        channels: channels that its notifications can use.
+    """
+    used = {(due.sources[0], due.channel) for due in route(effective, phase, channels).due}
+    asked = (one.spec.log_lines or 0 for source, key in used for one in channels.in_reach(source) if one.key == key)
+    return max(asked, default=0)
 
 
 def _of_due(end: Ended, due: Due, channels: Channels, unsent: Unsent | None) -> Composed:
@@ -150,7 +164,10 @@ def _of_due(end: Ended, due: Due, channels: Channels, unsent: Unsent | None) -> 
     reachable = channels.in_reach(due.sources[0])
     used = next((one.spec for one in reachable if one.key == due.channel), None)
     url, http = ("", None) if used is None else (used.execution_url or "", used.http or None)
-    message = render(end, due, f"{end.namespace}/{name}", url, http)
+    lines = 0 if used is None else used.log_lines or 0
+    log = "\n".join(end.log.splitlines()[-lines:]) if lines else ""
+    shown = structs.replace(end, log=log, log_problem=end.log_problem if lines else "")
+    message = render(shown, due, f"{end.namespace}/{name}", url, http)
     followed = due.type in INCIDENTS or due.on_recovery
     digest = digest_of(end.lineage) if followed else ""
     channel = ChannelRef(due.channel.namespace, due.channel.name, due.type)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import logging
 from types import SimpleNamespace
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 import pytest
@@ -16,8 +18,9 @@ from execution_options.controller.cache.tracker import tracked
 from execution_options.controller.outbox.due import Due
 from execution_options.controller.outbox.ending import Ending
 from execution_options.engines.phases import Outcome
+from execution_options.notifications.cause import Cause
 from execution_options.notifications.route import Channel, ChannelKey, Channels
-from support.causes import NO_CAUSES
+from support.causes import NO_CAUSES, NO_LOGS, Logs
 from support.jobs import JOB, Document, job, options
 from support.options import NAMESPACE
 
@@ -42,7 +45,7 @@ class Namespace:
         channel = Channel(ChannelKey(NAMESPACE, "hook"), msgspec.convert(WEBHOOK, NotificationChannelSpec))
         index: Any = SimpleNamespace(get=lambda _: known)
         directory: Any = SimpleNamespace(channels=lambda namespace: Channels([channel], namespace, {}, "system"))
-        self.due = Due(index, directory, NO_CAUSES, "")
+        self.due = Due(index, directory, NO_CAUSES, "", NO_LOGS)
 
     def annotate(self, **changes: str) -> None:
         self.document["metadata"]["annotations"] |= changes
@@ -50,7 +53,7 @@ class Namespace:
     def phases(self, outcome: Outcome = FAILED) -> list[str]:
         """The phases of the deliveries that are due."""
         item = msgspec.convert(self.document, followed(JOB))
-        return [one.spec.phase for one in self.due.of(JOB, Ending(item, tracked(item)), outcome)]
+        return [one.spec.phase for one in asyncio.run(self.due.of(JOB, Ending(item, tracked(item)), outcome))]
 
 
 def test_an_end_is_due_for_those_who_asked_for_its_phase() -> None:
@@ -91,7 +94,7 @@ def test_options_that_cannot_be_read_are_logged_and_notify_nobody(
     namespace.annotate(**{annotation: "from the future"})
     broken = Ending(msgspec.convert(namespace.document, followed(JOB)), record)
     with caplog.at_level(logging.WARNING):
-        assert namespace.due.of(JOB, broken, FAILED) == []
+        assert asyncio.run(namespace.due.of(JOB, broken, FAILED)) == []
     assert [text.partition(":")[0] for text in caplog.messages] == [f"Job {NAMESPACE}/j"]
 
 
@@ -100,5 +103,46 @@ def test_the_author_may_disable_notifications(flag: str, suppressed: bool) -> No
     namespace = Namespace()
     namespace.annotate(**{DISABLE_NOTIFICATIONS_ANNOTATION: flag})
     item = msgspec.convert(namespace.document, followed(JOB))
-    (one,) = namespace.due.of(JOB, Ending(item, tracked(item)), FAILED)
+    (one,) = asyncio.run(namespace.due.of(JOB, Ending(item, tracked(item)), FAILED))
     assert (one.spec.unsent is not None) is suppressed
+
+
+class Told(Namespace):
+    """A Job whose pod has failed; some channels ask for lines of its log."""
+
+    def __init__(self, logs: Logs, **asked: int) -> None:
+        super().__init__()
+        notifications = [{"phases": ["FAILED"], "webhook": {}, "channelRef": {"name": name}} for name in asked]
+        self.document = job({}, options({"selector": {}, "notifications": notifications}, 1))
+        specs = {name: WEBHOOK | ({"logLines": lines} if lines else {}) for name, lines in asked.items()}
+        known = [
+            Channel(ChannelKey(NAMESPACE, name), msgspec.convert(spec, NotificationChannelSpec))
+            for name, spec in specs.items()
+        ]
+        cause = Cause(pod="p", container="main", reason="Error", exit_code=1, logs="current")
+        causes: Any = SimpleNamespace(of=lambda *_: cause)
+        index: Any = SimpleNamespace(get=lambda _: None)
+        directory: Any = SimpleNamespace(channels=lambda namespace: Channels(known, namespace, {}, "system"))
+        self.due = Due(index, directory, causes, "", cast("Any", logs))
+
+    def payloads(self, outcome: Outcome = FAILED) -> dict[str, str]:
+        """What is sent, by channel."""
+        item = msgspec.convert(self.document, followed(JOB))
+        composed = asyncio.run(self.due.of(JOB, Ending(item, tracked(item)), outcome))
+        return {one.spec.channel.name: one.spec.message.payload for one in composed}
+
+
+def test_each_channel_gets_as_many_lines_of_the_log_as_it_asks_for() -> None:
+    logs = Logs("one\ntwo\nthree")
+    payloads = Told(logs, none=0, last=1, more=2).payloads()
+    assert logs.asked == [("p", 2)], "it is read once"
+    shown = {name: json.loads(payload)["data"]["cause"]["log"] for name, payload in payloads.items()}
+    assert shown == {"none": "", "last": "three", "more": "two\nthree"}
+    assert "three" not in payloads["none"]
+
+
+def test_no_log_is_read_unless_a_channel_that_is_used_asks() -> None:
+    logs = Logs("one")
+    assert set(Told(logs, none=0).payloads()) == {"none"}
+    assert Told(logs, asks=5).payloads(Outcome("SUCCEEDED", "", FAILED.finished_at)) == {}
+    assert logs.asked == []

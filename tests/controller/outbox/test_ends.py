@@ -35,7 +35,7 @@ from execution_options.notifications.route import Channel, ChannelKey, Channels
 from execution_options.options.levels import Layer, Level, Source
 from execution_options.options.snapshot import Snapshot, encode
 from execution_options.status import optionsstatus
-from support.causes import NO_CAUSES
+from support.causes import NO_CAUSES, NO_LOGS
 from support.fakes import Clock
 from support.options import namespaced
 
@@ -84,7 +84,7 @@ class Desk:
         shell = cast("Any", SimpleNamespace(patch=self.patch))
         self.ends = Ends(
             world,
-            Due(index, directory, NO_CAUSES, ""),
+            Due(index, directory, NO_CAUSES, "", NO_LOGS),
             shell,
             cast("Any", self),
             self.refusals,

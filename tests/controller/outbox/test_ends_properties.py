@@ -38,7 +38,7 @@ from execution_options.kube.client import ApiError
 from execution_options.notifications.route import Channel, ChannelKey, Channels
 from execution_options.options.levels import Layer, Level, Source
 from execution_options.options.snapshot import Snapshot, encode
-from support.causes import NO_CAUSES
+from support.causes import NO_CAUSES, NO_LOGS
 from support.fakes import Clock
 from support.rfc6902 import apply
 
@@ -207,7 +207,7 @@ class EndsOfOne(RuleBasedStateMachine):
         refusals = Refusals(index, recorder, metrics, lambda _: None)
         self.ends = Ends(
             world,
-            Due(index, directory, NO_CAUSES, ""),
+            Due(index, directory, NO_CAUSES, "", NO_LOGS),
             shell,
             api,
             refusals,

@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from execution_options.install import CONTROLLER, SYSTEM_NAMESPACE
+from execution_options.kube.client import path_of
+from support.services import Received, Says, Service
+from support.serving import Certificate
 from support.waiting import eventually
 
 from .conftest import MERGE, Controller, Office, exits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from execution_options.local import LocalOperator
     from support.services import WebhookReceiver
@@ -38,9 +43,10 @@ def hook(office: Office, receiver: WebhookReceiver) -> None:
     office.options({"phases": ["FAILED", "TIMED_OUT", "ABORTED"], "webhook": {}})
 
 
-def pods_of(office: Office, name: str, number: int, **spec: Any) -> list[str]:
-    """Create a Job with pods that run until the test ends them. Returns their names."""
-    pod = {"restartPolicy": "Never", "containers": [{"name": "base", "image": "none"}]}
+def pods_of(office: Office, name: str, number: int, node: str = "", **spec: Any) -> list[str]:
+    """Create a Job with pods that run until the test ends them, perhaps on one node. Returns their names."""
+    pod: dict[str, Any] = {"restartPolicy": "Never", "containers": [{"name": "base", "image": "none"}]}
+    pod |= {"nodeName": node} if node else {}
     template = {"metadata": {"annotations": {"sim.execution.dev/outcome": "never"}}, "spec": pod}
     body = {"backoffLimit": 0, "parallelism": number, "completions": number, "template": template} | spec
     office.team.create({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name}, "spec": body})
@@ -50,6 +56,74 @@ def pods_of(office: Office, name: str, number: int, **spec: Any) -> list[str]:
         return [one for one in names if one.startswith(f"{name}-")]
 
     return eventually(lambda: pods if len(pods := found()) == number else [])
+
+
+class Kubelet(Service):
+    """Answers for the containers of a node as a kubelet does: https://kubernetes.io/docs/concepts/architecture/nodes/."""
+
+    def usual(self, request: Received) -> Says:
+        if not request.path.startswith("/containerLogs/"):
+            return Says(404)
+        lines = [f"epoch {number}" for number in range(100)] + ["CUDA out of memory"]
+        return Says(200, "\n".join(lines[-int(request.query["tailLines"]) :]) + "\n", {"content-type": "text/plain"})
+
+
+@pytest.fixture
+def kubelet(office: Office, tmp_path: Path) -> Iterator[Kubelet]:
+    """The kubelet of a node of its own, which the API server asks."""
+    with Kubelet(Certificate(tmp_path).context) as server:
+        status = {
+            "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],
+            "conditions": [{"type": "Ready", "status": "True", "reason": "Test", "message": ""}],
+            "daemonEndpoints": {"kubeletEndpoint": {"Port": server.port}},
+        }
+        node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": f"node-{office.namespace}"}, "status": status}
+        office.team.request("POST", path_of("", "v1", "nodes"), node)
+        yield server
+        office.team.request("DELETE", path_of("", "v1", "nodes", "", f"node-{office.namespace}"))
+
+
+def may_read_logs(office: Office) -> None:
+    """What the note of a message says how to do."""
+    where, role = f"-n={office.namespace}", "execution-options-logs"
+    office.team.kubectl("create", "role", role, where, "--verb=get", "--resource=pods/log")
+    account = f"--serviceaccount={SYSTEM_NAMESPACE}:{CONTROLLER}"
+    office.team.kubectl("create", "rolebinding", role, where, f"--role={role}", account)
+
+
+def test_log_lines_are_sent_where_a_channel_asks_and_somebody_gave_the_right(
+    office: Office, receiver: WebhookReceiver, kubelet: Kubelet
+) -> None:
+    office.channel("logs", webhook={"url": f"{receiver.url}/logs"}, logLines=3, default=False)
+    both = [
+        {"phases": ["FAILED"], "webhook": {}},
+        {"phases": ["FAILED"], "webhook": {}, "channelRef": {"name": "logs"}},
+    ]
+    office.team.merge("ExecutionOptions", "o", {"spec": {"notifications": both}})
+
+    def failed(name: str) -> tuple[dict[str, Any], str]:
+        """By channel the log that was sent; and the note of the message that should have one."""
+        (pod,) = pods_of(office, name, 1, node=f"node-{office.namespace}")
+        exits(office, pod, code=1)
+        done = {one["spec"]["channel"]["name"]: one["spec"]["message"] for one in office.all_finished(name, 2)}
+        logs = {channel: json.loads(said["payload"])["data"]["cause"]["log"] for channel, said in done.items()}
+        return logs, done["logs"].get("note", "")
+
+    logs, note = failed("before")
+    assert logs == {"hook": "", "logs": ""}
+    assert f"kubectl create role execution-options-logs -n {office.namespace} --verb=get --resource=pods/log" in note
+    assert kubelet.received == []
+
+    may_read_logs(office)
+
+    def read() -> bool:
+        """The right may not be known to every part at once."""
+        logs, note = failed(f"after-{len(receiver.received)}")
+        assert (logs["logs"], note) == ("epoch 98\nepoch 99\nCUDA out of memory", "")
+        assert logs["hook"] == "", "this channel does not ask"
+        return True
+
+    eventually(read)
 
 
 def event_of(office: Office, name: str) -> dict[str, Any]:

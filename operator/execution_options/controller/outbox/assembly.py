@@ -15,6 +15,7 @@ from execution_options.controller.outbox.delivery import COLLECTION, Delivery
 from execution_options.controller.outbox.due import Due
 from execution_options.controller.outbox.ends import Ends
 from execution_options.controller.outbox.fallbacks import Fallbacks
+from execution_options.controller.outbox.podlogs import PodLogs
 from execution_options.controller.outbox.reporting import Reporting, summary
 from execution_options.controller.outbox.sending import Deliveries
 from execution_options.controller.outbox.trials import Trials
@@ -90,7 +91,8 @@ class Outbox:
         self._sending.fallbacks = Fallbacks(directory, self.deliveries, metrics, settings.cluster)
         # A bucket of its own, so that notes on executions and edits of options do not delay each other.
         notes = Pace(settings.patch_rate)
-        self._due = Due(index, directory, world.causes, settings.cluster)
+        logs = PodLogs(kube, settings.namespace)
+        self._due = Due(index, directory, world.causes, settings.cluster, logs)
         self.ends = Ends(world, self._due, Shell(kube, writer, notes, metrics), self.deliveries, refusals, outcomes)
         self._lanes = Lanes(
             "deliveries",

@@ -15,13 +15,14 @@ from execution_options.options.live import InvalidLiveError, current_layers, edi
 from execution_options.options.merge import merge
 from execution_options.options.snapshot import InvalidSnapshotError
 from execution_options.outbox import episode
-from execution_options.outbox.compose import compose, ended, is_disabled
+from execution_options.outbox.compose import compose, ended, is_disabled, log_lines
 
 if TYPE_CHECKING:
     from execution_options.api.meta import ObjectMeta
     from execution_options.api.resources import OptionsObject
     from execution_options.controller.cache import Causes, Directory, OptionsIndex
     from execution_options.controller.outbox.ending import Ending
+    from execution_options.controller.outbox.podlogs import PodLogs
     from execution_options.engines.phases import Outcome
     from execution_options.engines.profile import Engine
     from execution_options.notifications.cause import Cause
@@ -40,19 +41,21 @@ class Due:
     Args:
         causes: knows why executions fail.
         cluster: name of the cluster; empty for none.
+        logs: reads logs where a channel asks for them.
 
     Attributes:
         since: when the kind of deliveries was installed (RFC 3339); earlier ends are not notified.
     """
 
-    def __init__(self, index: OptionsIndex, directory: Directory, causes: Causes, cluster: str) -> None:
+    def __init__(self, index: OptionsIndex, directory: Directory, causes: Causes, cluster: str, logs: PodLogs) -> None:
         self._index = index
         self._directory = directory
         self._causes = causes
         self._cluster = cluster
+        self._logs = logs
         self.since: str | None = None
 
-    def of(self, engine: Engine, known: Ending, outcome: Outcome) -> list[Composed]:
+    async def of(self, engine: Engine, known: Ending, outcome: Outcome) -> list[Composed]:
         """The deliveries of an end; empty if nobody is to be notified of it."""
         metadata = known.item.metadata
         if (
@@ -69,8 +72,13 @@ class Due:
         if not effective.notifications:
             return []
         disabled = is_disabled(effective, _flag(metadata))
-        end = ended(engine, metadata, outcome, cause=self._cause(engine, known, outcome), cluster=self._cluster)
-        return compose(end, effective, self._directory.channels(metadata.namespace), disabled=disabled)
+        cause, channels = self._cause(engine, known, outcome), self._directory.channels(metadata.namespace)
+        end = ended(engine, metadata, outcome, cause=cause, cluster=self._cluster)
+        lines = log_lines(effective, end.phase, channels) if cause is not None and cause.logs and not disabled else 0
+        if cause is not None and lines:
+            log, problem = await self._logs.last(cause, metadata.namespace, lines)
+            end = structs.replace(end, log=log, log_problem=problem)
+        return compose(end, effective, channels, disabled=disabled)
 
     def _cause(self, engine: Engine, known: Ending, outcome: Outcome) -> Cause | None:
         """Why an execution failed; one that was aborted or deleted did not fail."""

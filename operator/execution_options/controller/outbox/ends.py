@@ -208,14 +208,14 @@ class Ends:
         metadata, gone = known.item.metadata, known.gone
         if known.record.stamped:
             self._outcomes.ended(engine, metadata, known.record, outcome)
-        composed = self._due.of(engine, known, outcome)
+        composed = await self._due.of(engine, known, outcome)
         if outcome.deleted:
             if composed and metadata.deletion_timestamp is None and await self._is_there(engine, metadata):
                 return known.item.outcome  # it exists and has only left the watch
         elif known.deleting:
             # Another process may have recorded its deletion without having noted it yet.
             deletion = engine.status.after_deletion(Outcome("RUNNING", outcome.message), metadata.deleted_at)
-            of_deletion = self._due.of(engine, known, deletion)
+            of_deletion = await self._due.of(engine, known, deletion)
             if await self._is_any_recorded(end.namespace, of_deletion):
                 outcome, composed = deletion, of_deletion
         recorded = await self._record(end, engine, known, outcome, composed) if composed else True
