@@ -154,7 +154,7 @@ def test_no_word_that_stands_for_something_is_left() -> None:
 
 def test_the_checks_of_a_channel_stay_within_the_price_of_a_policy() -> None:
     checks = str(POLICIES["execution-options-channels"]["validations"]).count(".check(")
-    assert checks == MOST_NAMED
+    assert checks == MOST_NAMED + 1, "each secret, and logs"
     assert (checks + 1) * 350_000 < 10_000_000
 
 

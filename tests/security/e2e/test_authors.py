@@ -170,6 +170,15 @@ CHANNELS: dict[str, Any] = {
     "a URL": {"webhook": {"urlSecretRef": ref("closed")}},
     "a signature": {"webhook": {"url": "https://example.com", "signingSecretRefs": [ref("open"), ref("closed")]}},
     "headers": {"webhook": {"url": "https://example.com", "headersSecretRef": {"name": "closed"}}},
+    "a URL of a service": {"teams": {"urlSecretRef": ref("closed")}},
+    "a key of a service": {"opsgenie": {"apiKeySecretRef": ref("closed")}},
+    "headers of any service": {
+        "http": {
+            "url": "https://example.com",
+            "headersSecretRef": {"name": "closed"},
+            "body": '{"text": "{{ subject }}"}',
+        }
+    },
 }
 
 
@@ -200,3 +209,16 @@ def test_a_channel_names_secrets_that_its_author_may_read(team: Team, users: Use
     few = channel("few", {"pagerDuty": {"services": services[:12]}})
     grant("keeper", "create notificationchannels.execution.dev", *(f"get secrets:key{n}" for n in range(12)))
     users.may("keeper", "POST", f"{path}?dryRun=All", few)
+
+
+def test_a_channel_sends_logs_that_its_author_may_read(team: Team, users: Users, grant: Grant) -> None:
+    path = path_of(GROUP, VERSION, "notificationchannels", team.namespace)
+    hook = {"webhook": {"url": "https://example.com"}}
+    grant("author", "create,get,patch notificationchannels.execution.dev")
+    refused = users.ask("author", "POST", path, channel("logs", hook | {"logLines": 20}))
+    assert refused.status == 403
+    assert "author may not get pods/log in namespace" in refused.message
+    users.may("author", "POST", path, channel("none", hook | {"logLines": 0}))
+    assert users.ask("author", "PATCH", f"{path}/none", {"spec": {"logLines": 1}}).status == 403
+    grant("reader", "create notificationchannels.execution.dev", "get pods/log")
+    users.may("reader", "POST", path, channel("logs", hook | {"logLines": 20}))
