@@ -32,7 +32,7 @@ CHATS: tuple[ChannelType, ...] = ("teams", "discord")
 
 
 def test_every_manifest_is_valid() -> None:
-    assert len(MANIFESTS) == 13
+    assert len(MANIFESTS) == 14
     for manifest in MANIFESTS:
         assert manifest_problems(manifest, KINDS) == []
         assert template_problems(manifest["kind"], manifest["spec"]) == []
