@@ -104,6 +104,7 @@ def test_labels_of_metrics_are_those_that_are_explained() -> None:
     """Of those that have counted nothing yet, too."""
     metrics = Metrics()
     metrics.watch_deliveries(lambda: OpenDeliveries({}, 0.0))
+    metrics.watch_groups(lambda: 0)
     metrics.watch_executions(Counter)
     metrics.watch_unreadable(Counter)
     metrics.watch_slots(lambda: (0, 0))

@@ -115,7 +115,7 @@ async def test_of_a_group_only_its_one_message_is_passed_on() -> None:
     for name in names:
         await me.record(member(name, WAIT))
         await me.reconcile(("team", name))
-    me.deliveries._groups._known["team", "0123"].group._since = datetime.now(UTC) - timedelta(seconds=31)
+    me.deliveries.groups._known["team", "0123"].group._since = datetime.now(UTC) - timedelta(seconds=31)
     await settle(me, names, 3)
     states = [one["status"]["state"] for one in api.objects.values() if one["metadata"]["name"] in names]
     assert states == ["Failed"] * 3

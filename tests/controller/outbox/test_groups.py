@@ -62,7 +62,8 @@ async def test_a_group_is_one_message(me: Process) -> None:
     for name in names:
         await me.record(member(name, WAIT))
         await me.reconcile(("team", name))
-    me.deliveries._groups._known["team", "0123"].group._since = datetime.now(UTC) - timedelta(seconds=31)
+    me.deliveries.groups._known["team", "0123"].group._since = datetime.now(UTC) - timedelta(seconds=31)
+    assert len(me.deliveries.groups) == 1
     await settle(me, ["b"], 1)
     (parcel,) = me.post.parcels
     assert parcel.key == "team/b"
@@ -77,6 +78,7 @@ async def test_a_group_is_one_message(me: Process) -> None:
         ("Delivered", "Grouped"),
     ]
     assert set(status(me, "b").members) == set(names)
+    assert len(me.deliveries.groups) == 0
 
 
 async def test_a_single_member_sends_its_own_message(me: Process) -> None:
@@ -92,7 +94,7 @@ async def test_a_message_that_is_refused_fails_for_all(me: Process) -> None:
     for name in names:
         await me.record(member(name, WAIT))
         await me.reconcile(("team", name))
-    me.deliveries._groups._known["team", "0123"].group._since = datetime.now(UTC) - timedelta(seconds=31)
+    me.deliveries.groups._known["team", "0123"].group._since = datetime.now(UTC) - timedelta(seconds=31)
     await settle(me, names, 2)
     assert [(status(me, name).state, status(me, name).reason) for name in names] == [("Failed", "Gone")] * 2
 

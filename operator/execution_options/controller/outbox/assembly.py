@@ -108,6 +108,7 @@ class Outbox:
         metrics.watch_queue("deliveries", self.deliveries.queue.__len__)
         metrics.watch_queue("trials", self.trials.queue.__len__)
         metrics.watch_deliveries(lambda: summary(self.deliveries.unfinished))
+        metrics.watch_groups(self._sending.groups.__len__)
 
     def _stores(self) -> tuple[Store[Any], ...]:
         return (self._directory.store, self.deliveries.open, self.deliveries.asked)

@@ -93,7 +93,7 @@ def concerned(spec: Spec, namespace: str, *, options: bool) -> Iterator[Regardin
 
 
 def summary(open_deliveries: Callable[[], Iterator[Delivery]]) -> OpenDeliveries:
-    """How many deliveries are open, and how old the oldest is that does not wait for a muted channel."""
+    """How many deliveries are open, and how old the oldest is, without the time that it is meant to wait."""
     counts: Counter[tuple[str, str]] = Counter()
     oldest, now = 0.0, datetime.now(UTC)
     for delivery in open_deliveries():
@@ -103,5 +103,7 @@ def summary(open_deliveries: Callable[[], Iterator[Delivery]]) -> OpenDeliveries
         counts[delivery.spec.channel.type, delivery.now.state] += 1
         created = time_of(delivery.metadata.creation_timestamp)
         if created is not None:
-            oldest = max(oldest, (now - created).total_seconds())
+            group = delivery.spec.group
+            meant = 0 if group is None else group.wait_seconds + group.interval_seconds
+            oldest = max(oldest, (now - created).total_seconds() - meant)
     return OpenDeliveries(counts, oldest)

@@ -89,7 +89,7 @@ class Deliveries:
         self.ledger = Ledger(kube, writer)
         self._directory = directory
         self._turns = Turns() if directory is None else Turns(directory.rate)
-        self._groups = Groups(self.ledger, cluster, (lambda _: None) if directory is None else directory.http)
+        self.groups = Groups(self.ledger, cluster, (lambda _: None) if directory is None else directory.http)
         self.fallbacks: Fallbacks | None = None
         self._unrecorded: dict[Key, tuple[Claim, Mapping[str, Answer]]] = {}
 
@@ -132,12 +132,12 @@ class Deliveries:
             return (at - now).total_seconds()
         if state.ran_out(status, now):
             return await self._finish(delivery, state.failed(status, "NoAnswer", "its last attempt never ended", now))
-        until = None if self._groups.rides(delivery) else self._muted_until(delivery, status, now)
+        until = None if self.groups.rides(delivery) else self._muted_until(delivery, status, now)
         if until is not None:
             return await self._wait(delivery, status, until, now)
         members = status.members
         if delivery.spec.group is not None and not members and not status.redelivery:
-            turn = await self._groups.turn(delivery, status, now)
+            turn = await self.groups.turn(delivery, status, now)
             if isinstance(turn, float):
                 return turn
             if not isinstance(turn, tuple):
@@ -185,7 +185,7 @@ class Deliveries:
         claimed = await self.ledger.write(delivery, mine)
         if claimed is None or mine.claim is None:
             return 0.0
-        self._groups.claimed(claimed)
+        self.groups.claimed(claimed)
         self._turns.over(key)
         parcel = Parcel(key="/".join(key), message=message, recipients=state.to_send(mine), threads=threads)
         answers = await self._send(claimed, parcel, seconds)
@@ -237,7 +237,7 @@ class Deliveries:
 
     async def _passed_on(self, delivery: Delivery, status: Status) -> Status | None:
         """The status to write; ``None`` if the delivery has changed. A fallback is recorded before a failure is."""
-        if self.fallbacks is None or status.state != "Failed" or self._groups.rides(delivery):
+        if self.fallbacks is None or status.state != "Failed" or self.groups.rides(delivery):
             return status
 
         async def message() -> Message | None:
@@ -248,7 +248,7 @@ class Deliveries:
     async def _message(self, delivery: Delivery, members: tuple[str, ...]) -> Message | None:
         """The message about these members of a group, or about the delivery alone; ``None`` if that has changed."""
         if len(members) > 1:
-            return await self._groups.message(delivery, members)
+            return await self.groups.message(delivery, members)
         return await self.ledger.message(delivery)
 
     async def _confirm(self, key: Key) -> float | None:
@@ -262,7 +262,7 @@ class Deliveries:
         status = written.now
         if status.finished:
             self._reporting.finished(written)
-            self._groups.finished(written)
+            self.groups.finished(written)
             self._forget(written.key)
             return None
         at = state.due(status)

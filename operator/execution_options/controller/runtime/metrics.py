@@ -141,6 +141,11 @@ class Metrics:
 
         self.registry.register(_Computed(compute))
 
+    def watch_groups(self, number: Callable[[], int]) -> None:
+        """Show how many groups of notifications wait to be sent."""
+        text = "Groups of notifications that wait to be sent as one message."
+        Gauge("execution_options_delivery_groups_open", text, registry=self.registry).set_function(number)
+
     def watch_executions(self, counts: Numbers) -> None:
         """Show the number of executions by engine and state."""
         self._watch("execution_options_executions", "Executions that have options.", ("engine", "state"), counts)
