@@ -66,6 +66,9 @@ OTHER: Mapping[str, Any] = {
     "prometheusRule.enabled": True,
     "prometheusRule.labels": {"release": "prometheus"},
     **{f"{component}.{name}": value for component in ("webhook", "controller") for name, value in _POD.items()},
+    "grafana.enabled": True,
+    "grafana.labels": {"dashboards": "yes"},
+    "grafana.annotations": {"grafana_folder": "Workflows"},
     "extraObjects": [
         {
             "apiVersion": "v1",

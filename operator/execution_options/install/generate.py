@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Final
 from execution_options.api.reference import reference
 from execution_options.cluster.binaries import locate_helm
 from execution_options.cluster.progress import Progress
-from execution_options.install.chart import CHART, CRDS, definitions, templates, values_table
+from execution_options.install.chart import CHART, CRDS, DASHBOARD, definitions, templates, values_table
+from execution_options.install.dashboard import dashboard
 from execution_options.install.plain import render
 from execution_options.install.rights import rights_table
 
@@ -48,6 +49,7 @@ def generated(root: Path) -> dict[str, str]:
         files[f"crds/{name}"] = content
         files[f"{CHART}/{CRDS}/{name}"] = content
     files |= {f"{CHART}/{path}": content for path, content in templates().items()}
+    files[f"{CHART}/{DASHBOARD}"] = dashboard()
     if (root / _VALUES).is_file():
         table = values_table((root / _VALUES).read_text(encoding="utf-8"))
         files[_PAGE] = _TABLE.sub(lambda _: table, (root / _PAGE).read_text(encoding="utf-8"))

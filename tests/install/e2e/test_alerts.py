@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from execution_options.cluster.progress import Progress
+from execution_options.install.dashboard import dashboard
 from support.promtool import build, definitions
 from support.release import CHART
 from support.waiting import eventually
@@ -36,6 +37,17 @@ def test_alerts_fire_when_they_should_and_not_otherwise(promtool: Path) -> None:
     assert checked.returncode == 0, checked.stdout + checked.stderr
     tried = subprocess.run([promtool, "test", "rules", CASES], capture_output=True, text=True, check=False)
     assert tried.returncode == 0, tried.stdout + tried.stderr
+
+
+def test_prometheus_understands_every_query_of_the_dashboard(promtool: Path, tmp_path: Path) -> None:
+    panels = json.loads(dashboard())["panels"]
+    queries = [target["expr"] for panel in panels for target in panel.get("targets", ())]
+    rules = [{"record": f"panel:{number}", "expr": query} for number, query in enumerate(queries)]
+    file = tmp_path / "rules.yaml"
+    file.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}))
+    checked = subprocess.run([promtool, "check", "rules", file], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert f"{len(queries)} rules found" in checked.stdout
 
 
 def test_each_alert_is_tried_when_it_fires_and_when_it_does_not() -> None:
