@@ -150,6 +150,7 @@ def test_of_a_run_of_many_pods_the_first_that_failed_is_named(office: Office) ->
         "failed": 1,
         "pods": 4,
         "logs": f"kubectl logs -n {office.namespace} {first} -c base",
+        "log": "",
     }
     # The others were ended by their deletion, which is no failure of theirs.
     assert (cause["failed"], cause["pods"]) == (1, 4)
