@@ -16,7 +16,7 @@ Wire = dict[str, Any]
 # Lone surrogates too: JSON can escape them.
 TEXTS = st.text(st.characters(), max_size=40)
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | TEXTS,
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXTS,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
     max_leaves=12,
 )
