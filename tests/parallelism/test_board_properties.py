@@ -134,7 +134,9 @@ class Known:
                 group.slots.cap,
                 group.cap,
                 {pod.uid for pod in group.slots.users()},
-                [pod.uid for pod in group.slots.line()],
+                [pod.uid for pod in group.slots.line() if not pod.held_otherwise],
+                # They come last, in no order.
+                {pod.uid for pod in group.slots.line() if pod.held_otherwise},
             )
             for key, group in self.board.groups.items()
         }
