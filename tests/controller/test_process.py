@@ -61,9 +61,23 @@ async def test_each_watch_advances_by_its_own_requests_alone(process: Process) -
     for plural in WATCHED:
         assert f"kopf's watch of {plural} has not advanced" in process.late()
         process._advanced(f"{GROUP}/{plural}")
-        process._advanced(f"/apis/{names.GROUP}")
         assert f"kopf's watch of {plural} has not advanced" not in process.late()
     assert process.late() == ""
+    process._expected.close()
+
+
+async def test_a_watch_that_kopf_has_not_begun_advances_while_kopf_finds_out_which_kinds_there_are(
+    process: Process,
+) -> None:
+    for watch in process._watches.values():
+        process._expected.enter_context(watch)
+        watch.at -= WATCH_SECONDS + 1
+    first, *others = WATCHED
+    process._advanced(f"{GROUP}/{first}")
+    process._watches[first].at -= WATCH_SECONDS + 1
+    process._advanced(f"/apis/{names.GROUP}")
+    assert f"kopf's watch of {first} has not advanced" in process.late()
+    assert [plural for plural in others if f"kopf's watch of {plural} " in process.late()] == []
     process._expected.close()
 
 

@@ -53,6 +53,8 @@ class Process:
         self._unserved = "the cluster is not asked yet which kinds it has"
         watchdog = self.parts.metrics.watchdog
         self._watches = {plural: watchdog.expect(f"kopf's watch of {plural}", WATCH_SECONDS) for plural in WATCHED}
+        self._begun: set[str] = set()
+        """Plurals of the kinds that kopf has begun to watch."""
         self._expected = contextlib.ExitStack()
         self._port = Port(health_app(self.late, self.missing, self.parts.metrics.registry))
 
@@ -105,9 +107,14 @@ class Process:
 
     def _advanced(self, path: str) -> None:
         """A request of kopf for a path begins, or a part of its answer arrives."""
-        watch = self._watches.get(path.rpartition("/")[2])
-        if watch is not None:
-            watch.advance()
+        plural = path.rpartition("/")[2]
+        if plural in self._watches:
+            self._begun.add(plural)
+            self._watches[plural].advance()
+            return
+        # kopf asks which kinds there are before it watches any.
+        for waiting in self._watches.keys() - self._begun:
+            self._watches[waiting].advance()
 
     def _listed(self, path: str) -> None:
         """kopf has listed a collection again, and reports no deletions that it missed: list it here, too."""
