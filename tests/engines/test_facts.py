@@ -161,12 +161,12 @@ def test_a_description_with_a_misspelled_field_is_refused() -> None:
 @pytest.mark.parametrize(
     ("engine", "labels", "name"),
     [
-        ("pod", {"dag_id": "etl", "task_id": "load", "run_id": "r1"}, "etl.load"),
+        ("pod", {"dag_id": "etl", "task_id": "load", "run_id": "r1"}, "etl/load"),
         ("pod", {"dag_id": "etl"}, ""),
         ("pod", {}, ""),
-        ("job", {"dagster/job": "etl", "dagster/op": "load", "dagster/run-id": "1"}, "etl.load"),
+        ("job", {"dagster/job": "etl", "dagster/op": "load", "dagster/run-id": "1"}, "etl/load"),
         ("job", {"dagster/job": "etl", "dagster/run-id": "1"}, "etl"),
-        ("job", {"prefect.io/deployment-name": "nightly", "prefect.io/flow-name": "etl"}, "nightly"),
+        ("job", {"prefect.io/deployment-name": "nightly", "prefect.io/flow-name": "etl"}, "etl/nightly"),
         ("job", {"prefect.io/flow-name": "etl"}, "etl"),
         ("tekton-pipelinerun", {"tekton.dev/pipeline": "build"}, "build"),
         ("argo-workflow", {"team": "search"}, ""),
@@ -176,3 +176,9 @@ def test_labels_name_the_definition_that_an_execution_is_a_run_of(
     engine: str, labels: dict[str, str], name: str
 ) -> None:
     assert definition(builtin_engines()[engine], labels) == name
+
+
+def test_two_definitions_never_have_one_name() -> None:
+    pod = builtin_engines()["pod"]
+    one, other = {"dag_id": "etl", "task_id": "group.load"}, {"dag_id": "etl.group", "task_id": "load"}
+    assert definition(pod, one) != definition(pod, other)

@@ -70,7 +70,8 @@ def definition(engine: Engine, labels: Mapping[str, str]) -> str:
         labels: of the execution.
     """
     named = ([labels.get(key, "") for key in keys.split("+")] for keys in engine.definition_labels)
-    return next((".".join(values) for values in named if all(values)), "")
+    # No value of a label has a slash, but many have dots.
+    return next(("/".join(values) for values in named if all(values)), "")
 
 
 def launch_plan(engine: Engine, metadata: ObjectMeta, plan_annotations: Mapping[str, str]) -> LaunchPlan | None:
