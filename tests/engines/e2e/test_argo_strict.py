@@ -46,6 +46,7 @@ def desk(control_plane: Cluster, namespace: str, operator: LocalOperator) -> Des
         "labels": {"team": "vision"},
         "annotations": {"example.com/owner": "ana"},
         "securityContext": {"runAs": {"k8sServiceAccount": "default"}},
+        "notifications": [{"phases": ["SUCCEEDED"], "webhook": {}}],
     }
     options = {
         "apiVersion": "execution.dev/v1beta1",
@@ -108,3 +109,6 @@ def test_a_strict_argo_takes_workflows_under_the_description_for_it(desk: Desk, 
     assert set(workflow["spec"]) <= {"arguments", "workflowTemplateRef"}
     assert workflow["metadata"]["labels"]["team"] == "vision"
     assert workflow["metadata"]["annotations"]["example.com/owner"] == "ana"
+    # There is no channel, which its record says.
+    name = workflow["metadata"]["name"]
+    eventually(lambda: [one for one in desk.all("notificationdeliveries") if one["spec"]["execution"]["name"] == name])

@@ -27,6 +27,7 @@ NOT_BROUGHT_ABOUT = {
 GRANTED_BY_OTHERS = {
     # By a RoleBinding of a namespace, where it opts in.
     Use(CONTROLLER, "get", "", "secrets"),
+    Use(CONTROLLER, "get", "", "pods/log"),
     # By system:basic-user: everybody may ask who he is.
     *(Use(account, "create", "authentication.k8s.io", "selfsubjectreviews") for account in (CONTROLLER, WEBHOOK)),
 }
