@@ -132,6 +132,6 @@ def _failures(pods: list[dict[str, Any]], namespace: str) -> list[str]:
         pods=len(pods),
         logs=first.logs,
     )
-    counted = f"{cause.counted} pods failed, first " if cause.counted else ""
+    share = f"{cause.share} pods failed, first " if cause.share else ""
     message = f": {first.message}" if first.message else ""
-    return [line for line in (f"{counted}{cause.text}{message}", cause.command(namespace)) if line]
+    return [line for line in (f"{share}{cause.text}{message}", cause.command(namespace)) if line]

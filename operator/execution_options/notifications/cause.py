@@ -50,7 +50,7 @@ class Cause(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=Tru
         return f"{self.short or 'failure'} in {where}{code}"
 
     @property
-    def counted(self) -> str:
+    def share(self) -> str:
         """How many pods failed, if there was more than one; otherwise empty."""
         return f"{self.failed} of {self.pods}" if self.failed and self.pods > 1 else ""
 

@@ -42,7 +42,7 @@ class Content(Struct, frozen=True, kw_only=True):
         body: text of the template; ``None`` for the default body.
         error: the engine's message, cut; empty after a success.
         cause: the first failure of its pods in one line; empty if none is known.
-        said: the message of the container that failed first, or of Kubernetes about it; empty if ``error`` has it.
+        detail: the message of the container that failed first, or of Kubernetes about it; empty if ``error`` has it.
         logs: the command that shows the container's log; empty if there is none.
         facts: names and values, in the order in which they are shown.
         url: link to the execution; empty for none.
@@ -58,7 +58,7 @@ class Content(Struct, frozen=True, kw_only=True):
     body: str | None
     error: str
     cause: str
-    said: str
+    detail: str
     logs: str
     facts: tuple[tuple[str, str], ...]
     url: str
@@ -76,7 +76,7 @@ class Content(Struct, frozen=True, kw_only=True):
     @property
     def quoted(self) -> str:
         """What the engine and the container say, to be shown as it is."""
-        return "\n\n".join(filter(None, (self.error, self.said, self.ended.log)))
+        return "\n\n".join(filter(None, (self.error, self.detail, self.ended.log)))
 
     @property
     def phase(self) -> str:
@@ -118,7 +118,7 @@ def content_of(ended: Ended, due: Due, execution_url: str = "", *, escape: Calla
     if ended.tested:
         subject = TEST_SUBJECT + subject
         body = escape(ended.message) + ("" if body is None else f"\n\n{body}")
-    said = "" if ended.cause is None else cut(ended.cause.message, MAX_ERROR)
+    detail = "" if ended.cause is None else cut(ended.cause.message, MAX_ERROR)
     asking = ", ".join(dict.fromkeys(f"{source.kind} {source.name}" for source in due.sources))
     return Content(
         ended=ended,
@@ -126,7 +126,7 @@ def content_of(ended: Ended, due: Due, execution_url: str = "", *, escape: Calla
         body=body,
         error=given["error"],
         cause="" if ended.cause is None else ended.cause.text,
-        said="" if said in given["error"] else said,
+        detail="" if detail in given["error"] else detail,
         logs="" if ended.cause is None else ended.cause.command(ended.namespace),
         facts=tuple((name, cut(one_line(value), MAX_FACT)) for name, value in _facts(ended, options) if value),
         url=url,
@@ -155,7 +155,7 @@ def _facts(ended: Ended, options: tuple[str, ...]) -> tuple[tuple[str, str], ...
     return (
         (ended.kind if ended.headline else "Execution", ended.name),
         ("Cause", "" if ended.cause is None else ended.cause.text),
-        ("Pods failed", "" if ended.cause is None else ended.cause.counted),
+        ("Pods failed", "" if ended.cause is None else ended.cause.share),
         ("Cluster", ended.cluster),
         ("Namespace", ended.namespace),
         ("Engine", ended.engine),

@@ -76,7 +76,7 @@ def passed_on(ended: Ended, message: Message, why: str, fallback: Channel, key: 
         body=escape_for(fallback.type, http)(body),
         error="",
         cause="",
-        said="",
+        detail="",
         logs="",
         facts=(),
         url="",

@@ -57,7 +57,7 @@ def _details(content: Content) -> dict[str, str]:
     if content.body is not None:
         return {"message": plain(content)}
     details = {name.lower().replace(" ", "_"): value for name, value in content.facts}
-    more = {"error": content.error, "message": content.said, "logs": content.logs}
+    more = {"error": content.error, "message": content.detail, "logs": content.logs}
     more["log"] = content.ended.log[-MAX_DETAIL:]
     return details | {name: cut(printable(text), MAX_DETAIL) for name, text in more.items() if text}
 

@@ -55,7 +55,7 @@ def blocks(content: Content) -> list[dict[str, Any]]:
     else:
         fields = [_markdown(_field(name, value)) for name, value in content.facts[:MAX_FIELDS]]
         made.append({"type": "section", "fields": fields})
-        made += [_code(text) for text in (content.error, content.said, content.logs) if text]
+        made += [_code(text) for text in (content.error, content.detail, content.logs) if text]
         if content.ended.log:
             made.append(_log(content.ended.log))
     if content.url:

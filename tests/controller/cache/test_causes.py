@@ -123,7 +123,7 @@ def test_a_bare_pod_is_its_own_cause(run: Run) -> None:
     bare = pod("a", 1, ownerReferences=[])
     cause = run.causes.of(ExecutionKey("pod", "team", "a"), bare)
     assert cause is not None
-    assert (cause.pod, cause.failed, cause.pods, cause.counted) == ("a", 1, 1, "")
+    assert (cause.pod, cause.failed, cause.pods, cause.share) == ("a", 1, 1, "")
 
 
 def test_a_failure_may_follow_while_pods_run_and_none_has_failed(run: Run) -> None:
